@@ -1,0 +1,51 @@
+"""blurkit: large paired datasets of motion-blurred and sharp photographs.
+
+The names below are loaded when they are first used, so that importing the package costs nothing::
+
+    import blurkit
+    path = blurkit.camera_shake(length=40, diffusion=1.0, pull=2.0, reversals=0.2, rng=rng)
+    kernel = blurkit.rasterize(path)
+    blurred = blurkit.blur(image, kernel)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blurkit.bank import KernelBank as KernelBank
+    from blurkit.convolve import blur as blur
+    from blurkit.kernel import rasterize as rasterize
+    from blurkit.pair import make_pair as make_pair
+    from blurkit.recipe import load_recipe as load_recipe
+    from blurkit.response import load_response as load_response
+    from blurkit.shard import open_dataset as open_dataset
+    from blurkit.trajectory import boracchi_foi as boracchi_foi
+    from blurkit.trajectory import camera_shake as camera_shake
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "KernelBank": "blurkit.bank",
+    "blur": "blurkit.convolve",
+    "boracchi_foi": "blurkit.trajectory",
+    "camera_shake": "blurkit.trajectory",
+    "load_recipe": "blurkit.recipe",
+    "load_response": "blurkit.response",
+    "make_pair": "blurkit.pair",
+    "open_dataset": "blurkit.shard",
+    "rasterize": "blurkit.kernel",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'blurkit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,200 @@
+"""Blur kernels out of NumPy, HDF5, MATLAB and PNG files, recognised by content and not by suffix.
+
+Nothing is unpickled, and no link or reference leads out of the file.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zipfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import cv2
+import h5py
+import numpy as np
+import scipy.io
+
+from blurkit.bankchoice import MAX_SIDE, Array, Variable, array_variable, choose, fault
+from blurkit.errors import UsageError
+
+Kernels = tuple[list[Array], list[str] | None]
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def read_kernels(path: Path) -> Kernels:
+    """The kernels of a file or a folder, as stored, and their names if they have any; ``UsageError`` where there are none."""
+    if not path.is_dir() and not path.is_file():
+        raise UsageError(f"{path} is neither a file nor a folder" if path.exists() else f"{path}: no such file or folder")
+    try:
+        return _reader(path)(path)
+    except UsageError:
+        raise
+    except Exception as error:  # the libraries raise whatever a damaged file provokes
+        raise UsageError(f"{path}: damaged or unreadable ({type(error).__name__}: {error})") from error
+
+
+def _reader(path: Path) -> Callable[[Path], Kernels]:
+    if path.is_dir():
+        return _read_folder
+    with path.open("rb") as file:
+        head = file.read(128)
+    for signature, reader in ((PNG_SIGNATURE, _read_png), (b"\x93NUMPY", _read_npy), (b"PK\x03\x04", _read_npz)):
+        if head.startswith(signature):
+            return reader
+    if h5py.is_hdf5(path):
+        return _read_hdf5
+    if head.startswith(b"MATLAB 5.0") or (head and path.suffix.lower() == ".mat"):  # v4 has no signature
+        return _read_matlab
+    raise UsageError(f"{path}: {'unknown format' if head else 'empty'}; "
+                     "kernels are read from .npz, .npy, HDF5, MATLAB and PNG files, and from folders of PNG files")
+
+
+def _read_folder(path: Path) -> Kernels:
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".png" and not p.name.startswith("."))
+    if not files:
+        others = sorted(p.name for p in path.iterdir())
+        listed = ", ".join(others[:5] + ["..."] * (len(others) > 5))
+        raise UsageError(f"{path}: a folder without PNG files; it holds {listed or 'nothing'}")
+    stems = [p.stem for p in files]
+    plain = [stem.partition("_")[2] for stem in stems]
+    numbered = all(re.match(rf"0*{i}_.", stem) for i, stem in enumerate(stems)) and len(set(plain)) == len(plain)
+    return [_decode_png(p) for p in files], plain if numbered else stems
+
+
+def _read_png(path: Path) -> Kernels:
+    return [_decode_png(path)], [path.stem]
+
+
+def _decode_png(path: Path) -> Array:
+    data = path.read_bytes()
+    if not data.startswith(PNG_SIGNATURE) or len(data) < 24:
+        raise UsageError(f"{path}: not a PNG file, whatever its name")
+    width, height = struct.unpack(">II", data[16:24])
+    if max(width, height) > MAX_SIDE:  # before decoding, since the header may promise gigabytes
+        raise UsageError(f"{path}: {height}x{width} pixels; above {MAX_SIDE} on a side it is an image, not a kernel")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise UsageError(f"{path}: a damaged PNG file")
+    if image.ndim == 3:
+        if (image[..., :3] != image[..., :1]).any():
+            raise UsageError(f"{path}: in colour, so it is an image, not a kernel")
+        image = image[..., 0]
+    if reason := fault(image, named=False, alone=True):
+        raise UsageError(f"{path}: {height}x{width} pixels, {reason}")
+    return image
+
+
+def _read_npy(path: Path) -> Kernels:
+    with path.open("rb") as file:
+        shape, dtype = _numpy_header(path, path.stem, file)
+    return choose(path, [array_variable(path.stem, shape, dtype, lambda: np.load(path, allow_pickle=False), last=False)], [])
+
+
+def _read_npz(path: Path) -> Kernels:
+    variables, titles = [], []
+    with zipfile.ZipFile(path) as archive:
+
+        def read(member: str) -> Array:
+            with archive.open(member) as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
+
+        for member in archive.namelist():
+            if not member.endswith(".npy"):
+                continue
+            name = member.removesuffix(".npy")
+            with archive.open(member) as file:
+                shape, dtype = _numpy_header(path, name, file)
+            if name == "names" and dtype.kind == "U" and len(shape) == 1:
+                titles = read(member).tolist()
+            else:
+                variables.append(array_variable(name, shape, dtype, partial(read, member), last=False))
+        return choose(path, variables, titles)
+
+
+def _numpy_header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype without the values: a large image is not read, and a pickle is named before anybody touches it."""
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    if dtype.hasobject:
+        raise UsageError(f"{path}: {name} holds pickled objects, which may run code when read; "
+                         "save the kernels as plain arrays instead: numpy.savez(path, *kernels)")
+    return shape, dtype
+
+
+def _read_hdf5(path: Path) -> Kernels:
+    variables: list[Variable] = []
+    titles: list[str] = []
+    with h5py.File(path, "r") as file:
+
+        def visit(name: str, item: h5py.HLObject) -> None:
+            if name.startswith("#") or not isinstance(item, h5py.Dataset) or item.shape is None:
+                return
+            if name == "names" and not _elsewhere(item):
+                titles.extend(_hdf5_texts(file, item))
+            else:
+                variables.append(_hdf5_variable(file, name, item))
+
+        file.visititems(visit)  # it follows hard links alone, and these never leave the file
+        return choose(path, variables, titles)
+
+
+def _hdf5_variable(file: h5py.File, name: str, item: h5py.Dataset) -> Variable:
+    matlab = item.attrs.get("MATLAB_class")
+    if _elsewhere(item):
+        return Variable(name, "x".join(map(str, item.shape)), "its values lie in another file, which is not followed", tuple)
+    if h5py.check_ref_dtype(item.dtype) is h5py.Reference:
+        return Variable(name, f"{item.size} cells", "", lambda: [_hdf5_cell(file, reference) for reference in item[()].ravel()])
+    if matlab in (b"char", b"logical") or "MATLAB_empty" in item.attrs:
+        return Variable(name, "MATLAB array", "text, truth values or empty", tuple)
+    if matlab is None:
+        return array_variable(name, item.shape, item.dtype, lambda: item[()], last=False)
+    # MATLAB counts columns first and HDF5 rows: what it shows is the transpose of what is stored.
+    return array_variable(name, item.shape[::-1], item.dtype, lambda: item[()].T, last=True)
+
+
+def _hdf5_cell(file: h5py.File, reference: h5py.Reference) -> Array:
+    """The matrix that a cell refers to, or an empty one where it is none or too large for a kernel."""
+    item = file[reference] if reference else None
+    if not isinstance(item, h5py.Dataset) or item.shape is None or len(item.shape) != 2 or max(item.shape) > MAX_SIDE:
+        return np.zeros((0, 0))
+    if _elsewhere(item) or "MATLAB_empty" in item.attrs:
+        return np.zeros((0, 0))
+    return np.asarray(item[()].T if "MATLAB_class" in item.attrs else item[()])
+
+
+def _hdf5_texts(file: h5py.File, item: h5py.Dataset) -> list[str]:
+    if h5py.check_string_dtype(item.dtype):
+        return [str(text) for text in item.asstr()[()].ravel()]
+    if h5py.check_ref_dtype(item.dtype) is h5py.Reference:
+        codes = (_hdf5_cell(file, reference).ravel() for reference in item[()].ravel())
+        return [code.astype("<u2").tobytes().decode("utf-16-le", "replace") for code in codes]
+    return []
+
+
+def _elsewhere(item: h5py.Dataset) -> bool:
+    return bool(item.external) or bool(item.is_virtual)
+
+
+def _read_matlab(path: Path) -> Kernels:
+    def read(name: str) -> Array:
+        return np.asarray(scipy.io.loadmat(path, variable_names=[name])[name])
+
+    variables, titles = [], []
+    for name, shape, kind in scipy.io.whosmat(path):
+        if kind == "cell":
+            cells = list(read(name).ravel(order="F"))
+            if name == "names":
+                titles = [str(cell.item()) for cell in cells if cell.dtype.kind == "U" and cell.size == 1]
+            else:
+                variables.append(Variable(name, f"{len(cells)} cells", "", partial(tuple, cells)))
+        elif kind in ("single", "double") or re.fullmatch(r"u?int\d+", kind):
+            variables.append(array_variable(name, shape, np.dtype(kind), partial(read, name), last=True))
+        else:
+            variables.append(Variable(name, kind, "not an array of numbers", tuple))
+    return choose(path, variables, titles)

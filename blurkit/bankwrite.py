@@ -1,0 +1,142 @@
+"""Kernel banks into files: NumPy, HDF5, MATLAB v5 and v7.3, and folders of PNG images.
+
+A file is made in memory, written under a temporary name and renamed, so that nobody ever reads half a bank. The same bank
+gives the same bytes: no format keeps the time.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+
+from blurkit.bankchoice import MAX_SIDE
+from blurkit.errors import DiskFullError, UsageError, WriteError, nearest
+from blurkit.files import TEMPORARY, write_atomic
+
+Kernels = Sequence[NDArray[np.float32]]
+
+
+def write_kernels(
+    path: str | os.PathLike[str], kernels: Kernels, names: Sequence[str], *, mat_version: str, overwrite: bool
+) -> None:
+    """Write kernels and their names in the format of the suffix, at once or not at all; see ``KernelBank.save``."""
+    target = Path(path)
+    folder = target.is_dir() or not target.suffix or os.fspath(path).endswith(os.sep)
+    encoders = {".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5, ".mat": _matlab73 if mat_version == "7.3" else _matlab5}
+    suffix = target.suffix.lower()
+    if mat_version not in ("5", "7.3"):
+        raise UsageError(f"MATLAB version {mat_version!r} is unknown; it is '5' or '7.3'")
+    if not folder and suffix not in encoders:
+        raise UsageError(f"{path}: unknown suffix {suffix!r}{nearest(suffix, encoders)}; "
+                         f"a bank is written as {', '.join(encoders)}, or without a suffix as a folder of PNG files")
+    for name, kernel in zip(names, kernels, strict=True):
+        if max(kernel.shape) > MAX_SIDE:
+            raise UsageError(f"kernel {name!r} has shape {kernel.shape}; above {MAX_SIDE} px it would be read as an image")
+    data = b"" if folder else encoders[suffix](kernels, names)
+    try:
+        if folder:
+            _write_folder(target, kernels, names)
+        else:
+            _write_file(target, data, overwrite)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskFullError(f"{path}: {error.strerror}; make room and write the bank again") from error
+        raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists; choose another name or allow it to be overwritten")
+    write_atomic(path, data)
+
+
+def _write_folder(path: Path, kernels: Kernels, names: Sequence[str]) -> None:
+    path = path.resolve()  # the rename below replaces an empty folder, but not a link to one
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} exists and is not an empty folder; choose another name")
+    # In the same parent, since a rename is atomic only within one file system; not by mkdtemp, whose folders stay private.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+    temporary.mkdir()
+    try:
+        width = max(5, len(str(len(kernels) - 1)))
+        for i, (kernel, name) in enumerate(zip(kernels, names, strict=True)):
+            image = np.rint(kernel * (65535 / kernel.max().astype(np.float64))).astype(np.uint16)
+            safe = re.sub(r"[^\w.-]+", "_", name)[:60]  # 60 characters of up to 4 bytes: file names end at 255 bytes
+            (temporary / f"{i:0{width}d}_{safe}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
+        os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _npz(kernels: Kernels, names: Sequence[str]) -> bytes:
+    width = len(str(len(kernels) - 1))
+    buffer = io.BytesIO()
+    arrays = {f"kernel_{i:0{width}d}": kernel for i, kernel in enumerate(kernels)}
+    np.savez_compressed(buffer, allow_pickle=False, names=np.array(names, np.str_), **arrays)
+    return buffer.getvalue()
+
+
+def _hdf5(kernels: Kernels, names: Sequence[str]) -> bytes:
+    width = len(str(len(kernels) - 1))
+    text = np.array([name.encode() for name in names])
+    text = text.astype(h5py.string_dtype("utf-8", text.itemsize))  # of fixed length: no HDF5 object types
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for i, kernel in enumerate(kernels):
+            file[f"kernels/{i:0{width}d}"] = kernel
+        file["names"] = text
+    return buffer.getvalue()
+
+
+def _matlab5(kernels: Kernels, names: Sequence[str]) -> bytes:
+    cells = {}
+    for variable, items in (("kernels", kernels), ("names", names)):
+        cells[variable] = np.empty((1, len(items)), object)
+        for i, item in enumerate(items):  # one by one, or NumPy would stack kernels of equal size
+            cells[variable][0, i] = item
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, cells, do_compression=True)
+    return b"MATLAB 5.0 MAT-file, written by blurkit".ljust(116) + buffer.getvalue()[116:]  # scipy's text names the second
+
+
+def _matlab73(kernels: Kernels, names: Sequence[str]) -> bytes:
+    """HDF5 as MATLAB lays it out: columns first, so transposed; cells are references into the group ``#refs#``.
+
+    The file starts with 512 bytes of MATLAB's own: 116 of text, 8 without use, the version 0x0200, and ``IM`` for little-endian.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", userblock_size=512) as file:
+        refs = file.create_group("#refs#")
+        refs.attrs["H5PATH"] = np.bytes_("/#refs#")
+        empty = _matlab_array(refs, "a", np.zeros(2, np.uint64), "canonical empty")  # MATLAB keeps one in every such group
+        empty.attrs["MATLAB_empty"] = np.uint8(1)
+        texts = [np.frombuffer(name.encode("utf-16-le"), "<u2")[None] for name in names]
+        for variable, items, kind in (("kernels", kernels, "single"), ("names", texts, "char")):
+            cell = [_matlab_array(refs, f"{variable}_{i}", item.T, kind).ref for i, item in enumerate(items)]
+            data = np.empty((len(cell), 1), h5py.ref_dtype)
+            data[:, 0] = cell
+            _matlab_array(file, variable, data, "cell")
+    text = b"MATLAB 7.3 MAT-file, written by blurkit, HDF5 schema 1.00 .".ljust(116)
+    return (text + bytes(8) + b"\x00\x02IM").ljust(512, b"\0") + buffer.getvalue()[512:]
+
+
+def _matlab_array(group: h5py.Group, name: str, data: NDArray[np.generic], kind: str) -> h5py.Dataset:
+    dataset = group.create_dataset(name, data=data)
+    dataset.attrs["MATLAB_class"] = np.bytes_(kind)
+    if kind == "char":
+        dataset.attrs["MATLAB_int_decode"] = np.int32(2)  # characters are kept in 2-byte integers
+    if group.name != "/":
+        dataset.attrs["H5PATH"] = np.bytes_(dataset.name)
+    return dataset

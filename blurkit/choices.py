@@ -1,0 +1,80 @@
+"""What a user chooses to make, shared by ``generate`` and ``preview`` so that one shows what the other stores."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from blurkit.configuration import parse_value
+from blurkit.errors import UsageError
+from blurkit.plan import Plan, make_plan
+from blurkit.recipe import DEFAULT, Recipe, load_recipe
+from blurkit.settings import DEFAULT_SHARD_BYTES, DEFAULT_SIZE, Settings, parse_size
+from blurkit.sources import open_source
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Values as the command line gives them. ``settings`` are KEY=VALUE texts: keys of the recipe, or ``shard_bytes``."""
+
+    src: str = "sample"
+    root: str | None = None
+    split: str = "all"
+    shares: str = "80,10,10"
+    recipe: str = DEFAULT
+    settings: tuple[str, ...] = ()
+    size: str = DEFAULT_SIZE
+    per_image: int = 1
+    seed: int = 0
+    limit: int | None = None
+
+    def load_recipe(self) -> Recipe:
+        """The recipe with its settings applied."""
+        return load_recipe(self.recipe, [setting for setting in self.settings if not _is_shard_bytes(setting)])
+
+    def plan(self) -> Plan:
+        """The plan that follows from these choices; it opens the source and reads no pixels."""
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"--limit is at least 1, got {self.limit}")
+        settings = Settings(self.load_recipe(), self.seed, parse_size(self.size), self.per_image, self._shard_bytes())
+        root = Path(self.root) if self.root else None
+        source = open_source(self.src, root=root, split=self.split, shares=self.shares)
+        return make_plan(source, settings, limit=self.limit, split=self.split)
+
+    def _shard_bytes(self) -> int:
+        values = [parse_value(setting.partition("=")[2].strip()) for setting in self.settings if _is_shard_bytes(setting)]
+        value = values[-1] if values else DEFAULT_SHARD_BYTES
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise UsageError(f"shard_bytes takes a whole number of bytes, got {value!r}")
+        return value
+
+
+def _is_shard_bytes(setting: str) -> bool:
+    return setting.partition("=")[0].strip() == "shard_bytes"
+
+
+def parse_slice(text: str | None) -> tuple[int, int] | None:
+    """``"0/4"`` as (0, 4); ``"slurm"`` from the array task's environment; ``None`` for no slice."""
+    if text is None:
+        return None
+    if text == "slurm":
+        return _slurm_slice()
+    number, slash, count = text.partition("/")
+    if slash and number.isdecimal() and count.isdecimal() and int(number) < int(count):
+        return int(number), int(count)
+    raise UsageError(f"--slice is I/N with I from 0 to N - 1, such as 0/4, or slurm; got {text!r}")
+
+
+def _slurm_slice() -> tuple[int, int]:
+    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
+    values = [os.environ.get(name, "") for name in names]
+    missing = [name for name, value in zip(names, values, strict=True) if not value.isdecimal()]
+    if missing:
+        raise UsageError(f"--slice slurm reads {', '.join(missing)}, which is not set: run it in a job array (sbatch --array=0-7)")
+    task, lowest, count = map(int, values)
+    step = int(os.environ.get("SLURM_ARRAY_TASK_STEP") or 1)
+    number = (task - lowest) // step
+    if not 0 <= number < count:
+        raise UsageError(f"--slice slurm: task {task} of {count} starting at {lowest} in steps of {step} is no slice")
+    return number, count

@@ -1,0 +1,180 @@
+"""The command line: options only. Each command is one function in :mod:`blurkit.commands`, imported when it is run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from blurkit import __version__
+from blurkit.errors import USAGE, guard
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+recipe_options = _options(
+    click.option("--recipe", default="handheld", show_default=True, metavar="NAME|FILE", help="What is drawn; see `blurkit recipes`."),
+    click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe, or shard_bytes."),
+)
+
+source_options = _options(
+    click.option("--src", default="sample", show_default=True, metavar="NAME|FOLDER", help="A known source or a folder of images."),
+    click.option("--root", metavar="DIR", help="Where a named source lies."),
+    click.option("--split", default="all", show_default=True, metavar="S", help="all, train, val or test."),
+    click.option("--shares", default="80,10,10", show_default=True, help="Shares of train, val, test where a source has no splits."),
+    recipe_options,
+    click.option("--size", default="320", show_default=True, metavar="N|HxW|full", help="Crop of each pair, or whole photographs."),
+    click.option("--per-image", default=1, show_default=True, metavar="K", help="Pairs made of each photograph."),
+    click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other blur."),
+    click.option("--limit", type=int, metavar="N", help="Use the first N photographs alone."),
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BLURKIT", "max_content_width": 110})
+@click.version_option(__version__, prog_name="blurkit")
+def cli() -> None:
+    """Large paired datasets of motion-blurred and sharp photographs.
+
+    Every command works bare, on the photographs in the package: `blurkit generate`, then `blurkit preview shards/` and
+    `blurkit verify shards/`. Options can also be set in the environment, such as BLURKIT_GENERATE_SEED=3.
+    """
+
+
+@cli.command()
+@source_options
+@click.option("--out", type=PATH, default=Path("shards"), show_default=True, help="Folder of the dataset; run again to resume.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes; as many as there are processors by default.")
+@click.option("--slice", "share", metavar="I/N|slurm", help="Make every N-th shard from the I-th on, I from 0; or this array task's.")
+@click.option("--dry-run", is_flag=True, help="Print images, pairs, shards, bytes and minutes; write nothing.")
+@click.option("--retry-failed", is_flag=True, help="Make shards again in which photographs failed.")
+@click.option("--max-bad", default="1%", show_default=True, metavar="P%|N", help="Exit with 1 above this many failed pairs.")
+@click.option("--overwrite", is_flag=True, help="Remove the dataset in --out first.")
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Print each option's value and where it came from.")
+@click.pass_context
+def generate(context: click.Context, **values: Any) -> int:
+    """Make a dataset of sharp and blurred pairs."""
+    from blurkit.commands.generate import Running, generate
+
+    if values.pop("verbose"):
+        _print_origins(context)
+    choices = _choices(values)
+    return generate(choices, Running(slice=values.pop("share"), json=values.pop("as_json"), **values))
+
+
+@cli.command()
+@click.argument("shards", required=False)
+@source_options
+@click.option("-n", "count", default=12, show_default=True, help="Pairs on the sheet.")
+@click.option("-o", "out", type=PATH, default=Path("preview.png"), show_default=True, help="The picture.")
+@json_option
+def preview(shards: str | None, count: int, out: Path, as_json: bool, **values: Any) -> int:
+    """Draw a sheet of pairs with their kernels: of SHARDS, or as `generate` would make them."""
+    from blurkit.commands.preview import preview
+
+    return preview(shards, _choices(values), count=count, out=out, as_json=as_json)
+
+
+@cli.command()
+@click.argument("shards", default="shards")
+@click.option("--recompute", metavar="P%", help="Also make this share of the samples again from their photographs.")
+@click.option("--root", metavar="DIR", help="Where the photographs lie now, for --recompute.")
+@json_option
+def verify(shards: str, recompute: str | None, root: str | None, as_json: bool) -> int:
+    """Check every byte of a dataset."""
+    from blurkit.commands.verify import verify
+
+    return verify(shards, recompute=recompute, root=root, as_json=as_json)
+
+
+@cli.command()
+@click.argument("shards", required=False)
+@click.option("--src", metavar="NAME|FOLDER", help="Describe a source instead of a dataset.")
+@click.option("--root", metavar="DIR", help="Where a named source lies.")
+@click.option("--split", default="all", show_default=True, metavar="S", help="all, train, val or test.")
+@click.option("-o", "out", type=PATH, help="Also draw all distributions into this picture.")
+@json_option
+def info(shards: str | None, src: str | None, root: str | None, split: str, out: Path | None, as_json: bool) -> int:
+    """Describe a dataset, or a source with --src: counts, sizes, licences, how much blur."""
+    from blurkit.commands.info import info
+
+    if shards is None and src is None:
+        shards = "shards"
+    return info(shards, src, root=root, split=split, out=out, as_json=as_json)
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value before printing.")
+@json_option
+def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
+    """List the recipes, or print one as TOML, to be changed and given back with --recipe FILE."""
+    from blurkit.commands.recipes import recipes
+
+    return recipes(name, settings, as_json)
+
+
+@cli.command()
+@click.option("-n", "count", default=1000, show_default=True, help="Kernels to draw.")
+@recipe_options
+@click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other kernels.")
+@click.option("-o", "out", type=PATH, default=Path("kernels.npz"), show_default=True, help="A .npz, .h5 or .mat file, or a folder.")
+@click.option("--overwrite", is_flag=True, help="Replace the file.")
+@json_option
+def kernels(
+    count: int, recipe: str, settings: tuple[str, ...], seed: int, out: Path, overwrite: bool, as_json: bool
+) -> int:
+    """Draw a bank of kernels."""
+    from blurkit.commands.kernels import kernels
+    from blurkit.recipe import load_recipe
+
+    return kernels(load_recipe(recipe, settings), count=count, seed=seed, out=out, overwrite=overwrite, as_json=as_json)
+
+
+def main() -> int:
+    """The console script: runs a command and returns its exit code."""
+    if sys.platform == "win32":
+        print("blurkit: Windows is not supported; use Linux, macOS, or WSL", file=sys.stderr)
+        return USAGE
+    return guard("blurkit", lambda: _run(cli, "blurkit"))
+
+
+def _run(group: click.Group, program: str) -> int:
+    try:
+        return int(group(prog_name=program, standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+
+
+def _choices(values: dict[str, Any]) -> Any:
+    from dataclasses import fields
+
+    from blurkit.choices import Choices
+
+    return Choices(**{field.name: values.pop(field.name) for field in fields(Choices)})
+
+
+def _print_origins(context: click.Context) -> None:
+    for name, value in context.params.items():
+        origin = context.get_parameter_source(name)
+        print(f"{name} = {value!r} ({origin.name.lower() if origin else 'unknown'})", file=sys.stderr)

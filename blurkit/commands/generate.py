@@ -1,0 +1,181 @@
+"""``blurkit generate``: photographs in, shards out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blurkit.choices import Choices, parse_slice
+from blurkit.errors import BadImageError, FAILED, OK, UsageError
+from blurkit.engine import available_cpus, run_tasks
+from blurkit.files import locked, make_folder, remove_temporaries, require_space
+from blurkit.plan import Plan, agree
+from blurkit.produce import make_samples
+from blurkit.progress import Progress, data_size, duration
+from blurkit.seal import count_failures, seal
+from blurkit.shard.index import INDEX, LEDGER, PLAN, read_record, record_path
+from blurkit.signals import stopping
+from blurkit.task import Failure
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a run goes about it; none of this changes a sample."""
+
+    out: Path
+    workers: int | None = None
+    slice: str | None = None
+    dry_run: bool = False
+    retry_failed: bool = False
+    max_bad: str = "1%"
+    overwrite: bool = False
+    json: bool = False
+    quiet: bool = False
+
+
+def generate(choices: Choices, running: Running) -> int:
+    """Make what is missing of a dataset. Returns the exit code."""
+    tolerance = parse_max_bad(running.max_bad)
+    share = parse_slice(running.slice)
+    workers = running.workers or available_cpus()
+    plan = choices.plan()
+    if running.dry_run:
+        return _dry_run(plan, workers, running.json)
+    begin = time.monotonic()
+    make_folder(running.out)
+    with _locks(running.out, share):
+        if share is None:
+            if running.overwrite:
+                _clear(running.out)
+            remove_temporaries(running.out)
+        elif running.overwrite:
+            raise UsageError("--overwrite and --slice do not go together: clear the folder with one unsliced run first")
+        agree(running.out, plan)
+        mine = range(len(plan.shards)) if share is None else range(share[0], len(plan.shards), share[1])
+        left = [number for number in plan.left(running.out, retry_failed=running.retry_failed) if number in mine]
+        require_space(running.out, math.ceil(plan.bytes * len(left) / len(plan.shards)))
+        _make(plan, left, running, workers)
+        index = seal(running.out, plan)
+    summary = _summary(plan, running.out, mine, time.monotonic() - begin, index)
+    print(json.dumps(summary, ensure_ascii=False) if running.json else _sentences(summary, running.out, share))
+    return FAILED if summary["failed"] > tolerance(summary["pairs"]) else OK
+
+
+def parse_max_bad(text: str) -> Callable[[int], float]:
+    """``"1%"`` or ``"20"`` as a function from planned pairs to how many may fail."""
+    number = text.removesuffix("%")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf or (text.endswith("%") and value > 100):
+        raise UsageError(f"--max-bad is a share such as 1% or a number of pairs, got {text!r}")
+    return (lambda pairs: pairs * value / 100) if text.endswith("%") else (lambda pairs: value)
+
+
+@contextlib.contextmanager
+def _locks(folder: Path, share: tuple[int, int] | None) -> Iterator[None]:
+    """A whole run has the folder to itself; slices share it, each alone in its own."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(locked(folder / ".lock", shared=share is not None))
+        if share is not None:
+            stack.enter_context(locked(folder / f".lock-{share[0]}-of-{share[1]}"))
+        yield
+
+
+def _clear(folder: Path) -> None:
+    """Remove what blurkit wrote in a folder, and nothing else."""
+    for path in folder.iterdir():
+        is_shard = path.suffix in (".h5", ".json") and path.stem.isdigit()
+        if path.name in (PLAN, INDEX, LEDGER) or is_shard:
+            path.unlink()
+
+
+def _make(plan: Plan, left: list[int], running: Running, workers: int) -> None:
+    """Make the shards that are left, or raise where a signal ended it before the last."""
+    folder, per_image = running.out, plan.settings.per_image
+    if left:
+        (folder / INDEX).unlink(missing_ok=True)
+    for number in left:  # a record stands for the shard beside it, never for one that is being replaced
+        record_path(folder, number).unlink(missing_ok=True)
+    pairs = sum(end - first for first, end in (plan.shards[number] for number in left)) * per_image
+    progress = Progress(pairs, quiet=running.quiet)
+    made = 0
+    with stopping() as stop:
+        try:
+            tasks = plan.tasks(folder, left)
+            for finished in run_tasks(tasks, workers=min(workers, len(left)), stop=stop, tick=progress.show):
+                made += 1
+                progress.done += finished.samples
+                progress.show()
+        finally:
+            progress.close()
+        if stop and made < len(left):
+            raise stop.error(f"{made} of {len(left)} shards were finished and are kept")
+
+
+def _summary(plan: Plan, folder: Path, mine: range, seconds: float, index: dict[str, Any] | None) -> dict[str, Any]:
+    records = [record for record in (read_record(folder, number) for number in mine) if record]
+    failures = [Failure(**failure) for record in records for failure in record["failures"]]
+    planned = sum(plan.shards[number][1] - plan.shards[number][0] for number in mine) * plan.settings.per_image
+    return {
+        "out": str(folder),
+        "images": len(plan.records),
+        "pairs": planned,
+        "made": sum(record["samples"] for record in records),
+        **count_failures(failures),
+        "shards": len(records),
+        "bytes": sum(record["bytes"] for record in records),
+        "seconds": round(seconds, 3),
+        "complete": index is not None,
+        "digest": index["digest"] if index else None,
+    }
+
+
+def _sentences(summary: dict[str, Any], folder: Path, share: tuple[int, int] | None) -> str:
+    shards = "1 shard" if summary["shards"] == 1 else f"{summary['shards']} shards"
+    lines = [f"{folder}: {summary['made']:,} pairs in {shards}, {data_size(summary['bytes'])}, after {duration(summary['seconds'])}"]
+    if summary["failed"] or summary["skipped"]:
+        lines.append(f"{summary['failed']} failed, {summary['skipped']} skipped: {folder / LEDGER} names each with its reason")
+    if summary["complete"]:
+        lines += [f"digest {summary['digest']}", f"look at it: blurkit preview {folder}    check it: blurkit verify {folder}"]
+    elif share is not None:
+        lines.append(f"slice {share[0]}/{share[1]} is done; the dataset is complete when all slices are")
+    return "\n".join(lines)
+
+
+def _dry_run(plan: Plan, workers: int, as_json: bool) -> int:
+    seconds = _seconds_per_pair(plan) * plan.pairs / workers
+    numbers = {
+        "images": len(plan.records),
+        "pairs": plan.pairs,
+        "shards": len(plan.shards),
+        "bytes": plan.bytes,
+        "minutes": round(seconds / 60, 2),
+    }
+    if as_json:
+        print(json.dumps(numbers))
+    else:
+        print(
+            f"{numbers['images']:,} images, {numbers['pairs']:,} pairs in {numbers['shards']:,} shards, about "
+            f"{data_size(plan.bytes)}, about {duration(seconds)} with {workers} workers; nothing was written"
+        )
+    return OK
+
+
+def _seconds_per_pair(plan: Plan) -> float:
+    """Measured on a few photographs of the plan, after a first that compiles; 0 where none of them can be used."""
+    step = max(len(plan.records) // 4, 1)
+    taken = []
+    for record in (plan.records[0], *plan.records[::step][:4]):
+        begin = time.perf_counter()
+        with contextlib.suppress(BadImageError):
+            count = sum(1 for _ in make_samples(record, plan.settings, range(min(plan.settings.per_image, 2))))
+            taken.append((time.perf_counter() - begin) / count)
+    return min(taken, default=0.0) if len(taken) < 3 else sorted(taken[1:])[len(taken[1:]) // 2]

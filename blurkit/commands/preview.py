@@ -1,0 +1,58 @@
+"""``blurkit preview``: a sheet of pairs, as ``generate`` would store them or as a dataset holds them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from blurkit.choices import Choices
+from blurkit.errors import OK, BadImageError, UsageError
+from blurkit.produce import make_samples
+from blurkit.settings import size_text
+from blurkit.shard.format import Sample
+from blurkit.shard.index import open_dataset
+from blurkit.sheet import draw_sheet
+
+
+def preview(shards: str | None, choices: Choices, *, count: int, out: Path, as_json: bool) -> int:
+    """Draw ``count`` pairs, spread evenly over the dataset or the source. Returns the exit code."""
+    if count < 1:
+        raise UsageError(f"-n is at least 1, got {count}")
+    samples, title, subtitle = _stored(shards, count) if shards else _made(choices, count)
+    draw_sheet(samples, out, title=title, subtitle=subtitle)
+    if as_json:
+        print(json.dumps({"picture": str(out), "samples": [sample.name for sample in samples]}, ensure_ascii=False))
+    else:
+        print(f"{out}: {len(samples)} pairs")
+    return OK
+
+
+def _stored(shards: str, count: int) -> tuple[list[Sample], str, str]:
+    dataset = open_dataset(shards, partial=True)
+    if not len(dataset):
+        raise UsageError(f"{shards} holds no complete shard yet; run `blurkit generate --out {shards}`")
+    recipe = dataset.index.get("configuration", {}).get("recipe", {}).get("name", "")
+    return [dataset[index] for index in _spread(len(dataset), count)], f"{shards} · {len(dataset):,} pairs", recipe
+
+
+def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
+    plan = choices.plan()
+    settings = plan.settings
+    samples: list[Sample] = []
+    reasons = []
+    for place in _spread(plan.pairs, count):
+        image, variant = divmod(place, settings.per_image)
+        try:
+            samples += make_samples(plan.records[image], settings, [variant])
+        except BadImageError as error:
+            reasons.append(f"{plan.records[image].id}: {error}")
+    if not samples:
+        raise UsageError("none of the photographs can be used; the first: " + reasons[0])
+    size = size_text(settings.size)
+    return samples, f"{settings.recipe.name} · {choices.src}", f"seed {settings.seed}, size {size}. {settings.recipe.summary}"
+
+
+def _spread(total: int, count: int) -> list[int]:
+    """``count`` numbers below ``total``, or all of them, evenly apart."""
+    count = min(total, count)
+    return [place * total // count for place in range(count)]

@@ -1,0 +1,25 @@
+"""``blurkit recipes``: what can be made."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+from blurkit.errors import OK
+from blurkit.recipe import DEFAULT, load_recipe, packaged_text, recipe_names
+
+
+def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
+    """List the recipes in the package, or print one as TOML with settings applied. Returns the exit code."""
+    if name is not None:
+        recipe = load_recipe(name, settings)
+        text = recipe.portable_toml()
+        print(json.dumps({"digest": recipe.digest(), **tomllib.loads(text)}, ensure_ascii=False) if as_json else text, end="\n" if as_json else "")
+        return OK
+    described = [tomllib.loads(packaged_text(known)) for known in recipe_names()]
+    if as_json:
+        print(json.dumps([{key: recipe[key] for key in ("name", "summary", "provenance")} for recipe in described], ensure_ascii=False))
+        return OK
+    for recipe in described:
+        print(f"{recipe['name']}{' (the default)' if recipe['name'] == DEFAULT else ''}\n    {recipe['summary']}\n    {recipe['provenance']}")
+    return OK

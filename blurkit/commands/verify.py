@@ -1,0 +1,114 @@
+"""``blurkit verify``: is every byte of a dataset what was written, and can the samples be made again?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blurkit.engine import available_cpus
+from blurkit.errors import FAILED, OK, CorruptShardError, UsageError
+from blurkit.shard.format import digest_text
+from blurkit.shard.index import INDEX, Dataset, open_dataset
+from blurkit.shard.reader import Shard
+
+
+@dataclass(frozen=True)
+class Problem:
+    """``sample`` is empty where the whole shard is concerned."""
+
+    shard: str
+    sample: str
+    problem: str
+
+
+def verify(path: str, *, recompute: str | None, root: str | None, as_json: bool) -> int:
+    """Check structure, checksums, counts and, on request, samples against their photographs. Returns the exit code."""
+    dataset = open_dataset(path, partial=True)
+    problems, total = _check_folder(dataset), 0
+    with ThreadPoolExecutor(available_cpus()) as pool:  # checksums are taken outside of the interpreter's lock
+        for found, digest in pool.map(_check_shard, *zip(*_expected(dataset), strict=True)) if dataset.files else ():
+            problems += found
+            total += digest
+    if dataset.digest and not problems and digest_text(total) != dataset.digest:
+        problems.append(Problem(INDEX, "", "its digest is not that of the samples"))
+    remade = 0
+    if recompute:
+        from blurkit.remake import remake
+
+        numbers = _share(recompute, len(dataset))
+        remade = len(numbers)
+        problems += [Problem(*found) for found in remake(dataset, numbers, root)]
+    _print(dataset, problems, remade, as_json)
+    return FAILED if problems else OK
+
+
+def _expected(dataset: Dataset) -> list[tuple[Path, dict[str, Any]]]:
+    records = {record["file"]: record for record in dataset.index.get("shards", [])}
+    return [(dataset.folder / file, records.get(file, {})) for file in dataset.files]
+
+
+def _check_folder(dataset: Dataset) -> list[Problem]:
+    """A dataset that is not complete, and shards that do not belong to it."""
+    if not dataset.index:
+        return []
+    problems = []
+    if not dataset.digest:
+        problems.append(Problem(INDEX, "", "the dataset is not complete; run the same `blurkit generate` again, it resumes"))
+    strange = sorted(file.name for file in dataset.folder.glob("*.h5") if file.name not in dataset.files)
+    return problems + [Problem(name, "", "not part of the dataset: it has no completion record") for name in strange]
+
+
+def _check_shard(path: Path, record: dict[str, Any]) -> tuple[list[Problem], int]:
+    """Problems of one shard, and the sum of its samples' digests."""
+    problems: list[Problem] = []
+    try:
+        with open(path, "rb") as file:
+            size, sha256 = os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
+        shard = Shard(path)
+    except FileNotFoundError:
+        return [Problem(path.name, "", "missing; run the same `blurkit generate` again")], 0
+    except CorruptShardError as error:
+        return [Problem(path.name, "", str(error))], 0
+    if record and len(shard) != record["samples"]:
+        problems.append(Problem(path.name, "", f"{len(shard)} samples, its record says {record['samples']}"))
+    total = 0
+    for index in range(len(shard)):
+        try:
+            shard.verify(index)
+        except CorruptShardError as error:
+            problems.append(Problem(path.name, shard.name(index), str(error)))
+        total += shard.digest(index)
+    if record and (size, sha256) != (record["bytes"], record["sha256"]) and not problems:
+        problems.append(Problem(path.name, "", "its bytes are not those that were written, outside of any sample (sha256)"))
+    return problems, total
+
+
+def _share(text: str, total: int) -> list[int]:
+    """Sample numbers of a share such as ``1%``, evenly apart, at least one."""
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        percent = 0.0
+    if not 0 < percent <= 100:
+        raise UsageError(f"--recompute takes a share of the samples such as 1% or 100%, got {text!r}")
+    count = max(round(total * percent / 100), 1)
+    return np.unique(np.arange(count) * total // count).tolist() if total else []
+
+
+def _print(dataset: Dataset, problems: list[Problem], remade: int, as_json: bool) -> None:
+    if as_json:
+        numbers = {"samples": len(dataset), "shards": len(dataset.files), "recomputed": remade, "digest": dataset.digest}
+        print(json.dumps({**numbers, "problems": [asdict(problem) for problem in problems]}, ensure_ascii=False))
+        return
+    for problem in problems:
+        print(f"{problem.shard} {problem.sample}: {problem.problem}" if problem.sample else f"{problem.shard}: {problem.problem}")
+    what = f"{len(dataset):,} samples in {len(dataset.files)} shards"
+    again = f", {remade} of them made again and equal" if remade and not problems else ""
+    print(f"{dataset.folder}: {what}, {len(problems)} problems" if problems else f"{dataset.folder}: {what}{again}, all sound")

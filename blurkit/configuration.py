@@ -1,0 +1,172 @@
+"""Frozen dataclasses <-> TOML: types checked, unknown keys refused with the nearest known one, ``KEY=VALUE`` settings applied.
+
+A configuration is a dataclass whose fields are scalars, tuples or sections; a section is a dataclass of scalars and tuples, and may
+be ``None`` where its type says so. Keys of sections are dotted: ``trajectory.length``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from blurkit.errors import UsageError, nearest
+
+_Configuration = TypeVar("_Configuration")
+
+
+def from_toml(cls: type[_Configuration], text: str, *, where: str) -> _Configuration:
+    """A configuration from TOML text; ``where`` names its origin in errors."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{where}: not valid TOML: {error}") from error
+    return from_dict(cls, values, where=where)
+
+
+def from_dict(cls: type[_Configuration], values: dict[str, Any], *, where: str) -> _Configuration:
+    """A configuration from nested dictionaries as TOML gives them."""
+    return typing.cast(_Configuration, _build(cls, values, where, known_keys(cls), ""))
+
+
+def to_dict(configuration: Any) -> dict[str, Any]:
+    """Nested dictionaries of a configuration; sections that are ``None`` are left out."""
+    return {key: value for key, value in dataclasses.asdict(configuration).items() if value is not None}
+
+
+def to_toml(values: dict[str, Any]) -> str:
+    """TOML text of a dictionary of scalars, lists and one level of tables."""
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in values.items() if not isinstance(value, dict)]
+    for key, value in values.items():
+        if isinstance(value, dict):
+            lines += ["", f"[{key}]", *(f"{_key(inner)} = {_value(item)}" for inner, item in value.items())]
+    return "\n".join(lines) + "\n"
+
+
+def known_keys(cls: type) -> list[str]:
+    """Every key that a configuration of this class may hold, dotted."""
+    keys = []
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        section = _section(cls, field.name)
+        keys += [f"{field.name}.{inner.name}" for inner in dataclasses.fields(section)] if section else [field.name]
+    return keys
+
+
+def with_setting(configuration: _Configuration, setting: str) -> _Configuration:
+    """The configuration with one ``KEY=VALUE`` applied. The value is TOML, or a bare text; ``none`` removes an optional section."""
+    key, found, text = setting.partition("=")
+    if not found:
+        raise UsageError(f"--set takes KEY=VALUE, got {setting!r}")
+    return with_value(configuration, key.strip(), parse_value(text.strip()), where=f"--set {setting}")
+
+
+def with_value(configuration: _Configuration, key: str, value: Any, *, where: str) -> _Configuration:
+    """The configuration with one dotted key replaced."""
+    cls = type(configuration)
+    values = to_dict(configuration)
+    if value is None and key in values and _optional(cls, key):
+        del values[key]
+    else:
+        assign(values, key, value, known_keys(cls), where)
+    return from_dict(cls, json.loads(json.dumps(values)), where=where)
+
+
+def assign(values: dict[str, Any], key: str, value: Any, known: Sequence[str] = (), where: str = "") -> None:
+    """Set a dotted key in nested dictionaries, making the section where it is missing."""
+    section, dot, name = key.rpartition(".")
+    inner = values.setdefault(section, {}) if dot else values
+    if not isinstance(inner, dict):
+        raise UsageError(f"{where}: unknown key {key!r}{nearest(key, known)}")
+    inner[name] = value
+
+
+def parse_value(text: str) -> Any:
+    """The value of a setting: TOML where it is TOML, ``None`` for ``none``, else the text itself."""
+    if text.lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise :class:`UsageError` with ``message`` unless the condition holds."""
+    if not condition:
+        raise UsageError(message)
+
+
+def one_of(key: str, value: str, choices: Sequence[str]) -> None:
+    """Require one of a few words."""
+    require(value in choices, f"{key} is one of {', '.join(choices)}, got {value!r}{nearest(value, choices)}")
+
+
+def within(key: str, values: Sequence[float], lowest: float, highest: float) -> None:
+    """Require at least one value, and each within [lowest, highest]."""
+    good = len(values) > 0 and all(lowest <= value <= highest for value in values)
+    require(good, f"{key} takes values within [{lowest}, {highest}], got {list(values)}")
+
+
+def rising(key: str, values: tuple[float, float], lowest: float, highest: float) -> None:
+    """Require the ends of a range, the lower first, within [lowest, highest]."""
+    within(key, values, lowest, highest)
+    require(values[0] <= values[1], f"{key} is a range, the lower end first, got {list(values)}")
+
+
+def _build(cls: Any, values: dict[str, Any], where: str, known: list[str], prefix: str) -> Any:
+    hints = typing.get_type_hints(cls)
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        key = prefix + name
+        if name not in hints:
+            raise UsageError(f"{where}: unknown key {key!r}{nearest(key, known)}")
+        section = _section(cls, name)
+        if section is None:
+            made[name] = _convert(value, hints[name], key, where)
+        elif isinstance(value, dict):
+            made[name] = _build(section, value, where, known, f"{key}.")
+        else:
+            raise UsageError(f"{where}: {key} is a section, [{key}], got {value!r}")
+    return cls(**made)
+
+
+def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
+    """``value`` as the type that the dataclass declares, or an error; whole numbers serve as floats, nothing else is bent."""
+    if typing.get_origin(hint) is tuple:
+        inner = typing.get_args(hint)
+        items = value if isinstance(value, list) else [value]
+        if inner[-1] is not Ellipsis and len(items) == 1:
+            items = items * len(inner)  # one number is a range of one value
+        if inner[-1] is Ellipsis or len(items) == len(inner):
+            return tuple(_convert(item, inner[0], key, where) for item in items)
+        raise UsageError(f"{where}: {key} takes {len(inner)} numbers, the ends of a range, got {value!r}")
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    kinds = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
+    raise UsageError(f"{where}: {key} takes {kinds[hint]}, got {value!r}")
+
+
+def _section(cls: type, name: str) -> Any:
+    hint = typing.get_type_hints(cls)[name]
+    choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return next((choice for choice in choices if dataclasses.is_dataclass(choice)), None)
+
+
+def _optional(cls: type, name: str) -> bool:
+    return type(None) in typing.get_args(typing.get_type_hints(cls)[name])
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key, ensure_ascii=False)

@@ -1,0 +1,74 @@
+"""Uniform blur: an image convolved with one kernel.
+
+``blurred = image * kernel`` is a true convolution: a unit impulse at p becomes the kernel centred on p. It belongs in linear
+light, so images are float32; :mod:`blurkit.fused` goes from codes to codes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blurkit.errors import UsageError
+from blurkit.spectrum import Spectrum
+from blurkit.taps import Taps
+from blurkit.tiles import Scratch, Window, tiles
+
+#: Above this many nonzero taps Fourier transforms are faster than walking the taps.
+FFT_TAPS = 300
+
+
+def blur(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflect101") -> NDArray[np.float32]:
+    """An image convolved with a kernel, by whichever of :func:`blur_direct` and :func:`blur_fft` is faster.
+
+    ``image``: float32 ``(H, W, C)`` or ``(H, W)`` of finite linear light, any number of channels and any size. ``kernel``:
+    ``(h, w)``, both odd, taken as float32; its centre is the anchor and it need not sum to 1. ``border``: what lies outside
+    the image, one of :data:`blurkit.tiles.BORDERS`.
+
+    Returns float32 of the image's shape. Raises UsageError for any other dtype, shape or border.
+    """
+    weights = checked_kernel(kernel)
+    return _blur(image, best_form(weights), border)
+
+
+def blur_direct(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflect101") -> NDArray[np.float32]:
+    """:func:`blur` by walking the nonzero taps.
+
+    Each pixel is the sum over the taps in one fixed order: its bits are the same wherever in an image it lies.
+    """
+    return _blur(image, Taps.of(checked_kernel(kernel)), border)
+
+
+def blur_fft(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflect101") -> NDArray[np.float32]:
+    """:func:`blur` by Fourier transforms, exact to about 1e-6 of the largest value."""
+    return _blur(image, Spectrum.of(checked_kernel(kernel)), border)
+
+
+def best_form(kernel: NDArray[np.float32]) -> Taps | Spectrum:
+    """The faster form of a kernel."""
+    return Taps.of(kernel) if np.count_nonzero(kernel) <= FFT_TAPS else Spectrum.of(kernel)
+
+
+def checked_kernel(kernel: ArrayLike) -> NDArray[np.float32]:
+    """The kernel as float32; UsageError unless it has two odd sides and finite values."""
+    weights = np.asarray(kernel, np.float32)
+    if weights.ndim != 2 or any(side % 2 == 0 for side in weights.shape):
+        raise UsageError(f"a kernel has two odd sides, so that it has a centre; got shape {weights.shape}")
+    if not np.isfinite(np.abs(weights).sum()):
+        raise UsageError("the kernel's values, and their sum, must be finite in float32")
+    return weights
+
+
+def _blur(image: NDArray[np.float32], form: Taps | Spectrum, border: str) -> NDArray[np.float32]:
+    if image.dtype != np.float32:
+        raise UsageError(f"blur takes float32 linear light, got {image.dtype}; decode codes with Response.decode first")
+    if image.ndim not in (2, 3) or image.size == 0:
+        raise UsageError(f"blur takes an image of shape (H, W) or (H, W, C) with at least one pixel, got {image.shape}")
+    height, width, channels = shape = (*image.shape, 1)[:3]
+    rows = np.ascontiguousarray(image).reshape(height, width * channels)
+    blurred = Scratch(np.float32).take(height + 1, width * channels)  # room for the pair of an odd last row
+    scratch = Scratch(np.float32)
+    for tile in tiles(shape, (0, 0, height, width), form.halo, form.tile_size(shape), border):
+        target = Window(blurred, tile.y, tile.x * channels)
+        form.apply(tile.read(rows, scratch), target, tile.height, tile.width, channels)
+    return blurred[:height].reshape(image.shape)

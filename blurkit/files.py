@@ -1,0 +1,125 @@
+"""Files that are complete or absent: atomic commits, locks, and room on the disk.
+
+A file is written under a temporary name, synced, renamed, and its folder synced: without both syncs a power cut can leave a file of
+length zero under the final name. A crash leaves at most a file that ends in ``.tmp``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from blurkit.errors import DiskFullError, LockedError, WriteError
+
+TEMPORARY = ".tmp"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, or raise :class:`WriteError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"cannot make the folder {folder}: {error.strerror}; choose another with --out") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise WriteError(f"cannot write in {folder}: permission denied; choose another folder with --out")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[int]:
+    """A file descriptor, open for reading and writing, whose file becomes ``path`` when the block ends without an error."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f"{path.name}.", suffix=TEMPORARY, dir=path.parent)
+    try:
+        try:
+            yield descriptor
+            os.fchmod(descriptor, 0o666 & ~_umask())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
+        raise
+    sync_folder(path.parent)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a small file, complete or not at all."""
+    with replacing(path) as descriptor:
+        write_all(descriptor, data)
+
+
+def write_all(descriptor: int, data: bytes | memoryview, offset: int | None = None) -> None:
+    """Write every byte, at ``offset`` or at the file's position; one system call may write fewer."""
+    view = memoryview(data).cast("B")
+    while view:
+        written = os.write(descriptor, view) if offset is None else os.pwrite(descriptor, view, offset)
+        view = view[written:]
+        offset = None if offset is None else offset + written
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line in one system call, so that lines of several processes never mix."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        os.write(descriptor, line.encode() + b"\n")
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what a killed run left behind; call it only while holding the folder's exclusive lock."""
+    for path in folder.glob(f"*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise :class:`DiskFullError` where ``needed`` bytes do not fit on the folder's disk."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DiskFullError(
+            f"{folder} has {free / 1e9:.2f} GB free and this run needs about {needed / 1e9:.2f} GB; "
+            "free some, choose another --out, or make fewer or smaller pairs (--limit, --per-image, --size)"
+        )
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+    """Hold a lock on a file while the block runs; where another holds it, wait, or raise :class:`LockedError` at once.
+
+    Child processes do not inherit it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise LockedError(f"another run is writing {path.parent}: wait for it, stop it, or choose another --out") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

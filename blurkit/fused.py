@@ -1,0 +1,116 @@
+"""Uniform blur in linear light, from codes to codes, tile by tile.
+
+Decoding, convolving and encoding a whole photograph one after the other spends more time on moving float32 images than on
+arithmetic. Here each tile takes all three steps while it lies in cache; the result is that of the three steps, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blurkit.convolve import best_form, checked_kernel
+from blurkit.errors import UsageError
+from blurkit.jit import compiled
+from blurkit.response import BINS, Response
+from blurkit.spectrum import Spectrum
+from blurkit.taps import Taps
+from blurkit.tiles import Box, Scratch, Tile, Window, tiles
+
+_U = np.uint64  # unsigned, as in blurkit.taps
+
+
+def blur_codes(
+    codes: NDArray[np.uint8], kernel: ArrayLike, response: Response, *, box: Box | None = None, border: str = "reflect101"
+) -> NDArray[np.uint8]:
+    """The nearest codes of an image blurred in linear light.
+
+    ``codes``: uint8 ``(H, W, C)``. ``kernel``: ``(h, w)``, as for :func:`blurkit.convolve.blur`. ``box``: (y, x, h, w) in
+    pixels, the part of the blurred image to return, all of it by default; true pixels are read around it, and the ``border``
+    stands in only where the kernel reaches beyond the image.
+
+    Returns uint8 ``(h, w, C)``, equal to that part of ``response.quantize(blur(response.decode(codes), kernel))``. Raises
+    UsageError for another dtype, shape or border, and for a box that is empty or leaves the image.
+    """
+    form, box = best_form(checked_kernel(kernel)), _checked(codes, box)
+    height, width, channels = *box[2:], codes.shape[2]
+    encoded = np.empty((height, width * channels), np.uint8)
+    steep = bool(np.any(np.diff(response.starts.astype(np.int64)) > 1))
+    scratch = Scratch(np.float32)
+    for tile, linear in _decoded(codes, form, response, box, border):
+        blurred = scratch.take(tile.height + 1, tile.width * channels)
+        form.apply(linear, Window(blurred, 0, 0), tile.height, tile.width, channels)
+        _encode(blurred[: tile.height], response.starts, response.thresholds, steep, encoded, tile.y, tile.x * channels)
+    return encoded.reshape(height, width, channels)
+
+
+def blur_region(
+    codes: NDArray[np.uint8], kernel: ArrayLike, response: Response, box: Box, border: str = "reflect101"
+) -> NDArray[np.float32]:
+    """Linear light, float32 ``(h, w, C)``, of a ``box`` of the blurred image: :func:`blur_codes` but for the encoding."""
+    form, box = best_form(checked_kernel(kernel)), _checked(codes, box)
+    height, width, channels = *box[2:], codes.shape[2]
+    blurred = Scratch(np.float32).take(height + 1, width * channels)  # room for the pair of an odd last row
+    for tile, linear in _decoded(codes, form, response, box, border):
+        form.apply(linear, Window(blurred, tile.y, tile.x * channels), tile.height, tile.width, channels)
+    return blurred[:height].reshape(height, width, channels)
+
+
+def _checked(codes: NDArray[np.uint8], box: Box | None) -> Box:
+    if codes.dtype != np.uint8 or codes.ndim != 3 or codes.size == 0:
+        raise UsageError(f"codes are uint8 of shape (H, W, C) with at least one pixel, got {codes.dtype} of shape {codes.shape}")
+    y, x, height, width = box = box or (0, 0, *codes.shape[:2])
+    if min(y, x) < 0 or min(height, width) < 1 or y + height > codes.shape[0] or x + width > codes.shape[1]:
+        raise UsageError(f"the box (y, x, h, w) = {box} is empty or leaves the image of {codes.shape[0]} x {codes.shape[1]} pixels")
+    return box
+
+
+def _decoded(
+    codes: NDArray[np.uint8], form: Taps | Spectrum, response: Response, box: Box, border: str
+) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
+    """The tiles of a box with their linear light, halo included; the next tile uses the memory of the last."""
+    height, width, channels = codes.shape
+    rows = np.ascontiguousarray(codes).reshape(height, width * channels)
+    read, decoded = Scratch(np.uint8), Scratch(np.float32)
+    for tile in tiles(codes.shape, box, form.halo, form.tile_size((*box[2:], channels)), border):
+        values = tile.read(rows, read)
+        linear = decoded.take(*values.shape)
+        _decode(values.reshape(-1), response.table, linear.reshape(-1))
+        if border == "zero":  # of linear light: code 0 need not be dark
+            tile.clear_outside(linear)
+        yield tile, linear
+
+
+@compiled(error_model="numpy")
+def _decode(codes: NDArray[np.uint8], table: NDArray[np.float32], linear: NDArray[np.float32]) -> None:
+    for i in range(_U(codes.size)):
+        linear[i] = table[codes[i]]
+
+
+@compiled(error_model="numpy")
+def _encode(
+    linear: NDArray[np.float32],
+    starts: NDArray[np.uint8],
+    thresholds: NDArray[np.float32],
+    steep: bool,
+    codes: NDArray[np.uint8],
+    top: int,
+    left: int,
+) -> None:
+    one = np.uint32(1)
+    for y in range(linear.shape[0]):
+        row = linear[y]
+        target = codes[top + y, left : left + row.size]
+        for x in range(_U(row.size)):
+            value = min(row[x], np.float32(1)) if row[x] > 0 else np.float32(0)
+            code = np.uint32(starts[np.uint32(value * np.float32(BINS))])
+            target[x] = code + np.uint32(value >= thresholds[code + one])
+        if steep:  # a bin may hold several thresholds, but few do: the loop above stays free of branches
+            for x in range(_U(row.size)):
+                value = min(row[x], np.float32(1)) if row[x] > 0 else np.float32(0)
+                code = np.uint32(target[x])
+                while value >= thresholds[code + one]:
+                    code += one
+                target[x] = code

@@ -1,0 +1,195 @@
+"""The bytes of one whole image: proof that nothing is missing, and nothing besides the image handed to the decoder.
+
+OpenCV fills what is missing from some files with grey and reports success, so a file must be whole before it is decoded.
+Text, profiles, other frames and transparency stay behind: they change no pixel that is wanted, and could exhaust the memory,
+blend colours away, or hide a serious warning behind a trifling one.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from typing import NamedTuple
+
+from blurkit.errors import BadImageError
+from blurkit.imageheader import Header, png_chunks, webp_chunks, webp_frame
+from blurkit.imagetags import Directory, unpack
+
+#: Each scan of a progressive JPEG costs a pass over the image; encoders write about ten.
+MAX_SCANS = 100
+
+# A marker that is neither a stuffed zero, a restart marker nor a fill byte: the search skips entropy-coded data at C speed.
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+
+
+class Body(NamedTuple):
+    """``data``: a file of the same format with one image and little else; ``several``: whether other images were left out."""
+
+    data: bytes
+    several: bool = False
+
+
+def read_body(data: bytes, header: Header) -> Body:
+    """The image in the bytes of a file, whose header is already read.
+
+    Raises :class:`BadImageError`: ``truncated``, ``corrupt`` or ``unsupported``.
+    """
+    return _BODIES[header.format](data, header)
+
+
+def _truncated(what: str) -> BadImageError:
+    return BadImageError("truncated", f"The file is cut short: {what}.")
+
+
+def _jpeg(data: bytes, header: Header) -> Body:
+    position, scans, progressive = 2, 0, False
+    mended: dict[int, int] = {}
+    while match := _MARKER.search(data, position):
+        start, position = match.start(), match.end()
+        marker = data[start + 1]
+        if marker == 0xD9:
+            whole = data[: start + 2]
+            return Body(_mend(whole, mended) if mended else whole)
+        if marker in (0x01, 0xD8):
+            continue
+        if marker < 0xC0:
+            raise BadImageError("corrupt", f"The JPEG data contain the reserved marker 0x{marker:02x}.")
+        (length,) = unpack(">H", data, position)
+        if marker == 0xC2:
+            progressive = True
+        elif marker == 0xDA:
+            scans += 1
+            if scans > MAX_SCANS:
+                raise BadImageError("unsupported", f"The JPEG image has more than {MAX_SCANS} scans.")
+        mended |= _harmless_faults(data[start : position + length], start, header, progressive)
+        position += length
+    raise _truncated("the end marker of the JPEG image is missing")
+
+
+def _harmless_faults(segment: bytes, start: int, header: Header, progressive: bool) -> dict[int, int]:
+    """Bytes by position that cure what libjpeg warns of although no pixel is at stake, for it prints its first warning alone."""
+    marker = segment[1]
+    cures: dict[int, int] = {}
+    if marker == 0xE0 and segment[4:9] == b"JFIF\0" and len(segment) > 9:
+        cures = {9: 1}  # the major version
+    elif marker == 0xEE and segment[4:9] == b"Adobe" and len(segment) > 15:
+        usual = 2 if header.colour == "CMYK" else 1
+        cures = {15: segment[15] if segment[15] in (0, usual) else usual}  # the colour transform, which libjpeg would take
+    elif marker == 0xDA and not progressive and len(segment) >= 8:
+        cures = dict(zip(range(len(segment) - 3, len(segment)), (0, 63, 0), strict=True))  # the band of a sequential scan
+    return {start + offset: value for offset, value in cures.items() if segment[offset] != value}
+
+
+def _mend(data: bytes, values: dict[int, int]) -> bytes:
+    mended = bytearray(data)
+    for position, value in values.items():
+        mended[position] = value
+    return bytes(mended)
+
+
+def _png(data: bytes, header: Header) -> Body:
+    view = memoryview(data)
+    kept, several, kind = [view[:8]], False, b""
+    for kind, position, length in png_chunks(data):
+        end = position + length
+        if zlib.crc32(view[position - 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            raise BadImageError("corrupt", f"The checksum of the PNG chunk {kind!r} at byte {position - 8} is wrong.")
+        if not kind[0] & 0x20:  # critical: IHDR, PLTE, IDAT, IEND, or one that libpng refuses
+            kept.append(view[position - 8 : end + 4])
+        several |= kind == b"acTL"
+    if kind != b"IEND":
+        raise _truncated("the last chunk (IEND) of the PNG image is missing")
+    return Body(b"".join(kept), several)
+
+
+def _webp(data: bytes, header: Header) -> Body:
+    end = 8 + int(unpack("<I", data, 4)[0])
+    if end > len(data):
+        raise _truncated(f"the WebP container claims {end} bytes, there are {len(data)}")
+    kind, position, length = _webp_image(data, 12, end)
+    animated = kind == b"ANMF"
+    offset = data[position : position + 6] if animated else b""
+    if animated:
+        kind, position, length = _webp_image(data, position + 16, position + length)
+    height, width, _ = webp_frame(data, kind, position)
+    same = (height, width) == (header.height, header.width)
+    if animated and (any(offset) or not same):
+        raise BadImageError("unsupported", "The first frame of the animated WebP image does not cover the canvas.")
+    if not same:
+        raise BadImageError("corrupt", "The WebP image and its canvas differ in size.")
+    stream = kind + struct.pack("<I", length) + data[position : position + length] + b"\0" * (length % 2)
+    return Body(b"RIFF" + struct.pack("<I", 4 + len(stream)) + b"WEBP" + stream, animated)
+
+
+def _webp_image(data: bytes, start: int, end: int) -> tuple[bytes, int, int]:
+    """Type, position and length of the first bit stream or animation frame."""
+    for kind, position, length in webp_chunks(data, start, end):
+        if position + length > end:
+            raise _truncated("a WebP chunk reaches beyond the end")
+        if kind in (b"VP8 ", b"VP8L", b"ANMF"):
+            return kind, position, length
+    raise BadImageError("corrupt", "The WebP file holds no image.")
+
+
+def _bmp(data: bytes, header: Header) -> Body:
+    pixels, header_size = unpack("<II", data, 10)
+    (depth,) = unpack("<H", data, 24 if header_size == 12 else 28)
+    end = pixels + (header.width * depth + 31) // 32 * 4 * header.height
+    if pixels < 14 + header_size:
+        raise BadImageError("corrupt", "The pixels of the BMP image start within its header.")
+    if end > len(data):
+        raise _truncated(f"the rows of the BMP image need {end} bytes, there are {len(data)}")
+    return Body(data)
+
+
+def _tiff(data: bytes, header: Header) -> Body:
+    tags = Directory(data)
+    samples, rows = tags.value(277, 1), max(tags.value(278, header.height), 1)
+    planes = samples if tags.value(284, 1) == 2 else 1
+    per_plane = -(-header.height // rows)
+    strips = per_plane * planes
+    offsets, counts = tags.values(273, most=strips), tags.values(279, most=strips)
+    if not len(offsets) == len(counts) == strips:
+        raise BadImageError("corrupt", f"The TIFF image needs {strips} strips, it has {len(offsets)} of {len(counts)} lengths.")
+    row = header.width * header.depth // 8 * (samples // planes) if tags.value(259, 1) == 1 else 0
+    for strip, (offset, count) in enumerate(zip(offsets, counts, strict=True)):
+        if offset + count > len(data) or count < max(row * min(rows, header.height - strip % per_plane * rows), 1):
+            raise _truncated(f"strip {strip} of the TIFF image is not all there")
+    if tags.values(338) == (2,):  # libtiff multiplies the colours by unassociated alpha; a sample of no kind it leaves alone
+        position = tags.position(338)
+        data = _mend(data, {position: 0, position + 1: 0})
+    return Body(data, tags.several)
+
+
+def _gif(data: bytes, header: Header) -> Body:
+    flags, _ = unpack("BB", data, 10)
+    colours = 13 + (3 * (2 << (flags & 7)) if flags & 0x80 else 0)
+    position, frame = colours, b""
+    while True:
+        (introducer,) = unpack("B", data, position)
+        if introducer == 0x21:
+            position = _end_of_blocks(data, position + 2)
+        elif introducer == 0x2C and not frame:
+            left, top, width, height, flags = unpack("<HHHHB", data, position + 1)
+            if (left, top, height, width) != (0, 0, header.height, header.width):
+                raise BadImageError("unsupported", "The first frame of the GIF image does not cover the canvas.")
+            table = 3 * (2 << (flags & 7)) if flags & 0x80 else 0
+            start, position = position, _end_of_blocks(data, position + 11 + table)
+            frame = data[start:position]
+        elif introducer in (0x2C, 0x3B) and frame:
+            background = b"\0"  # OpenCV refuses one outside the palette; no pixel shows it
+            return Body(data[:11] + background + data[12:colours] + frame + b";", introducer == 0x2C)
+        else:
+            raise BadImageError("corrupt", f"The GIF file has no block at byte {position}.")
+
+
+def _end_of_blocks(data: bytes, position: int) -> int:
+    while True:
+        (length,) = unpack("B", data, position)
+        position += 1 + length
+        if not length:
+            return position
+
+
+_BODIES = {"JPEG": _jpeg, "PNG": _png, "WebP": _webp, "BMP": _bmp, "TIFF": _tiff, "GIF": _gif}

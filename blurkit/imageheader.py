@@ -1,0 +1,238 @@
+"""What a photograph says of itself before it is decoded: format, size, orientation, bits.
+
+The first bytes decide the format, never the name. Nothing is allocated from a number in the file, so a header that claims a
+billion pixels costs nothing here. Sources: ITU-T T.81 and JFIF 1.02, Exif 2.32, PNG (third edition), the WebP container
+specification, TIFF 6.0, the BITMAPINFOHEADER family, GIF89a.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from blurkit.errors import BadImageError
+from blurkit.imagetags import Directory, Source, exif_orientation, unpack
+
+
+@dataclass(frozen=True)
+class Header:
+    """``height`` and ``width`` in pixels as stored; ``depth`` in bits per sample; ``orientation`` as in Exif, 1 to 8.
+
+    ``format`` is JPEG, PNG, WebP, BMP, TIFF or GIF. ``colour`` is grey, RGB, palette or CMYK. ``alpha`` names the kind of
+    transparency (``alpha`` or ``tRNS``) and is empty where there is none.
+    """
+
+    format: str
+    height: int
+    width: int
+    depth: int = 8
+    colour: str = "RGB"
+    alpha: str = ""
+    orientation: int = 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the upright image."""
+        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
+
+
+def read_header(source: Source) -> Header:
+    """The header of an image file.
+
+    Raises :class:`BadImageError`: ``empty``, ``not_an_image``, ``unsupported``, ``truncated`` (within the header) or ``corrupt``.
+    """
+    start = source[:64]
+    if not start:
+        raise BadImageError("empty", "The file is empty.")
+    for magic, parse in _FORMATS:
+        if start.startswith(magic):
+            header = parse(source)
+            if header.height < 1 or header.width < 1:
+                raise BadImageError("corrupt", f"The {header.format} header claims {header.width} x {header.height} pixels.")
+            return header
+    raise _unknown(start)
+
+
+def _jpeg(source: Source) -> Header:
+    position, orientation, frame = 2, 0, None
+    while True:
+        prefix, marker = unpack("BB", source, position)
+        if prefix != 0xFF:
+            raise BadImageError("corrupt", f"A JPEG marker is missing at byte {position}.")
+        if marker == 0xFF:  # markers may be preceded by any number of fill bytes
+            position += 1
+            continue
+        if marker in (0xD8, 0xD9):
+            raise BadImageError("corrupt", "The JPEG file holds no image data.")
+        (length,) = unpack(">H", source, position + 2)
+        if marker == 0xDA:
+            break
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and frame is None:
+            if marker > 0xC2:
+                raise BadImageError("unsupported", f"JPEG with the frame header SOF{marker - 0xC0} is not supported.")
+            frame = unpack(">BHHB", source, position + 4)
+        elif marker == 0xE1 and not orientation and source[position + 4 : position + 10] == b"Exif\0\0":
+            orientation = exif_orientation(source[position + 4 : position + 2 + length])
+        position += 2 + length
+    if frame is None:
+        raise BadImageError("corrupt", "The JPEG scan comes before the frame header.")
+    depth, height, width, components = frame
+    if depth != 8 or components not in (1, 3, 4):
+        raise BadImageError("unsupported", f"JPEG with {components} components of {depth} bits is not supported.")
+    return Header("JPEG", height, width, colour={1: "grey", 3: "RGB", 4: "CMYK"}[components], orientation=orientation or 1)
+
+
+def png_chunks(source: Source) -> Iterator[tuple[bytes, int, int]]:
+    """(type, position of the data, length) of each whole chunk up to IEND."""
+    position = 8
+    while position + 12 <= len(source):
+        length, kind = unpack(">I4s", source, position)
+        if position + 12 + length > len(source):
+            return
+        yield kind, position + 8, length
+        if kind == b"IEND":
+            return
+        position += 12 + length
+
+
+def _png(source: Source) -> Header:
+    length, kind, width, height, depth, colour = unpack(">I4sIIBB", source, 8)
+    names = {0: "grey", 2: "RGB", 3: "palette", 4: "grey", 6: "RGB"}
+    if (length, kind) != (13, b"IHDR") or colour not in names or depth not in (1, 2, 4, 8, 16):
+        raise BadImageError("corrupt", "The PNG header (IHDR) is not valid.")
+    alpha, orientation = "alpha" if colour in (4, 6) else "", 1
+    for kind, position, length in png_chunks(source):  # to the end: eXIf may come after the pixels
+        if kind == b"tRNS":
+            alpha = alpha or "tRNS"
+        elif kind == b"eXIf":
+            orientation = exif_orientation(source[position : position + length])
+    return Header("PNG", height, width, depth, names[colour], alpha, orientation)
+
+
+def webp_chunks(source: Source, position: int = 12, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """(type, position of the data, length) of each chunk; the last may reach beyond the end."""
+    end = len(source) if end is None else end
+    while position + 8 <= end:
+        kind, length = unpack("<4sI", source, position)
+        yield kind, position + 8, length
+        position += 8 + length + length % 2
+
+
+def webp_frame(source: Source, kind: bytes, position: int) -> tuple[int, int, bool]:
+    """Height, width and use of alpha of a lossy (``VP8 ``) or lossless (``VP8L``) bit stream."""
+    if kind == b"VP8L":
+        signature, bits = unpack("<BI", source, position)
+        if signature == 0x2F:
+            return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1, bool(bits >> 28 & 1)
+    else:
+        signature, width, height = unpack("<3sHH", source, position + 3)
+        if signature == b"\x9d\x01\x2a":
+            return height & 0x3FFF, width & 0x3FFF, False
+    raise BadImageError("corrupt", "The WebP bit stream has no valid header.")
+
+
+def _webp(source: Source) -> Header:
+    if source[8:12] != b"WEBP":
+        raise BadImageError("not_an_image", "The file is a RIFF container, but not a WebP image.")
+    (kind,) = unpack("4s", source, 12)
+    if kind in (b"VP8 ", b"VP8L"):
+        height, width, alpha = webp_frame(source, kind, 20)
+        return Header("WebP", height, width, alpha="alpha" if alpha else "")
+    if kind != b"VP8X":
+        raise BadImageError("corrupt", "The WebP file holds no image.")
+    flags, low_width, high_width, low_height, high_height = unpack("<B3xHBHB", source, 20)
+    orientation = 1
+    if flags & 0x08:
+        for kind, position, length in webp_chunks(source):
+            if kind == b"EXIF":
+                orientation = exif_orientation(source[position : position + length])
+                break
+    height, width = (high_height << 16 | low_height) + 1, (high_width << 16 | low_width) + 1
+    return Header("WebP", height, width, alpha="alpha" if flags & 0x10 else "", orientation=orientation)
+
+
+def _bmp(source: Source) -> Header:
+    (header_size,) = unpack("<I", source, 14)
+    compression, masks = 0, (0, 0, 0, 0)
+    if header_size == 12:
+        width, height, _, depth = unpack("<HHHH", source, 18)
+    elif header_size in (40, 52, 56, 64, 108, 124):
+        width, height, _, depth, compression = unpack("<iiHHI", source, 18)
+        if compression == 3:
+            masks = (*unpack("<III", source, 54), unpack("<I", source, 66)[0] if header_size >= 56 else 0)
+    else:
+        raise BadImageError("not_an_image", "The file starts as a BMP image does, but no BMP header follows.")
+    # OpenCV shifts 16-bit pixels without filling the low bits, so that white is 248, and takes other masks for these.
+    plain = compression == 0 and depth in (1, 4, 8, 24, 32)
+    if not plain and (compression, depth, *masks[:3]) != (3, 32, 0xFF0000, 0xFF00, 0xFF):
+        raise BadImageError("unsupported", f"BMP with {depth} bits per pixel and compression {compression} is not supported.")
+    colour = "palette" if depth <= 8 else "RGB"
+    return Header("BMP", abs(height), width, colour=colour, alpha="alpha" if masks[3] else "")
+
+
+#: (bits, photometric interpretation) -> colour, channels, most extra samples: what OpenCV decodes right, found by experiment.
+_TIFF_KINDS = {
+    (8, 0): ("grey", 1, 0), (8, 1): ("grey", 1, 1), (8, 2): ("RGB", 3, 1), (8, 3): ("palette", 1, 0), (8, 5): ("CMYK", 4, 0),
+    (8, 6): ("RGB", 3, 0), (16, 1): ("grey", 1, 0), (16, 2): ("RGB", 3, 1),
+}  # fmt: skip
+
+
+def _tiff(source: Source) -> Header:
+    tags = Directory(source)
+    if 50706 in tags or tags.value(254) & 1:  # the first image of a raw photograph is its thumbnail
+        raise BadImageError("unsupported", "The file is a raw photograph (DNG or the like), which is not supported.")
+    depths, samples, extra = tags.values(258, (1,)), tags.value(277, 1), len(tags.values(338))
+    photometric, compression, tiled = tags.value(262), tags.value(259, 1), 322 in tags
+    colour, channels, most = _TIFF_KINDS.get((depths[0], photometric), ("", 0, 0))
+    jpeg = compression == 7
+    supported = (
+        colour and extra <= most and samples == channels + extra and set(depths) == {depths[0]} and not tiled
+        and set(tags.values(339, (1,))) == {1} and compression in (1, 5, 7, 8, 32773, 32946)
+        and (depths[0] == 8 or (tags.value(284, 1) == 1 and not jpeg)) and (photometric != 6 or jpeg)
+    )  # fmt: skip
+    if not supported:
+        raise BadImageError(
+            "unsupported",
+            "Of TIFF, strips of unsigned samples of 8 or 16 bits are supported; this file has "
+            f"{samples} samples of {depths[0]} bits, sample format {tags.value(339, 1)}, photometric "
+            f"interpretation {photometric}, compression {compression}{', in tiles' if tiled else ''}.",
+        )
+    return Header("TIFF", tags.value(257), tags.value(256), depths[0], colour, "alpha" if extra else "", tags.orientation)
+
+
+def _gif(source: Source) -> Header:
+    version, width, height = unpack("<3sHH", source, 3)
+    if version not in (b"87a", b"89a"):
+        raise BadImageError("not_an_image", "The file starts as a GIF image does, but has no GIF version.")
+    return Header("GIF", height, width, colour="palette")
+
+
+_FORMATS: tuple[tuple[bytes, Callable[[Source], Header]], ...] = (
+    (b"\xff\xd8", _jpeg), (b"\x89PNG\r\n\x1a\n", _png), (b"RIFF", _webp), (b"BM", _bmp), (b"GIF8", _gif),
+    (b"II*\0", _tiff), (b"MM\0*", _tiff), (b"II+\0", _tiff), (b"MM\0+", _tiff),
+)  # fmt: skip
+
+_OTHER_IMAGES = {
+    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000", b"\0\0\0\x0cJXL ": "JPEG XL", b"\xff\x0a": "JPEG XL",
+    b"v/1\x01": "OpenEXR", b"#?RADIANCE": "Radiance HDR", b"8BPS": "Photoshop", b"\0\0\1\0": "icon", b"qoif": "QOI",
+    b"P1": "PBM", b"P2": "PGM", b"P3": "PPM", b"P4": "PBM", b"P5": "PGM", b"P6": "PPM", b"PF": "PFM",
+}  # fmt: skip
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF", b"crx ": "CR3"}
+_OTHER_FILES = {
+    b"<!doctype html": "an HTML page", b"<html": "an HTML page", b"<svg": "an SVG drawing", b"<?xml": "an XML document",
+    b"%pdf": "a PDF document", b"pk\3\4": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"\x89hdf": "an HDF5 file",
+    b"\0\5\x16\7": "an AppleDouble companion file",
+}  # fmt: skip
+
+
+def _unknown(start: bytes) -> BadImageError:
+    names = [name for magic, name in _OTHER_IMAGES.items() if start.startswith(magic)]
+    if start[4:8] == b"ftyp":
+        names.append(_BRANDS.get(start[8:12], "ISO media"))
+    if names:
+        return BadImageError("unsupported", f"The file is {names[0]}, which is not supported; convert it to PNG.")
+    if not start.strip(b"\0"):
+        return BadImageError("not_an_image", "The file starts with zeros alone, as an interrupted download does.")
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    kind = next((name for magic, name in _OTHER_FILES.items() if text.startswith(magic)), "of no known image format")
+    return BadImageError("not_an_image", f"The file is {kind}, whatever its name says.")

@@ -1,0 +1,93 @@
+"""Directories of tags, the form that TIFF files and Exif blocks share (TIFF 6.0, BigTIFF, Exif 2.32)."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Protocol
+
+from blurkit.errors import BadImageError
+
+_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # BYTE, SHORT, LONG, LONG8: the tags that matter here hold no other type
+
+
+class Source(Protocol):
+    """Bytes, or a file that is sliced as bytes are; a slice beyond the end is short, not an error."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: slice, /) -> bytes: ...
+
+
+def unpack(layout: str, source: Source, position: int) -> tuple[Any, ...]:
+    """The values of a ``struct`` layout at a byte position."""
+    size = struct.calcsize(layout)
+    data = source[position : position + size]
+    if len(data) < size:
+        raise BadImageError("truncated", f"The file ends at byte {len(source)}, within its headers.")
+    return struct.unpack(layout, data)
+
+
+class Directory:
+    """The first directory of tags in a TIFF file, or in the block of the same form that holds Exif."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._order = {b"II": "<", b"MM": ">"}.get(source[:2], "")
+        if not self._order or source[2:4] not in (struct.pack(self._order + "H", version) for version in (42, 43)):
+            raise BadImageError("corrupt", "The TIFF header is neither little-endian nor big-endian TIFF.")
+        big = 43 in source[2:4]
+        offset, counter, entry = ("Q", "Q", "HHQ") if big else ("I", "H", "HHI")
+        (position,) = unpack(self._order + offset, source, 8 if big else 4)
+        (count,) = unpack(self._order + counter, source, position)
+        if not 1 <= count <= 4096:
+            raise BadImageError("corrupt", f"The TIFF directory claims {count} tags.")
+        self._inline = struct.calcsize(offset)
+        width = 4 + 2 * self._inline
+        position += struct.calcsize(counter)
+        self._entries: dict[int, tuple[int, int, int]] = {}  # tag -> type, count, position of the value or its offset
+        for at in range(position, position + count * width, width):
+            tag, kind, length = unpack(self._order + entry, source, at)
+            self._entries.setdefault(tag, (kind, length, at + width - self._inline))
+        #: Whether another directory follows, that is, another image.
+        end = position + count * width
+        self.several = source[end : end + self._inline].strip(b"\0") != b""
+
+    def __contains__(self, tag: int) -> bool:
+        return tag in self._entries
+
+    def position(self, tag: int) -> int:
+        """Where the values of a tag lie in the file."""
+        kind, count, position = self._entries[tag]
+        if count * struct.calcsize("=" + _TYPES[kind]) > self._inline:
+            (position,) = unpack(self._order + ("Q" if self._inline == 8 else "I"), self._source, position)
+        return int(position)
+
+    def values(self, tag: int, default: tuple[int, ...] = (), most: int = 16) -> tuple[int, ...]:
+        """The whole numbers under a tag, at most ``most`` of them; ``default`` where the tag is absent."""
+        if tag not in self._entries:
+            return default
+        kind, count, _ = self._entries[tag]
+        if kind not in _TYPES or not 1 <= count <= most:
+            raise BadImageError("corrupt", f"The TIFF tag {tag} has {count} values of type {kind}.")
+        return unpack(f"{self._order}{count}{_TYPES[kind]}", self._source, self.position(tag))
+
+    def value(self, tag: int, default: int = 0) -> int:
+        """The first number under a tag."""
+        return self.values(tag, (default,))[0]
+
+    @property
+    def orientation(self) -> int:
+        """The Exif orientation, 1 (upright) where it is absent or meaningless."""
+        try:
+            value = self.value(274, 1)
+        except BadImageError:
+            return 1
+        return value if 1 <= value <= 8 else 1
+
+
+def exif_orientation(block: bytes) -> int:
+    """The orientation in a block of Exif, with or without its ``Exif`` prefix; 1 where there is none to be had."""
+    try:
+        return Directory(block.removeprefix(b"Exif\0\0")).orientation
+    except BadImageError:  # broken Exif is common and harms no pixel
+        return 1

@@ -1,0 +1,134 @@
+"""Blur kernels: a trajectory becomes a point spread function, with sub-pixel accuracy and a stated anchor.
+
+A kernel is indexed by displacement: its centre is the pixel itself, and ``blurred = sharp * kernel`` is a true convolution, so
+that a unit impulse at p becomes the kernel centred on p. Each sample of a path is splatted bilinearly on its four neighbours,
+which preserves the centroid exactly and adds a variance of f (1 - f) per axis, f being the fraction of a pixel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blurkit.errors import UsageError, nearest
+from blurkit.jit import compiled
+
+#: What lies exactly on the kernel's centre. ``centroid``: the mean position over the exposure, so that sharp and blurred images
+#: are registered; ``start`` and ``midpoint``: the position when the shutter opens and at half of the exposure; ``bbox``: the
+#: centre of the whole path's bounding box, as the published code places it.
+ANCHORS = ("centroid", "start", "midpoint", "bbox")
+
+
+def rasterize(
+    path: ArrayLike, *, exposure: float = 1.0, anchor: str = "centroid", size: int | None = None
+) -> NDArray[np.float32]:
+    """The kernel of a trajectory.
+
+    ``path``: ``(T, 2)``, (x, y) in pixels, equally spaced in time; sample t covers the time from t / T to (t + 1) / T.
+    ``exposure``: the fraction in (0, 1] of the path, from its start, during which the shutter is open.
+    ``anchor``: one of :data:`ANCHORS`. ``size``: an odd number of pixels, else the smallest that holds the path.
+
+    Returns float32 ``(k, k)``, k odd, non-negative, sum 1. The photon count of the exposure is ``exposure`` times as much.
+    Raises :class:`UsageError` where ``size`` is even or too small for the path: a kernel is never cut off.
+    """
+    return rasterize_anchored(exposed_path(path, exposure=exposure, anchor=anchor), exposure=exposure, size=size)
+
+
+def rasterize_anchored(points: NDArray[np.float64], *, exposure: float, size: int | None = None) -> NDArray[np.float32]:
+    """As :func:`rasterize`, for a path that :func:`exposed_path` has shifted already: (0, 0) becomes the kernel's centre."""
+    weights = exposure_weights(len(points), exposure)
+    exposed = points[: len(weights)]
+    half = math.ceil(max(exposed.max(), -exposed.min()))
+    if size is None:
+        size = 2 * half + 1
+    elif size < 1 or size % 2 == 0:
+        raise UsageError(f"a kernel's size is an odd number of pixels, got {size}")
+    elif size < 2 * half + 1:
+        raise UsageError(f"this path needs a kernel of {2 * half + 1} px, size={size} would cut it off; raise it or leave it out")
+    mass = np.zeros((size, size))
+    _splat(exposed, weights, mass)
+    return (mass / mass.sum()).astype(np.float32)
+
+
+def exposed_path(path: ArrayLike, *, exposure: float = 1.0, anchor: str = "centroid") -> NDArray[np.float64]:
+    """The whole path, float64 ``(T, 2)``, shifted so that its anchor for this exposure lies at (0, 0)."""
+    points = np.ascontiguousarray(path, np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
+        raise UsageError(f"a path has shape (T, 2) with T >= 1, got {points.shape}")
+    if not np.isfinite(points).all():
+        first = int(np.argwhere(~np.isfinite(points))[0, 0])
+        raise UsageError(f"the path has a coordinate that is not finite, at sample {first}")
+    if not 0 < exposure <= 1:
+        raise UsageError(f"exposure is a fraction in (0, 1], got {exposure}")
+    return points - _anchor(points, exposure, anchor)
+
+
+def exposure_weights(samples: int, exposure: float) -> NDArray[np.float64]:
+    """The share of its time step, in (0, 1], that each exposed sample is seen; samples after the exposure are left out."""
+    steps = round(exposure * samples, 9)  # 0.1 * 2000 is a hair above 200, which must not expose a 201st sample
+    weights = np.ones(max(math.ceil(steps), 1))
+    weights[-1] = steps - (len(weights) - 1)
+    return weights
+
+
+def _anchor(points: NDArray[np.float64], exposure: float, anchor: str) -> NDArray[np.float64]:
+    if anchor == "centroid":
+        weights = exposure_weights(len(points), exposure)
+        return np.asarray(weights @ points[: len(weights)] / weights.sum())
+    if anchor == "start":
+        return points[0]
+    if anchor == "midpoint":  # sample t stands for the middle of its step, the time t + 1/2
+        time = exposure * len(points) / 2 - 0.5
+        steps = np.arange(len(points))
+        return np.array([np.interp(time, steps, points[:, axis]) for axis in (0, 1)])
+    if anchor == "bbox":
+        return np.asarray((points.min(axis=0) + points.max(axis=0)) / 2)
+    raise UsageError(f"unknown anchor {anchor!r}, it is one of {', '.join(ANCHORS)}{nearest(anchor, ANCHORS)}")
+
+
+@compiled(error_model="numpy")
+def _splat(points: NDArray[np.float64], weights: NDArray[np.float64], mass: NDArray[np.float64]) -> None:
+    half = mass.shape[0] // 2
+    last = mass.shape[0] - 1
+    for t in range(weights.size):
+        x, y = points[t, 0] + half, points[t, 1] + half
+        column, row = int(x), int(y)
+        fx, fy = x - column, y - row
+        right, below = min(column + 1, last), min(row + 1, last)  # at the last column and row the fraction is zero
+        top, bottom = weights[t] * (1.0 - fy), weights[t] * fy
+        mass[row, column] += top * (1.0 - fx)
+        mass[row, right] += top * fx
+        mass[below, column] += bottom * (1.0 - fx)
+        mass[below, right] += bottom * fx
+
+
+@dataclass(frozen=True)
+class KernelStatistics:
+    """What a kernel looks like, in pixels.
+
+    ``centroid``: (x, y) relative to the centre. ``extent``: the larger side of the bounding box of the nonzero taps.
+    ``effective_length``: sqrt(12 v), v the largest eigenvalue of the covariance, which is the length of a straight uniform blur
+    with the same variance. ``taps``: the number of nonzero values.
+    """
+
+    centroid: tuple[float, float]
+    extent: int
+    effective_length: float
+    taps: int
+
+
+def statistics(kernel: NDArray[np.floating]) -> KernelStatistics:
+    """:class:`KernelStatistics` of a kernel ``(k, k)`` of odd sides, of any positive sum."""
+    rows, columns = np.nonzero(kernel)
+    mass = kernel[rows, columns].astype(np.float64)
+    mass /= mass.sum()
+    offsets = np.stack((columns - kernel.shape[1] // 2, rows - kernel.shape[0] // 2)).astype(np.float64)
+    centroid = offsets @ mass
+    spread = offsets - centroid[:, None]
+    variance = np.linalg.eigvalsh((spread * mass) @ spread.T)[-1]
+    extent = max(int(np.ptp(rows)), int(np.ptp(columns))) + 1
+    length = math.sqrt(12 * max(float(variance), 0.0))
+    return KernelStatistics((float(centroid[0]), float(centroid[1])), extent, length, len(rows))

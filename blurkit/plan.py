@@ -1,0 +1,171 @@
+"""From records to shards: what is to be made, what is done, and whether a folder may be continued."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from blurkit import __version__
+from blurkit.decode import image_size
+from blurkit.errors import BadImageError, UsageError
+from blurkit.files import locked, write_atomic
+from blurkit.jit import source_digest
+from blurkit.settings import Settings, size_text
+from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
+from blurkit.shard.index import PLAN, read_record
+from blurkit.sources import Source
+from blurkit.sources.record import ImageRecord
+from blurkit.task import Failure, ShardTask
+
+#: About what the truth of a sample (kernel, path, columns) takes beside its pixels.
+_TRUTH_BYTES = 24_000
+
+#: Packages whose versions can change a pixel.
+_PACKAGES = ("numpy", "scipy", "numba", "h5py")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``shards``: (first, last + 1) positions of each shard's records. ``bytes``: about what the shards will take."""
+
+    source: Source
+    settings: Settings
+    records: list[ImageRecord]
+    shards: list[tuple[int, int]]
+    bytes: int
+    configuration: dict[str, Any]
+
+    @property
+    def pairs(self) -> int:
+        """Samples that are made if every photograph can be used."""
+        return len(self.records) * self.settings.per_image
+
+    def tasks(self, folder: Path, numbers: Iterable[int]) -> Iterator[ShardTask]:
+        """The work of making these shards in a folder."""
+        recipe = self.settings.recipe
+        common: dict[str, str | int] = {
+            "format": FORMAT_NAME,
+            "version": FORMAT_VERSION,
+            "recipe": recipe.portable_toml(),
+            "recipe_digest": recipe.digest(),
+            "versions": json.dumps(self.configuration["versions"]),
+            **{f"convention_{key}": text for key, text in CONVENTIONS.items()},
+        }
+        for number in numbers:
+            first, end = self.shards[number]
+            yield ShardTask(number, folder, tuple(self.records[first:end]), self.settings, {**common, "shard": number})
+
+    def left(self, folder: Path, *, retry_failed: bool = False) -> list[int]:
+        """Numbers of the shards that are not complete, and with ``retry_failed`` of those that had failures."""
+        return [number for number in range(len(self.shards)) if not self._complete(read_record(folder, number), retry_failed)]
+
+    def passed_over(self) -> list[Failure]:
+        """Entries of the source that were never opened, as lines of the ledger; no sample was planned for them."""
+        return [
+            Failure(entry.id, entry.id, "source", entry.reason, f"passed over: {entry.reason}", 0)
+            for entry in self.source.passed_over
+        ]
+
+    @staticmethod
+    def _complete(record: dict[str, Any] | None, retry_failed: bool) -> bool:
+        if record is None:
+            return False
+        return not (retry_failed and any(not Failure(**failure).is_skip for failure in record["failures"]))
+
+
+def make_plan(source: Source, settings: Settings, *, limit: int | None = None, split: str = "all") -> Plan:
+    """Group the photographs of a source, the first ``limit`` of them, into shards of about ``settings.shard_bytes``."""
+    records = list(itertools.islice(source.records, limit))
+    if not records:
+        raise UsageError(f"nothing to do: --limit {limit} leaves no photograph")
+    sizes = [settings.per_image * _sample_bytes(record, settings) for record in records]
+    shards, first, filled = [], 0, 0
+    for position, size in enumerate(sizes):
+        if position > first and filled + size > settings.shard_bytes:
+            shards.append((first, position))
+            first, filled = position, 0
+        filled += size
+    shards.append((first, len(records)))
+    return Plan(source, settings, records, shards, sum(sizes), _configuration(source, settings, records, split))
+
+
+def agree(folder: Path, plan: Plan) -> None:
+    """Write the folder's ``plan.json``, or hold this plan against it and refuse to mix two configurations in one folder.
+
+    Where the photographs and the recipe's files lie is remembered for ``blurkit verify --recompute``, and may change between runs.
+    """
+    with locked(folder / ".lock-plan", wait=True):  # slices that start together agree on one plan
+        found = read_plan(folder)
+        if found is None:
+            files = {key: os.path.abspath(path) for key, path in plan.settings.recipe.files().items()}
+            places = {"root": os.path.abspath(plan.source.root), "files": files}
+            text = json.dumps({"configuration": plan.configuration, **places}, ensure_ascii=False, indent=1)
+            write_atomic(folder / PLAN, text.encode())
+            return
+    theirs, ours = flatten(found["configuration"]), flatten(plan.configuration)
+    differing = [key for key in sorted(theirs.keys() | ours.keys()) if theirs.get(key) != ours.get(key)]
+    if differing:
+        lines = [f"  {key}: {theirs.get(key, 'absent')} there, {ours.get(key, 'absent')} now" for key in differing[:12]]
+        raise UsageError(
+            f"{folder} was begun with another configuration and is left as it is:\n" + "\n".join(lines) + "\n"
+            "run it with the same values, choose another --out, or start afresh with --overwrite"
+        )
+
+
+def read_plan(folder: Path) -> dict[str, Any] | None:
+    """The folder's ``plan.json``, or ``None`` where there is none."""
+    try:
+        plan = json.loads((folder / PLAN).read_bytes())
+        plan["configuration"], plan["root"], plan["files"]
+        return dict(plan)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder / PLAN} is damaged ({error}); start afresh with --overwrite, or choose another --out") from error
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _configuration(source: Source, settings: Settings, records: list[ImageRecord], split: str) -> dict[str, Any]:
+    ids = hashlib.sha256()
+    for record in records:
+        ids.update(record.id.encode() + b"\0")
+    packages = {name: version(name) for name in _PACKAGES}
+    return {
+        "source": source.name,
+        "split": split,
+        "images": len(records),
+        "images_digest": ids.hexdigest(),
+        "seed": settings.seed,
+        "size": size_text(settings.size),
+        "per_image": settings.per_image,
+        "shard_bytes": settings.shard_bytes,
+        "recipe": tomllib.loads(settings.recipe.portable_toml()),
+        "versions": {"blurkit": __version__, "code": source_digest()[:16], "opencv": cv2.__version__, **packages},
+    }
+
+
+def _sample_bytes(record: ImageRecord, settings: Settings) -> int:
+    size = settings.size
+    if size is None:
+        try:
+            size = image_size(record.path)
+        except BadImageError:  # it fails again, with a line of the ledger, when it is decoded
+            size = (0, 0)
+    return 6 * size[0] * size[1] + _TRUTH_BYTES

@@ -1,0 +1,60 @@
+"""Progress on standard error: a bar with rate and time left on a terminal, a line every half minute elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+class Progress:
+    """Counts pairs of a known total. ``quiet`` shows nothing."""
+
+    def __init__(self, total: int, *, quiet: bool = False) -> None:
+        self.total, self.done = total, 0
+        self._quiet = quiet
+        self._begin = self._said = time.monotonic()
+        self._bar: Any = None
+        if sys.stderr.isatty() and not quiet:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit=" pairs", smoothing=0.1, file=sys.stderr, dynamic_ncols=True)
+
+    def show(self, under_way: int = 0) -> None:
+        """Show what is done, with ``under_way`` pairs of shards that are not committed yet."""
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(max(self.done + under_way - self._bar.n, 0))
+        elif not self._quiet and now - self._said >= _SECONDS_BETWEEN_LINES:
+            self._said = now
+            self._say(self.done + under_way, now - self._begin)
+
+    def close(self) -> None:
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _say(self, count: int, seconds: float) -> None:
+        rate = count / seconds
+        left = duration((self.total - count) / rate) if rate else "unknown"
+        share = count / self.total
+        print(f"{count:,} of {self.total:,} pairs ({share:.0%}), {rate:.1f} pairs/s, {left} left", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: ``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def data_size(count: float) -> str:
+    """Bytes as a person says them: ``12.3 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

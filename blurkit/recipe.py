@@ -1,0 +1,243 @@
+"""Recipes: what is drawn for a sample, as frozen dataclasses that read from and write to TOML.
+
+A recipe's digest covers every value that can change a pixel, and the contents of the files it names; its name and its
+description are not part of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from blurkit.configuration import assign, from_dict, one_of, require, rising, to_dict, to_toml, with_setting, with_value, within
+from blurkit.errors import UsageError, nearest
+
+DEFAULT = "handheld"
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A path of the camera over one exposure.
+
+    ``process``: "camera-shake" (rates per exposure) or "boracchi-foi" (the published discrete process). ``length`` in pixels,
+    uniform. ``anxiety``: one of these, equally likely. ``near_identity``: the share of samples that hardly move, of
+    ``near_identity_length`` pixels. ``samples``: 0 for as many as the rates ask for, or 2000 in the published process.
+    """
+
+    process: str = "camera-shake"
+    length: Range = (5.0, 60.0)
+    anxiety: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.005, 0.01)
+    near_identity: float = 0.08
+    near_identity_length: Range = (0.2, 3.0)
+    samples: int = 0
+
+    def check(self) -> None:
+        one_of("trajectory.process", self.process, ("camera-shake", "boracchi-foi"))
+        rising("trajectory.length", self.length, 0, 10_000)
+        rising("trajectory.near_identity_length", self.near_identity_length, 0, 10_000)
+        within("trajectory.near_identity", [self.near_identity], 0, 1)
+        within("trajectory.anxiety", self.anxiety, 0, 1)
+        require(self.samples == 0 or 2 <= self.samples <= 10**7, f"trajectory.samples is 0 or at least 2, got {self.samples}")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How a path becomes a kernel: ``exposure``, the fraction of the path seen, is one of these, equally likely; ``anchor``
+    as in :func:`blurkit.kernel.rasterize`, or, for kernels of a bank, "centroid" or "stored" (as they are)."""
+
+    exposure: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
+    anchor: str = "centroid"
+
+    def check(self) -> None:
+        within("kernel.exposure", self.exposure, 1e-6, 1)
+        one_of("kernel.anchor", self.anchor, ("centroid", "start", "midpoint", "bbox", "stored"))
+
+
+@dataclass(frozen=True)
+class ResponseCurves:
+    """Camera response functions by name or file, as :func:`blurkit.response.load_response` takes them: photographs are decoded
+    by ``decode``; sharp and blurred images are both encoded by ``encode``. "linear" for both blurs in gamma space."""
+
+    decode: str = "srgb"
+    encode: str = "srgb"
+
+    def check(self) -> None:
+        pass  # loading them checks them
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """Clipped highlights get their light back before the blur: linear values of at least ``threshold`` are raised by a number
+    uniform in ``highlight``, and clipped again after the blur (the RSBlur synthesis of Rim et al., ECCV 2022)."""
+
+    highlight: Range = (0.25, 1.75)
+    threshold: float = 0.99
+
+    def check(self) -> None:
+        rising("saturation.highlight", self.highlight, 0, 100)
+        require(0 < self.threshold <= 1, f"saturation.threshold lies in (0, 1], got {self.threshold}")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Poisson-Gaussian noise of variance ``shot * I + read ** 2`` for linear light I in [0, 1].
+
+    ``shot`` is log-uniform; ``log(read ** 2)`` is ``read_slope * log(shot) + read_offset`` plus a normal number of standard
+    deviation ``read_scatter`` (the fit of Brooks et al., "Unprocessing images", CVPR 2019).
+    """
+
+    shot: Range = (1e-5, 1e-3)
+    read_slope: float = 2.18
+    read_offset: float = 1.20
+    read_scatter: float = 0.26
+
+    def check(self) -> None:
+        rising("noise.shot", self.shot, 1e-12, 1)
+        require(0 <= self.read_scatter < 10, f"noise.read_scatter lies in [0, 10), got {self.read_scatter}")
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """The blurred image is compressed for a ``share`` of the samples, at a whole ``quality`` uniform in the range."""
+
+    share: float = 0.5
+    quality: Range = (60, 100)
+    subsampling: str = "4:2:0"
+
+    def check(self) -> None:
+        within("jpeg.share", [self.share], 0, 1)
+        rising("jpeg.quality", self.quality, 1, 100)
+        one_of("jpeg.subsampling", self.subsampling, ("4:4:4", "4:2:2", "4:2:0"))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that is drawn for a sample. A section that is ``None`` is left out of the physics."""
+
+    name: str = "custom"
+    summary: str = ""
+    provenance: str = ""
+    kernels: str = ""
+    trajectory: Trajectory | None = None
+    kernel: Kernel = Kernel()
+    response: ResponseCurves = ResponseCurves()
+    saturation: Saturation | None = None
+    noise: Noise | None = None
+    jpeg: Jpeg | None = None
+
+    def check(self) -> Recipe:
+        """This recipe, with every value checked, or a :class:`UsageError` that names the key."""
+        for field in dataclasses.fields(self):
+            section = getattr(self, field.name)
+            if dataclasses.is_dataclass(section):
+                section.check()  # type: ignore[union-attr]
+        if self.kernels:
+            one_of("kernel.anchor (of a bank)", self.kernel.anchor, ("centroid", "stored"))
+            return dataclasses.replace(self, trajectory=None)  # a bank's kernels come instead of trajectories
+        require(
+            self.trajectory is not None,
+            f"recipe {self.name!r} draws its kernels from a bank: name one with --set kernels=FILE (.npz, .h5, .mat or a folder)",
+        )
+        one_of("kernel.anchor", self.kernel.anchor, ("centroid", "start", "midpoint", "bbox"))
+        return self
+
+    def named_files(self) -> dict[str, str]:
+        """Each value that may name a file, by its key."""
+        named = {"kernels": self.kernels, "response.decode": self.response.decode, "response.encode": self.response.encode}
+        return {key: value for key, value in named.items() if value}
+
+    def files(self) -> dict[str, str]:
+        """The path of each file that this recipe reads, by its key."""
+        return {key: path for key, path in self.named_files().items() if key == "kernels" or Path(path).is_file()}
+
+    def portable_toml(self) -> str:
+        """The recipe as TOML with file names in place of paths, and the sha256 of each file under ``[files]``."""
+        values = to_dict(self)
+        digests = {}
+        for key, path in self.files().items():
+            assign(values, key, Path(path).name)
+            digests[Path(path).name] = _file_digest(path)
+        if digests:
+            values["files"] = digests
+        return to_toml(values)
+
+    def digest(self) -> str:
+        """A hexadecimal sha256 of all that can change a pixel."""
+        values = tomllib.loads(self.portable_toml())
+        for key in ("name", "summary", "provenance"):
+            values.pop(key)
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def recipe_names() -> list[str]:
+    """The names of the recipes in the package."""
+    return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
+
+
+def packaged_text(name: str) -> str:
+    """The TOML text of a recipe in the package."""
+    return str((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def load_recipe(name: str = DEFAULT, settings: Iterable[str] = ()) -> Recipe:
+    """A recipe by name or TOML file, with ``settings`` such as ``"trajectory.length=[5, 40]"`` or ``"noise=none"`` applied."""
+    if name in recipe_names():
+        text, folder = packaged_text(name), None
+    elif name.endswith(".toml") or Path(name).is_file():
+        folder = Path(name).parent
+        try:
+            text = Path(name).read_text()
+        except OSError as error:
+            raise UsageError(f"recipe {name}: {error.strerror}") from error
+    else:
+        raise UsageError(
+            f"unknown recipe {name!r}: it is none of {', '.join(recipe_names())}, nor a .toml file{nearest(name, recipe_names())}"
+        )
+    return recipe_from_toml(text, where=f"recipe {name}", folder=folder, settings=settings)
+
+
+def recipe_from_toml(text: str, *, where: str = "recipe", folder: Path | None = None, settings: Iterable[str] = ()) -> Recipe:
+    """A checked recipe from TOML text. Relative paths of files are taken from ``folder``, those in ``settings`` from here."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{where}: not valid TOML: {error}") from error
+    digests = values.pop("files", {})
+    recipe = from_dict(Recipe, values, where=where)
+    if folder is not None:
+        for key, value in recipe.named_files().items():
+            if (folder / value).exists():
+                recipe = with_value(recipe, key, str(folder / value), where=where)
+    for setting in settings:
+        recipe = with_setting(recipe, setting)
+    recipe = recipe.check()
+    for path in recipe.files().values():
+        expected = digests.get(Path(path).name)
+        if expected and expected != _file_digest(path):
+            raise UsageError(f"{where}: {path} is not the file that this recipe was made with (its sha256 differs)")
+    return recipe
+
+
+def _folder() -> Any:
+    return resources.files("blurkit") / "recipes"
+
+
+def _file_digest(path: str) -> str:
+    file = Path(path)
+    parts = sorted(file.iterdir()) if file.is_dir() else [file]
+    digest = hashlib.sha256()
+    try:
+        for part in parts:
+            digest.update(part.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; a recipe names this file") from error
+    return digest.hexdigest()

@@ -1,0 +1,135 @@
+"""Camera response functions: encoded pixel codes <-> linear light.
+
+A :class:`Response` is a strictly increasing curve from 8-bit codes to linear light in [0, 1]. Decoding is a table of 256
+entries. Encoding to 8 bits compares with the 255 *thresholds* at which the code changes, so it is exactly "encode, times 255,
+round to nearest" and ``quantize(decode(code)) == code`` holds for every code of every curve.
+
+The sRGB curve is that of IEC 61966-2-1.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blurkit.errors import UsageError
+from blurkit.jit import compiled
+
+#: Linear light is sorted into this many equal bins; a table of the code at each bin's lower edge starts the search.
+BINS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """A camera response function.
+
+    ``table``: float32 (256,), the linear light in [0, 1] of each code, strictly increasing.
+    ``thresholds``: float32 (257,), code ``c`` stands for ``thresholds[c] <= linear < thresholds[c + 1]``; ends are infinite.
+    ``starts``: uint8 (BINS + 1,), the code at the lower edge of each bin of linear light.
+    """
+
+    name: str
+    table: NDArray[np.float32]
+    thresholds: NDArray[np.float32]
+    starts: NDArray[np.uint8]
+
+    @classmethod
+    def from_table(cls, name: str, table: ArrayLike, midpoints: ArrayLike | None = None) -> Response:
+        """A response from the linear light of its 256 codes, and optionally of its 255 half codes (else interpolated)."""
+        values = np.asarray(table, np.float64)
+        if values.shape != (256,) or not np.all(np.isfinite(values)) or np.any(np.diff(values) <= 0):
+            raise UsageError(f"response {name!r}: a table needs 256 finite, strictly increasing values; got shape {values.shape}")
+        if values[0] < 0 or values[-1] > 1:
+            raise UsageError(f"response {name!r}: linear light lies in [0, 1], this table spans [{values[0]}, {values[-1]}]")
+        middle = (values[:-1] + values[1:]) / 2 if midpoints is None else np.asarray(midpoints, np.float64)
+        exact = np.concatenate(([-np.inf], middle, [np.inf]))
+        thresholds = exact.astype(np.float32)  # rounded up, so that a float32 compares as it would with the exact value
+        thresholds = np.where(thresholds < exact, np.nextafter(thresholds, np.float32(np.inf)), thresholds)
+        edges = (np.arange(BINS + 1) / BINS).astype(np.float32)
+        starts = (np.searchsorted(thresholds, edges, side="right") - 1).astype(np.uint8)
+        return cls(name, values.astype(np.float32), thresholds, starts)
+
+    def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Linear light, float32 in [0, 1], of uint8 codes of any shape."""
+        if codes.dtype != np.uint8:
+            raise UsageError(f"decode takes uint8 codes, got {codes.dtype}")
+        return self.table[codes]
+
+    def encode(self, linear: ArrayLike) -> NDArray[np.float64]:
+        """The encoded value in [0, 1], float64, of linear light; values outside [0, 1] are clipped.
+
+        It passes through ``code / 255`` at each code of the table and is linear between codes and half codes.
+        """
+        codes = np.arange(256) / 255.0
+        knots = np.empty(511)
+        values = np.empty(511)
+        knots[::2], knots[1::2] = self.table, self.thresholds[1:256]
+        values[::2], values[1::2] = codes, (codes[:-1] + codes[1:]) / 2
+        return np.interp(np.asarray(linear, np.float64), knots, values)
+
+    def quantize(self, linear: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """The nearest code, uint8, of float32 linear light of any shape; values outside [0, 1] are clipped."""
+        flat = np.ascontiguousarray(linear, np.float32).reshape(-1)
+        codes = np.empty(flat.size, np.uint8)
+        _quantize(flat, self.starts, self.thresholds, codes)
+        return codes.reshape(linear.shape)
+
+
+@compiled(error_model="numpy")
+def _quantize(linear: NDArray[np.float32], starts: NDArray[np.uint8], thresholds: NDArray[np.float32], codes: NDArray[np.uint8]) -> None:
+    scale = np.float32(BINS)
+    for i in range(linear.size):
+        value = min(max(linear[i], np.float32(0)), np.float32(1))
+        code = np.uint32(starts[np.uint32(value * scale)])
+        while value >= thresholds[code + np.uint32(1)]:
+            code += np.uint32(1)
+        codes[i] = code
+
+
+def _srgb(encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+_CURVES = {
+    "srgb": _srgb,
+    "gamma2.2": lambda encoded: encoded**2.2,
+    "linear": lambda encoded: encoded,
+}
+
+
+@functools.lru_cache(maxsize=16)
+def load_response(name: str) -> Response:
+    """A response by name (``srgb``, ``gamma2.2``, ``gamma<exponent>``, ``linear``) or from a file of 256 numbers.
+
+    The file holds the linear light of codes 0 to 255 as text, separated by white space or commas, or as ``.npy``.
+    """
+    if name.startswith("gamma") and name not in _CURVES:
+        try:
+            exponent = float(name.removeprefix("gamma"))
+        except ValueError:
+            exponent = 0.0
+        if not 1.0 <= exponent <= 4.0:
+            raise UsageError(f"response {name!r}: write gamma and an exponent from 1 to 4, such as gamma2.2")
+        curve = lambda encoded: encoded**exponent  # noqa: E731
+    elif name in _CURVES:
+        curve = _CURVES[name]
+    else:
+        return Response.from_table(name, _read_table(name))
+    codes = np.arange(256) / 255.0
+    return Response.from_table(name, curve(codes), curve((codes[:-1] + codes[1:]) / 2))
+
+
+def _read_table(name: str) -> NDArray[np.float64]:
+    path = Path(name)
+    if not path.is_file():
+        raise UsageError(f"unknown response {name!r}: it is none of {', '.join(_CURVES)} and there is no such file")
+    try:
+        if path.suffix == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(-1)
+        return np.array([float(word) for word in path.read_text().replace(",", " ").split()])
+    except ValueError as error:
+        raise UsageError(f"response table {name}: {error}; it needs 256 numbers, the linear light of codes 0 to 255") from error

@@ -1,0 +1,50 @@
+"""Sealing a dataset: when every shard is complete, its index and its ledger are written, the same whoever finds it so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from blurkit.files import write_atomic
+from blurkit.plan import Plan
+from blurkit.shard.index import INDEX, LEDGER, read_record, total_digest
+from blurkit.task import Failure
+
+
+def seal(folder: Path, plan: Plan) -> dict[str, Any] | None:
+    """Write ``dataset.json`` and the final ``ledger.jsonl``, or return ``None`` where a shard is missing still.
+
+    The ledger of a run that was killed can hold a line twice; the final one is made from the completion records, in the order of the
+    plan. Neither file holds a time or a place, so that two runs that finish together write the same.
+    """
+    records = []
+    for number in range(len(plan.shards)):
+        record = read_record(folder, number)
+        if record is None:
+            return None
+        records.append(record)
+    failures = [Failure(**failure) for record in records for failure in record["failures"]]
+    lines = [failure.line() + "\n" for failure in (*plan.passed_over(), *failures)]
+    write_atomic(folder / LEDGER, "".join(lines).encode())
+    index = {
+        "format": "blurkit-dataset",
+        "version": 1,
+        "digest": total_digest(records),
+        "samples": sum(record["samples"] for record in records),
+        "bytes": sum(record["bytes"] for record in records),
+        **count_failures(failures),
+        "configuration": plan.configuration,
+        "recipe": plan.settings.recipe.digest(),
+        "shards": [{key: value for key, value in record.items() if key != "failures"} for record in records],
+    }
+    write_atomic(folder / INDEX, json.dumps(index, ensure_ascii=False, indent=1).encode())
+    return index
+
+
+def count_failures(failures: list[Failure]) -> dict[str, int]:
+    """Samples that are not made: ``failed`` for something wrong, ``skipped`` by a rule."""
+    return {
+        "failed": sum(failure.items for failure in failures if not failure.is_skip),
+        "skipped": sum(failure.items for failure in failures if failure.is_skip),
+    }

@@ -1,0 +1,46 @@
+"""What decides every pixel of a dataset, apart from the photographs: the frozen object that travels to the workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blurkit.errors import UsageError
+from blurkit.recipe import Recipe
+
+DEFAULT_SIZE = "320"
+DEFAULT_SHARD_BYTES = 128 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``size``: (height, width) of the crops, ``None`` for whole photographs. ``per_image``: variants of each photograph.
+    ``shard_bytes``: about how large a shard is to be."""
+
+    recipe: Recipe
+    seed: int = 0
+    size: tuple[int, int] | None = (320, 320)
+    per_image: int = 1
+    shard_bytes: int = DEFAULT_SHARD_BYTES
+
+    def __post_init__(self) -> None:
+        if self.per_image < 1:
+            raise UsageError(f"--per-image is at least 1, got {self.per_image}")
+        if self.shard_bytes < 1:
+            raise UsageError(f"shard_bytes is at least 1, got {self.shard_bytes}")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"--seed lies between 0 and 2**63 - 1, got {self.seed}")
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """``"320"`` or ``"240x320"`` (height x width) as (height, width); ``"full"`` as ``None``."""
+    if text == "full":
+        return None
+    sides = text.lower().split("x")
+    if len(sides) in (1, 2) and all(side.isdecimal() and 1 <= int(side) <= 65535 for side in sides):
+        return int(sides[0]), int(sides[-1])
+    raise UsageError(f"--size is a side such as 320, HxW such as 240x320, or full; got {text!r}")
+
+
+def size_text(size: tuple[int, int] | None) -> str:
+    """The inverse of :func:`parse_size`."""
+    return "full" if size is None else f"{size[0]}x{size[1]}"

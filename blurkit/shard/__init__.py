@@ -1,0 +1,15 @@
+"""The on-disk contract between blurkit and whoever trains on its datasets: format, writer, reader, index.
+
+Needs numpy and h5py alone::
+
+    from blurkit.shard import open_dataset
+    dataset = open_dataset("shards/")
+    pair = dataset[0]                     # pair.sharp, pair.blurred, pair.kernel, pair.path, pair.id, pair.meta
+    sharp, blurred = dataset.crop(0, y=10, x=20, size=256)
+"""
+
+from blurkit.shard.format import FORMAT_VERSION, Sample
+from blurkit.shard.index import Dataset, open_dataset
+from blurkit.shard.reader import Shard
+
+__all__ = ["FORMAT_VERSION", "Dataset", "Sample", "Shard", "open_dataset"]

@@ -1,0 +1,128 @@
+"""Format version 1: what a shard holds, and the checksums that cover it.
+
+A shard is one HDF5 file. Every data set is contiguous and uncompressed, reached by hard links alone, and holds numbers or
+fixed-length UTF-8 text, so that a reader can map it into memory.
+
+``sharp``, ``blurred``      uint8 (N, H, W, 3) RGB where all samples have one size; else flat, with ``offset``, ``height``, ``width``
+``id``, ``source``, ...     one row per sample, see ``TEXTS`` and ``NUMBERS``
+``kernel``                  float32 (N, K, K), each kernel centred, zero around its ``kernel_size``
+``path``                    float32 (P, 2), all paths one after the other, ``path_length`` rows each
+``parameters/<name>``       float64 (N,), what was drawn; not a number where nothing was
+``crc32``                   uint32 (N, 2, bands) of sharp and blurred, one per band of ``BAND_ROWS`` rows, keyed with the sample's name
+``row_crc32``               uint32 (N,), of everything else about the sample
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT_NAME = "blurkit-shard"
+FORMAT_VERSION = 1
+
+#: Rows of an image that one checksum covers: a crop checks what it touches, not the whole photograph.
+BAND_ROWS = 64
+
+FIELDS = ("sharp", "blurred")
+
+#: Columns of text and of numbers, with their type and length per row; the rest of ``Sample.meta`` are parameters.
+TEXTS = ("source", "licence", "source_sha256", "notes")
+NUMBERS = {"variant": ("<i4", ()), "crop": ("<i4", (4,)), "valid": ("<i4", (4,)), "seed": ("<u8", (5,))}
+
+#: Said in every shard, so that nobody has to guess.
+CONVENTIONS = {
+    "pixels": "uint8 RGB, rows from the top",
+    "convolution": "true convolution: a unit impulse at p becomes the kernel centred on p; kernel[K//2, K//2] is no displacement",
+    "kernel": "float32, sum 1, indexed [dy, dx]; its anchor (see the recipe) lies at the centre",
+    "path": "(x, y) in pixels from the kernel's centre, equally spaced in time; the first parameters/exposure of it was seen",
+    "boxes": "crop and valid are (y, x, height, width); crop in the photograph, valid in the crop",
+    "seed": "entropy of numpy.random.Philox(numpy.random.SeedSequence(words)): the user's seed, then 4 words of "
+    "blake2b('source/id#variant', digest_size=16), little-endian",
+    "crc32": "zlib.crc32(rows, zlib.crc32(b'id#variant/field/band')), field sharp or blurred, 64 rows a band",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pair with its truth, as stored.
+
+    ``sharp``, ``blurred``: uint8 (H, W, 3) RGB. ``kernel``: float32 (k, k), k odd, sum 1. ``path``: float32 (T, 2), (x, y) in pixels.
+    ``id``: the photograph. ``meta``: ``variant``, ``source``, ``licence``, ``source_sha256``, ``notes`` (what decoding changed),
+    ``crop``, ``valid``, ``seed``, and the parameters that were drawn, such as ``length`` and ``exposure``.
+    """
+
+    sharp: NDArray[np.uint8]
+    blurred: NDArray[np.uint8]
+    kernel: NDArray[np.float32]
+    path: NDArray[np.float32]
+    id: str
+    meta: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The sample's name within its dataset: photograph and variant."""
+        return sample_name(self.id, self.meta["variant"])
+
+
+def sample_name(image_id: str, variant: int) -> str:
+    """The name of one sample."""
+    return f"{image_id}#{variant}"
+
+
+def band_count(height: int) -> int:
+    """Bands of ``BAND_ROWS`` rows in an image."""
+    return -(-height // BAND_ROWS)
+
+
+def band_crc(name: str, field: str, band: int, image: NDArray[np.uint8]) -> int:
+    """The checksum of one band of a contiguous image. The key makes rows that were swapped or copied over others show."""
+    rows = image[band * BAND_ROWS : (band + 1) * BAND_ROWS]
+    return zlib.crc32(np.ascontiguousarray(rows), zlib.crc32(f"{name}/{field}/{band}".encode()))
+
+
+def image_crcs(sample: Sample) -> NDArray[np.uint32]:
+    """uint32 (2, bands): the checksums of both images."""
+    images = (sample.sharp, sample.blurred)
+    bands = range(band_count(sample.sharp.shape[0]))
+    return np.array(
+        [[band_crc(sample.name, field, band, image) for band in bands] for field, image in zip(FIELDS, images, strict=True)],
+        np.uint32,
+    )
+
+
+def row_crc(sample: Sample) -> int:
+    """The checksum of everything about a sample but its pixels; it does not depend on how rows are padded or grouped."""
+    crc = zlib.crc32(f"{sample.name}\0{sample.sharp.shape}".encode())
+    for key in TEXTS:
+        crc = zlib.crc32(f"{key}={sample.meta[key]}\0".encode(), crc)
+    for key, (kind, _) in NUMBERS.items():
+        crc = zlib.crc32(np.asarray(sample.meta[key], kind).tobytes(), crc)
+    crc = zlib.crc32(np.ascontiguousarray(sample.kernel, "<f4"), zlib.crc32(str(sample.kernel.shape).encode(), crc))
+    if sample.path.size:
+        crc = zlib.crc32(np.ascontiguousarray(sample.path, "<f4"), crc)
+    for key, value in sorted(parameters(sample).items()):
+        crc = zlib.crc32(key.encode() + np.float64(value).tobytes(), crc)
+    return crc
+
+
+def parameters(sample: Sample) -> dict[str, float]:
+    """The numbers that were drawn for a sample, by name."""
+    drawn = {key: value for key, value in sample.meta.items() if key not in TEXTS and key not in NUMBERS}
+    return {key: value for key, value in drawn.items() if not math.isnan(value)}
+
+
+def sample_digest(name: str, crcs: NDArray[np.uint32], row: int) -> int:
+    """A 256-bit number for one sample. A dataset's digest is their sum, so it does not depend on order or grouping."""
+    data = name.encode() + b"\0" + np.ascontiguousarray(crcs, "<u4").tobytes() + row.to_bytes(4, "little")
+    return int.from_bytes(hashlib.sha256(data).digest(), "big")
+
+
+def digest_text(number: int) -> str:
+    """A sum of sample digests, modulo 2**256, as 64 hexadecimal digits."""
+    return f"{number % 2**256:064x}"

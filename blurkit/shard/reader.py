@@ -1,0 +1,212 @@
+"""Reading one shard: checked, mapped into memory, verified band by band as pixels are first touched.
+
+HDF5 says where the data sets lie and is closed again; from then on a shard is one read-only memory map.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.errors import CorruptShardError
+from blurkit.shard import format as fmt
+from blurkit.shard.format import BAND_ROWS, FIELDS, Sample
+from blurkit.shard.places import read_places
+
+#: Types of the columns; text has a length of its own.
+_TYPES = {
+    **{name: kind for name, (kind, _) in fmt.NUMBERS.items()},
+    "kernel": "<f4",
+    "kernel_size": "<i4",
+    "path": "<f4",
+    "path_length": "<i4",
+    "crc32": "<u4",
+    "row_crc32": "<u4",
+    "height": "<i4",
+    "width": "<i4",
+    "offset": "<i8",
+    "sharp": "u1",
+    "blurred": "u1",
+}
+_LARGEST_SIDE = 1 << 20
+
+
+class Shard:
+    """A shard file, opened for reading. ``len``, indexing and :meth:`crop`; arrays are read-only views of the file.
+
+    Raises :class:`CorruptShardError` where the file is no shard, and where the bytes of a sample are not those that were written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.attributes, places = read_places(self.path)
+        with open(self.path, "rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.columns = {name: self._view(*place) for name, place in places.items()}
+        self._check_schema()
+        self._checked = np.zeros(self.columns["crc32"].shape, bool)
+
+    def __len__(self) -> int:
+        return len(self.columns["id"])
+
+    def __getitem__(self, index: int) -> Sample:
+        index = range(len(self))[index]
+        sharp, blurred = self.images(index)
+        sample = self.truth(index, sharp, blurred)
+        if fmt.row_crc(sample) != self.columns["row_crc32"][index]:
+            self._fail(f"sample {index} ({sample.name}): its kernel, path or parameters")
+        return sample
+
+    def name(self, index: int) -> str:
+        """The name of a sample: photograph and variant."""
+        return fmt.sample_name(self._text("id", index), int(self.columns["variant"][index]))
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """(height, width) of a sample."""
+        if "height" in self.columns:
+            return int(self.columns["height"][index]), int(self.columns["width"][index])
+        return self.columns["sharp"].shape[1:3]
+
+    def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Sharp and blurred, uint8 (H, W, 3), verified."""
+        return self.crop(index, 0, 0, self.shape(index))
+
+    def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Views of sharp and blurred, uint8 (h, w, 3), at a place; only the bands that they touch are read and verified."""
+        index = range(len(self))[index]
+        rows, columns = (size, size) if isinstance(size, int) else size
+        height, width = self.shape(index)
+        if not (0 <= y <= y + rows <= height and 0 <= x <= x + columns <= width):
+            raise IndexError(
+                f"crop {columns}x{rows} at ({x}, {y}) leaves sample {index} of {width}x{height} pixels in {self.path}"
+            )
+        bands = range(y // BAND_ROWS, fmt.band_count(y + rows))
+        return self._part(index, 0, bands, y, x, rows, columns), self._part(index, 1, bands, y, x, rows, columns)
+
+    def verify(self, index: int) -> Sample:
+        """A sample after checking all of its bytes again, also those that were checked before."""
+        self._checked[index] = False
+        return self[index]
+
+    def digest(self, index: int) -> int:
+        """The sample's share of the dataset's digest."""
+        bands = fmt.band_count(self.shape(index)[0])
+        crcs, row = self.columns["crc32"][index][:, :bands], int(self.columns["row_crc32"][index])
+        return fmt.sample_digest(self.name(index), crcs, row)
+
+    def truth(self, index: int, sharp: NDArray[np.uint8], blurred: NDArray[np.uint8]) -> Sample:
+        """All that is known about a sample, around the given images."""
+        columns = self.columns
+        meta: dict[str, Any] = {key: self._text(key, index) for key in fmt.TEXTS}
+        meta |= {key: tuple(columns[key][index].tolist()) for key in ("crop", "valid", "seed")}
+        meta["variant"] = int(columns["variant"][index])
+        for name, values in columns.items():
+            if name.startswith("parameters/") and not np.isnan(values[index]):
+                meta[name.removeprefix("parameters/")] = float(values[index])
+        end = int(self._path_ends[index])
+        path = columns["path"][end - int(columns["path_length"][index]) : end]
+        return Sample(sharp, blurred, self.kernel(index), path, self._text("id", index), meta)
+
+    def kernel(self, index: int) -> NDArray[np.float32]:
+        """The kernel of a sample, float32 (k, k), without the zeros that pad it to the shard's largest."""
+        stack, size = self.columns["kernel"], int(self.columns["kernel_size"][index])
+        margin = (stack.shape[1] - size) // 2
+        return stack[index, margin : margin + size, margin : margin + size]
+
+    def _image(self, field: int, index: int) -> NDArray[np.uint8]:
+        pixels = self.columns[FIELDS[field]]
+        if pixels.ndim == 4:
+            return pixels[index]
+        height, width = self.shape(index)
+        offset = int(self.columns["offset"][index])
+        return pixels[offset : offset + height * width * 3].reshape(height, width, 3)
+
+    def _part(self, index: int, field: int, bands: range, y: int, x: int, rows: int, columns: int) -> NDArray[np.uint8]:
+        image = self._image(field, index)
+        if not self._checked[index, field, bands.start : bands.stop].all():
+            for band in bands:
+                self._check_band(index, field, band, image)
+        return image[y : y + rows, x : x + columns]
+
+    def _check_band(self, index: int, field: int, band: int, image: NDArray[np.uint8]) -> None:
+        if self._checked[index, field, band]:
+            return
+        name = self.name(index)
+        if fmt.band_crc(name, FIELDS[field], band, image) != self.columns["crc32"][index, field, band]:
+            last = min((band + 1) * BAND_ROWS, image.shape[0]) - 1
+            self._fail(f"sample {index} ({name}): rows {band * BAND_ROWS} to {last} of {FIELDS[field]}")
+        self._checked[index, field, band] = True
+
+    def _text(self, column: str, index: int) -> str:
+        return bytes(self.columns[column][index]).decode(errors="replace")
+
+    def _view(self, kind: np.dtype[Any], shape: tuple[int, ...], offset: int) -> NDArray[Any]:
+        return np.frombuffer(self._map, kind, int(np.prod(shape)), offset).reshape(shape)
+
+    def _check_schema(self) -> None:
+        """Every column there with its type and one row per sample, and offsets that follow from the sizes: no index is led astray."""
+        columns, flat = self.columns, self.columns.get("sharp", np.empty(0)).ndim == 1
+        per_sample = ["id", *fmt.TEXTS, *fmt.NUMBERS, "kernel", "kernel_size", "path_length", "crc32", "row_crc32"]
+        per_sample += ["height", "width", "offset"] if flat else FIELDS
+        missing = [name for name in (*FIELDS, *per_sample, "path") if name not in columns]
+        if missing:
+            self._refuse(f"it has no {', '.join(missing)}")
+        wrong = [name for name, values in columns.items() if not _right_type(name, values)]
+        if wrong:
+            self._refuse(f"{', '.join(wrong)} have an unexpected type")
+        per_sample += [name for name in columns if name.startswith("parameters/")]
+        wrong = [name for name in per_sample if columns[name].ndim == 0 or len(columns[name]) != len(columns["id"])]
+        if wrong or not len(columns["id"]):
+            self._refuse(f"{', '.join(wrong) or 'id'} should have one row per sample")
+        if not self._images_sound():
+            self._refuse("the shapes of sharp and blurred, or offset, height and width, do not fit together")
+        if not self._truth_sound():
+            self._refuse("kernel, path or crc32 have an unexpected shape")
+
+    def _images_sound(self) -> bool:
+        sharp, blurred = (self.columns[field] for field in FIELDS)
+        if sharp.shape != blurred.shape or sharp.ndim not in (1, 4):
+            return False
+        if sharp.ndim == 4:
+            return sharp.shape[3] == 3 and 0 not in sharp.shape
+        heights, widths = (self.columns[name].astype(np.int64) for name in ("height", "width"))
+        if min(heights.min(), widths.min()) < 1 or max(heights.max(), widths.max()) > _LARGEST_SIDE:
+            return False
+        ends = np.cumsum(3 * heights * widths)
+        return np.array_equal(self.columns["offset"], ends - 3 * heights * widths) and ends[-1] == len(sharp)
+
+    def _truth_sound(self) -> bool:
+        columns = self.columns
+        kernels, sizes, lengths = columns["kernel"], columns["kernel_size"], columns["path_length"].astype(np.int64)
+        if (
+            kernels.ndim != 3
+            or kernels.shape[1] != kernels.shape[2]
+            or np.any((sizes < 1) | (sizes % 2 == 0) | (sizes > kernels.shape[1]))
+        ):
+            return False
+        self._path_ends = np.cumsum(lengths)
+        tallest = max(self.shape(index)[0] for index in range(len(self)))
+        numbers = all(columns[name].shape[1:] == shape for name, (_, shape) in fmt.NUMBERS.items())
+        paths = lengths.min() >= 0 and columns["path"].shape == (self._path_ends[-1], 2)
+        return bool(numbers and paths and columns["crc32"].shape == (len(self), 2, fmt.band_count(tallest)))
+
+    def _refuse(self, what: str) -> None:
+        raise CorruptShardError(f"{self.path} is not a sound shard: {what}; make it again with `blurkit generate`")
+
+    def _fail(self, where: str) -> None:
+        raise CorruptShardError(
+            f"{self.path}: {where} differ from what was written (checksum); delete the shard and its .json record, and "
+            "run the same `blurkit generate` again"
+        )
+
+
+def _right_type(name: str, values: NDArray[Any]) -> bool:
+    if name in ("id", *fmt.TEXTS):
+        return values.dtype.kind == "S"
+    expected = "<f8" if name.startswith("parameters/") else _TYPES.get(name)
+    return expected is None or values.dtype == np.dtype(expected)  # a column that a later blurkit added does no harm

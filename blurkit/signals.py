@@ -1,0 +1,60 @@
+"""Ending early, and well: the first signal asks for it, a second one insists."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from blurkit.errors import INTERRUPTED, PREEMPTED, StoppedError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+class Stop:
+    """Whether a signal has asked the run to end."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+    def __bool__(self) -> bool:
+        return self.signal != 0
+
+    @property
+    def exit_code(self) -> int:
+        """130 for an interrupt from the keyboard, 75 for a scheduler's signal: run again to resume."""
+        return INTERRUPTED if self.signal == signal.SIGINT else PREEMPTED
+
+    def error(self, done: str) -> StoppedError:
+        """The error that ends the run, saying what is kept."""
+        name = signal.Signals(self.signal).name
+        return StoppedError(f"stopped by {name}; {done}; run the same command again to resume", self.exit_code)
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[Stop]:
+    """Within the block the first SIGINT, SIGTERM or SIGUSR1 sets the flag; a second ends the process and its children at once."""
+    stop = Stop()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop:
+            for child in multiprocessing.active_children():
+                child.kill()
+            os._exit(INTERRUPTED if number == signal.SIGINT else PREEMPTED)
+        stop.signal = number
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ignore_signals() -> None:
+    """For workers: a signal to the whole group is the parent's to answer, or it would find its workers gone."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

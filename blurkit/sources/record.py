@@ -1,0 +1,48 @@
+"""What a source yields: one record per photograph, without its pixels."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: Bytes of a path that would make an id ambiguous or unprintable: controls, what is not UTF-8, and a "%" that looks like an escape.
+_ESCAPED = re.compile("[\x00-\x1f\x7f\udc80-\udcff]|%(?=[0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """``id``: the photograph's name, unique and the same wherever the source lies. ``path``: the file. ``source``: whose id it is.
+    ``licence``: a short name, or an empty text where none is known."""
+
+    id: str
+    path: str
+    source: str
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """An entry that looks like a photograph and is none to be opened, with the reason for the ledger."""
+
+    id: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """``name``: keys the random streams. ``root``: where it lies. ``records``: the photographs, sorted by id in byte order."""
+
+    name: str
+    root: Path
+    records: Iterable[ImageRecord]
+    passed_over: list[PassedOver] = field(default_factory=list)
+
+
+def path_id(path: str) -> str:
+    """A relative path as a readable, reversible id: POSIX separators, odd bytes as ``%XX``."""
+    text = path.replace(os.sep, "/")
+    return _ESCAPED.sub(lambda match: "".join(f"%{byte:02X}" for byte in os.fsencode(match[0])), text)

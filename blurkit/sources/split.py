@@ -1,0 +1,35 @@
+"""Splits by content, for sources that have none of their own: all copies of a photograph fall on one side."""
+
+from __future__ import annotations
+
+import hashlib
+
+from blurkit.errors import UsageError
+
+NAMES = ("train", "val", "test")
+
+
+def parse_shares(text: str) -> tuple[float, ...]:
+    """``"80,10,10"`` as fractions of train, val and test."""
+    try:
+        shares = [float(word) for word in text.split(",")]
+    except ValueError:
+        shares = []
+    if len(shares) != len(NAMES) or min(shares) < 0 or sum(shares) <= 0:
+        raise UsageError(f"--shares takes three numbers for {', '.join(NAMES)}, such as 80,10,10; got {text!r}")
+    return tuple(share / sum(shares) for share in shares)
+
+
+def split_of(path: str, shares: tuple[float, ...]) -> str:
+    """The split of a file by the sha256 of its bytes; files that cannot be read count as empty, and fail when they are decoded."""
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        digest = hashlib.sha256().digest()
+    place = int.from_bytes(digest[:8], "big") / 2**64
+    for name, share in zip(NAMES, shares, strict=True):
+        place -= share
+        if place < 0:
+            return name
+    return NAMES[-1]

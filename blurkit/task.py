@@ -1,0 +1,92 @@
+"""One shard, start to end: the unit of work. A shard is a pure function of the plan and its number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blurkit.errors import BadImageError
+from blurkit.files import append_line, write_atomic
+from blurkit.produce import make_samples
+from blurkit.settings import Settings
+from blurkit.shard.format import Sample, digest_text
+from blurkit.shard.index import LEDGER, record_path, shard_name
+from blurkit.shard.writer import write_shard
+from blurkit.sources.record import ImageRecord, path_id
+
+#: Reasons that leave a photograph out without anything being wrong with it; all others count against ``--max-bad``.
+SKIPS = frozenset(("too_small", "link", "not_a_file"))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A line of the ledger: which photograph, at which stage, why (a short word and a sentence), and how many samples are not
+    made for it."""
+
+    id: str
+    path: str
+    stage: str
+    reason: str
+    message: str
+    items: int
+
+    @property
+    def is_skip(self) -> bool:
+        """Whether the photograph was left out by a rule rather than failed."""
+        return self.reason in SKIPS
+
+    def line(self) -> str:
+        """The failure as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """``killers``: positions of records on which a worker died, which are left out."""
+
+    number: int
+    folder: Path
+    records: tuple[ImageRecord, ...]
+    settings: Settings
+    attributes: dict[str, str | int]
+    killers: frozenset[int] = field(default_factory=frozenset)
+
+
+#: Called with the position of the record at work and the number of samples that are decided so far.
+Report = Callable[[int, int], None]
+
+
+def make_shard(task: ShardTask, report: Report) -> dict[str, Any]:
+    """Make and commit a shard, its lines of the ledger, and last its completion record, which is returned."""
+    failures: list[Failure] = []
+    name = shard_name(task.number)
+    written = write_shard(task.folder / name, _samples(task, failures, report), attributes=task.attributes)
+    for failure in failures:
+        append_line(task.folder / LEDGER, failure.line())
+    record = {
+        "file": name if written else None,
+        "samples": written.samples if written else 0,
+        "bytes": written.bytes if written else 0,
+        "sha256": written.sha256 if written else None,
+        "digest": written.digest if written else digest_text(0),
+        "failures": [asdict(failure) for failure in failures],
+    }
+    write_atomic(record_path(task.folder, task.number), json.dumps(record, ensure_ascii=False, indent=1).encode())
+    return record
+
+
+def _samples(task: ShardTask, failures: list[Failure], report: Report) -> Iterator[Sample]:
+    per_image = task.settings.per_image
+    for position, record in enumerate(task.records):
+        report(position, position * per_image)
+        try:
+            if position in task.killers:
+                raise BadImageError("worker_died", "the worker process died on this photograph: killed, or out of memory")
+            yield from make_samples(record, task.settings)
+        except BadImageError as error:
+            stage = "process" if error.reason == "worker_died" else "crop" if error.reason == "too_small" else "decode"
+            failures.append(Failure(record.id, path_id(record.path), stage, error.reason, str(error), per_image))
+    report(len(task.records), len(task.records) * per_image)

@@ -1,0 +1,151 @@
+"""Tiles of an image, each with a halo of the pixels around it.
+
+A border is a map from positions outside the image to indices inside it. So a tile reads what a padded image would hold, however
+small the image is, and no padded image is ever made. An image is seen as rows of interleaved channels, ``(H, W * C)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from blurkit.errors import UsageError, nearest
+from blurkit.jit import compiled
+
+#: Names of the borders. After the last pixels of a row a b c d come: c b a; d c b; d d d; a b c; 0 0 0.
+BORDERS = ("reflect101", "reflect", "replicate", "wrap", "zero")
+
+#: Part of an image: first row, first column, height and width in pixels.
+Box = tuple[int, int, int, int]
+
+#: How many pixels more than its own a tile reads: above, below, left, right. Negative where a kernel lies off its centre.
+Halo = tuple[int, int, int, int]
+
+_VECTOR_BYTES = 64
+
+
+class Window(NamedTuple):
+    """The part of a two-dimensional C-ordered array that starts at row ``top`` and column ``left``."""
+
+    values: NDArray[Any]
+    top: int
+    left: int
+
+
+class Scratch:
+    """Memory that every tile uses again: the page faults of fresh arrays cost as much as reading and writing them."""
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self._memory = np.empty(0, dtype)
+
+    def take(self, height: int, width: int) -> NDArray[Any]:
+        """An array ``(height, width)`` with arbitrary values, starting on a vector boundary; the one before is given back."""
+        size = self._memory.itemsize
+        if self._memory.size < height * width + _VECTOR_BYTES // size:
+            self._memory = np.empty(height * width + _VECTOR_BYTES // size, self._memory.dtype)
+        start = -self._memory.ctypes.data % _VECTOR_BYTES // size
+        return self._memory[start : start + height * width].reshape(height, width)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile of a box.
+
+    ``y``, ``x``, ``height``, ``width``: its place in the box, in pixels. ``rows`` (h,), ``columns`` (w * C,): the index in the
+    image of each row and of each value in a row, halo included; negative stands for zero. From ``first`` up to ``last`` the
+    columns are consecutive.
+    """
+
+    y: int
+    x: int
+    height: int
+    width: int
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    first: int
+    last: int
+
+    def read(self, image: NDArray[Any], scratch: Scratch) -> NDArray[Any]:
+        """The values of the tile and its halo, from an image of ``(H, W * C)``."""
+        values = scratch.take(self.rows.size, self.columns.size)
+        _gather(image, self.rows, self.columns, self.first, self.last, values)
+        return values
+
+    def clear_outside(self, values: NDArray[Any]) -> None:
+        """Set to zero the values of the tile and its halo that stand for zero."""
+        values[self.rows < 0] = 0
+        values[:, self.columns < 0] = 0
+
+
+def source_indices(start: int, stop: int, size: int, border: str) -> NDArray[np.int64]:
+    """The index in [0, ``size``) that stands for each position from ``start`` up to ``stop``; -1 stands for zero."""
+    position = np.arange(start, stop)
+    match border:
+        case "reflect101":
+            return size - 1 - np.abs(position % max(2 * size - 2, 1) - (size - 1))
+        case "reflect":
+            position %= 2 * size
+            return np.minimum(position, 2 * size - 1 - position)
+        case "replicate":
+            return np.clip(position, 0, size - 1)
+        case "wrap":
+            return position % size
+        case "zero":
+            return np.where((position >= 0) & (position < size), position, -1)
+    raise UsageError(f"unknown border {border!r}{nearest(border, BORDERS)}; the borders are {', '.join(BORDERS)}")
+
+
+def support(kernel: NDArray[np.float32]) -> tuple[NDArray[np.float32], Halo]:
+    """A kernel with odd sides, centred on its middle, cropped to its nonzero values, and the halo that it reads."""
+    y, x = np.nonzero(kernel)
+    cy, cx = (side // 2 for side in kernel.shape)
+    if y.size == 0:
+        return kernel[cy : cy + 1, cx : cx + 1], (0, 0, 0, 0)
+    y0, y1, x0, x1 = int(y.min()), int(y.max()), int(x.min()), int(x.max())
+    return kernel[y0 : y1 + 1, x0 : x1 + 1], (y1 - cy, cy - y0, x1 - cx, cx - x0)
+
+
+def tiles(shape: tuple[int, int, int], box: Box, halo: Halo, size: tuple[int, int], border: str) -> Iterator[Tile]:
+    """Tiles of at most ``size`` (height, width) that cover a ``box`` of an image of ``shape`` (H, W, C), strip by strip."""
+    (height, width, channels), (y, x, box_height, box_width) = shape, box
+    above, below, left, right = halo
+    rows = source_indices(y - above, y + box_height + below, height, border)
+    pixels = source_indices(x - left, x + box_width + right, width, border)
+    columns = (pixels[:, None] * channels + np.arange(channels)).reshape(-1)
+    for start in range(0, box_width, size[1]):
+        stop = min(start + size[1], box_width)
+        # Positions 0 and W of the image, counted from the first pixel of the halo.
+        first, last = (min(max(edge - (x + start - left), 0), stop - start + left + right) for edge in (0, width))
+        for top in range(0, box_height, size[0]):
+            bottom = min(top + size[0], box_height)
+            yield Tile(
+                y=top,
+                x=start,
+                height=bottom - top,
+                width=stop - start,
+                rows=rows[top : bottom + above + below],
+                columns=columns[channels * start : channels * (stop + left + right)],
+                first=channels * first,
+                last=channels * last,
+            )
+
+
+@compiled(error_model="numpy")
+def _gather(
+    image: NDArray[Any], rows: NDArray[np.int64], columns: NDArray[np.int64], first: int, last: int, values: NDArray[Any]
+) -> None:
+    for y in range(rows.size):
+        if rows[y] < 0:
+            values[y] = 0
+            continue
+        source, target = image[rows[y]], values[y]
+        for x in range(first):
+            target[x] = source[columns[x]] if columns[x] >= 0 else 0
+        if first < last:
+            target[first:last] = source[columns[first] : columns[first] + last - first]
+        for x in range(last, columns.size):
+            target[x] = source[columns[x]] if columns[x] >= 0 else 0

@@ -1,0 +1,190 @@
+"""Camera-shake trajectories: the Markov process of Boracchi and Foi, with inertia, as published and in rates per exposure.
+
+G. Boracchi and A. Foi, "Modeling the performance of image restoration from motion blur", IEEE Transactions on Image Processing
+21(8), 2012. A point moves at constant speed; its heading is perturbed by Gaussian noise, pulled back towards the start point
+and, rarely, reversed.
+
+The published process is discrete and its statistics depend on the number of samples. In the limit of small steps it is, for the
+heading th, the position x and the exposure fraction u in [0, 1],
+
+    dth = sqrt(2 D) dW + kappa |x| sin(th - arg x) du + reversals at rate Lambda,        dx = L exp(i th) du,
+
+whose parameters D (diffusion, rad^2), kappa (pull, rad / px) and Lambda (reversals) are rates per exposure and whose statistics
+do not depend on how finely it is sampled. A reversal multiplies the velocity by 2 exp(i (pi + U - 1/2)) + 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.errors import UsageError
+from blurkit.jit import compiled
+
+#: Number of samples for which the published parameters were chosen.
+PUBLISHED_SAMPLES = 2000
+
+# What one step may change where the sample count is ours to choose: heading noise and pull in radians, the chance of a reversal,
+# and pixels travelled. The last keeps kernels smooth: bilinear splats a tenth of a pixel apart.
+_LARGEST_TURN = 0.1
+_LARGEST_CHANCE = 0.1
+_LARGEST_STEP = 0.1
+_FEWEST_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class ShakeTerms:
+    """The random terms of one published trajectory, all per unit of anxiety.
+
+    ``gaussian`` in [0, 10), ``centripetal`` in [0, 0.7) 1/px, ``big_shakes`` in [0, 0.2), ``angle`` in [0, 2 pi) rad.
+    """
+
+    gaussian: float
+    centripetal: float
+    big_shakes: float
+    angle: float
+
+    @classmethod
+    def draw(cls, *, rng: np.random.Generator) -> ShakeTerms:
+        """Terms uniform over the published ranges."""
+        centripetal, gaussian, big_shakes, angle = rng.random(4)
+        return cls(10.0 * gaussian, 0.7 * centripetal, 0.2 * big_shakes, 2.0 * math.pi * angle)
+
+    def rates(self, anxiety: float, samples: int = PUBLISHED_SAMPLES) -> dict[str, float]:
+        """``diffusion``, ``pull`` and ``reversals`` per exposure of the published process with these terms."""
+        steps = samples - 1
+        return {
+            "diffusion": steps * (anxiety * self.gaussian) ** 2 / 2,
+            "pull": steps * anxiety * self.centripetal,
+            "reversals": steps * anxiety * self.big_shakes,
+        }
+
+
+def boracchi_foi(
+    *, length: float, anxiety: float, samples: int = PUBLISHED_SAMPLES, rng: np.random.Generator, terms: ShakeTerms | None = None
+) -> NDArray[np.float64]:
+    """A trajectory of the published discrete process.
+
+    Parameters: ``length`` of the whole path in pixels (every trajectory has exactly this length); ``anxiety`` >= 0, the amount of
+    shake (0 is a straight line; published values lie around 0.005); ``samples`` >= 2 points, the first at the origin; ``terms``
+    fixes the random terms that are drawn from ``rng`` otherwise.
+
+    Returns float64 ``(samples, 2)``: (x, y) in pixels, equally spaced in time.
+    """
+    _check(length=length, anxiety=anxiety)
+    if samples < 2:
+        raise UsageError(f"a trajectory needs at least 2 samples, got {samples}")
+    terms = terms or ShakeTerms.draw(rng=rng)
+    path = np.empty((samples, 2))
+    _published_walk(
+        path, float(length), float(anxiety), terms.gaussian, terms.centripetal, terms.big_shakes, terms.angle, rng
+    )
+    return path
+
+
+def camera_shake(
+    *, length: float, diffusion: float, pull: float, reversals: float, samples: int | None = None, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """A trajectory of the same process in rates per exposure, with statistics that do not depend on the sample count.
+
+    Parameters: ``length`` of the whole path in pixels; ``diffusion`` of the heading in rad^2, ``pull`` towards the start in
+    rad / px and expected number of ``reversals``, all per exposure and >= 0; ``samples`` >= 2, chosen by :func:`sample_count`
+    unless given.
+
+    Returns float64 ``(samples, 2)``: (x, y) in pixels, equally spaced in time, starting at the origin.
+    """
+    _check(length=length, diffusion=diffusion, pull=pull, reversals=reversals)
+    if samples is None:
+        samples = sample_count(length=length, diffusion=diffusion, pull=pull, reversals=reversals)
+    elif samples < 2:
+        raise UsageError(f"a trajectory needs at least 2 samples, got {samples}")
+    path = np.empty((samples, 2))
+    _rate_walk(path, float(length), float(diffusion), float(pull), float(reversals), rng)
+    return path
+
+
+def sample_count(*, length: float, diffusion: float, pull: float, reversals: float) -> int:
+    """How many samples :func:`camera_shake` takes: enough that one step turns, reverses and moves little."""
+    # Without noise, r sin(angle to the radius) exp(-pull r^2 / (2 length)) is conserved: a path hardly strays farther than a few
+    # times sqrt(length / pull), and never farther than its length.
+    reach = min(length, 4.0 * math.sqrt(length / pull)) if pull > 0 else 0.0
+    steps = max(
+        2.0 * diffusion / _LARGEST_TURN**2,
+        pull * reach / _LARGEST_TURN,
+        reversals / _LARGEST_CHANCE,
+        length / _LARGEST_STEP,
+        _FEWEST_SAMPLES - 1,
+    )
+    return math.ceil(steps) + 1
+
+
+def _check(**values: float) -> None:
+    for name, value in values.items():
+        if not (math.isfinite(value) and value >= 0):
+            raise UsageError(f"{name} is a finite number >= 0, got {value}")
+
+
+@compiled(error_model="numpy")
+def _published_walk(
+    path: NDArray[np.float64],
+    length: float,
+    anxiety: float,
+    gaussian: float,
+    centripetal: float,
+    big_shakes: float,
+    angle: float,
+    rng: np.random.Generator,
+) -> None:
+    steps = path.shape[0] - 1
+    step = length / steps
+    speed = step * anxiety if anxiety > 0 else step
+    vx, vy = speed * math.cos(angle), speed * math.sin(angle)
+    x = y = 0.0
+    path[0, 0] = path[0, 1] = 0.0
+    for t in range(steps):
+        qx = qy = 0.0
+        if rng.random() < big_shakes * anxiety:
+            turn = math.pi + rng.random() - 0.5
+            c, s = math.cos(turn), math.sin(turn)
+            qx, qy = 2.0 * (vx * c - vy * s), 2.0 * (vx * s + vy * c)
+        dx = qx + anxiety * (gaussian * rng.standard_normal() - centripetal * x) * step
+        dy = qy + anxiety * (gaussian * rng.standard_normal() - centripetal * y) * step
+        nx, ny = vx + dx, vy + dy
+        norm = math.sqrt(nx * nx + ny * ny)
+        if norm > 0.0:  # a perturbation that cancels the velocity exactly leaves the heading as it was
+            vx, vy = step * nx / norm, step * ny / norm
+        x, y = x + vx, y + vy
+        path[t + 1, 0], path[t + 1, 1] = x, y
+
+
+@compiled(error_model="numpy")
+def _rate_walk(
+    path: NDArray[np.float64], length: float, diffusion: float, pull: float, reversals: float, rng: np.random.Generator
+) -> None:
+    steps = path.shape[0] - 1
+    step = length / steps
+    noise = math.sqrt(2.0 * diffusion / steps)
+    attraction = pull / steps
+    chance = -math.expm1(-reversals / steps)
+    heading = 2.0 * math.pi * rng.random()
+    ux, uy = math.cos(heading), math.sin(heading)
+    x = y = 0.0
+    path[0, 0] = path[0, 1] = 0.0
+    for t in range(steps):
+        if chance > 0.0 and rng.random() < chance:
+            turn = math.pi + rng.random() - 0.5
+            ux, uy = ux + 2.0 * (ux * math.cos(turn) - uy * math.sin(turn)), uy + 2.0 * (ux * math.sin(turn) + uy * math.cos(turn))
+            norm = math.sqrt(ux * ux + uy * uy)
+            ux, uy = ux / norm, uy / norm
+        # With a = th - arg x, the pull is da/du = pull |x| sin a: its first two terms, in cross and scalar products.
+        across, along = attraction * (x * uy - y * ux), attraction * (x * ux + y * uy)
+        turn = noise * rng.standard_normal() + across * (1.0 + along / 2)
+        c, s = math.cos(turn), math.sin(turn)
+        ux, uy = ux * c - uy * s, ux * s + uy * c
+        norm = math.sqrt(ux * ux + uy * uy)  # keeps the speed constant over millions of rotations
+        ux, uy = ux / norm, uy / norm
+        x, y = x + step * ux, y + step * uy
+        path[t + 1, 0], path[t + 1, 1] = x, y

@@ -1,0 +1,96 @@
+"""Response curves against the published formulas and exact inverses."""
+
+import numpy as np
+import pytest
+
+from blurkit.errors import UsageError
+from blurkit.response import Response, load_response
+
+CODES = np.arange(256, dtype=np.uint8)
+NAMES = ["srgb", "gamma2.2", "gamma1.8", "linear"]
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "camera.txt"
+    path.write_text(", ".join(map(str, np.linspace(0, 1, 256) ** 1.7 * 0.9)))
+    return str(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_code_survives_decoding_and_encoding(name):
+    response = load_response(name)
+    linear = response.decode(CODES)
+    assert linear.dtype == np.float32
+    assert np.array_equal(response.quantize(linear), CODES)
+    np.testing.assert_allclose(response.encode(linear) * 255, CODES, atol=1e-4)
+
+
+def test_a_table_is_an_exact_inverse_too(table, tmp_path):
+    response = load_response(table)
+    assert np.array_equal(response.quantize(response.decode(CODES)), CODES)
+    np.save(tmp_path / "camera.npy", np.linspace(0, 1, 256) ** 1.7 * 0.9)
+    assert np.array_equal(load_response(str(tmp_path / "camera.npy")).table, response.table)
+
+
+def srgb_encode(linear):
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize(
+    ("name", "encode"), [("srgb", srgb_encode), ("gamma2.2", lambda x: x ** (1 / 2.2)), ("linear", lambda x: x)]
+)
+def test_quantize_is_encode_times_255_rounded(name, encode, rng):
+    linear = np.concatenate([rng.random(200_000), rng.random(50_000) * 0.01]).astype(np.float32)
+    exact = encode(linear.astype(np.float64)) * 255
+    decided = np.abs(exact - np.floor(exact) - 0.5) > 1e-3  # a tie in the last digit may fall to either side
+    assert np.array_equal(load_response(name).quantize(linear)[decided], np.rint(exact)[decided].astype(np.uint8))
+    np.testing.assert_allclose(load_response(name).encode(linear), exact / 255, atol=2e-3)
+
+
+def test_srgb_decodes_by_the_standard():
+    table = load_response("srgb").table
+    assert table[[0, 10, 11, 128, 255]] == pytest.approx([0, 0.003035270, 0.003346536, 0.215860500, 1], abs=1e-8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_outside_are_clipped(name):
+    values = np.array([-5, -1e-9, 1.0001, 7, np.inf], np.float32)
+    assert load_response(name).quantize(values).tolist() == [0, 0, 255, 255, 255]
+
+
+def test_shapes_are_kept():
+    response = load_response("srgb")
+    codes = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    assert response.decode(codes).shape == (2, 4, 3)
+    assert np.array_equal(response.quantize(response.decode(codes)[:, ::2]), codes[:, ::2])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros(256), "strictly increasing"),
+        (np.linspace(0, 1, 255), "256 finite"),
+        (np.linspace(0, 2, 256), "lies in"),
+        (np.full(256, np.nan), "finite"),
+    ],
+)
+def test_bad_tables_are_refused(values, message):
+    with pytest.raises(UsageError, match=message):
+        Response.from_table("mine", values)
+
+
+def test_unknown_names_and_bad_files_say_so(tmp_path):
+    with pytest.raises(UsageError, match="none of srgb"):
+        load_response("rec709")
+    with pytest.raises(UsageError, match=r"gamma2\.2"):
+        load_response("gammaX")
+    path = tmp_path / "bad.txt"
+    path.write_text("1 2 three")
+    with pytest.raises(UsageError, match="256 numbers"):
+        load_response(str(path))
+
+
+def test_decoding_takes_codes_alone():
+    with pytest.raises(UsageError, match="uint8"):
+        load_response("srgb").decode(np.zeros(3, np.float32))

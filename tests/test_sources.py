@@ -1,0 +1,130 @@
+"""Sources: order, names, links, splits."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from blurkit.decode import image_size, read_image
+from blurkit.errors import UsageError
+from blurkit.sources import open_source
+from blurkit.sources.record import path_id
+from blurkit.sources.split import parse_shares, split_of
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("b.jpg", "a/2.PNG", "a/10.jpeg", "a.png", "notes.txt", ".hidden.jpg", ".git/x.jpg", "Z.webp", "x.jpg.tmp"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path
+
+
+def ids(source):
+    return [record.id for record in source.records]
+
+
+def test_the_sample_photographs_are_as_their_manifest_says():
+    source = open_source("sample")
+    records = list(source.records)
+    manifest = json.loads((source.root / "photographs.json").read_text(encoding="utf-8"))
+    assert 8 <= len(records) <= 12
+    assert len({record.id for record in records}) == len(records)
+    assert sum(Path(record.path).stat().st_size for record in records) <= 1_500_000
+    for record, entry in zip(records, manifest, strict=True):
+        assert hashlib.sha256(Path(record.path).read_bytes()).hexdigest() == entry["sha256"]
+        assert record.licence == entry["licence"]
+        assert entry["licence"] in ("CC0-1.0", "public domain")
+        assert all(entry[key] for key in ("title", "author", "origin", "taken_from", "changes"))
+        assert image_size(record.path) == (entry["height"], entry["width"])
+        assert min(read_image(record.path).pixels.shape[:2]) >= 320
+
+
+def test_sample_splits_part_the_photographs():
+    parts = [ids(open_source("sample", split=split)) for split in ("train", "val", "test")]
+    assert all(parts)
+    assert sorted(sum(parts, [])) == sorted(ids(open_source("sample")))
+
+
+def test_a_folder_is_walked_in_byte_order(tree):
+    assert ids(open_source(str(tree))) == ["Z.webp", "a/10.jpeg", "a/2.PNG", "a.png", "b.jpg"]
+    assert ids(open_source("folder", root=tree)) == ids(open_source(str(tree)))
+
+
+def test_the_ids_do_not_depend_on_where_the_folder_lies(tree, tmp_path_factory):
+    moved = tmp_path_factory.mktemp("elsewhere") / "photos"
+    tree.rename(moved)
+    assert ids(open_source(str(moved))) == ["Z.webp", "a/10.jpeg", "a/2.PNG", "a.png", "b.jpg"]
+
+
+def test_links_and_special_files_are_passed_over_with_a_reason(tree):
+    os.symlink("b.jpg", tree / "link.jpg")
+    os.symlink("nowhere", tree / "broken.jpg")
+    os.symlink(".", tree / "loop")
+    os.symlink("/etc", tree / "outside.jpg")
+    os.mkfifo(tree / "fifo.jpg")
+    source = open_source(str(tree))
+    assert ids(source) == ["Z.webp", "a/10.jpeg", "a/2.PNG", "a.png", "b.jpg"]
+    reasons = {entry.id: entry.reason for entry in source.passed_over}
+    assert reasons == {"link.jpg": "link", "broken.jpg": "link", "outside.jpg": "link", "fifo.jpg": "not_a_file"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a b.jpg", "a b.jpg"),
+        ("画像.jpg", "画像.jpg"),
+        ("new\nline.jpg", "new%0Aline.jpg"),
+        (os.fsdecode(b"latin1_\xe9.jpg"), "latin1_%E9.jpg"),
+        ("latin1_%E9.jpg", "latin1_%25E9.jpg"),
+        ("100%.jpg", "100%.jpg"),
+    ],
+)
+def test_ids_are_readable_printable_and_never_ambiguous(name, expected):
+    assert path_id(name) == expected
+    assert path_id(name).encode().decode() == expected
+
+
+def test_splits_by_content_keep_copies_together_and_follow_the_shares(tmp_path):
+    shares = parse_shares("80,10,10")
+    counts = dict.fromkeys(("train", "val", "test"), 0)
+    for i in range(400):
+        first, second = tmp_path / f"{i}.jpg", tmp_path / f"copy{i}.png"
+        first.write_bytes(str(i).encode())
+        second.write_bytes(str(i).encode())
+        split = split_of(str(first), shares)
+        assert split == split_of(str(second), shares)
+        counts[split] += 1
+    assert counts["train"] == pytest.approx(320, abs=30)
+    assert counts["val"] == pytest.approx(40, abs=20)
+    parts = [ids(open_source(str(tmp_path), split=split)) for split in counts]
+    assert sorted(sum(parts, [])) == ids(open_source(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "sampel"}, "did you mean 'sample'"),
+        ({"name": "./nowhere"}, "no such folder"),
+        ({"name": "folder"}, "needs --root"),
+        ({"name": "sample", "split": "tain"}, "did you mean 'train'"),
+    ],
+)
+def test_what_is_not_there_says_so(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        open_source(**arguments)
+
+
+def test_an_empty_folder_says_where_it_looked_and_what_it_expects(tmp_path):
+    (tmp_path / "readme.txt").write_text("")
+    with pytest.raises(UsageError, match=rf"no images in {tmp_path}: 1 other files.*\.jpeg"):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("shares", ["80,10", "a,b,c", "-1,1,1", "0,0,0"])
+def test_bad_shares_are_refused(shares):
+    with pytest.raises(UsageError, match="three numbers"):
+        parse_shares(shares)

@@ -1,0 +1,1 @@
+"""trainer: learns to restore the photographs that blurkit blurred."""
