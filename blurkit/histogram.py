@@ -30,9 +30,9 @@ class Histogram:
 
 
 def histogram(values: ArrayLike, *, bins: int = 12) -> Histogram:
-    """At most ``bins`` bins of equal width, 1, 2 or 5 times a power of ten, that cover the finite values; see :class:`Histogram`."""
-    if bins < 1:
-        raise UsageError(f"a histogram has at least 1 bin, got {bins}")
+    """The finite values in at most ``bins`` bins of one width, 1, 2 or 5 times a power of ten."""
+    if bins < 2:  # one round bin cannot hold both signs
+        raise UsageError(f"a histogram has room for at least 2 bins, got {bins}")
     finite = finite_values(values)
     distinct, counts = np.unique(finite, return_counts=True)
     if len(distinct) <= 1 or (len(distinct) <= bins and 2 * len(distinct) <= len(finite)):
@@ -41,7 +41,7 @@ def histogram(values: ArrayLike, *, bins: int = 12) -> Histogram:
     numbers = _bin_number(finite, step)
     first = int(numbers.min())
     counts = np.bincount(numbers - first)
-    edges = (first + np.arange(len(counts) + 1)) * step
+    edges = np.arange(first, first + len(counts) + 1, dtype=np.float64) * step
     return Histogram(edges[:-1], edges[1:], counts)
 
 
@@ -52,14 +52,14 @@ def finite_values(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def text_histogram(values: ArrayLike, *, label: str, bins: int = 12, width: int = 40) -> str:
-    """A histogram as lines of text: a heading with median and the range of the middle 80 %, then a bar of at most ``width``
+    """A histogram as lines of text: a heading with median and 10 and 90 % quantiles, then a bar of at most ``width``
     characters for each of at most ``bins`` bins. Values that are not finite are counted in the heading alone."""
     finite = finite_values(values)
     heading = _heading(label, finite, np.size(values) - len(finite))
     if not len(finite):
         return heading
     tally = histogram(finite, bins=bins)
-    names = _names(tally)
+    names = _names(tally, whole=bool((finite == np.rint(finite)).all()))
     margin = max(len(name) for name in names)
     most = int(tally.counts.max())
     rows = [
@@ -74,23 +74,32 @@ def number_text(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
+def round_below(limit: float) -> float:
+    """The largest of 1, 2 and 5 times a power of ten that is at most ``limit``, which is positive."""
+    power = 10.0 ** math.floor(math.log10(limit))
+    return power * max(factor for factor in (1, 2, 5) if factor == 1 or factor * power <= limit)
+
+
 def _heading(label: str, finite: NDArray[np.float64], others: int) -> str:
     parts = [f"{len(finite):,} value{'' if len(finite) == 1 else 's'}"]
     if len(finite):
         low, median, high = (number_text(quantile) for quantile in np.quantile(finite, (0.1, 0.5, 0.9)))
-        parts += [f"median {median}", f"80 % from {low} to {high}"]
+        parts += [f"median {median}", f"10–90 %: {low} to {high}"]
     if others:
         parts.append(f"{others:,} not finite")
     return f"{label}: {', '.join(parts)}"
 
 
-def _names(tally: Histogram) -> list[str]:
-    """The bins as text, their lower and upper edges aligned."""
-    lower, upper = ([f"{value:,.10g}" for value in edges] for edges in (tally.lower, tally.upper))
-    if tally.discrete:
-        return lower
-    margin = max(map(len, upper))
-    return [f"{low} – {high:>{margin}}" for low, high in zip(lower, upper, strict=True)]
+def _names(tally: Histogram, *, whole: bool) -> list[str]:
+    """The bins as text, edges aligned. Bins of whole numbers are named by the first and the last they hold."""
+    lower, upper = tally.lower, tally.upper
+    if whole and (upper - lower >= 1).all():
+        upper = upper - 1
+    first, last = ([f"{value:,.10g}" for value in edges] for edges in (lower, upper))
+    if (lower == upper).all():
+        return first
+    margin = max(map(len, last))
+    return [f"{low} – {high:>{margin}}" for low, high in zip(first, last, strict=True)]
 
 
 def _bar(share: float, width: int) -> str:
@@ -101,10 +110,10 @@ def _bar(share: float, width: int) -> str:
 
 def _round_step(low: float, high: float, bins: int) -> float:
     """The least width of 1, 2 or 5 times a power of ten with which ``bins`` bins cover [low, high]."""
-    exponent = math.floor(math.log10(high / bins - low / bins))
-    steps = (factor * 10.0**power for power in range(exponent, exponent + 3) for factor in (1, 2, 5))
-    ends = ((step, _bin_number(np.array([low, high]), step)) for step in steps)
-    return next(step for step, (first, last) in ends if last - first < bins)
+    step = round_below(high / bins - low / bins)
+    while np.ptp(_bin_number(np.array([low, high]), step)) >= bins:
+        step = round_below(2.6 * step)
+    return step
 
 
 def _bin_number(values: NDArray[np.float64], step: float) -> NDArray[np.int64]:

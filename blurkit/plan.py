@@ -24,7 +24,7 @@ from blurkit.settings import Settings, size_text
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.index import PLAN, read_record
 from blurkit.sources import Source
-from blurkit.sources.record import ImageRecord
+from blurkit.sources.record import ImageRecord, path_id
 from blurkit.task import Failure, ShardTask
 
 #: About what the truth of a sample (kernel, path, columns) takes beside its pixels.
@@ -72,7 +72,7 @@ class Plan:
     def passed_over(self) -> list[Failure]:
         """Entries of the source that were never opened, as lines of the ledger; no sample was planned for them."""
         return [
-            Failure(entry.id, entry.id, "source", entry.reason, f"passed over: {entry.reason}", 0)
+            Failure(entry.id, path_id(entry.path), "source", entry.reason, entry.message, 0)
             for entry in self.source.passed_over
         ]
 

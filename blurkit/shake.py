@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +57,7 @@ def _from_bank(recipe: Recipe, rng: np.random.Generator) -> Shake:
         kernel = center(kernel)
     elif kernel.shape[0] != kernel.shape[1]:
         kernel = _square(kernel)
-    return Shake(kernel, np.empty((0, 2)), {"exposure": 1.0, "length": math.nan, "bank_index": float(index)})
+    return Shake(kernel, np.empty((0, 2)), {"bank_index": float(index)})
 
 
 def _square(kernel: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
-"""Contact sheets of samples, and histograms of a dataset.
+"""Contact sheets of samples, and histograms of what a dataset holds.
 
-Everything is laid out in whole pixels, rows from the top, so that a picture shown at its own size keeps its pixels.
+All is drawn on a page in whole pixels, on which a picture of its own size keeps its pixels. Matplotlib is imported in this module
+alone; that takes a while, so commands import this module where they need it.
 """
 
 from __future__ import annotations
@@ -8,89 +9,56 @@ from __future__ import annotations
 import functools
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 from numpy.typing import ArrayLike, NDArray
 
+from blurkit.contact import GAP, GRIDS, GUTTER, MARGIN, Box, Grid, arrange, captions, exposed_points, kernel_scale, resampled, shown
 from blurkit.errors import UsageError
 from blurkit.files import make_folder, write_atomic
-from blurkit.histogram import finite_values, histogram, number_text
-from blurkit.kernel import exposure_weights, statistics
+from blurkit.histogram import finite_values, histogram, number_text, places, round_below, ticks
 from blurkit.shard.format import Sample
 
-#: File suffixes, and what else ``savefig`` is told about them.
 _JPEG = {"pil_kwargs": {"quality": 93, "subsampling": 0}}
-FORMATS: dict[str, dict[str, Any]] = {".png": {}, ".jpg": _JPEG, ".jpeg": _JPEG, ".pdf": {}, ".svg": {}}
+#: File suffixes that can be written, and what matplotlib is told about them.
+FORMATS: dict[str, dict[str, Any]] = {
+    ".png": {}, ".jpg": _JPEG, ".jpeg": _JPEG, ".pdf": {"metadata": {"CreationDate": None}}, ".svg": {"metadata": {"Date": None}}
+}
 
-#: A power of two: pixels become inches and points, and come back, without rounding.
-DPI = 128
+_DPI = 128  # a power of two: pixels become inches, and inches pixels again, without rounding
+_POINT = _DPI / 72
+
 PAPER, PANEL, BRIGHT, TEXT, MUTED = "#17181b", "#08080a", "#ffffff", "#d4d6db", "#8b8e96"
-OPENS, CLOSES, FAINT = "#35d0ff", "#ff4f8b", "#ffffff44"
-TIME = LinearSegmentedColormap.from_list("time", [OPENS, "#9a86ff", CLOSES])
-LIGHT = LinearSegmentedColormap.from_list("light", [PANEL, "#6d6f76", "#d2d3d8"])
-
-MARGIN, GUTTER, GAP = 32, 36, 5
-#: Pictures much wider or higher than this are shown by their middle part.
-ASPECTS = (0.6, 2.5)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """How many triples share a row, and in pixels the width of a square picture, that of a kernel, and the size of the text."""
-
-    columns: int
-    picture: int
-    kernel: int
-    text: float
-
-    @property
-    def width(self) -> int:
-        """Of the whole sheet."""
-        return self.columns * (2 * self.picture + self.kernel + 2 * GAP) + (self.columns - 1) * GUTTER + 2 * MARGIN
-
-
-#: By the number of samples. Pictures of 320 px, the default size of a sample, keep their pixels in the first two.
-GRIDS = {1: Grid(1, 640, 480, 24), 16: Grid(2, 320, 240, 20), 60: Grid(3, 208, 156, 14), math.inf: Grid(4, 148, 111, 11)}
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels from the top left corner of the page."""
-
-    x: int
-    y: int
-    width: int
-    height: int
+OPENS, CLOSES, UNSEEN, BAR = "#2fd6ff", "#ff4787", "#ffffff50", "#3f7fb5"
+TIME, LIGHT = (OPENS, "#8b6cff", CLOSES), (PANEL, "#65676e", "#c6c7cc")
 
 
 def draw_sheet(samples: Sequence[Sample], path: Path, *, title: str = "", subtitle: str = "") -> None:
     """A contact sheet: of each sample the sharp and the blurred image, and its kernel with the camera's path.
 
     Images of mixed sizes fill each row at one height. Each kernel has its own scale, which a bar gives, and a brightness that is
-    the square root of its light. ``path``: where it is written, atomically, in the format of its suffix (see ``FORMATS``).
+    the square root of its light. The noise in the captions is its standard deviation in white, in percent of white.
+
+    ``path``: where it is written, atomically, in the format of its suffix (see :data:`blurkit.page.FORMATS`).
     Raises :class:`UsageError` for an unknown suffix, or without samples.
     """
     require_format(path)
     if not samples:
         raise UsageError("a sheet needs at least one sample")
-    grid = next(grid for count, grid in GRIDS.items() if len(samples) <= count)
-    top = MARGIN + (40 if title else 0) + (32 if subtitle or not title else 0) + round(2.4 * grid.text)
+    grid = next(grid for most, grid in GRIDS.items() if len(samples) <= most)
+    top = MARGIN + (40 if title else 0) + (32 if subtitle or not title else 0) + round(2.7 * grid.text)
     placed = _arrange(samples, grid, top)
-    last = placed[-1][1]
-    page = _Page(grid.width, last.y + last.height + round(3.1 * grid.text) + MARGIN)
+    page = Page(grid.width, placed[-1][1].bottom + round(3.1 * grid.text) + MARGIN)
     _draw_heading(page, title, subtitle, legend=any(len(sample.path) for sample in samples))
     for sample, box in placed:
         _draw_triple(page, sample, box, grid, labelled=box.y == top)
@@ -100,210 +68,242 @@ def draw_sheet(samples: Sequence[Sample], path: Path, *, title: str = "", subtit
 def require_format(path: Path) -> None:
     """Raise :class:`UsageError` where the suffix of ``path`` names no format that can be written."""
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path}: unknown picture format {path.suffix!r}; it is one of {', '.join(FORMATS)}")
+        raise UsageError(f"{path}: {path.suffix or 'no suffix'} is no picture format; use one of {', '.join(FORMATS)}")
 
 
-def _arrange(samples: Sequence[Sample], grid: Grid, top: int) -> list[tuple[Sample, Box]]:
-    """The box of each sharp image. A row has one height, with which its pictures fill the width."""
-    placed = []
-    for first in range(0, len(samples), grid.columns):
-        row = samples[first : first + grid.columns]
-        aspects = [_shown(sample.sharp).shape[1] / _shown(sample.sharp).shape[0] for sample in row]
-        height = round(len(row) * grid.picture / sum(aspects))
-        left = MARGIN
-        for sample, aspect in zip(row, aspects, strict=True):
-            box = Box(left, top, round(height * aspect), height)
-            placed.append((sample, box))
-            left += 2 * box.width + grid.kernel + 2 * GAP + GUTTER
-        top += height + round(3.1 * grid.text) + GUTTER * 2 // 3
-    return placed
-
-
-def _shown(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The part of an image that is shown: its middle where it is extremely wide or high."""
-    height, width = image.shape[:2]
-    wide, high = min(width, math.ceil(height * ASPECTS[1])), min(height, math.ceil(width / ASPECTS[0]))
-    y, x = (height - high) // 2, (width - wide) // 2
-    return image[y : y + high, x : x + wide]
-
-
-def _draw_heading(page: _Page, title: str, subtitle: str, *, legend: bool) -> None:
+def _draw_heading(page: Page, title: str, subtitle: str, *, legend: bool) -> None:
     """Title and subtitle at the left; on the lower line, at the right, what the colours of a path mean."""
     base = MARGIN + (26 if title else 20) + (38 if title and subtitle else 0)
     right = (_draw_legend(page, base) if legend else page.width - MARGIN) - GUTTER
     if title:
         page.text(MARGIN, MARGIN + 26, title, 32, BRIGHT, room=right - MARGIN, bold=True)
-    page.text(MARGIN, base, subtitle, 20, MUTED, room=right - MARGIN)
+    if subtitle:
+        page.text(MARGIN, base, subtitle, 20, MUTED, room=right - MARGIN)
 
 
-def _draw_legend(page: _Page, base: float) -> float:
-    """Returns where it begins."""
-    labels = [(label, _width(label, _font(20, False))) for label in ("shutter opens", "closes", "goes on unseen")]
-    x = left = page.width - MARGIN - sum(width for _, width in labels) - (96 + 48 + 4 * 14)
-    for (label, width), stroke in zip(labels, (96, 48, 0), strict=True):
+def _draw_legend(page: Page, base: int) -> float:
+    """Ends at the right margin; returns where it begins."""
+    labels, strokes, space = ("shutter opens", "closes", "goes on unseen"), (96, 48), 14
+    widths = [text_width(label, 20) for label in labels]
+    x = left = page.width - MARGIN - sum(widths) - sum(strokes) - 4 * space
+    for label, width in zip(labels, widths, strict=True):
         page.text(x, base, label, 20, MUTED)
-        x += width + 14
-        points = np.linspace((x, base - 7), (x + stroke, base - 7), 65)
-        if label == labels[0][0]:
-            _draw_exposed(page, points, 2.2)
-        elif stroke:
-            page.line(points, FAINT, 1.4)
-        x += stroke + 14
+        x += width + space
+        if label == labels[0]:
+            _draw_exposed(page, np.linspace((x, base - 7), (x + strokes[0], base - 7), 64), 2.5)
+            x += strokes[0] + space
+        elif label == labels[1]:
+            page.line(np.array([(x, base - 7), (x + strokes[1], base - 7)]), UNSEEN, 1.5)
+            x += strokes[1] + space
     return left
 
 
-def _draw_triple(page: _Page, sample: Sample, sharp: Box, grid: Grid, *, labelled: bool) -> None:
-    blurred = Box(sharp.x + sharp.width + GAP, sharp.y, sharp.width, sharp.height)
-    kernel = Box(blurred.x + blurred.width + GAP, sharp.y, grid.kernel, sharp.height)
+def _draw_triple(page: Page, sample: Sample, sharp: Box, grid: Grid, *, labelled: bool) -> None:
+    blurred = Box(sharp.right + GAP, sharp.y, sharp.width, sharp.height)
+    kernel = Box(blurred.right + GAP, sharp.y, grid.kernel, sharp.height)
     page.picture(_shown(sample.sharp), sharp)
     page.picture(_shown(sample.blurred), blurred)
     _draw_kernel(page, sample, kernel, grid.text)
-    for box, label, caption in zip((sharp, blurred, kernel), ("sharp", "blurred", "kernel and path"), _captions(sample), strict=True):
-        base = box.y + box.height + 1.4 * grid.text
+    labels = ("sharp", "blurred", "kernel and path")
+    for box, label, caption in zip((sharp, blurred, kernel), labels, _captions(sample), strict=True):
         for line, text in enumerate(caption):
-            colour = BRIGHT if box is sharp and not line else TEXT if not line else MUTED
-            page.text(box.x, base + 1.35 * grid.text * line, text, grid.text, colour, room=box.width, bold=colour is BRIGHT)
+            color = MUTED if line else BRIGHT if box is sharp else TEXT
+            base = box.bottom + (1.4 + 1.35 * line) * grid.text
+            page.text(box.x, base, text, grid.text, color, room=box.width - grid.text / 2, bold=color is BRIGHT)
         if labelled:
-            page.text(box.x, box.y - 0.6 * grid.text, label, grid.text, MUTED)
+            page.text(box.x, box.y - 0.6 * grid.text, label, grid.text, MUTED, room=box.width)
 
 
-def _captions(sample: Sample) -> tuple[list[str], list[str], list[str]]:
-    """Up to two lines on the photograph, on its blurred image, and on the kernel."""
-    meta = {key: value for key, value in sample.meta.items() if not (isinstance(value, float) and math.isnan(value))}
-    variant = f" #{meta['variant']}" if meta.get("variant") else ""
-    height, width = sample.sharp.shape[:2]
-    cut = "middle of " if _shown(sample.sharp).shape != sample.sharp.shape else ""
-    image = [f"noise {100 * math.sqrt(meta['shot'] + meta.get('read', 0.0) ** 2):.1f} %"] if "shot" in meta else []
-    if "jpeg_quality" in meta:
-        image.append(f"JPEG {meta['jpeg_quality']:.0f}")
-    shake = statistics(sample.kernel)
-    lengths = [f"{shake.effective_length:.1f} px effective"]
-    lengths.insert(0, f"{meta['length']:.1f} px path" if "length" in meta else f"{shake.extent} px extent")
-    exposure = [f"exposure {100 * meta['exposure']:.3g} %"] if "exposure" in meta else []
-    return [sample.id + variant, f"{cut}{width} × {height} px"], [*exposure, ", ".join(image)], lengths
-
-
-def _draw_kernel(page: _Page, sample: Sample, panel: Box, text: float) -> None:
+def _draw_kernel(page: Page, sample: Sample, panel: Box, text: float) -> None:
     """The kernel's light in crisp pixels, the camera's path over it, and a scale bar."""
-    frame = Rectangle((panel.x, panel.y), panel.width, panel.height, color=PANEL, linewidth=0, zorder=-1)
-    page.axes.add_patch(frame)
+    page.rectangle(panel, PANEL)
     rows, columns = np.nonzero(sample.kernel)
     top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
-    exposed = len(exposure_weights(len(sample.path), sample.meta.get("exposure", 1.0)))
-    strip = round(1.6 * text)  # below the kernel, for the scale bar
-    scale = _scale(np.array([right - left, bottom - top]), sample.path, np.array([panel.width, panel.height - strip]))
-    light = LIGHT(np.sqrt(sample.kernel[top:bottom, left:right] / sample.kernel.max()), bytes=True)[..., :3]
-    lit = Box(0, 0, max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1))
-    lit = Box(panel.x + (panel.width - lit.width) // 2, panel.y + (panel.height - strip - lit.height) // 2, lit.width, lit.height)
-    page.picture(light, lit)
-    half = sample.kernel.shape[0] // 2
-    corner = np.array([lit.x, lit.y])
-    points = corner + (sample.path + half + 0.5 - (left, top)) * scale
-    if len(points):
-        page.line(_thinned(points[exposed - 1 :]), FAINT, text / 14, inside=frame)
-        _draw_exposed(page, _thinned(points[:exposed]), text / 8, frame)
+    room = Box(panel.x, panel.y, panel.width, panel.height - round(1.6 * text))  # the scale bar lies below it
+    scale = _scale(right - left, bottom - top, sample.path, room)
+    width, height = max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1)
+    lit = Box(room.x + (room.width - width) // 2, room.y + (room.height - height) // 2, width, height)
+    light = _shade(LIGHT, np.sqrt(sample.kernel[top:bottom, left:right] / sample.kernel.max()))
+    page.picture(np.rint(255 * light).astype(np.uint8), lit)
+    if len(sample.path):
+        center = sample.kernel.shape[0] / 2 - np.array([left, top])  # of the kernel, from the corner of what is lit
+        points = (sample.path + center) * scale + (lit.x, lit.y)
+        exposed = len(exposure_weights(len(points), _known(sample).get("exposure", 1.0)))
+        page.line(_thinned(points[exposed - 1 :]), UNSEEN, text / 14, inside=panel)
+        _draw_exposed(page, _thinned(points[:exposed]), min(max(0.4 * scale, text / 14), text / 7))  # the light shows beside it
     _draw_scale_bar(page, panel, scale, text)
 
 
-def _scale(lit: NDArray[np.integer], path: NDArray[np.floating], room: NDArray[np.integer]) -> float:
-    """Page pixels per pixel: the kernel fills the panel, less for a path that goes on, and a tiny one stays small."""
-    whole = np.ptp(path, axis=0) if len(path) else lit
-    shown = np.clip(1.1 * whole, 1.25 * lit, 1.7 * lit)
-    scale = float(min((room / shown).min(), room.min() / 10))
-    return math.floor(scale) if scale > 1 else scale
-
-
-def _draw_exposed(page: _Page, points: NDArray[np.floating], width: float, frame: Rectangle | None = None) -> None:
+def _draw_exposed(page: Page, points: NDArray[np.floating], width: float) -> None:
     """A path coloured by time, from a ring to a dot."""
-    page.line(points, TIME(np.linspace(0, 1, max(len(points) - 1, 1))), width, inside=frame)
-    ends: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": _points(4 * width), "markeredgewidth": _points(width)}
-    page.axes.plot(*points[0], markerfacecolor=PANEL, markeredgecolor=OPENS, **ends)
-    page.axes.plot(*points[-1], markerfacecolor=CLOSES, markeredgecolor=PANEL, **ends)
+    page.line(points, _shade(TIME, np.linspace(0, 1, max(len(points) - 1, 1))), width)
+    page.dot(points[0], PANEL, OPENS, 0.9 * width)
+    page.dot(points[-1], CLOSES, PANEL, 0.9 * width)
 
 
-def _draw_scale_bar(page: _Page, panel: Box, scale: float, text: float) -> None:
-    longest = 0.4 * panel.width / scale
-    power = 10 ** math.floor(math.log10(longest))
-    length = next(factor * power for factor in (5, 2, 1) if factor * power <= longest)
-    x, y = panel.x + 0.6 * text, panel.y + panel.height - 0.8 * text
-    page.line(np.array([(x, y), (x + length * scale, y)]), MUTED, text / 7)
+def _draw_scale_bar(page: Page, panel: Box, scale: float, text: float) -> None:
+    length = round_below(0.4 * panel.width / scale)
+    x, y = panel.x + 0.6 * text, panel.bottom - 0.8 * text
+    page.line(np.array([(x, y), (x + length * scale, y)]), MUTED, text / 8)
     page.text(x + length * scale + 0.5 * text, y + 0.3 * text, f"{length:g} px", 0.8 * text, MUTED)
 
 
 def _thinned(points: NDArray[np.floating], most: int = 600) -> NDArray[np.floating]:
-    """At most about ``most`` of the points, with both ends."""
+    """About ``most`` of the points where there are more, with both ends."""
     return np.concatenate((points[: -1 : max(len(points) // most, 1)], points[-1:]))
 
 
-class _Page:
-    """A figure whose coordinates are pixels from its top left corner."""
+def _shade(stops: Sequence[str], share: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Colours between equally spaced "#rrggbb": shares in [0, 1] of any shape (...) as RGB (..., 3) in [0, 1]."""
+    channels = np.array([[int(stop[i : i + 2], 16) / 255 for i in (1, 3, 5)] for stop in stops]).T
+    places = np.linspace(0, 1, len(stops))
+    return np.stack([np.interp(share, places, channel) for channel in channels], axis=-1)
+
+
+def draw_histograms(columns: Mapping[str, ArrayLike], path: Path, *, title: str = "") -> None:
+    """A histogram of each column, by its label, with the median and the 10 and 90 % quantiles; see :mod:`blurkit.histogram`.
+
+    Values that are not finite are left out. ``path`` and errors as for :func:`draw_sheet`.
+    """
+    require_format(path)
+    if not columns:
+        raise UsageError("there are no columns to draw histograms of")
+    across = 2 if len(columns) in (2, 4) else min(len(columns), 3)
+    width, height, pitch = 580, 240, 340
+    top = MARGIN + (64 if title else 0) + 26
+    rows = math.ceil(len(columns) / across)
+    page = Page(across * width + (across - 1) * GUTTER + 2 * MARGIN, top + rows * pitch - 40)
+    if title:
+        page.text(MARGIN, MARGIN + 26, title, 32, BRIGHT, room=page.width - 2 * MARGIN, bold=True)
+    for number, (label, values) in enumerate(columns.items()):
+        box = Box(MARGIN + number % across * (width + GUTTER), top + number // across * pitch, width, height)
+        _draw_histogram(page, label, finite_values(values), box)
+    page.save(path)
+
+
+def _draw_histogram(page: Page, label: str, values: NDArray[np.float64], box: Box) -> None:
+    page.rectangle(box, PANEL)
+    if not len(values):
+        page.text(box.x, box.y - 12, label, 20, BRIGHT, bold=True)
+        page.text(box.x + box.width / 2, box.y + box.height / 2 + 7, "no values", 20, MUTED, align="center")
+        return
+    quantiles = np.quantile(values, (0.1, 0.5, 0.9))
+    low, median, high = map(number_text, quantiles)
+    spread, middle = f"10–90 %: {low} to {high}", f"median {median}"
+    x = box.right - text_width(spread, 18) - 18
+    page.text(box.right, box.y - 12, spread, 18, MUTED, align="right")
+    page.text(x, box.y - 12, middle, 18, CLOSES, align="right")
+    page.text(box.x, box.y - 12, label, 20, BRIGHT, bold=True, room=x - text_width(middle, 18) - 18 - box.x)
+    _draw_bars(page, values, quantiles, Box(box.x + 62, box.y + 14, box.width - 78, box.height - 14))
+
+
+def _draw_bars(page: Page, values: NDArray[np.float64], quantiles: NDArray[np.float64], box: Box) -> None:
+    """Bars, a grid line at a round count, lines at the quantiles, the middle one the median, and ticks below."""
+    tally = histogram(values, bins=30)
+    slot = box.width / len(tally.counts)
+    most = int(tally.counts.max())
+    side = max((slot - 72) / 2, 1)
+    for number, count in enumerate(tally.counts.tolist()):
+        left, right = round(box.x + number * slot + side), round(box.x + (number + 1) * slot - side)
+        tall = max(round(box.height * count / most), 2) if count else 0
+        page.rectangle(Box(left, box.bottom - tall, right - left, tall), BAR)
+    grid = round_below(most)
+    y = box.bottom - box.height * grid / most
+    page.line(np.array([(box.x, y), (box.right, y)]), UNSEEN, 1)
+    page.text(box.x - 10, y + 5, f"{grid:,.0f}", 15, MUTED, align="right")
+    for x, color, width in zip(_places(quantiles, tally, box), (BRIGHT, CLOSES, BRIGHT), (1.5, 3, 1.5), strict=True):
+        page.line(np.array([(x, box.y), (x, box.bottom)]), color, width)
+    ticks = _ticks(tally)
+    places, labels = _places(ticks, tally, box), [f"{tick:,.10g}" for tick in ticks]
+    spacing = float(np.diff(places).min(initial=box.width))
+    every = math.ceil(1.4 * max(text_width(label, 16) for label in labels) / spacing)
+    for x, label in list(zip(places, labels, strict=True))[::every]:
+        page.text(x, box.bottom + 24, label, 16, MUTED, align="center")
+
+
+class Page:
+    """A dark page of a size in pixels. Colours are "#rrggbb" or "#rrggbbaa", or RGB in [0, 1]; all lengths are pixels."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
-        FigureCanvasAgg(self.figure)
-        self.axes = self.figure.add_axes((0, 0, 1, 1))
-        self.axes.set_axis_off()
-        self.axes.set_autoscale_on(False)
-        self.axes.set(xlim=(0, width), ylim=(height, 0))
+        self._figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+        FigureCanvasAgg(self._figure)
+        self._axes = self._figure.add_axes((0, 0, 1, 1))
+        self._axes.set_axis_off()
+        self._axes.set_autoscale_on(False)
+        self._axes.set(xlim=(0, width), ylim=(height, 0))
 
-    def text(self, x: float, y: float, text: str, size: float, color: str, *, room: float = math.inf, bold: bool = False) -> None:
-        """Text with its baseline at ``y``, shortened in the middle to ``room`` pixels."""
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float,
+        color: str,
+        *,
+        room: float = math.inf,
+        bold: bool = False,
+        align: Literal["left", "center", "right"] = "left",
+    ) -> None:
+        """Text with its baseline at ``y``, and at ``x`` the side that ``align`` names; see :func:`fitted` for ``room``."""
+        shown = fitted(text, size, room, bold=bold)
         font = _font(size, bold)
-        self.axes.text(x, y, _fitted(text, font, room), fontproperties=font, color=color, parse_math=False, usetex=False)
+        self._axes.text(x, y, shown, fontproperties=font, color=color, ha=align, va="baseline", parse_math=False, usetex=False)
 
-    def picture(self, pixels: NDArray[np.uint8], box: Box) -> None:
-        """An image, uint8 (H, W, 3), resampled to fill a box."""
-        extent = (box.x, box.x + box.width, box.y + box.height, box.y)
-        self.axes.imshow(_resampled(pixels, box.height, box.width), extent=extent, aspect="auto", interpolation="none")
+    def rectangle(self, box: Box, color: str) -> None:
+        """A filled rectangle, behind all pictures and lines."""
+        self._axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, facecolor=color, linewidth=0, zorder=-1))
 
-    def line(self, points: NDArray[np.floating], color: Any, width: float, *, inside: Rectangle | None = None) -> None:
-        """A line through points (n, 2), of one colour or of n - 1."""
-        segments = np.stack((points[:-1], points[1:]), axis=1)
-        lines = LineCollection(list(segments), colors=color, linewidths=_points(width), capstyle="round")
-        self.axes.add_collection(lines, autolim=False)
+    def picture(self, image: NDArray[np.uint8], box: Box) -> None:
+        """An image, uint8 (H, W, 3) RGB, resampled to fill a box."""
+        extent = (box.x, box.right, box.bottom, box.y)
+        self._axes.imshow(resampled(image, box.height, box.width), extent=extent, aspect="auto", interpolation="none")
+
+    def line(self, points: NDArray[np.floating], color: Any, width: float, *, inside: Box | None = None) -> None:
+        """A line through points (n, 2), of one colour or of n - 1, seen within a box."""
+        parts = [points] if isinstance(color, str) else list(np.stack((points[:-1], points[1:]), axis=1))
+        lines = LineCollection(parts, colors=color, linewidths=width / _POINT, capstyle="round", joinstyle="round")
+        self._axes.add_collection(lines, autolim=False)
         if inside is not None:
-            lines.set_clip_path(inside)
+            frame = Rectangle((inside.x, inside.y), inside.width, inside.height, transform=self._axes.transData)
+            lines.set_clip_path(frame)
+
+    def dot(self, point: NDArray[np.floating], color: str, edge: str, width: float) -> None:
+        """A disc of a diameter of four widths, with an edge of one."""
+        style: dict[str, Any] = {"marker": "o", "markersize": 4 * width / _POINT, "markeredgewidth": width / _POINT}
+        self._axes.plot(*point, markerfacecolor=color, markeredgecolor=edge, **style)
 
     def save(self, path: Path) -> None:
-        """Write the page, complete or not at all."""
-        buffer = io.BytesIO()
+        """Write the page in the format of the suffix, complete or not at all."""
+        require_format(path)
         suffix = path.suffix.lower()
-        self.figure.savefig(buffer, format=suffix[1:], dpi=DPI, facecolor=PAPER, **FORMATS[suffix])
+        buffer = io.BytesIO()
+        self._figure.savefig(buffer, format=suffix[1:], dpi=_DPI, facecolor=PAPER, **FORMATS[suffix])
         make_folder(path.parent)
         write_atomic(path, buffer.getvalue())
 
 
-def _resampled(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """By area averaging. What is to grow is first repeated, so that its pixels stay squares instead of a blur of our own."""
-    times = max(math.ceil(height / image.shape[0]), math.ceil(width / image.shape[1]))
-    if times > 1:
-        image = image.repeat(times, axis=0).repeat(times, axis=1)
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _points(pixels: float) -> float:
-    return pixels * 72 / DPI
-
-
-@functools.cache
-def _font(size: float, bold: bool) -> FontProperties:
-    """DejaVu Sans of matplotlib itself: no font of the system can change a sheet."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return FontProperties(fname=Path(matplotlib.get_data_path()) / "fonts/ttf" / name, size=_points(size))
-
-
-def _fitted(text: str, font: FontProperties, room: float) -> str:
-    """Text whose missing glyphs are escapes, with an ellipsis for the middle of what is wider than ``room`` pixels."""
-    glyphs = get_font(font.get_file()).get_charmap()
+def fitted(text: str, size: float, room: float = math.inf, *, bold: bool = False) -> str:
+    """Text on one line: characters without a glyph as escapes, and an ellipsis for the middle of what is wider than ``room``."""
+    glyphs = get_font(_font_file(bold)).get_charmap()
     text = "".join(c if c.isprintable() and ord(c) in glyphs else c.encode("unicode_escape").decode() for c in text)
-    kept = len(text)
-    shown = text
-    while kept > 1 and _width(shown, font) > room:
+    shown, kept = text, len(text)
+    while kept > 1 and text_width(shown, size, bold=bold) > room:
         kept -= 1
         shown = f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
     return shown
 
 
-def _width(text: str, font: FontProperties) -> float:
-    return float(text_to_path.get_text_width_height_descent(text, font, False)[0]) * DPI / 72
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """The width of a line of text in pixels."""
+    return float(text_to_path.get_text_width_height_descent(text, _font(size, bold), False)[0]) * _POINT
+
+
+@functools.cache
+def _font(size: float, bold: bool) -> FontProperties:
+    return FontProperties(fname=_font_file(bold), size=size / _POINT)
+
+
+def _font_file(bold: bool) -> Path:
+    """DejaVu Sans of matplotlib itself: no font of the system can change a page."""
+    return Path(matplotlib.get_data_path()) / "fonts/ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")

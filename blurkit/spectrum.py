@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from blurkit.tiles import Halo, Window, support
 
-# Sides of a block, halo included: a few times the kernel's own, and within the cache.
-_BLOCK = 512
-_KERNEL_SIDES = 4
+# Side of a block, halo included: it fits in the cache, and most of what it yields is not halo.
+_BLOCK = 256
+_KERNEL_SIDES = 6
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Spectrum:
         return cls(*support(kernel))
 
     def tile_size(self, shape: tuple[int, int, int]) -> tuple[int, int]:
-        """Height and width in pixels of what one block yields for an image of ``shape`` (H, W, C)."""
-        height, width = (self._block(size, side) - side + 1 for size, side in zip(shape, self.kernel.shape, strict=False))
+        """Height and width in pixels of what one block yields in a box of ``shape`` (h, w, C), split evenly."""
+        height, width = (
+            -(-size // max(round(size / (max(_BLOCK, _KERNEL_SIDES * side) - side + 1)), 1))
+            for size, side in zip(shape[:2], self.kernel.shape, strict=True)
+        )
         return height, width
-
-    def _block(self, size: int, side: int) -> int:
-        return scipy.fft.next_fast_len(min(max(_BLOCK, _KERNEL_SIDES * side), size + side - 1), real=True)
 
     def apply(self, values: NDArray[np.float32], target: Window, height: int, width: int, channels: int) -> None:
         """Convolve ``height`` x ``width`` pixels from ``values``, halo included, into ``target``; both are float32."""

@@ -48,12 +48,14 @@ class Taps:
         kernel, (above, below, left, right) = support(kernel)
         pair = np.zeros((2, kernel.shape[0] + 1, kernel.shape[1]), np.float32)
         pair[0, :-1] = pair[1, 1:] = kernel[::-1, ::-1]
-        rows, columns = np.nonzero(pair.any(axis=0))
-        weights = pair[:, rows, columns]
-        spare = (0, -rows.size % _GROUP)
-        rows, columns = (np.pad(index, spare).reshape(-1, _GROUP) for index in (rows, columns))
-        weights = np.pad(weights, ((0, 0), spare)).reshape(2, -1, _GROUP)
-        return cls(rows, columns, np.concatenate(weights, axis=1), (above, below + 1, left, right))
+        taps = np.argwhere(pair.any(axis=0))
+        count = -(-len(taps) // _GROUP) * _GROUP
+        places, weights = np.zeros((2, count), np.int64), np.zeros((2, count), np.float32)
+        places[:, : len(taps)] = taps.T
+        weights[:, : len(taps)] = pair[:, taps[:, 0], taps[:, 1]]
+        rows, columns = places.reshape(2, -1, _GROUP)
+        halo = (above, below + 1, left, right)
+        return cls(rows, columns, np.concatenate(weights.reshape(2, -1, _GROUP), axis=1), halo)
 
     def tile_size(self, shape: tuple[int, int, int]) -> tuple[int, int]:
         """Height and width in pixels of a tile of a box of ``shape`` (h, w, C): the rows that a pair reads stay in cache."""

@@ -18,7 +18,7 @@ from blurkit.shard.writer import write_shard
 from blurkit.sources.record import ImageRecord, path_id
 
 #: Reasons that leave a photograph out without anything being wrong with it; all others count against ``--max-bad``.
-SKIPS = frozenset(("too_small", "link", "not_a_file"))
+SKIPS = frozenset(("too_small",))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ Halo = tuple[int, int, int, int]
 
 _VECTOR_BYTES = 64
 
+_U = np.uint64  # numba checks signed indices for wrap-around, and such loops are not vectorised
+
 
 class Window(NamedTuple):
     """The part of a two-dimensional C-ordered array that starts at row ``top`` and column ``left``."""
@@ -139,13 +141,16 @@ def _gather(
     image: NDArray[Any], rows: NDArray[np.int64], columns: NDArray[np.int64], first: int, last: int, values: NDArray[Any]
 ) -> None:
     for y in range(rows.size):
+        target = values[y]
         if rows[y] < 0:
-            values[y] = 0
+            target[:] = 0
             continue
-        source, target = image[rows[y]], values[y]
+        source = image[rows[y]]
         for x in range(first):
             target[x] = source[columns[x]] if columns[x] >= 0 else 0
         if first < last:
-            target[first:last] = source[columns[first] : columns[first] + last - first]
+            inside, copy = source[columns[first] :], target[first:last]
+            for x in range(_U(copy.size)):
+                copy[x] = inside[x]
         for x in range(last, columns.size):
             target[x] = source[columns[x]] if columns[x] >= 0 else 0

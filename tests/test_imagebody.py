@@ -113,6 +113,12 @@ def test_every_flipped_bit_of_png_is_refused(photo, rng):
         assert refusal(bytes(flipped)).reason in ("corrupt", "truncated", "not_an_image", "too_large")
 
 
+def test_a_wrong_checksum_is_refused_even_in_text(photo):
+    data = png_of(np.asarray(photo), chunk(b"tEXt", b"Comment\0sharp"))
+    decode_image(data)
+    assert "checksum" in str(refusal(data.replace(b"sharp", b"shark")))
+
+
 def with_harmless_faults(data: bytes) -> dict[str, bytes]:
     """A JPEG with faults that harm no pixel."""
     jfif = data.index(b"JFIF\0") + 5

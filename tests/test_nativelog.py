@@ -1,6 +1,7 @@
 """Messages of native libraries: caught, told apart from others, and never lost when processes fork."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -50,6 +51,7 @@ def test_a_fork_waits_until_the_descriptor_is_back(capfd):
     threading.Timer(0.1, leave.set).start()
     child = os.fork()
     if child == 0:
+        signal.alarm(10)  # a lock left behind by the other thread would hold the child for ever
         listen(lambda: None)
         os.write(2, b"child\n")
         os._exit(0)

@@ -99,9 +99,10 @@ def _clear(folder: Path) -> None:
 
 def _make(plan: Plan, left: list[int], running: Running, workers: int) -> None:
     """Make the shards that are left, or raise where a signal ended it before the last."""
+    if not left:
+        return
     folder, per_image = running.out, plan.settings.per_image
-    if left:
-        (folder / INDEX).unlink(missing_ok=True)
+    (folder / INDEX).unlink(missing_ok=True)
     for number in left:  # a record stands for the shard beside it, never for one that is being replaced
         record_path(folder, number).unlink(missing_ok=True)
     pairs = sum(end - first for first, end in (plan.shards[number] for number in left)) * per_image

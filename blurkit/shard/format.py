@@ -15,7 +15,6 @@ fixed-length UTF-8 text, so that a reader can map it into memory.
 from __future__ import annotations
 
 import hashlib
-import math
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -113,8 +112,7 @@ def row_crc(sample: Sample) -> int:
 
 def parameters(sample: Sample) -> dict[str, float]:
     """The numbers that were drawn for a sample, by name."""
-    drawn = {key: value for key, value in sample.meta.items() if key not in TEXTS and key not in NUMBERS}
-    return {key: value for key, value in drawn.items() if not math.isnan(value)}
+    return {key: value for key, value in sample.meta.items() if key not in TEXTS and key not in NUMBERS}
 
 
 def sample_digest(name: str, crcs: NDArray[np.uint32], row: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import stat
 from collections.abc import Iterator
@@ -18,56 +19,65 @@ SUFFIXES = frozenset(
 LAYOUT = f"a folder, nested as you like, of images ({', '.join(sorted(SUFFIXES))})"
 
 
+#: Why an entry is passed over, for the ledger.
+REASONS = {
+    "link": "a symbolic link; links are not followed, their target's folder can be a source of its own",
+    "hidden": "its name starts with a dot",
+    "no_image_name": "its name does not end like that of an image",
+    "not_a_file": "not a regular file",
+    "unreadable": "the folder cannot be read",
+}
+
+
 def open_folder(root: Path) -> Source:
-    """The photographs below a folder. Hidden files and files with other names are left alone.
+    """The photographs below a folder, and what else lies there.
 
     Links are not followed: their targets inside the folder are found by themselves, and nothing outside of it is read.
     """
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; --src takes {LAYOUT}")
-    records, passed_over, others = [], [], 0
+    records, passed_over = [], []
     for relative, entry in _walk(root):
-        image_like = os.path.splitext(entry.name)[1].lower() in SUFFIXES
         reason = _reason(entry)
-        if reason is None and image_like:
+        if reason is None:
             records.append(ImageRecord(path_id(relative), entry.path, "folder"))
-        elif reason is not None and (image_like or reason == "unreadable"):
-            passed_over.append(PassedOver(path_id(relative), entry.path, reason))
         else:
-            others += 1
+            passed_over.append(PassedOver(path_id(relative), entry.path, reason, REASONS[reason]))
     if not records:
-        raise UsageError(
-            f"no images in {root}: {others} other files, {len(passed_over)} links or unreadable entries. "
-            f"--src takes {LAYOUT}, or the name of a known source"
-        )
+        counts = collections.Counter(entry.reason for entry in passed_over)
+        found = ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "nothing"
+        raise UsageError(f"no images in {root} (found: {found}); --src takes {LAYOUT}, or the name of a known source")
     return Source("folder", root, records, passed_over)
 
 
 def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Every visible entry that is not a readable folder, with its relative path, sorted by bytes within each folder."""
+    """Every entry that is not a folder to be walked, with its relative path, sorted by bytes within each folder."""
     pending: list[tuple[str, os.DirEntry[str] | None]] = [("", None)]
     while pending:
         relative, entry = pending.pop()
-        if entry is not None and not entry.is_dir(follow_symlinks=False):
+        if entry is not None and (entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False)):
             yield relative, entry
             continue
         try:
-            with os.scandir(root / relative) as entries:
-                visible = [inner for inner in entries if not inner.name.startswith(".")]
+            with os.scandir(root / relative) as found:
+                entries = sorted(found, key=lambda inner: os.fsencode(inner.name), reverse=True)
         except OSError:
             if entry is None:
                 raise
             yield relative, entry
             continue
-        visible.sort(key=lambda inner: os.fsencode(inner.name), reverse=True)
-        pending += [(os.path.join(relative, inner.name), inner) for inner in visible]
+        pending += [(os.path.join(relative, inner.name), inner) for inner in entries]
 
 
 def _reason(entry: os.DirEntry[str]) -> str | None:
-    """Why an entry is not opened, or ``None`` for a plain file."""
+    """Why an entry is not opened, a key of :data:`REASONS`, or ``None`` for a photograph."""
     if entry.is_symlink():
         return "link"
+    if entry.name.startswith("."):
+        return "hidden"
     mode = entry.stat(follow_symlinks=False).st_mode
     if stat.S_ISDIR(mode):
         return "unreadable"
+    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+        return "no_image_name"
     return None if stat.S_ISREG(mode) else "not_a_file"

@@ -25,11 +25,12 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """An entry that looks like a photograph and is none to be opened, with the reason for the ledger."""
+    """An entry that is no photograph to be opened, with the reason for the ledger: a short word and a sentence."""
 
     id: str
     path: str
     reason: str
+    message: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,133 @@
+"""What a contact sheet shows of its samples: where, how large, and with which words. Numbers and text; the drawing is elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.kernel import exposure_weights, statistics
+from blurkit.shard.format import Sample
+
+#: In pixels: around the sheet, between triples that share a row, and between the pictures of a triple.
+MARGIN, GUTTER, GAP = 32, 36, 5
+#: Pictures narrower or wider than this are shown by their middle part.
+ASPECTS = (0.6, 2.5)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of a page in pixels, ``x`` from the left and ``y`` from the top."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """The first column beyond it."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        """The first row beyond it."""
+        return self.y + self.height
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How many triples share a row; in pixels, the width of a square picture, that of a kernel, and the size of the text."""
+
+    columns: int
+    picture: int
+    kernel: int
+    text: float
+
+    @property
+    def width(self) -> int:
+        """Of the whole sheet."""
+        return self.columns * (2 * self.picture + self.kernel + 2 * GAP) + (self.columns - 1) * GUTTER + 2 * MARGIN
+
+    @property
+    def below(self) -> int:
+        """The height of two lines of text below a picture."""
+        return round(3.1 * self.text)
+
+
+#: By the largest number of samples. Pictures of 320 px, the default size of a sample, keep their pixels in the first two.
+GRIDS = {1: Grid(1, 640, 480, 22), 16: Grid(2, 320, 240, 20), 60: Grid(3, 208, 156, 14), math.inf: Grid(4, 148, 111, 11)}
+
+
+def arrange(samples: Sequence[Sample], grid: Grid, top: int) -> list[Box]:
+    """The box of each sample's sharp image. A row has one height, with which its pictures fill the width."""
+    boxes = []
+    for first in range(0, len(samples), grid.columns):
+        shapes = [shown(sample.sharp).shape for sample in samples[first : first + grid.columns]]
+        aspects = np.array([width / height for height, width, _ in shapes])
+        height = len(shapes) * grid.picture / float(aspects.sum())
+        ends = np.rint(np.cumsum(aspects) * height).astype(int)  # rounded together, so that all rows end at one pixel
+        left = MARGIN
+        for width in np.diff(ends, prepend=0).tolist():
+            boxes.append(Box(left, top, width, round(height)))
+            left += 2 * width + grid.kernel + 2 * GAP + GUTTER
+        top += round(height) + grid.below + GUTTER * 2 // 3
+    return boxes
+
+
+def shown(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The part of an image (H, W, 3) that is shown: its middle where it is extremely narrow or wide."""
+    height, width = image.shape[:2]
+    high, wide = min(height, math.ceil(width / ASPECTS[0])), min(width, math.ceil(height * ASPECTS[1]))
+    y, x = (height - high) // 2, (width - wide) // 2
+    return image[y : y + high, x : x + wide]
+
+
+def resampled(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """An image, uint8 (H, W, 3), at another size, by area averaging; where it grows, its pixels become crisp squares."""
+    times = max(math.ceil(height / image.shape[0]), math.ceil(width / image.shape[1]))
+    if times > 1:  # OpenCV averages areas when it shrinks alone, and would interpolate
+        image = image.repeat(times, axis=0).repeat(times, axis=1)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def captions(sample: Sample) -> tuple[list[str], list[str], list[str]]:
+    """Up to two lines each below the sharp image, the blurred image and the kernel, of what is known."""
+    meta = _known(sample)
+    variant = f" #{meta['variant']}" if meta.get("variant") else ""
+    part = "middle of " if shown(sample.sharp).shape != sample.sharp.shape else ""
+    height, width = sample.sharp.shape[:2]
+    exposure = f"exposure {100 * meta['exposure']:.3g} %" if "exposure" in meta else ""
+    noise = f"noise {100 * math.sqrt(meta['shot'] + meta.get('read', 0.0) ** 2):.1f} %" if "shot" in meta else ""
+    jpeg = f"JPEG {meta['jpeg_quality']:.0f}" if "jpeg_quality" in meta else ""
+    losses = ", ".join(filter(None, (noise, jpeg)))
+    shake = statistics(sample.kernel)
+    length = f"{meta['length']:.1f} px path" if "length" in meta else f"{shake.extent} px extent"
+    return (
+        [f"{sample.id}{variant}", f"{part}{width} × {height} px"],
+        list(filter(None, (exposure, losses))),
+        [length, f"{shake.effective_length:.1f} px effective"],
+    )
+
+
+def exposed_points(sample: Sample) -> int:
+    """How many points of the path were seen, from its start."""
+    return len(exposure_weights(len(sample.path), _known(sample).get("exposure", 1.0)))
+
+
+def kernel_scale(width: int, height: int, path: NDArray[np.floating], room: Box) -> float:
+    """Page pixels per pixel: a kernel of this size fills the room, less where its path goes on; a tiny one stays small."""
+    lit = np.array([width, height])
+    whole = np.ptp(path, axis=0) if len(path) else lit
+    held = np.clip(1.1 * whole, 1.2 * lit, 1.7 * lit)
+    scale = float(min(room.width / held[0], room.height / held[1], room.width / 10))
+    return math.floor(scale) if scale > 1 else scale
+
+
+def _known(sample: Sample) -> dict[str, Any]:
+    return {key: value for key, value in sample.meta.items() if not (isinstance(value, float) and math.isnan(value))}

@@ -1,0 +1,189 @@
+"""Pairs against the steps taken one by one with another library, and against what a crop of a blurred photograph is."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from blurkit.errors import BadImageError, UsageError
+from blurkit.pair import draw_crop, draw_noise, make_pair, valid_box
+from blurkit.recipe import load_recipe
+from blurkit.response import load_response
+
+
+def decode(codes):
+    encoded = codes / 255.0
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def encode(linear):
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055)
+
+
+def convolve(image, kernel):
+    return np.stack([ndimage.convolve(image[..., c], kernel.astype(float), mode="mirror") for c in range(3)], axis=-1)
+
+
+@pytest.fixture
+def photograph(rng):
+    """Coarse and fine structure, with clipped highlights."""
+    coarse = np.kron(rng.random((9, 12, 3)), np.ones((20, 20, 1)))
+    return np.clip(coarse * 300 + rng.normal(0, 12, coarse.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_clean_is_encode_of_kernel_times_decode_of_sharp(photograph, seed):
+    pair = make_pair(photograph, load_recipe("clean"), rng=np.random.default_rng(seed))
+    assert np.array_equal(pair.sharp, photograph)
+    expected = encode(convolve(decode(photograph), pair.kernel)) * 255
+    assert np.abs(pair.blurred - expected).max() < 0.51
+
+
+def test_deblurgan_blurs_the_codes_themselves(photograph):
+    pair = make_pair(photograph, load_recipe("deblurgan"), rng=np.random.default_rng(1))
+    assert np.abs(pair.blurred - convolve(photograph.astype(float), pair.kernel)).max() < 0.51
+
+
+@pytest.mark.parametrize("recipe", ["clean", "deblurgan"])
+def test_brightness_is_kept(photograph, recipe):
+    response = load_response(load_recipe(recipe).response.decode)
+    for seed in range(10):
+        pair = make_pair(photograph, load_recipe(recipe), rng=np.random.default_rng(seed))
+        assert response.decode(pair.blurred).mean() == pytest.approx(response.decode(pair.sharp).mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["clean", "handheld", "deblurgan"])
+def test_a_crop_of_the_pair_is_the_pair_of_the_crop(photograph, name):
+    """Crop first, with a halo of true pixels: the same bits as blurring the whole photograph."""
+    recipe = dataclasses.replace(load_recipe(name), noise=None, jpeg=None)
+    for seed in range(8):
+        cropped = make_pair(photograph, recipe, rng=np.random.default_rng(seed), size=(64, 96))
+        y, x, height, width = cropped.crop
+        whole = make_pair(photograph, recipe, rng=np.random.default_rng(seed))
+        assert np.array_equal(cropped.kernel, whole.kernel)
+        assert np.array_equal(cropped.sharp, photograph[y : y + height, x : x + width])
+        if not recipe.saturation:  # its light is drawn after the crop
+            assert np.array_equal(cropped.blurred, whole.blurred[y : y + height, x : x + width])
+
+
+def test_the_noise_is_the_models(photograph):
+    """Many noisy pairs of one grey: mean and variance in linear light follow shot * I + read^2 (and the quantisation's share)."""
+    grey = np.full((400, 600, 3), 128, np.uint8)
+    recipe = load_recipe("handheld", ["jpeg=none", "noise.shot=1e-3", "noise.read_scatter=0"])
+    pair = make_pair(grey, recipe, rng=np.random.default_rng(0))
+    light = decode(pair.blurred)
+    level = decode(np.array(128))
+    step = decode(np.array(129)) - level
+    read = math.exp((2.18 * math.log(1e-3) + 1.20) / 2)
+    assert pair.parameters["shot"] == pytest.approx(1e-3)
+    assert pair.parameters["read"] == pytest.approx(read)
+    assert light.mean() == pytest.approx(level, rel=2e-3)
+    assert light.var() == pytest.approx(1e-3 * level + read**2 + step**2 / 12, rel=0.02)
+
+
+def test_read_noise_is_drawn_as_a_log_variance(rng):
+    noise = load_recipe("handheld").noise
+    drawn = np.array([draw_noise(noise, rng=rng) for _ in range(4000)])
+    shot, read = np.log(drawn.T)
+    assert shot.min() >= math.log(1e-5) - 1e-9
+    assert shot.max() <= math.log(1e-3) + 1e-9
+    rest = 2 * read - (2.18 * shot + 1.20)
+    assert rest.mean() == pytest.approx(0, abs=0.02)
+    assert rest.std() == pytest.approx(0.26, rel=0.05)
+
+
+def test_highlights_spread_when_they_were_clipped():
+    image = np.full((101, 101, 3), 20, np.uint8)
+    image[50, 50] = 255
+    plain = make_pair(image, load_recipe("clean", ["trajectory.near_identity=0"]), rng=np.random.default_rng(2))
+    recipe = load_recipe("clean", ["trajectory.near_identity=0", "saturation.highlight=1.5"])
+    raised = make_pair(image, recipe, rng=np.random.default_rng(2))
+    assert raised.parameters["highlight"] == 1.5
+    gain = (decode(raised.blurred) - decode(np.array(20))).sum() / (decode(plain.blurred) - decode(np.array(20))).sum()
+    assert gain == pytest.approx(2.5, rel=0.1)
+
+
+def test_another_encoding_serves_both_images(photograph):
+    recipe = load_recipe("clean", ["response.encode=gamma2.2"])
+    pair = make_pair(photograph, recipe, rng=np.random.default_rng(4))
+    assert np.abs(pair.sharp - 255 * decode(photograph) ** (1 / 2.2)).max() < 0.51
+    expected = 255 * convolve(decode(photograph), pair.kernel) ** (1 / 2.2)
+    assert np.abs(pair.blurred - expected).max() < 0.52
+
+
+def test_jpeg_is_drawn_for_its_share(photograph):
+    recipe = load_recipe("handheld", ["jpeg.share=0.5"])
+    drawn = [make_pair(photograph[:40, :40], recipe, rng=np.random.default_rng(seed)).parameters for seed in range(300)]
+    qualities = [parameters["jpeg_quality"] for parameters in drawn if "jpeg_quality" in parameters]
+    assert len(qualities) == pytest.approx(150, abs=35)
+    assert 60 <= min(qualities) <= 63
+    assert 97 <= max(qualities) <= 100
+
+
+def test_registration_of_the_images_themselves(photograph):
+    """The centre of light of a blurred dot stays where the dot was."""
+    dot = np.zeros((121, 121, 3), np.uint8)
+    dot[60, 60] = 255
+    for seed in range(30):
+        pair = make_pair(dot, load_recipe("clean"), rng=np.random.default_rng(seed))
+        light = convolve(decode(dot), pair.kernel)[..., 0]
+        y, x = ndimage.center_of_mass(light)
+        assert (y, x) == pytest.approx((60, 60), abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 90), (3, 2), (17, 200), (513, 5)])
+def test_any_size_and_aspect(shape, rng):
+    image = rng.integers(0, 256, (*shape, 3), np.uint8)
+    pair = make_pair(image, load_recipe("handheld"), rng=rng)
+    assert pair.sharp.shape == pair.blurred.shape == (*shape, 3)
+
+
+def test_the_same_generator_gives_the_same_pair(photograph):
+    first, second = (make_pair(photograph, load_recipe(), rng=np.random.default_rng(9), size=(50, 60)) for _ in range(2))
+    assert np.array_equal(first.blurred, second.blurred)
+    assert first.parameters == second.parameters
+
+
+def test_crops_keep_their_halo_inside_where_it_fits(rng):
+    crops = np.array([draw_crop((200, 300), (100, 100), 40, rng=rng) for _ in range(500)])
+    assert crops[:, 0].min() == 40
+    assert crops[:, 0].max() == 60
+    assert crops[:, 1].min() == 40
+    assert crops[:, 1].max() == 160
+    tight = np.array([draw_crop((120, 300), (100, 100), 40, rng=rng) for _ in range(500)])
+    assert (tight[:, 0].min(), tight[:, 0].max()) == (0, 20)
+
+
+@pytest.mark.parametrize(
+    ("shape", "crop", "reach", "expected"),
+    [
+        ((200, 300), (40, 40, 100, 100), 40, (0, 0, 100, 100)),
+        ((200, 300), (0, 250, 100, 50), 40, (40, 0, 60, 10)),
+        ((50, 50), (0, 0, 50, 50), 30, (30, 30, 0, 0)),
+    ],
+)
+def test_valid_is_what_saw_the_photograph_alone(shape, crop, reach, expected):
+    assert valid_box(shape, crop, reach) == expected
+
+
+def test_pixels_inside_valid_do_not_depend_on_the_border(photograph):
+    """Surround the photograph with noise: what is valid stays the same."""
+    pair = make_pair(photograph, load_recipe("clean"), rng=np.random.default_rng(11))
+    y, x, height, width = pair.valid
+    inner = (slice(y, y + height), slice(x, x + width))
+    padded = np.pad(photograph, ((60, 60), (60, 60), (0, 0)), constant_values=200)
+    expected = encode(convolve(decode(padded), pair.kernel))[60:-60, 60:-60] * 255
+    assert height > 50
+    assert np.abs(pair.blurred - expected)[inner].max() < 0.51
+
+
+def test_bad_images_are_refused(rng):
+    with pytest.raises(UsageError, match="uint8"):
+        make_pair(np.zeros((5, 5, 3), np.float32), load_recipe(), rng=rng)
+    with pytest.raises(UsageError, match=r"\(H, W, 3\)"):
+        make_pair(np.zeros((5, 5), np.uint8), load_recipe(), rng=rng)
+    with pytest.raises(BadImageError, match="smaller than the asked 64x64") as caught:
+        make_pair(np.zeros((63, 80, 3), np.uint8), load_recipe(), rng=rng, size=(64, 64))
+    assert caught.value.reason == "too_small"
