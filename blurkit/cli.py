@@ -148,6 +148,17 @@ def kernels(
     return kernels(load_recipe(recipe, settings), count=count, seed=seed, out=out, overwrite=overwrite, as_json=as_json)
 
 
+@cli.command()
+@click.argument("sections", nargs=-1)
+@json_option
+def bench(sections: tuple[str, ...], as_json: bool) -> int:
+    """Measure speed and memory, each figure beside its limit: all SECTIONS, or kernels, convolution, fused, workers, memory,
+    reading, start."""
+    from blurkit.commands.bench import bench
+
+    return bench(sections, as_json=as_json)
+
+
 def main() -> int:
     """The console script: runs a command and returns its exit code."""
     if sys.platform == "win32":

@@ -1,4 +1,4 @@
-"""What a contact sheet shows of its samples: where, how large, and with which words. Numbers and text; the drawing is elsewhere."""
+"""What a contact sheet shows of its samples: where, how large, and with which words. The drawing is left to the sheet."""
 
 from __future__ import annotations
 
@@ -64,20 +64,28 @@ class Grid:
 GRIDS = {1: Grid(1, 640, 480, 22), 16: Grid(2, 320, 240, 20), 60: Grid(3, 208, 156, 14), math.inf: Grid(4, 148, 111, 11)}
 
 
-def arrange(samples: Sequence[Sample], grid: Grid, top: int) -> list[Box]:
-    """The box of each sample's sharp image. A row has one height, with which its pictures fill the width."""
-    boxes = []
+def choose_grid(samples: int) -> Grid:
+    """The grid for a number of samples."""
+    return next(grid for most, grid in GRIDS.items() if samples <= most)
+
+
+def arrange(samples: Sequence[Sample], grid: Grid, top: int) -> list[tuple[Box, Box, Box]]:
+    """The boxes of each sample's sharp image, blurred image and kernel. A row has one height, with which it fills the width."""
+    triples = []
     for first in range(0, len(samples), grid.columns):
         shapes = [shown(sample.sharp).shape for sample in samples[first : first + grid.columns]]
         aspects = np.array([width / height for height, width, _ in shapes])
-        height = len(shapes) * grid.picture / float(aspects.sum())
-        ends = np.rint(np.cumsum(aspects) * height).astype(int)  # rounded together, so that all rows end at one pixel
-        left = MARGIN
+        exact = len(shapes) * grid.picture / float(aspects.sum())
+        ends = np.rint(np.cumsum(aspects) * exact).astype(int)  # rounded together, so that all rows end at one pixel
+        x, height = MARGIN, round(exact)
         for width in np.diff(ends, prepend=0).tolist():
-            boxes.append(Box(left, top, width, round(height)))
-            left += 2 * width + grid.kernel + 2 * GAP + GUTTER
-        top += round(height) + grid.below + GUTTER * 2 // 3
-    return boxes
+            sharp = Box(x, top, width, height)
+            blurred = Box(sharp.right + GAP, top, width, height)
+            kernel = Box(blurred.right + GAP, top, grid.kernel, height)
+            triples.append((sharp, blurred, kernel))
+            x = kernel.right + GUTTER
+        top += height + grid.below + GUTTER * 2 // 3
+    return triples
 
 
 def shown(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -127,6 +135,18 @@ def kernel_scale(width: int, height: int, path: NDArray[np.floating], room: Box)
     held = np.clip(1.1 * whole, 1.2 * lit, 1.7 * lit)
     scale = float(min(room.width / held[0], room.height / held[1], room.width / 10))
     return math.floor(scale) if scale > 1 else scale
+
+
+def thinned(points: NDArray[np.floating], most: int = 600) -> NDArray[np.floating]:
+    """About ``most`` of the points where there are more, with both ends."""
+    return np.concatenate((points[: -1 : max(len(points) // most, 1)], points[-1:]))
+
+
+def shade(stops: Sequence[str], share: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Colours between equally spaced "#rrggbb": shares in [0, 1] of any shape (...) as RGB (..., 3) in [0, 1]."""
+    channels = np.array([[int(stop[i : i + 2], 16) / 255 for i in (1, 3, 5)] for stop in stops]).T
+    places = np.linspace(0, 1, len(stops))
+    return np.stack([np.interp(share, places, channel) for channel in channels], axis=-1)
 
 
 def _known(sample: Sample) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from blurkit.spectrum import Spectrum
 from blurkit.taps import Taps
 from blurkit.tiles import Scratch, Window, tiles
 
-#: Above this many nonzero taps Fourier transforms are faster than walking the taps.
-FFT_TAPS = 300
+#: Above this many nonzero taps Fourier transforms are faster than walking the taps. They break even between 350 and 450 taps for
+#: large images, later for small ones.
+FFT_TAPS = 400
 
 
 def blur(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflect101") -> NDArray[np.float32]:
@@ -51,11 +52,12 @@ def best_form(kernel: NDArray[np.float32]) -> Taps | Spectrum:
 
 def checked_kernel(kernel: ArrayLike) -> NDArray[np.float32]:
     """The kernel as float32; UsageError unless it has two odd sides and finite values."""
-    weights = np.asarray(kernel, np.float32)
+    with np.errstate(over="ignore"):
+        weights = np.asarray(kernel, np.float32)
     if weights.ndim != 2 or any(side % 2 == 0 for side in weights.shape):
         raise UsageError(f"a kernel has two odd sides, so that it has a centre; got shape {weights.shape}")
-    if not np.isfinite(np.abs(weights).sum()):
-        raise UsageError("the kernel's values, and their sum, must be finite in float32")
+    if not np.isfinite(weights).all():
+        raise UsageError("a kernel's values are finite numbers in float32; this one has others")
     return weights
 
 

@@ -61,9 +61,12 @@ def blur_region(
 def _checked(codes: NDArray[np.uint8], box: Box | None) -> Box:
     if codes.dtype != np.uint8 or codes.ndim != 3 or codes.size == 0:
         raise UsageError(f"codes are uint8 of shape (H, W, C) with at least one pixel, got {codes.dtype} of shape {codes.shape}")
-    y, x, height, width = box = box or (0, 0, *codes.shape[:2])
-    if min(y, x) < 0 or min(height, width) < 1 or y + height > codes.shape[0] or x + width > codes.shape[1]:
-        raise UsageError(f"the box (y, x, h, w) = {box} is empty or leaves the image of {codes.shape[0]} x {codes.shape[1]} pixels")
+    rows, columns = codes.shape[:2]
+    if box is None:
+        return 0, 0, rows, columns
+    y, x, height, width = box
+    if min(y, x) < 0 or min(height, width) < 1 or y + height > rows or x + width > columns:
+        raise UsageError(f"the box (y, x, h, w) = {tuple(box)} is empty or leaves the image of {rows} x {columns} pixels")
     return box
 
 

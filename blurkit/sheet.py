@@ -6,6 +6,7 @@ alone; that takes a while, so commands import this module where they need it.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import io
 import math
@@ -23,10 +24,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.contact import GAP, GRIDS, GUTTER, MARGIN, Box, Grid, arrange, captions, exposed_points, kernel_scale, resampled, shown
+from blurkit import contact
+from blurkit.contact import GUTTER, MARGIN, Box, captions, resampled, shade, shown, thinned
 from blurkit.errors import UsageError
 from blurkit.files import make_folder, write_atomic
-from blurkit.histogram import finite_values, histogram, number_text, places, round_below, ticks
+from blurkit.histogram import finite_values, histogram, number_text, round_below
 from blurkit.shard.format import Sample
 
 _JPEG = {"pil_kwargs": {"quality": 93, "subsampling": 0}}
@@ -38,8 +40,8 @@ FORMATS: dict[str, dict[str, Any]] = {
 _DPI = 128  # a power of two: pixels become inches, and inches pixels again, without rounding
 _POINT = _DPI / 72
 
-PAPER, PANEL, BRIGHT, TEXT, MUTED = "#17181b", "#08080a", "#ffffff", "#d4d6db", "#8b8e96"
-OPENS, CLOSES, UNSEEN, BAR = "#2fd6ff", "#ff4787", "#ffffff50", "#3f7fb5"
+PAPER, PANEL, BRIGHT, TEXT, MUTED = "#17181b", "#08080a", "#ffffff", "#d4d6db", "#9a9da6"
+OPENS, CLOSES, UNSEEN, BAR = "#2fd6ff", "#ff4787", "#ffffff60", "#3f7fb5"
 TIME, LIGHT = (OPENS, "#8b6cff", CLOSES), (PANEL, "#65676e", "#c6c7cc")
 
 
@@ -49,19 +51,22 @@ def draw_sheet(samples: Sequence[Sample], path: Path, *, title: str = "", subtit
     Images of mixed sizes fill each row at one height. Each kernel has its own scale, which a bar gives, and a brightness that is
     the square root of its light. The noise in the captions is its standard deviation in white, in percent of white.
 
-    ``path``: where it is written, atomically, in the format of its suffix (see :data:`blurkit.page.FORMATS`).
+    ``path``: where it is written, atomically, in the format of its suffix (see ``FORMATS``).
     Raises :class:`UsageError` for an unknown suffix, or without samples.
     """
     require_format(path)
     if not samples:
         raise UsageError("a sheet needs at least one sample")
-    grid = next(grid for most, grid in GRIDS.items() if len(samples) <= most)
+    grid = contact.choose_grid(len(samples))
     top = MARGIN + (40 if title else 0) + (32 if subtitle or not title else 0) + round(2.7 * grid.text)
-    placed = _arrange(samples, grid, top)
-    page = Page(grid.width, placed[-1][1].bottom + round(3.1 * grid.text) + MARGIN)
+    triples = contact.arrange(samples, grid, top)
+    page = Page(grid.width, triples[-1][0].bottom + grid.below + MARGIN)
     _draw_heading(page, title, subtitle, legend=any(len(sample.path) for sample in samples))
-    for sample, box in placed:
-        _draw_triple(page, sample, box, grid, labelled=box.y == top)
+    for sample, boxes in zip(samples, triples, strict=True):
+        _draw_triple(page, sample, boxes, grid.text)
+        if boxes[0].y == top:
+            for box, label in zip(boxes, ("sharp", "blurred", "kernel and path"), strict=True):
+                page.text(box.x, top - 0.6 * grid.text, label, grid.text, MUTED, room=box.width)
     page.save(path)
 
 
@@ -98,20 +103,16 @@ def _draw_legend(page: Page, base: int) -> float:
     return left
 
 
-def _draw_triple(page: Page, sample: Sample, sharp: Box, grid: Grid, *, labelled: bool) -> None:
-    blurred = Box(sharp.right + GAP, sharp.y, sharp.width, sharp.height)
-    kernel = Box(blurred.right + GAP, sharp.y, grid.kernel, sharp.height)
-    page.picture(_shown(sample.sharp), sharp)
-    page.picture(_shown(sample.blurred), blurred)
-    _draw_kernel(page, sample, kernel, grid.text)
-    labels = ("sharp", "blurred", "kernel and path")
-    for box, label, caption in zip((sharp, blurred, kernel), labels, _captions(sample), strict=True):
-        for line, text in enumerate(caption):
-            color = MUTED if line else BRIGHT if box is sharp else TEXT
-            base = box.bottom + (1.4 + 1.35 * line) * grid.text
-            page.text(box.x, base, text, grid.text, color, room=box.width - grid.text / 2, bold=color is BRIGHT)
-        if labelled:
-            page.text(box.x, box.y - 0.6 * grid.text, label, grid.text, MUTED, room=box.width)
+def _draw_triple(page: Page, sample: Sample, boxes: tuple[Box, Box, Box], size: float) -> None:
+    """Sharp, blurred and kernel in their boxes, with captions of a size of text below."""
+    page.picture(shown(sample.sharp), boxes[0])
+    page.picture(shown(sample.blurred), boxes[1])
+    _draw_kernel(page, sample, boxes[2], size)
+    for box, lines in zip(boxes, captions(sample), strict=True):
+        for number, line in enumerate(lines):
+            color = MUTED if number else BRIGHT if box is boxes[0] else TEXT
+            base = box.bottom + (1.4 + 1.35 * number) * size
+            page.text(box.x, base, line, size, color, room=box.width - size / 2, bold=color is BRIGHT)
 
 
 def _draw_kernel(page: Page, sample: Sample, panel: Box, text: float) -> None:
@@ -120,23 +121,23 @@ def _draw_kernel(page: Page, sample: Sample, panel: Box, text: float) -> None:
     rows, columns = np.nonzero(sample.kernel)
     top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
     room = Box(panel.x, panel.y, panel.width, panel.height - round(1.6 * text))  # the scale bar lies below it
-    scale = _scale(right - left, bottom - top, sample.path, room)
+    scale = contact.kernel_scale(right - left, bottom - top, sample.path, room)
     width, height = max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1)
     lit = Box(room.x + (room.width - width) // 2, room.y + (room.height - height) // 2, width, height)
-    light = _shade(LIGHT, np.sqrt(sample.kernel[top:bottom, left:right] / sample.kernel.max()))
+    light = shade(LIGHT, np.sqrt(sample.kernel[top:bottom, left:right] / sample.kernel.max()))
     page.picture(np.rint(255 * light).astype(np.uint8), lit)
     if len(sample.path):
-        center = sample.kernel.shape[0] / 2 - np.array([left, top])  # of the kernel, from the corner of what is lit
+        center = sample.kernel.shape[0] // 2 - np.array([left, top])  # of the kernel, from the corner of what is lit
         points = (sample.path + center) * scale + (lit.x, lit.y)
-        exposed = len(exposure_weights(len(points), _known(sample).get("exposure", 1.0)))
-        page.line(_thinned(points[exposed - 1 :]), UNSEEN, text / 14, inside=panel)
-        _draw_exposed(page, _thinned(points[:exposed]), min(max(0.4 * scale, text / 14), text / 7))  # the light shows beside it
+        exposed = contact.exposed_points(sample)
+        page.line(thinned(points[exposed - 1 :]), UNSEEN, text / 14, inside=room)
+        _draw_exposed(page, thinned(points[:exposed]), min(max(0.4 * scale, text / 14), text / 7))  # the light shows beside it
     _draw_scale_bar(page, panel, scale, text)
 
 
 def _draw_exposed(page: Page, points: NDArray[np.floating], width: float) -> None:
     """A path coloured by time, from a ring to a dot."""
-    page.line(points, _shade(TIME, np.linspace(0, 1, max(len(points) - 1, 1))), width)
+    page.line(points, shade(TIME, np.linspace(0, 1, max(len(points) - 1, 1))), width)
     page.dot(points[0], PANEL, OPENS, 0.9 * width)
     page.dot(points[-1], CLOSES, PANEL, 0.9 * width)
 
@@ -146,18 +147,6 @@ def _draw_scale_bar(page: Page, panel: Box, scale: float, text: float) -> None:
     x, y = panel.x + 0.6 * text, panel.bottom - 0.8 * text
     page.line(np.array([(x, y), (x + length * scale, y)]), MUTED, text / 8)
     page.text(x + length * scale + 0.5 * text, y + 0.3 * text, f"{length:g} px", 0.8 * text, MUTED)
-
-
-def _thinned(points: NDArray[np.floating], most: int = 600) -> NDArray[np.floating]:
-    """About ``most`` of the points where there are more, with both ends."""
-    return np.concatenate((points[: -1 : max(len(points) // most, 1)], points[-1:]))
-
-
-def _shade(stops: Sequence[str], share: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Colours between equally spaced "#rrggbb": shares in [0, 1] of any shape (...) as RGB (..., 3) in [0, 1]."""
-    channels = np.array([[int(stop[i : i + 2], 16) / 255 for i in (1, 3, 5)] for stop in stops]).T
-    places = np.linspace(0, 1, len(stops))
-    return np.stack([np.interp(share, places, channel) for channel in channels], axis=-1)
 
 
 def draw_histograms(columns: Mapping[str, ArrayLike], path: Path, *, title: str = "") -> None:
@@ -211,10 +200,10 @@ def _draw_bars(page: Page, values: NDArray[np.float64], quantiles: NDArray[np.fl
     y = box.bottom - box.height * grid / most
     page.line(np.array([(box.x, y), (box.right, y)]), UNSEEN, 1)
     page.text(box.x - 10, y + 5, f"{grid:,.0f}", 15, MUTED, align="right")
-    for x, color, width in zip(_places(quantiles, tally, box), (BRIGHT, CLOSES, BRIGHT), (1.5, 3, 1.5), strict=True):
+    for x, color, width in zip(box.x + box.width * tally.places(quantiles), (BRIGHT, CLOSES, BRIGHT), (1.5, 3, 1.5), strict=True):
         page.line(np.array([(x, box.y), (x, box.bottom)]), color, width)
-    ticks = _ticks(tally)
-    places, labels = _places(ticks, tally, box), [f"{tick:,.10g}" for tick in ticks]
+    ticks = tally.ticks()
+    places, labels = box.x + box.width * tally.places(ticks), [f"{tick:,.10g}" for tick in ticks]
     spacing = float(np.diff(places).min(initial=box.width))
     every = math.ceil(1.4 * max(text_width(label, 16) for label in labels) / spacing)
     for x, label in list(zip(places, labels, strict=True))[::every]:
@@ -234,21 +223,12 @@ class Page:
         self._axes.set(xlim=(0, width), ylim=(height, 0))
 
     def text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        size: float,
-        color: str,
-        *,
-        room: float = math.inf,
-        bold: bool = False,
-        align: Literal["left", "center", "right"] = "left",
+        self, x: float, y: float, text: str, size: float, color: str,
+        *, room: float = math.inf, bold: bool = False, align: str = "left",
     ) -> None:
-        """Text with its baseline at ``y``, and at ``x`` the side that ``align`` names; see :func:`fitted` for ``room``."""
-        shown = fitted(text, size, room, bold=bold)
-        font = _font(size, bold)
-        self._axes.text(x, y, shown, fontproperties=font, color=color, ha=align, va="baseline", parse_math=False, usetex=False)
+        """Text with its baseline at ``y``, and at ``x`` its left, center or right; see :func:`fitted` for ``room``."""
+        style: dict[str, Any] = {"fontproperties": _font(size, bold), "color": color, "horizontalalignment": align}
+        self._axes.text(x, y, fitted(text, size, room, bold=bold), **style, parse_math=False, usetex=False)
 
     def rectangle(self, box: Box, color: str) -> None:
         """A filled rectangle, behind all pictures and lines."""
@@ -287,11 +267,14 @@ def fitted(text: str, size: float, room: float = math.inf, *, bold: bool = False
     """Text on one line: characters without a glyph as escapes, and an ellipsis for the middle of what is wider than ``room``."""
     glyphs = get_font(_font_file(bold)).get_charmap()
     text = "".join(c if c.isprintable() and ord(c) in glyphs else c.encode("unicode_escape").decode() for c in text)
-    shown, kept = text, len(text)
-    while kept > 1 and text_width(shown, size, bold=bold) > room:
-        kept -= 1
-        shown = f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
-    return shown
+    if text_width(text, size, bold=bold) <= room:
+        return text
+
+    def cut(kept: int) -> str:
+        return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+    fits = bisect.bisect_right(range(1, len(text)), room, key=lambda kept: text_width(cut(kept), size, bold=bold))
+    return cut(max(fits, 1))
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:

@@ -6,7 +6,7 @@ convolution the pixels that the halo surrounds are those of the true one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.fft
@@ -16,7 +16,7 @@ from blurkit.tiles import Halo, Window, support
 
 # Side of a block, halo included: it fits in the cache, and most of what it yields is not halo.
 _BLOCK = 256
-_KERNEL_SIDES = 6
+_KERNEL_SIDES = 4
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Spectrum:
 
     kernel: NDArray[np.float32]
     halo: Halo
+    _transforms: dict[tuple[int, int], NDArray[np.complex64]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, kernel: NDArray[np.float32]) -> Spectrum:
@@ -41,11 +42,13 @@ class Spectrum:
 
     def apply(self, values: NDArray[np.float32], target: Window, height: int, width: int, channels: int) -> None:
         """Convolve ``height`` x ``width`` pixels from ``values``, halo included, into ``target``; both are float32."""
-        rows, columns = self.kernel.shape
         planes = values.reshape(values.shape[0], -1, channels).transpose(2, 0, 1)
-        sides = [scipy.fft.next_fast_len(side, real=True) for side in planes.shape[1:]]
+        sides = (scipy.fft.next_fast_len(planes.shape[1], real=True), scipy.fft.next_fast_len(planes.shape[2], real=True))
+        if sides not in self._transforms:
+            self._transforms[sides] = scipy.fft.rfft2(self.kernel, sides)
         spectrum = scipy.fft.rfft2(planes, sides)
-        spectrum *= scipy.fft.rfft2(self.kernel, sides)
-        result = scipy.fft.irfft2(spectrum, sides, overwrite_x=True)[:, rows - 1 :, columns - 1 :][:, :height, :width]
-        place = target.values[target.top :, target.left :][:height, : width * channels]
-        place[:] = result.transpose(1, 2, 0).reshape(height, -1)
+        spectrum *= self._transforms[sides]
+        circular = scipy.fft.irfft2(spectrum, sides, overwrite_x=True)
+        top, left = self.kernel.shape[0] - 1, self.kernel.shape[1] - 1
+        result = circular[:, top : top + height, left : left + width].transpose(1, 2, 0)
+        target.values[target.top :, target.left :][:height, : width * channels] = result.reshape(height, -1)

@@ -21,11 +21,12 @@ from blurkit.tiles import Halo, Window, support
 
 # Taps in one pass along a row pair. Their 12 weights, two sums and a pixel fill the 16 vector registers of AVX2.
 _GROUP = 6
-# What fits in a second-level cache of 1 MiB, with room to spare.
-_CACHE_VALUES = 220_000
-_TILE_HEIGHT = 128  # even, so that only the last row of a box can lack a partner
+# The values that fit in a second-level cache of 1 MiB, with room to spare.
+_CACHE = 220_000
+# Rows of a tile: many against the rows of a halo, few against the third-level cache.
+_TILE_HEIGHT = 128
 
-_U = np.uint64  # numba checks signed indices for wrap-around, and such loops are not vectorised
+_U = np.uint64  # numba checks signed indices for wrap-around, which keeps loops from becoming vector code
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Taps:
         pair = np.zeros((2, kernel.shape[0] + 1, kernel.shape[1]), np.float32)
         pair[0, :-1] = pair[1, 1:] = kernel[::-1, ::-1]
         taps = np.argwhere(pair.any(axis=0))
-        count = -(-len(taps) // _GROUP) * _GROUP
+        count = max(-(-len(taps) // _GROUP), 1) * _GROUP
         places, weights = np.zeros((2, count), np.int64), np.zeros((2, count), np.float32)
         places[:, : len(taps)] = taps.T
         weights[:, : len(taps)] = pair[:, taps[:, 0], taps[:, 1]]
@@ -58,10 +59,14 @@ class Taps:
         return cls(rows, columns, np.concatenate(weights.reshape(2, -1, _GROUP), axis=1), halo)
 
     def tile_size(self, shape: tuple[int, int, int]) -> tuple[int, int]:
-        """Height and width in pixels of a tile of a box of ``shape`` (h, w, C): the rows that a pair reads stay in cache."""
+        """Height and width in pixels of the tiles of a box of ``shape`` (h, w, C).
+
+        A pair's sums and the rows that it reads stay in cache. The height is even: only the last row of a box lacks a partner.
+        """
+        height, width, channels = shape
         rows = int(self.rows.max()) + 1
-        strips = -(-shape[1] * shape[2] * (rows + 2) // _CACHE_VALUES)
-        return _TILE_HEIGHT, -(-shape[1] // strips)
+        pairs = -(-height // (-(-height // _TILE_HEIGHT) * 2))
+        return 2 * pairs, -(-width // -(-width * channels * (rows + 2) // _CACHE))
 
     def apply(self, values: NDArray[np.float32], target: Window, height: int, width: int, channels: int) -> None:
         """Convolve ``height`` x ``width`` pixels from ``values``, halo included, into ``target``.

@@ -27,7 +27,7 @@ Halo = tuple[int, int, int, int]
 
 _VECTOR_BYTES = 64
 
-_U = np.uint64  # numba checks signed indices for wrap-around, and such loops are not vectorised
+_U = np.uint64  # unsigned, as in blurkit.taps
 
 
 class Window(NamedTuple):

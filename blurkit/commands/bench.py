@@ -1,0 +1,261 @@
+"""``blurkit bench``: what is promised about speed and memory, measured in one run, each figure beside its limit.
+
+Machines differ and are noisy, so nearly all figures are ratios of two things done alternately here and now, on one thread, each
+by its fastest repetition.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.choices import Choices
+from blurkit.convolve import blur
+from blurkit.decode import read_image
+from blurkit.engine import run_tasks
+from blurkit.errors import OK, UsageError, nearest
+from blurkit.fused import blur_codes
+from blurkit.kernel import rasterize, statistics
+from blurkit.recipe import load_recipe
+from blurkit.response import load_response
+from blurkit.seeds import generator, seed_words
+from blurkit.shake import draw_shake
+from blurkit.shard import Shard
+from blurkit.shard.format import FIELDS
+from blurkit.signals import Stop
+from blurkit.sources import open_source
+from blurkit.task import make_shard
+from blurkit.trajectory import boracchi_foi
+
+#: (height, width) of the two images that are blurred: a photograph of COCO's size and one of eight megapixels.
+SIZES = ((480, 640), (2448, 3264))
+CANVAS = 65
+TAPS = 125
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A claim, what was measured, and the limit: a most where ``at_most``, else a least."""
+
+    claim: str
+    value: float
+    limit: float
+    unit: str
+    at_most: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether the measured value is on the right side of the limit."""
+        return self.value <= self.limit if self.at_most else self.value >= self.limit
+
+    def line(self) -> str:
+        """The figure as a line of text."""
+        bound = f"{'at most' if self.at_most else 'at least'} {self.limit:g}"
+        return f"{self.claim:<66} {self.value:7.3g} {self.unit:<2}  {bound:<13} {'' if self.holds else 'MISSED'}".rstrip()
+
+
+def bench(sections: tuple[str, ...], *, as_json: bool) -> int:
+    """Measure the named sections, or all. Returns 0 whatever the figures: a limit missed is to be read, not to fail a build."""
+    unknown = [name for name in sections if name not in SECTIONS]
+    if unknown:
+        raise UsageError(f"unknown section {unknown[0]!r}: it is none of {', '.join(SECTIONS)}{nearest(unknown[0], SECTIONS)}")
+    cv2.setNumThreads(1)
+    figures = []
+    for name in sections or SECTIONS:
+        for figure in SECTIONS[name]():
+            figures.append(figure)
+            if not as_json:
+                print(figure.line(), flush=True)
+    if as_json:
+        print(json.dumps([{**vars(figure), "holds": figure.holds} for figure in figures]))
+    return OK
+
+
+def times(*actions: Callable[[], Any], repeats: int) -> list[float]:
+    """The shortest time in seconds of each action, done in turn so that a slow spell of the machine meets all of them."""
+    for action in actions:
+        action()
+    best = [float("inf")] * len(actions)
+    for _ in range(repeats):
+        for place, action in enumerate(actions):
+            begin = time.perf_counter()
+            action()
+            best[place] = min(best[place], time.perf_counter() - begin)
+    return best
+
+
+def _kernels() -> Iterator[Figure]:
+    rng, clean = np.random.default_rng(0), load_recipe("clean")
+    published, drawn = times(
+        lambda: [rasterize(boracchi_foi(length=60, anxiety=0.005, rng=rng)) for _ in range(100)],
+        lambda: [draw_shake(clean, rng=rng) for _ in range(100)],
+        repeats=8,
+    )
+    yield Figure("a kernel of the published process, 2000 samples", published * 1e4, 150, "us", at_most=True)
+    yield Figure("a path, a kernel and all draws of the recipe `clean`", drawn * 1e4, 300, "us", at_most=True)
+
+
+def _convolution() -> Iterator[Figure]:
+    kernel = _typical_kernel()
+    canvas = _on_canvas(kernel)
+    for size, least in zip(SIZES, (3.5, 2.5), strict=True):
+        image = load_response("srgb").decode(_photograph(size))
+        ours, theirs = times(lambda: blur(image, kernel), lambda: _filter2d(image, canvas), repeats=7)  # noqa: B023
+        yield Figure(f"blur over cv2.filter2D on a {CANVAS}x{CANVAS} canvas, {_text(size)}", theirs / ours, least, "x")
+
+
+def _fused() -> Iterator[Figure]:
+    kernel, response = _typical_kernel(), load_response("srgb")
+    canvas = _on_canvas(kernel)
+    codes_of = response.quantize(np.linspace(0, 1, 65536, dtype=np.float32))
+
+    def steps(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        blurred = _filter2d(cv2.LUT(codes, response.table), canvas)
+        return codes_of[np.minimum(blurred * 65535, 65535).astype(np.uint16)]
+
+    for size, least in zip(SIZES, (4.0, 3.5), strict=True):
+        codes = _photograph(size)
+        ours, theirs = times(lambda: blur_codes(codes, kernel, response), lambda: steps(codes), repeats=5)  # noqa: B023
+        yield Figure(f"blur in linear light over the same by cv2 and tables, {_text(size)}", theirs / ours, least, "x")
+
+
+def _workers() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        source = _folder_of_photographs(Path(folder), SIZES[0], count=16)
+        rates = [_pairs_per_second(source, Path(folder) / str(workers), workers) for workers in (1, 2)]
+    yield Figure("pairs/s of two workers over one", rates[1] / rates[0], 1.8, "x")
+
+
+def _pairs_per_second(source: Path, out: Path, workers: int) -> float:
+    """The rate of a run while all workers are busy: from the first committed shard to the last."""
+    plan = Choices(src=str(source), size="256", per_image=160, settings=("shard_bytes=67108864",)).plan()
+    out.mkdir()
+    run = run_tasks(plan.tasks(out, range(len(plan.shards))), workers=workers, stop=Stop(), tick=lambda _: None)
+    moments = [(time.perf_counter(), finished.samples) for finished in run]
+    return sum(samples for _, samples in moments[workers:-1]) / (moments[-2][0] - moments[workers - 1][0])
+
+
+def _memory() -> Iterator[Figure]:
+    """In a process of its own, by the kernel's own count of the peak; Linux alone keeps one that can be set back."""
+    if sys.platform != "linux":
+        return
+    program = """
+import re, sys, tempfile
+from pathlib import Path
+import cv2
+from blurkit.choices import Choices
+from blurkit.task import make_shard
+
+def make(src, size):
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Choices(src=src, size=size, per_image=2).plan()
+        make_shard(next(plan.tasks(Path(folder), [0])), lambda *_: None)
+
+def kilobytes(key):
+    return int(re.search(rf"{key}:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+cv2.setNumThreads(1)
+make("sample", "64")
+idle = kilobytes("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")
+make(sys.argv[1], "full")
+print((kilobytes("VmHWM") - idle) / 1000)
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        source = _folder_of_photographs(Path(folder), SIZES[1], count=1)
+        done = subprocess.run([sys.executable, "-c", program, str(source)], capture_output=True, text=True, check=True)
+    yield Figure("memory of a worker above its idle size, 8 megapixels", float(done.stdout), 250, "MB", at_most=True)
+
+
+def _reading() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        source = _folder_of_photographs(Path(folder), SIZES[0], count=9)
+        plan = Choices(src=str(source), size="full", recipe="clean", per_image=4).plan()
+        make_shard(next(plan.tasks(Path(folder), [0])), lambda *_: None)
+        shard = Shard(Path(folder) / "00000.h5")
+        with h5py.File(shard.path) as file:
+            mapped = [np.memmap(shard.path, np.uint8, "r", file[name].id.get_offset(), file[name].shape) for name in FIELDS]
+        rng = np.random.default_rng(0)
+        places = rng.integers((len(shard), SIZES[0][0] - 255, SIZES[0][1] - 255), size=(3000, 3)).tolist()
+
+        def ours() -> None:
+            for index, y, x in places:
+                for part in shard.crop(index, y, x, 256):
+                    np.ascontiguousarray(part)
+
+        def theirs() -> None:
+            for index, y, x in places:
+                for pixels in mapped:
+                    np.ascontiguousarray(pixels[index, y : y + 256, x : x + 256])
+
+        mine, bare = times(ours, theirs, repeats=5)
+    yield Figure("256x256 crop pairs/s over np.memmap", bare / mine, 0.6, "x")
+
+
+def _start() -> Iterator[Figure]:
+    def run(*arguments: str) -> None:
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+    helped, bare = times(lambda: run("-m", "blurkit", "--help"), lambda: run("-c", "pass"), repeats=10)
+    yield Figure("`blurkit --help` beyond the interpreter's own start", (helped - bare) * 1e3, 150, "ms", at_most=True)
+
+
+def _typical_kernel() -> NDArray[np.float32]:
+    """The first kernel of the published process that has about ``TAPS`` taps and fits the canvas."""
+    for number in range(10_000):
+        rng = generator(seed_words(0, "bench", str(number), 0))
+        kernel = rasterize(boracchi_foi(length=60, anxiety=0.005, rng=rng))
+        if abs(statistics(kernel).taps - TAPS) <= 2 and len(kernel) <= CANVAS:
+            return kernel
+    raise RuntimeError("no kernel of the published process has as many taps")
+
+
+def _on_canvas(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.pad(kernel, (CANVAS - len(kernel)) // 2)
+
+
+def _filter2d(image: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """cv2 correlates, so the kernel is turned."""
+    return cv2.filter2D(image, -1, np.ascontiguousarray(kernel[::-1, ::-1]), borderType=cv2.BORDER_REFLECT_101)
+
+
+def _photograph(size: tuple[int, int], number: int = 0) -> NDArray[np.uint8]:
+    """A packaged photograph at this (height, width)."""
+    records = list(open_source("sample").records)
+    pixels = read_image(records[number % len(records)].path).pixels
+    return cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def _folder_of_photographs(folder: Path, size: tuple[int, int], *, count: int) -> Path:
+    source = folder / "photographs"
+    source.mkdir()
+    for number in range(count):
+        cv2.imwrite(str(source / f"{number:02d}.jpg"), cv2.cvtColor(_photograph(size, number), cv2.COLOR_RGB2BGR))
+    return source
+
+
+def _text(size: tuple[int, int]) -> str:
+    return f"{size[1]}x{size[0]}x3"
+
+
+SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "kernels": _kernels,
+    "convolution": _convolution,
+    "fused": _fused,
+    "workers": _workers,
+    "memory": _memory,
+    "reading": _reading,
+    "start": _start,
+}

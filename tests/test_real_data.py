@@ -1,0 +1,66 @@
+"""What only real data can show: photographed blur, measured kernels, photographs as people have them."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+
+from blurkit.bank import KernelBank
+from blurkit.convolve import blur
+from blurkit.plan import make_plan
+from blurkit.recipe import load_recipe
+from blurkit.settings import Settings
+from blurkit.shard import open_dataset
+from blurkit.sources import open_source
+from blurkit.task import make_shard
+
+
+def psnr_up_to_a_shift(made, photographed, reach=15):
+    """The best agreement of the inner pixels over whole-pixel shifts, in dB for a range of 1."""
+    height, width = photographed.shape
+    inner = photographed[30 : height - 30, 30 : width - 30]
+    errors = [
+        np.mean((made[30 + dy : height - 30 + dy, 30 + dx : width - 30 + dx] - inner) ** 2)
+        for dy in range(-reach, reach + 1)
+        for dx in range(-reach, reach + 1)
+    ]
+    return -10 * np.log10(min(errors))
+
+
+@pytest.mark.parametrize("image", [1, 2])
+@pytest.mark.parametrize("kernel", range(1, 9))
+def test_photographed_camera_shake_is_reproduced(test_data, image, kernel):
+    """Levin et al. (2009): their kernels are meant for correlation, so convolution takes them turned by 180 degrees."""
+    path = test_data / "blurred_pairs" / "levin09" / f"im{image:02d}_ker{kernel:02d}.mat"
+    data = {name: value.astype(np.float32) for name, value in loadmat(path).items() if not name.startswith("_")}
+    turned = np.ascontiguousarray(np.rot90(data["f"], 2))
+    right = psnr_up_to_a_shift(blur(data["x"], turned), data["y"])
+    assert right > 37.5
+    assert right > psnr_up_to_a_shift(blur(data["x"], data["f"]), data["y"]) + 2
+
+
+def test_measured_kernels_make_pairs(test_data, tmp_path):
+    bank = test_data / "blurred_pairs" / "kernels" / "Levin09.mat"
+    settings = Settings(load_recipe("bank", [f"kernels={bank}"]), size=(128, 128))
+    plan = make_plan(open_source("sample"), settings)
+    make_shard(next(plan.tasks(tmp_path, [0])), lambda *_: None)
+    dataset = open_dataset(tmp_path / "00000.h5")
+    assert len(dataset) == 9
+    assert len(KernelBank.load(bank)) == 8
+    for pair in dataset:
+        offsets = np.arange(len(pair.kernel)) - len(pair.kernel) // 2
+        assert abs(pair.kernel.sum(axis=0) @ offsets) < 0.02
+        assert abs(pair.kernel.sum(axis=1) @ offsets) < 0.02
+
+
+def test_photographs_as_people_have_them(test_data, tmp_path):
+    source = open_source(str(test_data / "photos"))
+    plan = make_plan(source, Settings(load_recipe("clean"), size=(320, 320)))
+    record = make_shard(next(plan.tasks(tmp_path, [0])), lambda *_: None)
+    too_small = [failure for failure in record["failures"] if failure["reason"] == "too_small"]
+    assert record["samples"] + sum(failure["items"] for failure in record["failures"]) == plan.pairs
+    assert record["failures"] == too_small
+    lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    assert lines == too_small
+    assert {"manifest.csv", "ATTRIBUTION.md"} <= {entry.id for entry in source.passed_over}
