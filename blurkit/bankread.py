@@ -50,8 +50,10 @@ def _reader(path: Path) -> Callable[[Path], Kernels]:
         return _read_hdf5
     if head.startswith(b"MATLAB 5.0") or (head and path.suffix.lower() == ".mat"):  # v4 has no signature
         return _read_matlab
-    raise UsageError(f"{path}: {'unknown format' if head else 'empty'}; "
-                     "kernels are read from .npz, .npy, HDF5, MATLAB and PNG files, and from folders of PNG files")
+    raise UsageError(
+        f"{path}: {'unknown format' if head else 'empty'}; "
+        "kernels are read from .npz, .npy, HDF5, MATLAB and PNG files, and from folders of PNG files"
+    )
 
 
 def _read_folder(path: Path) -> Kernels:
@@ -122,8 +124,10 @@ def _numpy_header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ..
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(file)
     if dtype.hasobject:
-        raise UsageError(f"{path}: {name} holds pickled objects, which may run code when read; "
-                         "save the kernels as plain arrays instead: numpy.savez(path, *kernels)")
+        raise UsageError(
+            f"{path}: {name} holds pickled objects, which may run code when read; "
+            "save the kernels as plain arrays instead: numpy.savez(path, *kernels)"
+        )
     return shape, dtype
 
 

@@ -39,8 +39,10 @@ def write_kernels(
     if mat_version not in ("5", "7.3"):
         raise UsageError(f"MATLAB version {mat_version!r} is unknown; it is '5' or '7.3'")
     if not folder and suffix not in encoders:
-        raise UsageError(f"{path}: unknown suffix {suffix!r}{nearest(suffix, encoders)}; "
-                         f"a bank is written as {', '.join(encoders)}, or without a suffix as a folder of PNG files")
+        raise UsageError(
+            f"{path}: unknown suffix {suffix!r}{nearest(suffix, encoders)}; "
+            f"a bank is written as {', '.join(encoders)}, or without a suffix as a folder of PNG files"
+        )
     for name, kernel in zip(names, kernels, strict=True):
         if max(kernel.shape) > MAX_SIDE:
             raise UsageError(f"kernel {name!r} has shape {kernel.shape}; above {MAX_SIDE} px it would be read as an image")

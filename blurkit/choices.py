@@ -71,7 +71,9 @@ def _slurm_slice() -> tuple[int, int]:
     values = [os.environ.get(name, "") for name in names]
     missing = [name for name, value in zip(names, values, strict=True) if not value.isdecimal()]
     if missing:
-        raise UsageError(f"--slice slurm reads {', '.join(missing)}, which is not set: run it in a job array (sbatch --array=0-7)")
+        raise UsageError(
+            f"--slice slurm reads {', '.join(missing)}, which is not set: run it in a job array (sbatch --array=0-7)"
+        )
     task, lowest, count = map(int, values)
     step = int(os.environ.get("SLURM_ARRAY_TASK_STEP") or 1)
     number = (task - lowest) // step

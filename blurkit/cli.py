@@ -27,17 +27,25 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
 
 
 recipe_options = _options(
-    click.option("--recipe", default="handheld", show_default=True, metavar="NAME|FILE", help="What is drawn; see `blurkit recipes`."),
+    click.option(
+        "--recipe", default="handheld", show_default=True, metavar="NAME|FILE", help="What is drawn; see `blurkit recipes`."
+    ),
     click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe, or shard_bytes."),
 )
 
 source_options = _options(
-    click.option("--src", default="sample", show_default=True, metavar="NAME|FOLDER", help="A known source or a folder of images."),
+    click.option(
+        "--src", default="sample", show_default=True, metavar="NAME|FOLDER", help="A known source or a folder of images."
+    ),
     click.option("--root", metavar="DIR", help="Where a named source lies."),
     click.option("--split", default="all", show_default=True, metavar="S", help="all, train, val or test."),
-    click.option("--shares", default="80,10,10", show_default=True, help="Shares of train, val, test where a source has no splits."),
+    click.option(
+        "--shares", default="80,10,10", show_default=True, help="Shares of train, val, test where a source has no splits."
+    ),
     recipe_options,
-    click.option("--size", default="320", show_default=True, metavar="N|HxW|full", help="Crop of each pair, or whole photographs."),
+    click.option(
+        "--size", default="320", show_default=True, metavar="N|HxW|full", help="Crop of each pair, or whole photographs."
+    ),
     click.option("--per-image", default=1, show_default=True, metavar="K", help="Pairs made of each photograph."),
     click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other blur."),
     click.option("--limit", type=int, metavar="N", help="Use the first N photographs alone."),
@@ -60,7 +68,9 @@ def cli() -> None:
 @source_options
 @click.option("--out", type=PATH, default=Path("shards"), show_default=True, help="Folder of the dataset; run again to resume.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes; as many as there are processors by default.")
-@click.option("--slice", "share", metavar="I/N|slurm", help="Make every N-th shard from the I-th on, I from 0; or this array task's.")
+@click.option(
+    "--slice", "share", metavar="I/N|slurm", help="Make every N-th shard from the I-th on, I from 0; or this array task's."
+)
 @click.option("--dry-run", is_flag=True, help="Print images, pairs, shards, bytes and minutes; write nothing.")
 @click.option("--retry-failed", is_flag=True, help="Make shards again in which photographs failed.")
 @click.option("--max-bad", default="1%", show_default=True, metavar="P%|N", help="Exit with 1 above this many failed pairs.")
@@ -135,12 +145,12 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 @click.option("-n", "count", default=1000, show_default=True, help="Kernels to draw.")
 @recipe_options
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other kernels.")
-@click.option("-o", "out", type=PATH, default=Path("kernels.npz"), show_default=True, help="A .npz, .h5 or .mat file, or a folder.")
+@click.option(
+    "-o", "out", type=PATH, default=Path("kernels.npz"), show_default=True, help="A .npz, .h5 or .mat file, or a folder."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
 @json_option
-def kernels(
-    count: int, recipe: str, settings: tuple[str, ...], seed: int, out: Path, overwrite: bool, as_json: bool
-) -> int:
+def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
     """Draw a bank of kernels."""
     from blurkit.commands.kernels import kernels
     from blurkit.recipe import load_recipe

@@ -1,7 +1,7 @@
 """Frozen dataclasses <-> TOML: types checked, unknown keys refused with the nearest known one, ``KEY=VALUE`` settings applied.
 
-A configuration is a dataclass whose fields are scalars, tuples or sections; a section is a dataclass of scalars and tuples, and may
-be ``None`` where its type says so. Keys of sections are dotted: ``trajectory.length``.
+A configuration is a dataclass whose fields are scalars, tuples or sections; a section is a dataclass of scalars and tuples, and
+may be ``None`` where its type says so. Keys of sections are dotted: ``trajectory.length``.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def to_toml(values: dict[str, Any]) -> str:
 def known_keys(cls: type) -> list[str]:
     """Every key that a configuration of this class may hold, dotted."""
     keys = []
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+    for field in dataclasses.fields(cls):
         section = _section(cls, field.name)
         keys += [f"{field.name}.{inner.name}" for inner in dataclasses.fields(section)] if section else [field.name]
     return keys
 
 
 def with_setting(configuration: _Configuration, setting: str) -> _Configuration:
-    """The configuration with one ``KEY=VALUE`` applied. The value is TOML, or a bare text; ``none`` removes an optional section."""
+    """The configuration with one ``KEY=VALUE`` applied. The value is TOML or a bare text; ``none`` removes a section."""
     key, found, text = setting.partition("=")
     if not found:
         raise UsageError(f"--set takes KEY=VALUE, got {setting!r}")

@@ -73,8 +73,8 @@ def run_tasks(tasks: Iterable[ShardTask], *, workers: int, stop: Stop, tick: Tic
 def _without(task: ShardTask, position: int) -> ShardTask:
     if position < 0:
         raise BlurkitError(
-            f"a worker process died {_BLAME} times before it began shard {task.number}: out of memory, or the installation is broken; "
-            "try fewer --workers"
+            f"a worker process died {_BLAME} times before it began shard {task.number}: out of memory, or the installation is "
+            "broken; try fewer --workers"
         )
     return replace(task, killers=task.killers | {position})
 

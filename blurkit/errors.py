@@ -90,12 +90,11 @@ def guard(program: str, command: Callable[[], int]) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone: not an error of ours
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            print(f"{program}: {error.strerror} while writing {error.filename or 'the output'}; "
-                  "make room and run the same command again, it resumes", file=sys.stderr)
-            return FAILED
-        return _bug(program, error)
+    except OSError as error:  # the disk, the network drive, a permission: nothing that a traceback would explain
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = "make room and run the same command again, it resumes" if full else "see to it and run the same command again"
+        print(f"{program}: {error.filename or 'the output'}: {error.strerror or error}; {advice}", file=sys.stderr)
+        return FAILED
     except Exception as error:
         return _bug(program, error)
 

@@ -1,7 +1,7 @@
 """Files that are complete or absent: atomic commits, locks, and room on the disk.
 
-A file is written under a temporary name, synced, renamed, and its folder synced: without both syncs a power cut can leave a file of
-length zero under the final name. A crash leaves at most a file that ends in ``.tmp``.
+A file is written under a temporary name, synced, renamed, and its folder synced: without both syncs a power cut can leave a file
+of length zero under the final name. A crash leaves at most a file that ends in ``.tmp``.
 """
 
 from __future__ import annotations

@@ -35,9 +35,9 @@ class Pair:
     """A sharp and a blurred image, uint8 (h, w, 3) RGB, and the truth about them.
 
     ``kernel``: float32 (k, k), k odd, sum 1, indexed by displacement: linear light of blurred = linear light of sharp * kernel.
-    ``path``: float64 (T, 2), the camera's whole path, (x, y) in pixels from the kernel's centre. ``crop``: where the images lie in
-    the photograph. ``valid``: the part of them, in their own coordinates, whose blur saw pixels of the photograph alone; outside
-    it the photograph was reflected at its border. ``parameters``: what was drawn, by name.
+    ``path``: float64 (T, 2), the camera's whole path, (x, y) in pixels from the kernel's centre. ``crop``: where the images lie
+    in the photograph. ``valid``: the part of them, in their own coordinates, whose blur saw pixels of the photograph alone;
+    outside it the photograph was reflected at its border. ``parameters``: what was drawn, by name.
     """
 
     sharp: NDArray[np.uint8]
@@ -49,12 +49,10 @@ class Pair:
     parameters: dict[str, float]
 
 
-def make_pair(
-    image: NDArray[np.uint8], recipe: Recipe, *, rng: np.random.Generator, size: tuple[int, int] | None = None
-) -> Pair:
+def make_pair(image: NDArray[np.uint8], recipe: Recipe, *, rng: np.random.Generator, size: tuple[int, int] | None = None) -> Pair:
     """Blur a photograph.
 
-    ``image``: uint8 (H, W, 3) RGB of any size. ``size``: (h, w) of the crop, whose place is drawn; ``None`` keeps the whole image.
+    ``image``: uint8 (H, W, 3) RGB of any size. ``size``: (h, w) of the crop, whose place is drawn; ``None`` keeps all of it.
     Raises :class:`BadImageError` (``too_small``) where the image is smaller than ``size``.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -119,7 +117,7 @@ def draw_crop(shape: tuple[int, ...], size: tuple[int, int] | None, reach: int, 
 
 
 def valid_box(shape: tuple[int, ...], crop: Box, reach: int) -> Box:
-    """The part of a crop, in its own coordinates, that lies at least ``reach`` pixels inside the image; empty boxes have size 0."""
+    """The part of a crop, in its own coordinates, that lies at least ``reach`` pixels inside the image, possibly none."""
     starts, sides = [], []
     for full, start, side in zip(shape, crop[:2], crop[2:], strict=True):
         low = min(max(reach - start, 0), side)

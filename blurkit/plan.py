@@ -22,7 +22,7 @@ from blurkit.files import locked, write_atomic
 from blurkit.jit import source_digest
 from blurkit.settings import Settings, size_text
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
-from blurkit.shard.index import PLAN, read_record
+from blurkit.shard.index import PLAN, is_shard_file, read_record
 from blurkit.sources import Source
 from blurkit.sources.record import ImageRecord, path_id
 from blurkit.task import Failure, ShardTask
@@ -72,8 +72,7 @@ class Plan:
     def passed_over(self) -> list[Failure]:
         """Entries of the source that were never opened, as lines of the ledger; no sample was planned for them."""
         return [
-            Failure(entry.id, path_id(entry.path), "source", entry.reason, entry.message, 0)
-            for entry in self.source.passed_over
+            Failure(entry.id, path_id(entry.path), "source", entry.reason, entry.message, 0) for entry in self.source.passed_over
         ]
 
     @staticmethod
@@ -102,11 +101,12 @@ def make_plan(source: Source, settings: Settings, *, limit: int | None = None, s
 def agree(folder: Path, plan: Plan) -> None:
     """Write the folder's ``plan.json``, or hold this plan against it and refuse to mix two configurations in one folder.
 
-    Where the photographs and the recipe's files lie is remembered for ``blurkit verify --recompute``, and may change between runs.
+    Where the photographs and the recipe's files lie is remembered for ``blurkit verify --recompute``, and may change.
     """
     with locked(folder / ".lock-plan", wait=True):  # slices that start together agree on one plan
         found = read_plan(folder)
         if found is None:
+            refuse_strangers(folder)
             files = {key: os.path.abspath(path) for key, path in plan.settings.recipe.files().items()}
             places = {"root": os.path.abspath(plan.source.root), "files": files}
             text = json.dumps({"configuration": plan.configuration, **places}, ensure_ascii=False, indent=1)
@@ -122,6 +122,13 @@ def agree(folder: Path, plan: Plan) -> None:
         )
 
 
+def refuse_strangers(folder: Path) -> None:
+    """Raise :class:`UsageError` where files that are named like shards lie in a folder that blurkit did not begin."""
+    strangers = [] if (folder / PLAN).exists() else [path.name for path in folder.iterdir() if is_shard_file(path.name)]
+    if strangers:
+        raise UsageError(f"{folder} holds {min(strangers)} but no {PLAN}: it is no dataset of blurkit's; choose another --out")
+
+
 def read_plan(folder: Path) -> dict[str, Any] | None:
     """The folder's ``plan.json``, or ``None`` where there is none."""
     try:
@@ -131,7 +138,9 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{folder / PLAN} is damaged ({error}); start afresh with --overwrite, or choose another --out") from error
+        raise UsageError(
+            f"{folder / PLAN} is damaged ({error}); start afresh with --overwrite, or choose another --out"
+        ) from error
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -80,7 +80,9 @@ class Response:
 
 
 @compiled(error_model="numpy")
-def _quantize(linear: NDArray[np.float32], starts: NDArray[np.uint8], thresholds: NDArray[np.float32], codes: NDArray[np.uint8]) -> None:
+def _quantize(
+    linear: NDArray[np.float32], starts: NDArray[np.uint8], thresholds: NDArray[np.float32], codes: NDArray[np.uint8]
+) -> None:
     scale = np.float32(BINS)
     for i in range(linear.size):
         value = min(max(linear[i], np.float32(0)), np.float32(1))

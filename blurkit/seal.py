@@ -15,8 +15,8 @@ from blurkit.task import Failure
 def seal(folder: Path, plan: Plan) -> dict[str, Any] | None:
     """Write ``dataset.json`` and the final ``ledger.jsonl``, or return ``None`` where a shard is missing still.
 
-    The ledger of a run that was killed can hold a line twice; the final one is made from the completion records, in the order of the
-    plan. Neither file holds a time or a place, so that two runs that finish together write the same.
+    The ledger of a run that was killed can hold a line twice; the final one is made from the completion records, in the order of
+    the plan. Nothing in either file depends on time or on who writes it, so that slices that finish together write the same.
     """
     records = []
     for number in range(len(plan.shards)):

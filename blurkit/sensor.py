@@ -48,9 +48,7 @@ def add_noise(linear: NDArray[np.float32], *, shot: float, read: float, rng: np.
 
 
 @compiled(error_model="numpy")
-def _expose(
-    linear: NDArray[np.float32], shot: float, read: float, noise: NDArray[np.float32], rng: np.random.Generator
-) -> None:
+def _expose(linear: NDArray[np.float32], shot: float, read: float, noise: NDArray[np.float32], rng: np.random.Generator) -> None:
     few = np.float32(FEW_PHOTONS * shot)
     gain, readout, variance = np.float32(shot), np.float32(read), np.float32(read * read)
     for i in range(linear.size):

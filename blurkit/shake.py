@@ -16,8 +16,8 @@ from blurkit.trajectory import PUBLISHED_SAMPLES, ShakeTerms, boracchi_foi, came
 
 @dataclass(frozen=True)
 class Shake:
-    """``kernel``: float32 (k, k), k odd, sum 1. ``path``: float64 (T, 2), (x, y) in pixels from the kernel's centre, whole; no rows
-    for a kernel from a bank. ``parameters``: what was drawn, by name."""
+    """``kernel``: float32 (k, k), k odd, sum 1. ``path``: float64 (T, 2), (x, y) in pixels from the kernel's centre, whole; no
+    rows for a kernel from a bank. ``parameters``: what was drawn, by name."""
 
     kernel: NDArray[np.float32]
     path: NDArray[np.float64]

@@ -34,7 +34,11 @@ from blurkit.shard.format import Sample
 _JPEG = {"pil_kwargs": {"quality": 93, "subsampling": 0}}
 #: File suffixes that can be written, and what matplotlib is told about them.
 FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {}, ".jpg": _JPEG, ".jpeg": _JPEG, ".pdf": {"metadata": {"CreationDate": None}}, ".svg": {"metadata": {"Date": None}}
+    ".png": {},
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".pdf": {"metadata": {"CreationDate": None}},
+    ".svg": {"metadata": {"Date": None}},
 }
 
 _DPI = 128  # a power of two: pixels become inches, and inches pixels again, without rounding
@@ -127,7 +131,7 @@ def _draw_kernel(page: Page, sample: Sample, panel: Box, text: float) -> None:
     light = shade(LIGHT, np.sqrt(sample.kernel[top:bottom, left:right] / sample.kernel.max()))
     page.picture(np.rint(255 * light).astype(np.uint8), lit)
     if len(sample.path):
-        center = sample.kernel.shape[0] // 2 - np.array([left, top])  # of the kernel, from the corner of what is lit
+        center = sample.kernel.shape[0] / 2 - np.array([left, top])  # of the kernel, from the corner of what is lit
         points = (sample.path + center) * scale + (lit.x, lit.y)
         exposed = contact.exposed_points(sample)
         page.line(thinned(points[exposed - 1 :]), UNSEEN, text / 14, inside=room)
@@ -223,8 +227,16 @@ class Page:
         self._axes.set(xlim=(0, width), ylim=(height, 0))
 
     def text(
-        self, x: float, y: float, text: str, size: float, color: str,
-        *, room: float = math.inf, bold: bool = False, align: str = "left",
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float,
+        color: str,
+        *,
+        room: float = math.inf,
+        bold: bool = False,
+        align: str = "left",
     ) -> None:
         """Text with its baseline at ``y``, and at ``x`` its left, center or right; see :func:`fitted` for ``room``."""
         style: dict[str, Any] = {"fontproperties": _font(size, bold), "color": color, "horizontalalignment": align}

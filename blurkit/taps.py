@@ -73,6 +73,7 @@ class Taps:
 
         Both are float32. An odd height writes one more row of arbitrary values, for which ``target`` needs room.
         """
+        assert target.top + height + height % 2 <= target.values.shape[0], "the last row's partner needs a row"
         stride = values.shape[1]
         _convolve(
             values.reshape(-1),

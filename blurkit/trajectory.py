@@ -79,9 +79,7 @@ def boracchi_foi(
         raise UsageError(f"a trajectory needs at least 2 samples, got {samples}")
     terms = terms or ShakeTerms.draw(rng=rng)
     path = np.empty((samples, 2))
-    _published_walk(
-        path, float(length), float(anxiety), terms.gaussian, terms.centripetal, terms.big_shakes, terms.angle, rng
-    )
+    _published_walk(path, float(length), float(anxiety), terms.gaussian, terms.centripetal, terms.big_shakes, terms.angle, rng)
     return path
 
 
@@ -176,7 +174,10 @@ def _rate_walk(
     for t in range(steps):
         if chance > 0.0 and rng.random() < chance:
             turn = math.pi + rng.random() - 0.5
-            ux, uy = ux + 2.0 * (ux * math.cos(turn) - uy * math.sin(turn)), uy + 2.0 * (ux * math.sin(turn) + uy * math.cos(turn))
+            ux, uy = (
+                ux + 2.0 * (ux * math.cos(turn) - uy * math.sin(turn)),
+                uy + 2.0 * (ux * math.sin(turn) + uy * math.cos(turn)),
+            )
             norm = math.sqrt(ux * ux + uy * uy)
             ux, uy = ux / norm, uy / norm
         # With a = th - arg x, the pull is da/du = pull |x| sin a: its first two terms, in cross and scalar products.

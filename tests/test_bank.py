@@ -120,9 +120,18 @@ def test_from_arrays_normalizes(rng):
 
 @pytest.mark.parametrize(
     ("array", "message"),
-    [([[1, -0.01]], "negative value -0.01"), ([[-1.0]], "negative"), ([[1, np.nan]], r"NaN or infinity at \(0, 1\)"),
-     ([[0.0]], "sums to zero"), ([1, 2], "2-D"), (np.ones((2, 2, 2)), "2-D"), (np.zeros((0, 3)), "not empty"),
-     ([["a"]], "real numbers"), ([[1j]], "real"), ([[1], [1, 2]], "no array")],
+    [
+        ([[1, -0.01]], "negative value -0.01"),
+        ([[-1.0]], "negative"),
+        ([[1, np.nan]], r"NaN or infinity at \(0, 1\)"),
+        ([[0.0]], "sums to zero"),
+        ([1, 2], "2-D"),
+        (np.ones((2, 2, 2)), "2-D"),
+        (np.zeros((0, 3)), "not empty"),
+        ([["a"]], "real numbers"),
+        ([[1j]], "real"),
+        ([[1], [1, 2]], "no array"),
+    ],
 )
 def test_bad_kernels_are_named(array, message):
     with pytest.raises(UsageError, match=rf"kernel 1 \(two\).*{message}"):
@@ -174,8 +183,11 @@ def test_save_refuses_and_leaves_nothing_behind(bank, tmp_path, monkeypatch):
     before = (tmp_path / "b.npz").read_bytes()
     large = KernelBank.from_arrays([np.ones((3, 303))])
     for which, path, options, message in (
-        (bank, "b.npz", {}, "exists"), (bank, "full", {"overwrite": True}, "not an empty folder"),
-        (bank, "b.npx", {}, r"'\.npz'"), (bank, "c.mat", {"mat_version": "7"}, "'7.3'"), (large, "c.npz", {}, "above 301 px"),
+        (bank, "b.npz", {}, "exists"),
+        (bank, "full", {"overwrite": True}, "not an empty folder"),
+        (bank, "b.npx", {}, r"'\.npz'"),
+        (bank, "c.mat", {"mat_version": "7"}, "'7.3'"),
+        (large, "c.npz", {}, "above 301 px"),
     ):
         with pytest.raises(UsageError, match=message):
             which.save(tmp_path / path, **options)

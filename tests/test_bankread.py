@@ -122,9 +122,18 @@ def test_unreadable_files_are_named(rng, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with zipfile.ZipFile(tmp_path / "zip.npz", "w") as archive:
         archive.writestr("readme.txt", "no arrays")
-    reasons = {"missing": "no such file", "fifo": "neither a file", "a.txt": "unknown format", "a.pkl": "unknown format",
-               "empty.npz": "empty", "text.mat": "damaged", "nothing": "holds nothing", "zip.npz": "no arrays at all",
-               "cut": "00002_c.png: a damaged", **dict.fromkeys(halves, "damaged")}
+    reasons = {
+        "missing": "no such file",
+        "fifo": "neither a file",
+        "a.txt": "unknown format",
+        "a.pkl": "unknown format",
+        "empty.npz": "empty",
+        "text.mat": "damaged",
+        "nothing": "holds nothing",
+        "zip.npz": "no arrays at all",
+        "cut": "00002_c.png: a damaged",
+        **dict.fromkeys(halves, "damaged"),
+    }
     for name, reason in reasons.items():
         with pytest.raises(UsageError, match=reason) as caught:
             KernelBank.load(tmp_path / name)

@@ -33,9 +33,14 @@ def test_permissions_follow_the_umask(tmp_path):
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "a"
     write_atomic(path, b"old")
-    with pytest.raises(RuntimeError), replacing(path) as descriptor:
-        os.write(descriptor, b"half of the new")
-        raise RuntimeError
+
+    def fail():
+        with replacing(path) as descriptor:
+            os.write(descriptor, b"half of the new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
 

@@ -82,11 +82,13 @@ def test_what_is_made_is_what_its_recipe_says(reference):
 
 
 def test_worker_counts_and_slices_make_the_same_bytes(reference, tmp_path):
-    folder, printed = reference
-    expected = files(folder / "shards")
+    expected = files(reference[0] / "shards")
     run("generate", *SMALL, "--per-image", 3, "--workers", 1, "--out", "one", cwd=tmp_path)
     halves = [
-        subprocess.Popen([sys.executable, "-m", "blurkit", "generate", *SMALL, "--per-image", "3", "--out", "two", "--slice", part], cwd=tmp_path)
+        subprocess.Popen(
+            [sys.executable, "-m", "blurkit", "generate", *SMALL, "--per-image", "3", "--out", "two", "--slice", part],
+            cwd=tmp_path,
+        )
         for part in ("0/2", "1/2")
     ]
     assert [half.wait() for half in halves] == [0, 0]
@@ -157,11 +159,21 @@ def test_overwrite_starts_afresh_and_leaves_other_files(reference, tmp_path):
     assert (tmp_path / "shards" / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_other_peoples_files_are_never_replaced(tmp_path, options):
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "00000.h5").write_text("precious")
+    assert "holds 00000.h5 but no plan.json" in run("generate", *SMALL, *options, cwd=tmp_path, code=2).stderr
+    assert (tmp_path / "shards" / "00000.h5").read_text() == "precious"
+
+
 def test_the_digest_depends_on_the_samples_and_not_on_their_grouping(reference, tmp_path):
     printed = result("generate", *SMALL, "--per-image", 3, "--set", "shard_bytes=10000000", cwd=tmp_path)
     assert printed["shards"] == 1
     assert printed["digest"] == reference[1]["digest"]
-    assert result("generate", *SMALL, "--per-image", 3, "--seed", 1, "--out", "other", cwd=tmp_path)["digest"] != printed["digest"]
+    assert (
+        result("generate", *SMALL, "--per-image", 3, "--seed", 1, "--out", "other", cwd=tmp_path)["digest"] != printed["digest"]
+    )
 
 
 def test_a_dry_run_counts_and_writes_nothing(reference, tmp_path):
@@ -240,7 +252,9 @@ def test_moved_photographs_make_the_same_dataset(photographs, tmp_path):
 
 def test_a_bank_of_kernels_serves_as_a_recipe(photographs, tmp_path):
     run("kernels", "-n", 5, "--recipe", "deblurgan", "-o", "mine.mat", cwd=tmp_path)
-    printed = result("generate", "--src", photographs, "--recipe", "bank", "--set", "kernels=mine.mat", "--size", "48", cwd=tmp_path)
+    printed = result(
+        "generate", "--src", photographs, "--recipe", "bank", "--set", "kernels=mine.mat", "--size", "48", cwd=tmp_path
+    )
     assert printed["made"] == 6
     run("verify", "shards", "--recompute", "100%", cwd=tmp_path)
     assert all(0 <= sample.meta["bank_index"] < 5 for sample in open_dataset(tmp_path / "shards"))
@@ -279,7 +293,9 @@ def test_verify_names_the_shard_and_the_sample_of_one_flipped_bit(reference, tmp
     shutil.copytree(folder / "shards", tmp_path / "shards")
     run("verify", "shards", "--recompute", "30%", cwd=tmp_path)
     shard = open_dataset(tmp_path / "shards").shard(1)
-    place = shard.columns["sharp"].__array_interface__["data"][0] - np.frombuffer(shard._map, np.uint8).__array_interface__["data"][0]
+    place = (
+        shard.columns["sharp"].__array_interface__["data"][0] - np.frombuffer(shard._map, np.uint8).__array_interface__["data"][0]
+    )
     name = shard.name(2)
     place += 2 * 48 * 48 * 3 + 1000
     path = Path(shard.path)

@@ -74,7 +74,16 @@ def loaded_after(statement):
 
 
 def test_the_command_line_imports_click_alone():
-    assert not loaded_after("import blurkit, blurkit.cli") & {"numpy", "scipy", "numba", "cv2", "h5py", "matplotlib", "tqdm", "torch"}
+    assert not loaded_after("import blurkit, blurkit.cli") & {
+        "numpy",
+        "scipy",
+        "numba",
+        "cv2",
+        "h5py",
+        "matplotlib",
+        "tqdm",
+        "torch",
+    }
 
 
 def test_shards_need_numpy_and_h5py_alone():

@@ -60,7 +60,7 @@ def test_start_and_midpoint_lie_on_the_centre():
     path = straight(20, samples=2001)  # starts at 0, its mid-exposure of the first half is at 5
     assert centroid(rasterize(path, anchor="start"))[0] == pytest.approx(10, abs=1e-3)
     assert centroid(rasterize(path, anchor="midpoint"))[0] == pytest.approx(0, abs=1e-3)
-    bent = np.concatenate([straight(10, samples=1001), [10, 0] + straight(30, math.pi / 2, samples=1000)])
+    bent = np.concatenate([straight(10, samples=1001), straight(30, math.pi / 2, samples=1000) + np.array([10, 0])])
     kernel = rasterize(bent, exposure=1001 / 2001, anchor="midpoint")
     assert centroid(kernel) == pytest.approx([0, 0], abs=0.01)
 

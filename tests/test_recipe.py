@@ -120,7 +120,9 @@ def test_kernels_from_a_bank_are_centred_unless_asked_otherwise(bank, rng):
     offsets = np.arange(len(shake.kernel)) - len(shake.kernel) // 2
     assert abs(shake.kernel.sum(axis=0) @ offsets) < 1e-3
     assert shake.path.shape == (0, 2)
-    stored = {draw_shake(load_recipe("bank", [f"kernels={bank}", "kernel.anchor=stored"]), rng=rng).kernel.shape for _ in range(20)}
+    stored = {
+        draw_shake(load_recipe("bank", [f"kernels={bank}", "kernel.anchor=stored"]), rng=rng).kernel.shape for _ in range(20)
+    }
     assert stored == {(3, 3), (5, 5)}
 
 

@@ -1,6 +1,7 @@
 """Sources: order, names, links, splits."""
 
 import hashlib
+import itertools
 import json
 import os
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_the_sample_photographs_are_as_their_manifest_says():
 def test_sample_splits_part_the_photographs():
     parts = [ids(open_source("sample", split=split)) for split in ("train", "val", "test")]
     assert all(parts)
-    assert sorted(sum(parts, [])) == sorted(ids(open_source("sample")))
+    assert sorted(itertools.chain(*parts)) == sorted(ids(open_source("sample")))
 
 
 def test_a_folder_is_walked_in_byte_order(tree):
@@ -103,7 +104,7 @@ def test_splits_by_content_keep_copies_together_and_follow_the_shares(tmp_path):
     assert counts["train"] == pytest.approx(320, abs=30)
     assert counts["val"] == pytest.approx(40, abs=20)
     parts = [ids(open_source(str(tmp_path), split=split)) for split in counts]
-    assert sorted(sum(parts, [])) == ids(open_source(str(tmp_path)))
+    assert sorted(itertools.chain(*parts)) == ids(open_source(str(tmp_path)))
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from blurkit.choices import Choices, parse_slice
-from blurkit.errors import BadImageError, FAILED, OK, UsageError
 from blurkit.engine import available_cpus, run_tasks
+from blurkit.errors import FAILED, OK, BadImageError, UsageError
 from blurkit.files import locked, make_folder, remove_temporaries, require_space
-from blurkit.plan import Plan, agree
+from blurkit.plan import Plan, agree, refuse_strangers
 from blurkit.produce import make_samples
 from blurkit.progress import Progress, data_size, duration
 from blurkit.seal import count_failures, seal
-from blurkit.shard.index import INDEX, LEDGER, PLAN, read_record, record_path
+from blurkit.shard.index import INDEX, LEDGER, PLAN, is_shard_file, read_record, record_path
 from blurkit.signals import stopping
 from blurkit.task import Failure
 
@@ -91,10 +91,11 @@ def _locks(folder: Path, share: tuple[int, int] | None) -> Iterator[None]:
 
 def _clear(folder: Path) -> None:
     """Remove what blurkit wrote in a folder, and nothing else."""
+    refuse_strangers(folder)
     for path in folder.iterdir():
-        is_shard = path.suffix in (".h5", ".json") and path.stem.isdigit()
-        if path.name in (PLAN, INDEX, LEDGER) or is_shard:
+        if path.name in (INDEX, LEDGER) or is_shard_file(path.name):
             path.unlink()
+    (folder / PLAN).unlink(missing_ok=True)  # last: while it is there, the rest is known to be ours
 
 
 def _make(plan: Plan, left: list[int], running: Running, workers: int) -> None:
@@ -141,7 +142,9 @@ def _summary(plan: Plan, folder: Path, mine: range, seconds: float, index: dict[
 
 def _sentences(summary: dict[str, Any], folder: Path, share: tuple[int, int] | None) -> str:
     shards = "1 shard" if summary["shards"] == 1 else f"{summary['shards']} shards"
-    lines = [f"{folder}: {summary['made']:,} pairs in {shards}, {data_size(summary['bytes'])}, after {duration(summary['seconds'])}"]
+    lines = [
+        f"{folder}: {summary['made']:,} pairs in {shards}, {data_size(summary['bytes'])}, after {duration(summary['seconds'])}"
+    ]
     if summary["failed"] or summary["skipped"]:
         lines.append(f"{summary['failed']} failed, {summary['skipped']} skipped: {folder / LEDGER} names each with its reason")
     if summary["complete"]:

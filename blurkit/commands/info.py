@@ -113,7 +113,7 @@ def _info_of_source(name: str, root: str | None, split: str, as_json: bool) -> i
             unreadable += 1
     smallest = min(sides, key=min, default=(0, 0))
     largest = max(sides, key=lambda shape: shape[0] * shape[1], default=(0, 0))
-    counts = {
+    counts: dict[str, Any] = {
         "source": source.name,
         "root": str(source.root),
         "images": count,

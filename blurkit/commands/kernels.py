@@ -18,7 +18,7 @@ from blurkit.shake import draw_shake
 
 
 def kernels(recipe: Recipe, *, count: int, seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
-    """Draw ``count`` kernels and save them as a bank; kernel i depends on (seed, i) and the recipe alone. Returns the exit code."""
+    """Draw ``count`` kernels and save them as a bank. Kernel i depends on (seed, i) and the recipe alone."""
     if count < 1:
         raise UsageError(f"-n is at least 1, got {count}")
     begin = time.perf_counter()
@@ -26,22 +26,19 @@ def kernels(recipe: Recipe, *, count: int, seed: int, out: Path, overwrite: bool
     seconds = time.perf_counter() - begin
     KernelBank.from_arrays(drawn, [f"{recipe.name}-{i:06d}" for i in range(count)]).save(out, overwrite=overwrite)
     shapes = [statistics(kernel) for kernel in drawn]
-    numbers = {
-        "out": str(out),
-        "kernels": count,
-        "recipe": recipe.name,
+    quantiles = {
         "extent": _quantiles([shape.extent for shape in shapes]),
         "effective_length": _quantiles([shape.effective_length for shape in shapes]),
         "taps": _quantiles([shape.taps for shape in shapes]),
-        "seconds": round(seconds, 3),
     }
     if as_json:
+        numbers = {"out": str(out), "kernels": count, "recipe": recipe.name, **quantiles, "seconds": round(seconds, 3)}
         print(json.dumps(numbers, ensure_ascii=False))
         return OK
     files = [out] if out.is_file() else list(out.iterdir())
     print(f"{out}: {count:,} kernels of {recipe.name}, {data_size(sum(file.stat().st_size for file in files))}")
-    for label, key in (("extent [px]", "extent"), ("effective length [px]", "effective_length"), ("taps", "taps")):
-        print(f"{label:<22} " + "   ".join(f"{name} {value:g}" for name, value in numbers[key].items()))
+    for label, values in zip(("extent [px]", "effective length [px]", "taps"), quantiles.values(), strict=True):
+        print(f"{label:<22} " + "   ".join(f"{name} {value:g}" for name, value in values.items()))
     return OK
 
 

@@ -14,12 +14,14 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
     if name is not None:
         recipe = load_recipe(name, settings)
         text = recipe.portable_toml()
-        print(json.dumps({"digest": recipe.digest(), **tomllib.loads(text)}, ensure_ascii=False) if as_json else text, end="\n" if as_json else "")
+        print(json.dumps({"digest": recipe.digest(), **tomllib.loads(text)}, ensure_ascii=False) if as_json else text.rstrip())
         return OK
     described = [tomllib.loads(packaged_text(known)) for known in recipe_names()]
     if as_json:
-        print(json.dumps([{key: recipe[key] for key in ("name", "summary", "provenance")} for recipe in described], ensure_ascii=False))
+        keys = ("name", "summary", "provenance")
+        print(json.dumps([{key: values[key] for key in keys} for values in described], ensure_ascii=False))
         return OK
-    for recipe in described:
-        print(f"{recipe['name']}{' (the default)' if recipe['name'] == DEFAULT else ''}\n    {recipe['summary']}\n    {recipe['provenance']}")
+    for values in described:
+        default = " (the default)" if values["name"] == DEFAULT else ""
+        print(f"{values['name']}{default}\n    {values['summary']}\n    {values['provenance']}")
     return OK

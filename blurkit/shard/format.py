@@ -3,13 +3,14 @@
 A shard is one HDF5 file. Every data set is contiguous and uncompressed, reached by hard links alone, and holds numbers or
 fixed-length UTF-8 text, so that a reader can map it into memory.
 
-``sharp``, ``blurred``      uint8 (N, H, W, 3) RGB where all samples have one size; else flat, with ``offset``, ``height``, ``width``
-``id``, ``source``, ...     one row per sample, see ``TEXTS`` and ``NUMBERS``
-``kernel``                  float32 (N, K, K), each kernel centred, zero around its ``kernel_size``
-``path``                    float32 (P, 2), all paths one after the other, ``path_length`` rows each
-``parameters/<name>``       float64 (N,), what was drawn; not a number where nothing was
-``crc32``                   uint32 (N, 2, bands) of sharp and blurred, one per band of ``BAND_ROWS`` rows, keyed with the sample's name
-``row_crc32``               uint32 (N,), of everything else about the sample
+- ``sharp``, ``blurred``: uint8 (N, H, W, 3) RGB where all samples have one size; else flat, with ``offset``, ``height`` and
+  ``width`` of each
+- ``id``, ``source`` and so on: one row per sample, see ``TEXTS`` and ``NUMBERS``
+- ``kernel``: float32 (N, K, K), each kernel centred, with zeros around its ``kernel_size``
+- ``path``: float32 (P, 2), all paths one after the other, ``path_length`` rows each
+- ``parameters/<name>``: float64 (N,), what was drawn; not a number where nothing was
+- ``crc32``: uint32 (N, 2, bands) of sharp and blurred, one per band of ``BAND_ROWS`` rows, keyed with the sample's name
+- ``row_crc32``: uint32 (N,), of everything else about the sample
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ CONVENTIONS = {
 class Sample:
     """One pair with its truth, as stored.
 
-    ``sharp``, ``blurred``: uint8 (H, W, 3) RGB. ``kernel``: float32 (k, k), k odd, sum 1. ``path``: float32 (T, 2), (x, y) in pixels.
-    ``id``: the photograph. ``meta``: ``variant``, ``source``, ``licence``, ``source_sha256``, ``notes`` (what decoding changed),
-    ``crop``, ``valid``, ``seed``, and the parameters that were drawn, such as ``length`` and ``exposure``.
+    ``sharp``, ``blurred``: uint8 (H, W, 3) RGB. ``kernel``: float32 (k, k), k odd, sum 1. ``path``: float32 (T, 2), (x, y) in
+    pixels. ``id``: the photograph. ``meta``: ``variant``, ``source``, ``licence``, ``source_sha256``, ``notes`` (what decoding
+    changed), ``crop``, ``valid``, ``seed``, and the parameters that were drawn, such as ``length`` and ``exposure``.
     """
 
     sharp: NDArray[np.uint8]
@@ -82,7 +83,7 @@ def band_count(height: int) -> int:
 def band_crc(name: str, field: str, band: int, image: NDArray[np.uint8]) -> int:
     """The checksum of one band of a contiguous image. The key makes rows that were swapped or copied over others show."""
     rows = image[band * BAND_ROWS : (band + 1) * BAND_ROWS]
-    return zlib.crc32(np.ascontiguousarray(rows), zlib.crc32(f"{name}/{field}/{band}".encode()))
+    return zlib.crc32(np.ascontiguousarray(rows).data, zlib.crc32(f"{name}/{field}/{band}".encode()))
 
 
 def image_crcs(sample: Sample) -> NDArray[np.uint32]:
@@ -102,9 +103,9 @@ def row_crc(sample: Sample) -> int:
         crc = zlib.crc32(f"{key}={sample.meta[key]}\0".encode(), crc)
     for key, (kind, _) in NUMBERS.items():
         crc = zlib.crc32(np.asarray(sample.meta[key], kind).tobytes(), crc)
-    crc = zlib.crc32(np.ascontiguousarray(sample.kernel, "<f4"), zlib.crc32(str(sample.kernel.shape).encode(), crc))
+    crc = zlib.crc32(np.ascontiguousarray(sample.kernel, "<f4").data, zlib.crc32(str(sample.kernel.shape).encode(), crc))
     if sample.path.size:
-        crc = zlib.crc32(np.ascontiguousarray(sample.path, "<f4"), crc)
+        crc = zlib.crc32(np.ascontiguousarray(sample.path, "<f4").data, crc)
     for key, value in sorted(parameters(sample).items()):
         crc = zlib.crc32(key.encode() + np.float64(value).tobytes(), crc)
     return crc

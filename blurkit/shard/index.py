@@ -1,7 +1,7 @@
 """A folder of shards as one dataset: completion records, the index, and reading by sample number.
 
-``00042.json`` beside ``00042.h5`` records that the shard is complete: {file, samples, bytes, sha256, digest, failures}. ``dataset.json``
-holds all of them, the plan, and the dataset's digest, and is there once every shard is.
+``00042.json`` beside ``00042.h5`` records that the shard is complete: {file, samples, bytes, sha256, digest, failures}.
+``dataset.json`` holds all of them, the plan, and the dataset's digest, and is there once every shard is.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ LEDGER = "ledger.jsonl"
 MOST_OPEN = 32
 
 _SHARD_NAME = re.compile(r"\d{5,12}\.h5")
+_RECORD_NAME = re.compile(r"\d{5,12}\.json")
 
 
 def shard_name(number: int) -> str:
@@ -41,6 +42,11 @@ def shard_name(number: int) -> str:
 def record_path(folder: Path, number: int) -> Path:
     """The path of a shard's completion record."""
     return folder / f"{number:05d}.json"
+
+
+def is_shard_file(name: str) -> bool:
+    """Whether a file is named like a shard or a completion record."""
+    return bool(_SHARD_NAME.fullmatch(name) or _RECORD_NAME.fullmatch(name))
 
 
 def read_record(folder: Path, number: int) -> dict[str, Any] | None:

@@ -70,7 +70,7 @@ class SparseFile(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Layout:
-    """``extents``: (offset, bytes) that HDF5 wrote. ``offsets``: where each image data set begins. ``size``: of the whole file."""
+    """``extents``: (offset, bytes) that HDF5 wrote. ``offsets``: where the image data sets begin. ``size``: of the file."""
 
     extents: list[tuple[int, bytes]]
     offsets: dict[str, int]

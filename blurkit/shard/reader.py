@@ -149,7 +149,7 @@ class Shard:
         return np.frombuffer(self._map, kind, int(np.prod(shape)), offset).reshape(shape)
 
     def _check_schema(self) -> None:
-        """Every column there with its type and one row per sample, and offsets that follow from the sizes: no index is led astray."""
+        """Every column there with its type and a row per sample, offsets that follow from sizes: no index is led astray."""
         columns, flat = self.columns, self.columns.get("sharp", np.empty(0)).ndim == 1
         per_sample = ["id", *fmt.TEXTS, *fmt.NUMBERS, "kernel", "kernel_size", "path_length", "crc32", "row_crc32"]
         per_sample += ["height", "width", "offset"] if flat else FIELDS

@@ -1,7 +1,7 @@
 """Writing a shard: pixels as they come, the layout at the end, one commit.
 
-Memory follows one photograph and the columns, not the shard: ``sharp`` goes straight to its place, ``blurred`` waits in a nameless
-temporary file until its place, behind all of ``sharp``, is known.
+Memory follows one photograph and the columns, not the shard: ``sharp`` goes straight to its place, ``blurred`` waits in a
+nameless temporary file until its place, behind all of ``sharp``, is known.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ SOURCES = {
 def open_source(name: str, *, root: Path | None = None, split: str = "all", shares: str = "80,10,10") -> Source:
     """A source by name, or a folder of images by path.
 
-    ``root``: where a named source lies. ``split``: ``all``, or one of train, val, test: the source's own split, or by content with
-    these ``shares``. Raises :class:`UsageError` where nothing is there, with where it looked and what it expects.
+    ``root``: where a named source lies. ``split``: ``all``, or one of train, val, test: the source's own split, or by content
+    with these ``shares``. Raises :class:`UsageError` where nothing is there, with where it looked and what it expects.
     """
     if split not in ("all", *NAMES):
         raise UsageError(f"--split is one of all, {', '.join(NAMES)}, got {split!r}{nearest(split, NAMES)}")
@@ -34,7 +34,9 @@ def open_source(name: str, *, root: Path | None = None, split: str = "all", shar
         raise UsageError("--src folder needs --root DIR; or give the folder itself, --src DIR")
     path = root if name == "folder" and root is not None else Path(name)
     if not path.is_dir() and "/" not in name and name != "folder":
-        raise UsageError(f"unknown source {name!r}: it is none of {', '.join(SOURCES)}, nor a folder here{nearest(name, SOURCES)}")
+        raise UsageError(
+            f"unknown source {name!r}: it is none of {', '.join(SOURCES)}, nor a folder here{nearest(name, SOURCES)}"
+        )
     source = open_folder(path)
     if split == "all":
         return source

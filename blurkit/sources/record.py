@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Bytes of a path that would make an id ambiguous or unprintable: controls, what is not UTF-8, and a "%" that looks like an escape.
+#: What would make an id ambiguous or unprintable: control characters, bytes that are not UTF-8, a "%" that looks like an escape.
 _ESCAPED = re.compile("[\x00-\x1f\x7f\udc80-\udcff]|%(?=[0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """``id``: the photograph's name, unique and the same wherever the source lies. ``path``: the file. ``source``: whose id it is.
-    ``licence``: a short name, or an empty text where none is known."""
+    """``id``: the photograph's name, unique and the same wherever the source lies. ``path``: the file. ``source``: whose id it
+    is. ``licence``: a short name, or an empty text where none is known."""
 
     id: str
     path: str

@@ -21,7 +21,7 @@ def parse_shares(text: str) -> tuple[float, ...]:
 
 
 def split_of(path: str, shares: tuple[float, ...]) -> str:
-    """The split of a file by the sha256 of its bytes; files that cannot be read count as empty, and fail when they are decoded."""
+    """The split of a file by the sha256 of its bytes. A file that cannot be read counts as empty; it fails when decoded."""
     try:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
