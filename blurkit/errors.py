@@ -95,6 +95,9 @@ def guard(program: str, command: Callable[[], int]) -> int:
         advice = "make room and run the same command again, it resumes" if full else "see to it and run the same command again"
         print(f"{program}: {error.filename or 'the output'}: {error.strerror or error}; {advice}", file=sys.stderr)
         return FAILED
+    except MemoryError as error:
+        print(f"{program}: out of memory ({error}); use fewer --workers or smaller photographs", file=sys.stderr)
+        return FAILED
     except Exception as error:
         return _bug(program, error)
 

@@ -37,12 +37,12 @@ def blur_codes(
     form, box = best_form(checked_kernel(kernel)), _checked(codes, box)
     height, width, channels = *box[2:], codes.shape[2]
     encoded = np.empty((height, width * channels), np.uint8)
+    entries, scratch = _entries(response), Scratch(np.float32)
     steep = bool(np.any(np.diff(response.starts.astype(np.int64)) > 1))
-    scratch = Scratch(np.float32)
     for tile, linear in _decoded(codes, form, response, box, border):
         blurred = scratch.take(tile.height + 1, tile.width * channels)
         form.apply(linear, Window(blurred, 0, 0), tile.height, tile.width, channels)
-        _encode(blurred[: tile.height], response.starts, response.thresholds, steep, encoded, tile.y, tile.x * channels)
+        _encode(blurred[: tile.height], entries, response.thresholds, steep, encoded, tile.y, tile.x * channels)
     return encoded.reshape(height, width, channels)
 
 
@@ -92,28 +92,41 @@ def _decode(codes: NDArray[np.uint8], table: NDArray[np.float32], linear: NDArra
         linear[i] = table[codes[i]]
 
 
+def _entries(response: Response) -> NDArray[np.uint64]:
+    """For each bin of linear light, in one word, the code at its lower edge and the threshold of the next code.
+
+    An entry is ``(code + 1) * 2**32 - bits``, with the bits of the threshold as float32. Adding the bits of a value makes the
+    upper half of the word ``code + 1`` from the threshold on and ``code`` below it, as floats >= 0 sort like their bits.
+    """
+    codes = response.starts.astype(np.uint64) + _U(1)
+    return (codes << _U(32)) - response.thresholds[codes].view(np.uint32)
+
+
 @compiled(error_model="numpy")
 def _encode(
     linear: NDArray[np.float32],
-    starts: NDArray[np.uint8],
+    entries: NDArray[np.uint64],
     thresholds: NDArray[np.float32],
     steep: bool,
     codes: NDArray[np.uint8],
     top: int,
     left: int,
 ) -> None:
-    one = np.uint32(1)
+    width = _U(linear.shape[1])
+    bins = np.empty(width, np.uint16)
     for y in range(linear.shape[0]):
         row = linear[y]
         target = codes[top + y, left : left + row.size]
-        for x in range(_U(row.size)):
+        for x in range(width):
             value = min(row[x], np.float32(1)) if row[x] > 0 else np.float32(0)
-            code = np.uint32(starts[np.uint32(value * np.float32(BINS))])
-            target[x] = code + np.uint32(value >= thresholds[code + one])
-        if steep:  # a bin may hold several thresholds, but few do: the loop above stays free of branches
-            for x in range(_U(row.size)):
-                value = min(row[x], np.float32(1)) if row[x] > 0 else np.float32(0)
+            row[x] = value
+            bins[x] = np.int32(value * np.float32(BINS))
+        bits = row.view(np.uint32)
+        for x in range(width):
+            target[x] = (entries[bins[x]] + bits[x]) >> _U(32)
+        if steep:  # some bins hold more than one threshold
+            for x in range(width):
                 code = np.uint32(target[x])
-                while value >= thresholds[code + one]:
-                    code += one
+                while row[x] >= thresholds[code + np.uint32(1)]:
+                    code += np.uint32(1)
                 target[x] = code

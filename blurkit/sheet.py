@@ -1,7 +1,6 @@
-"""Contact sheets of samples, and histograms of what a dataset holds.
+"""Contact sheets of samples, and histograms of a dataset, laid out in whole pixels so that pictures keep theirs.
 
-All is drawn on a page in whole pixels, on which a picture of its own size keeps its pixels. Matplotlib is imported in this module
-alone; that takes a while, so commands import this module where they need it.
+Matplotlib is imported in this module alone; that takes a while, so commands import this module where they need it.
 """
 
 from __future__ import annotations
@@ -81,29 +80,30 @@ def require_format(path: Path) -> None:
 
 
 def _draw_heading(page: Page, title: str, subtitle: str, *, legend: bool) -> None:
-    """Title and subtitle at the left; on the lower line, at the right, what the colours of a path mean."""
-    base = MARGIN + (26 if title else 20) + (38 if title and subtitle else 0)
-    right = (_draw_legend(page, base) if legend else page.width - MARGIN) - GUTTER
+    """Title and subtitle at the left; on the upper line, at the right, what the colours of a path mean."""
+    base = MARGIN + (26 if title else 20)
+    room = page.width - 2 * MARGIN
+    beside = _draw_legend(page, base) - GUTTER - MARGIN if legend else room
     if title:
-        page.text(MARGIN, MARGIN + 26, title, 32, BRIGHT, room=right - MARGIN, bold=True)
+        page.text(MARGIN, base, title, 32, BRIGHT, room=beside, bold=True)
     if subtitle:
-        page.text(MARGIN, base, subtitle, 20, MUTED, room=right - MARGIN)
+        page.text(MARGIN, base + (38 if title else 0), subtitle, 20, MUTED, room=room if title else beside)
 
 
 def _draw_legend(page: Page, base: int) -> float:
     """Ends at the right margin; returns where it begins."""
-    labels, strokes, space = ("shutter opens", "closes", "goes on unseen"), (96, 48), 14
+    labels, strokes, space = ("shutter opens", "closes", "goes on unseen"), (96, 48, 0), 14
     widths = [text_width(label, 20) for label in labels]
     x = left = page.width - MARGIN - sum(widths) - sum(strokes) - 4 * space
-    for label, width in zip(labels, widths, strict=True):
+    for label, width, stroke in zip(labels, widths, strokes, strict=True):
         page.text(x, base, label, 20, MUTED)
         x += width + space
-        if label == labels[0]:
-            _draw_exposed(page, np.linspace((x, base - 7), (x + strokes[0], base - 7), 64), 2.5)
-            x += strokes[0] + space
-        elif label == labels[1]:
-            page.line(np.array([(x, base - 7), (x + strokes[1], base - 7)]), UNSEEN, 1.5)
-            x += strokes[1] + space
+        points = np.linspace((x, base - 7), (x + stroke, base - 7), 64)
+        if label == "shutter opens":
+            _draw_exposed(page, points, 2.5)
+        elif label == "closes":
+            page.line(points, UNSEEN, 1.5)
+        x += stroke + space
     return left
 
 
@@ -164,10 +164,8 @@ def draw_histograms(columns: Mapping[str, ArrayLike], path: Path, *, title: str 
     across = 2 if len(columns) in (2, 4) else min(len(columns), 3)
     width, height, pitch = 580, 240, 340
     top = MARGIN + (64 if title else 0) + 26
-    rows = math.ceil(len(columns) / across)
-    page = Page(across * width + (across - 1) * GUTTER + 2 * MARGIN, top + rows * pitch - 40)
-    if title:
-        page.text(MARGIN, MARGIN + 26, title, 32, BRIGHT, room=page.width - 2 * MARGIN, bold=True)
+    page = Page(across * width + (across - 1) * GUTTER + 2 * MARGIN, top + math.ceil(len(columns) / across) * pitch - 40)
+    _draw_heading(page, title, "", legend=False)
     for number, (label, values) in enumerate(columns.items()):
         box = Box(MARGIN + number % across * (width + GUTTER), top + number // across * pitch, width, height)
         _draw_histogram(page, label, finite_values(values), box)
@@ -257,19 +255,16 @@ class Page:
         lines = LineCollection(parts, colors=color, linewidths=width / _POINT, capstyle="round", joinstyle="round")
         self._axes.add_collection(lines, autolim=False)
         if inside is not None:
-            frame = Rectangle((inside.x, inside.y), inside.width, inside.height, transform=self._axes.transData)
-            lines.set_clip_path(frame)
+            lines.set_clip_path(Rectangle((inside.x, inside.y), inside.width, inside.height, transform=self._axes.transData))
 
     def dot(self, point: NDArray[np.floating], color: str, edge: str, width: float) -> None:
         """A disc of a diameter of four widths, with an edge of one."""
-        style: dict[str, Any] = {"marker": "o", "markersize": 4 * width / _POINT, "markeredgewidth": width / _POINT}
-        self._axes.plot(*point, markerfacecolor=color, markeredgecolor=edge, **style)
+        size, line = 4 * width / _POINT, width / _POINT
+        self._axes.plot(*point, "o", markersize=size, markeredgewidth=line, markerfacecolor=color, markeredgecolor=edge)
 
     def save(self, path: Path) -> None:
-        """Write the page in the format of the suffix, complete or not at all."""
-        require_format(path)
-        suffix = path.suffix.lower()
-        buffer = io.BytesIO()
+        """Write the page in the format of the suffix, one of ``FORMATS``, complete or not at all."""
+        buffer, suffix = io.BytesIO(), path.suffix.lower()
         self._figure.savefig(buffer, format=suffix[1:], dpi=_DPI, facecolor=PAPER, **FORMATS[suffix])
         make_folder(path.parent)
         write_atomic(path, buffer.getvalue())
