@@ -29,8 +29,10 @@ def source_digest() -> str:
     """A hexadecimal sha256 of blurkit's Python sources; part of the numba cache's key and of every dataset's configuration."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):  # commands, sources and shards neither compile nor decide a pixel
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(folder.rglob("*.py")):
+        name = path.relative_to(folder).as_posix()
+        if not name.startswith(("commands/", "data_manifests/")):  # these neither compile nor decide a pixel
+            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from blurkit.bankchoice import MAX_SIDE
+from blurkit.bank.choice import MAX_SIDE
 from blurkit.errors import DiskFullError, UsageError, WriteError, nearest
 from blurkit.files import TEMPORARY, write_atomic
 

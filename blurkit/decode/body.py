@@ -12,9 +12,9 @@ import struct
 import zlib
 from typing import NamedTuple
 
+from blurkit.decode.header import Header, png_chunks, webp_chunks, webp_frame
+from blurkit.decode.tags import Directory, unpack
 from blurkit.errors import BadImageError
-from blurkit.imageheader import Header, png_chunks, webp_chunks, webp_frame
-from blurkit.imagetags import Directory, unpack
 
 #: Each scan of a progressive JPEG costs a pass over the image; encoders write about ten.
 MAX_SCANS = 100

@@ -13,8 +13,8 @@ import tifffile
 from PIL import Image
 
 from blurkit.decode import decode_image
+from blurkit.decode.body import MAX_SCANS
 from blurkit.errors import BadImageError
-from blurkit.imagebody import MAX_SCANS
 
 HEIGHT, WIDTH = 61, 83
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from blurkit.nativelog import listen
+from blurkit.decode.nativelog import listen
 
 MESSAGES = [
     "Corrupt JPEG data: premature end of data segment\n",
@@ -62,7 +62,7 @@ def test_a_fork_waits_until_the_descriptor_is_back(capfd):
 
 def test_a_process_without_standard_error():
     code = (
-        "import os\nfrom blurkit.nativelog import listen\nos.close(2)\n"
+        "import os\nfrom blurkit.decode.nativelog import listen\nos.close(2)\n"
         "print(listen(lambda: os.write(2, b'libpng error: x\\n')))\n"
         "try: os.fstat(2)\nexcept OSError: print('still closed')"
     )

@@ -13,8 +13,8 @@ import tifffile
 from PIL import Image
 
 from blurkit.decode import decode_image, image_size, read_image
+from blurkit.decode.header import Header, read_header
 from blurkit.errors import BadImageError
-from blurkit.imageheader import Header, read_header
 
 HEIGHT, WIDTH = 61, 83
 

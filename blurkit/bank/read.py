@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import scipy.io
 
-from blurkit.bankchoice import MAX_SIDE, Array, Variable, array_variable, choose, fault
+from blurkit.bank.choice import MAX_SIDE, Array, Variable, array_variable, choose, fault
 from blurkit.errors import UsageError
 
 Kernels = tuple[list[Array], list[str] | None]

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from blurkit.decode.tags import Directory, Source, exif_orientation, unpack
 from blurkit.errors import BadImageError
-from blurkit.imagetags import Directory, Source, exif_orientation, unpack
 
 
 @dataclass(frozen=True)

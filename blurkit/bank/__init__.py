@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.bankread import read_kernels
-from blurkit.bankwrite import write_kernels
+from blurkit.bank.read import read_kernels
+from blurkit.bank.write import write_kernels
 from blurkit.errors import UsageError
 
 #: Values above minus this fraction of the peak are the ringing of an estimated kernel; anything lower is an error.

@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.decode.body import read_body
+from blurkit.decode.header import Header, read_header
+from blurkit.decode.nativelog import listen
 from blurkit.errors import BadImageError
-from blurkit.imagebody import read_body
-from blurkit.imageheader import Header, read_header
-from blurkit.nativelog import listen
 
 #: The most pixels that are decoded unless the caller says otherwise.
 MAX_PIXELS = 120_000_000
