@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any
@@ -20,7 +21,8 @@ class Progress:
         if sys.stderr.isatty() and not quiet:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit=" pairs", smoothing=0.1, file=sys.stderr, dynamic_ncols=True)
+            width, height = shutil.get_terminal_size()  # a terminal that does not know its size is taken for 80x24
+            self._bar = tqdm(total=total, unit=" pairs", smoothing=0.1, file=sys.stderr, ncols=width, nrows=height)
 
     def show(self, under_way: int = 0) -> None:
         """Show what is done, with ``under_way`` pairs of shards that are not committed yet."""
