@@ -6,13 +6,15 @@ light, so images are float32; :mod:`blurkit.fused` goes from codes to codes.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blurkit.errors import UsageError
 from blurkit.spectrum import Spectrum
 from blurkit.taps import Taps
-from blurkit.tiles import Scratch, Window, tiles
+from blurkit.tiles import Box, Window, aligned, tile_shape, tiles
 
 #: Above this many nonzero taps Fourier transforms are faster than walking the taps. They break even between 350 and 450 taps for
 #: large images, later for small ones.
@@ -61,16 +63,25 @@ def checked_kernel(kernel: ArrayLike) -> NDArray[np.float32]:
     return weights
 
 
+def convolve_box(
+    image: NDArray[Any], box: Box, form: Taps | Spectrum, border: str, table: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """A ``box`` of the convolution of an image ``(H, W, C)``, float32, or of what its values stand for in a ``table``."""
+    height, width, channels = shape = *box[2:], image.shape[2]
+    rows = np.ascontiguousarray(image).reshape(image.shape[0], -1)
+    size = form.tile_size(shape)
+    (memory,) = aligned(tile_shape(size, form.halo, channels))
+    (result,) = aligned((height + 1, width * channels))  # room for the partner of an odd last row
+    for tile in tiles(image.shape, box, form.halo, size, border):
+        values = tile.read(rows, memory, table)
+        form.apply(values, Window(result, tile.y, tile.x * channels), tile.height, tile.width, channels)
+    return result[:height].reshape(shape)
+
+
 def _blur(image: NDArray[np.float32], form: Taps | Spectrum, border: str) -> NDArray[np.float32]:
     if image.dtype != np.float32:
         raise UsageError(f"blur takes float32 linear light, got {image.dtype}; decode codes with Response.decode first")
     if image.ndim not in (2, 3) or image.size == 0:
         raise UsageError(f"blur takes an image of shape (H, W) or (H, W, C) with at least one pixel, got {image.shape}")
-    height, width, channels = shape = (*image.shape, 1)[:3]
-    rows = np.ascontiguousarray(image).reshape(height, width * channels)
-    blurred = Scratch(np.float32).take(height + 1, width * channels)  # room for the pair of an odd last row
-    scratch = Scratch(np.float32)
-    for tile in tiles(shape, (0, 0, height, width), form.halo, form.tile_size(shape), border):
-        target = Window(blurred, tile.y, tile.x * channels)
-        form.apply(tile.read(rows, scratch), target, tile.height, tile.width, channels)
-    return blurred[:height].reshape(image.shape)
+    planes = image.reshape(*image.shape, 1) if image.ndim == 2 else image
+    return convolve_box(planes, (0, 0, *image.shape[:2]), form, border).reshape(image.shape)

@@ -6,18 +6,14 @@ arithmetic. Here each tile takes all three steps while it lies in cache; the res
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.convolve import best_form, checked_kernel
+from blurkit.convolve import best_form, checked_kernel, convolve_box
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
 from blurkit.response import BINS, Response
-from blurkit.spectrum import Spectrum
-from blurkit.taps import Taps
-from blurkit.tiles import Box, Scratch, Tile, Window, tiles
+from blurkit.tiles import Box, Window, aligned, tile_shape, tiles
 
 _U = np.uint64  # unsigned, as in blurkit.taps
 
@@ -37,12 +33,16 @@ def blur_codes(
     form, box = best_form(checked_kernel(kernel)), _checked(codes, box)
     height, width, channels = *box[2:], codes.shape[2]
     encoded = np.empty((height, width * channels), np.uint8)
-    entries, scratch = _entries(response), Scratch(np.float32)
+    entries = _entries(response)
     steep = bool(np.any(np.diff(response.starts.astype(np.int64)) > 1))
-    for tile, linear in _decoded(codes, form, response, box, border):
-        blurred = scratch.take(tile.height + 1, tile.width * channels)
+    rows = np.ascontiguousarray(codes).reshape(codes.shape[0], -1)
+    size = form.tile_size((height, width, channels))
+    memory, blurred = aligned(tile_shape(size, form.halo, channels), (size[0], size[1] * channels))
+    for tile in tiles(codes.shape, box, form.halo, size, border):
+        linear = tile.read(rows, memory, response.table)
         form.apply(linear, Window(blurred, 0, 0), tile.height, tile.width, channels)
-        _encode(blurred[: tile.height], entries, response.thresholds, steep, encoded, tile.y, tile.x * channels)
+        target = encoded[tile.y : tile.y + tile.height], tile.x * channels, (tile.x + tile.width) * channels
+        _encode(blurred, entries, response.thresholds, steep, *target)
     return encoded.reshape(height, width, channels)
 
 
@@ -50,12 +50,7 @@ def blur_region(
     codes: NDArray[np.uint8], kernel: ArrayLike, response: Response, box: Box, border: str = "reflect101"
 ) -> NDArray[np.float32]:
     """Linear light, float32 ``(h, w, C)``, of a ``box`` of the blurred image: :func:`blur_codes` but for the encoding."""
-    form, box = best_form(checked_kernel(kernel)), _checked(codes, box)
-    height, width, channels = *box[2:], codes.shape[2]
-    blurred = Scratch(np.float32).take(height + 1, width * channels)  # room for the pair of an odd last row
-    for tile, linear in _decoded(codes, form, response, box, border):
-        form.apply(linear, Window(blurred, tile.y, tile.x * channels), tile.height, tile.width, channels)
-    return blurred[:height].reshape(height, width, channels)
+    return convolve_box(codes, _checked(codes, box), best_form(checked_kernel(kernel)), border, response.table)
 
 
 def _checked(codes: NDArray[np.uint8], box: Box | None) -> Box:
@@ -68,28 +63,6 @@ def _checked(codes: NDArray[np.uint8], box: Box | None) -> Box:
     if min(y, x) < 0 or min(height, width) < 1 or y + height > rows or x + width > columns:
         raise UsageError(f"the box (y, x, h, w) = {tuple(box)} is empty or leaves the image of {rows} x {columns} pixels")
     return box
-
-
-def _decoded(
-    codes: NDArray[np.uint8], form: Taps | Spectrum, response: Response, box: Box, border: str
-) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
-    """The tiles of a box with their linear light, halo included; the next tile uses the memory of the last."""
-    height, width, channels = codes.shape
-    rows = np.ascontiguousarray(codes).reshape(height, width * channels)
-    read, decoded = Scratch(np.uint8), Scratch(np.float32)
-    for tile in tiles(codes.shape, box, form.halo, form.tile_size((*box[2:], channels)), border):
-        values = tile.read(rows, read)
-        linear = decoded.take(*values.shape)
-        _decode(values.reshape(-1), response.table, linear.reshape(-1))
-        if border == "zero":  # of linear light: code 0 need not be dark
-            tile.clear_outside(linear)
-        yield tile, linear
-
-
-@compiled(error_model="numpy")
-def _decode(codes: NDArray[np.uint8], table: NDArray[np.float32], linear: NDArray[np.float32]) -> None:
-    for i in range(_U(codes.size)):
-        linear[i] = table[codes[i]]
 
 
 def _entries(response: Response) -> NDArray[np.uint64]:
@@ -109,14 +82,13 @@ def _encode(
     thresholds: NDArray[np.float32],
     steep: bool,
     codes: NDArray[np.uint8],
-    top: int,
-    left: int,
+    start: int,
+    stop: int,
 ) -> None:
-    width = _U(linear.shape[1])
+    width = _U(stop - start)
     bins = np.empty(width, np.uint16)
-    for y in range(linear.shape[0]):
-        row = linear[y]
-        target = codes[top + y, left : left + row.size]
+    for y in range(codes.shape[0]):
+        row, target = linear[y], codes[y, start:stop]
         for x in range(width):
             value = min(row[x], np.float32(1)) if row[x] > 0 else np.float32(0)
             row[x] = value

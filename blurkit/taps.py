@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from blurkit.jit import compiled
 from blurkit.tiles import Halo, Window, support
 
-# Taps in one pass along a row pair. Their 12 weights, two sums and a pixel fill the 16 vector registers of AVX2.
+# Taps in one pass along a row pair: their 12 weights, two sums and a pixel fit in the 16 vector registers of AVX2.
 _GROUP = 6
-# The values that fit in a second-level cache of 1 MiB, with room to spare.
-_CACHE = 220_000
-# Rows of a tile: many against the rows of a halo, few against the third-level cache.
-_TILE_HEIGHT = 128
+# Values in the rows that a pair reads and writes: half a second-level cache of 1 MiB.
+_PAIR_VALUES = 110_000
+# Values in a tile without its halo: tall tiles repeat little of their halo, small ones are still in cache when they are encoded.
+_TILE_VALUES = 320_000
 
 _U = np.uint64  # numba checks signed indices for wrap-around, which keeps loops from becoming vector code
 
@@ -61,12 +61,14 @@ class Taps:
     def tile_size(self, shape: tuple[int, int, int]) -> tuple[int, int]:
         """Height and width in pixels of the tiles of a box of ``shape`` (h, w, C).
 
-        A pair's sums and the rows that it reads stay in cache. The height is even: only the last row of a box lacks a partner.
+        The box is split evenly, into strips whose row pairs stay in cache and these into tiles. The height of a tile is even:
+        only the last row of the box lacks a partner.
         """
         height, width, channels = shape
-        rows = int(self.rows.max()) + 1
-        pairs = -(-height // (-(-height // _TILE_HEIGHT) * 2))
-        return 2 * pairs, -(-width // -(-width * channels * (rows + 2) // _CACHE))
+        rows = int(self.rows.max()) + 3  # the rows that a pair reads, and its own two
+        strip = -(-width // -(-rows * width * channels // _PAIR_VALUES))
+        pairs = -(-height // (2 * -(-height * strip * channels // _TILE_VALUES)))
+        return 2 * pairs, strip
 
     def apply(self, values: NDArray[np.float32], target: Window, height: int, width: int, channels: int) -> None:
         """Convolve ``height`` x ``width`` pixels from ``values``, halo included, into ``target``.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from blurkit.errors import UsageError, nearest
 from blurkit.jit import compiled
@@ -25,7 +25,7 @@ Box = tuple[int, int, int, int]
 #: How many pixels more than its own a tile reads: above, below, left, right. Negative where a kernel lies off its centre.
 Halo = tuple[int, int, int, int]
 
-_VECTOR_BYTES = 64
+_VECTOR = 16  # float32 values in the widest vector register, and in a cache line
 
 _U = np.uint64  # unsigned, as in blurkit.taps
 
@@ -38,19 +38,16 @@ class Window(NamedTuple):
     left: int
 
 
-class Scratch:
-    """Memory that every tile uses again: the page faults of fresh arrays cost as much as reading and writing them."""
+def aligned(*shapes: tuple[int, int]) -> list[NDArray[np.float32]]:
+    """Arrays of arbitrary values that start on vector boundaries, in one block of memory.
 
-    def __init__(self, dtype: DTypeLike) -> None:
-        self._memory = np.empty(0, dtype)
-
-    def take(self, height: int, width: int) -> NDArray[Any]:
-        """An array ``(height, width)`` with arbitrary values, starting on a vector boundary; the one before is given back."""
-        size = self._memory.itemsize
-        if self._memory.size < height * width + _VECTOR_BYTES // size:
-            self._memory = np.empty(height * width + _VECTOR_BYTES // size, self._memory.dtype)
-        start = -self._memory.ctypes.data % _VECTOR_BYTES // size
-        return self._memory[start : start + height * width].reshape(height, width)
+    One block, because freed memory beyond twice the largest block goes back to the system, and to fault it in again for every
+    image costs as much as to fill it.
+    """
+    sizes = [-(-height * width // _VECTOR) * _VECTOR for height, width in shapes]
+    memory = np.empty(sum(sizes) + _VECTOR, np.float32)
+    starts = np.cumsum([-memory.ctypes.data // memory.itemsize % _VECTOR, *sizes])
+    return [memory[i : i + h * w].reshape(h, w) for i, (h, w) in zip(starts, shapes, strict=False)]
 
 
 @dataclass(frozen=True)
@@ -71,16 +68,16 @@ class Tile:
     first: int
     last: int
 
-    def read(self, image: NDArray[Any], scratch: Scratch) -> NDArray[Any]:
-        """The values of the tile and its halo, from an image of ``(H, W * C)``."""
-        values = scratch.take(self.rows.size, self.columns.size)
-        _gather(image, self.rows, self.columns, self.first, self.last, values)
-        return values
+    def read(
+        self, image: NDArray[Any], memory: NDArray[np.float32], table: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """The values of the tile and its halo from an image of ``(H, W * C)``, looked up in a table if one is given.
 
-    def clear_outside(self, values: NDArray[Any]) -> None:
-        """Set to zero the values of the tile and its halo that stand for zero."""
-        values[self.rows < 0] = 0
-        values[:, self.columns < 0] = 0
+        ``memory`` is used for the result, and needs room for it.
+        """
+        values = memory.reshape(-1)[: self.rows.size * self.columns.size].reshape(self.rows.size, self.columns.size)
+        _read(image, self.rows, self.columns, self.first, self.last, table, values)
+        return values
 
 
 def source_indices(start: int, stop: int, size: int, border: str) -> NDArray[np.int64]:
@@ -111,6 +108,12 @@ def support(kernel: NDArray[np.float32]) -> tuple[NDArray[np.float32], Halo]:
     return kernel[y0 : y1 + 1, x0 : x1 + 1], (y1 - cy, cy - y0, x1 - cx, cx - x0)
 
 
+def tile_shape(size: tuple[int, int], halo: Halo, channels: int) -> tuple[int, int]:
+    """Rows and columns of the values of a tile of ``size`` (height, width) in pixels and its halo."""
+    above, below, left, right = halo
+    return size[0] + above + below, (size[1] + left + right) * channels
+
+
 def tiles(shape: tuple[int, int, int], box: Box, halo: Halo, size: tuple[int, int], border: str) -> Iterator[Tile]:
     """Tiles of at most ``size`` (height, width) that cover a ``box`` of an image of ``shape`` (H, W, C), strip by strip."""
     (height, width, channels), (y, x, box_height, box_width) = shape, box
@@ -137,8 +140,14 @@ def tiles(shape: tuple[int, int, int], box: Box, halo: Halo, size: tuple[int, in
 
 
 @compiled(error_model="numpy")
-def _gather(
-    image: NDArray[Any], rows: NDArray[np.int64], columns: NDArray[np.int64], first: int, last: int, values: NDArray[Any]
+def _read(
+    image: NDArray[Any],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    first: int,
+    last: int,
+    table: NDArray[np.float32] | None,
+    values: NDArray[np.float32],
 ) -> None:
     for y in range(rows.size):
         target = values[y]
@@ -147,10 +156,15 @@ def _gather(
             continue
         source = image[rows[y]]
         for x in range(first):
-            target[x] = source[columns[x]] if columns[x] >= 0 else 0
+            target[x] = _look_up(source[columns[x]], table) if columns[x] >= 0 else 0
         if first < last:
-            inside, copy = source[columns[first] :], target[first:last]
-            for x in range(_U(copy.size)):
-                copy[x] = inside[x]
+            inside, linear = source[columns[first] :], target[first:last]
+            for x in range(_U(linear.size)):
+                linear[x] = _look_up(inside[x], table)
         for x in range(last, columns.size):
-            target[x] = source[columns[x]] if columns[x] >= 0 else 0
+            target[x] = _look_up(source[columns[x]], table) if columns[x] >= 0 else 0
+
+
+@compiled(error_model="numpy")
+def _look_up(value: Any, table: NDArray[np.float32] | None) -> Any:
+    return value if table is None else table[value]  # settled when compiled

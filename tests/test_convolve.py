@@ -124,9 +124,9 @@ def test_bits_do_not_depend_on_where_the_image_is_cropped(rng):
 def test_bits_do_not_depend_on_tiles(rng, monkeypatch, height):
     image, kernel = rng.standard_normal((height, 70, 3)).astype(np.float32), draw_shake(rng)
     whole = blur_direct(image, kernel)
-    for rows, values in ((2, 10**6), (6, 10**4), (10, 1)):
-        monkeypatch.setattr(blurkit.taps, "_TILE_HEIGHT", rows)
-        monkeypatch.setattr(blurkit.taps, "_CACHE", values)
+    for pair, tile in ((10**6, 3000), (10**4, 900), (2000, 1)):
+        monkeypatch.setattr(blurkit.taps, "_PAIR_VALUES", pair)
+        monkeypatch.setattr(blurkit.taps, "_TILE_VALUES", tile)
         assert np.array_equal(blur_direct(image, kernel), whole)
 
 

@@ -43,8 +43,8 @@ def test_many_tiles_equal_the_steps(rng, monkeypatch):
     kernel, response = draw_kernel(rng, (17, 17), 0.4), load_response("srgb")
     expected = in_steps(codes, kernel, response)
     assert np.array_equal(blur_codes(codes, kernel, response), expected)
-    monkeypatch.setattr(blurkit.taps, "_TILE_HEIGHT", 14)
-    monkeypatch.setattr(blurkit.taps, "_CACHE", 3000)
+    monkeypatch.setattr(blurkit.taps, "_PAIR_VALUES", 3000)
+    monkeypatch.setattr(blurkit.taps, "_TILE_VALUES", 2000)
     assert np.array_equal(blur_codes(codes, kernel, response), expected)
     assert np.array_equal(blur_codes(codes, kernel, response, box=(33, 41, 151, 101)), expected[33:184, 41:142])
 

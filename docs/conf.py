@@ -1,0 +1,23 @@
+"""How the documentation is built: ``tox -e docs``, or ``sphinx-build docs docs/_build/html``."""
+
+import blurkit
+
+project = "blurkit"
+author = "the blurkit founders"
+copyright = f"2026, {author}"
+version = release = blurkit.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+
+# Docstrings give dtypes and shapes, which annotations cannot: signatures stay short.
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+
+html_theme = "furo"
+html_title = f"blurkit {release}"
+html_static_path = ["_static"]
+html_theme_options = {"sidebar_hide_name": False}

@@ -1,0 +1,136 @@
+"""Makes every picture of the documentation: ``python docs/pictures.py`` in the root of the repository."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from blurkit import blur, camera_shake, load_recipe, load_response, rasterize
+from blurkit.decode import read_image
+from blurkit.fused import blur_codes
+from blurkit.kernel import exposed_path
+from blurkit.sensor import highlight_table
+from blurkit.sources import open_source
+from blurkit.trajectory import ShakeTerms
+
+FOLDER = Path(__file__).parent / "_static"
+LARGEST = 700_000
+
+#: One seed shows `clean` and `handheld` with the same paths: what differs is the sensor.
+COMMANDS = (
+    "blurkit preview -n 6 --size 160 --seed 12 -o docs/_static/preview.png",
+    "blurkit preview -n 6 --size 160 --seed 36 --recipe clean -o docs/_static/preview-clean.png",
+    "blurkit preview -n 6 --size 160 --seed 36 --recipe handheld -o docs/_static/preview-handheld.png",
+    "blurkit preview -n 6 --size 160 --seed 0 --recipe deblurgan -o docs/_static/preview-deblurgan.png",
+)
+
+PAPER, PANEL, TEXT, OPENS, CLOSES, UNSEEN = "#17181b", "#08080a", "#d4d6db", "#2fd6ff", "#ff4787", "#ffffff60"
+STYLE = {
+    "figure.facecolor": PAPER, "axes.facecolor": PANEL, "savefig.facecolor": PAPER, "text.color": TEXT, "font.size": 13,
+    "axes.edgecolor": PANEL, "axes.labelcolor": TEXT, "axes.titlecolor": TEXT, "axes.titlesize": 14,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Make the pictures and refuse those that are too large for a repository."""
+    for command in COMMANDS:
+        subprocess.run([sys.executable, "-m", *shlex.split(command)], check=True, cwd=FOLDER.parent.parent)
+    with plt.rc_context(STYLE):
+        for name, draw in {"kernels": draw_kernels, "convention": draw_convention, "linear-light": draw_linear_light}.items():
+            figure = draw()
+            figure.savefig(FOLDER / f"{name}.png", dpi=120)
+            plt.close(figure)
+    for path in sorted(FOLDER.glob("*.png")):
+        if path.stat().st_size > LARGEST:
+            raise SystemExit(f"{path} has {path.stat().st_size} bytes, more than {LARGEST}: show fewer pairs, or write .jpg")
+
+
+def draw_kernels() -> Figure:
+    """Kernels of whole exposures at one scale: a row for each anxiety of ``clean``, a column for each draw of the terms."""
+    trajectory = load_recipe("clean").trajectory
+    assert trajectory is not None
+    anxieties, columns, side, length = trajectory.anxiety, 8, 61, 60.0
+    figure, grid = plt.subplots(len(anxieties), columns, figsize=(14, 1.78 * len(anxieties)), layout="constrained")
+    for row, anxiety in zip(grid, anxieties, strict=True):
+        row[0].set_ylabel(f"anxiety {anxiety:g}")
+        for number, axes in enumerate(row):
+            rng = np.random.default_rng(number)
+            path = camera_shake(length=length, **ShakeTerms.draw(rng=rng).rates(anxiety), rng=rng)
+            show_light(axes, np.sqrt(rasterize(path, size=side)))
+            show_ends(axes, exposed_path(path) + side // 2, size=3)
+    return figure
+
+
+def draw_convention() -> Figure:
+    """An impulse at p becomes the kernel centred on p."""
+    rng = np.random.default_rng(3)
+    path = camera_shake(length=22, diffusion=1.5, pull=0.5, reversals=0, rng=rng)
+    kernel = rasterize(path)
+    side, p = 41, (14, 24)
+    impulse = np.zeros((side, side), np.float32)
+    impulse[p] = 1
+    blurred = blur(impulse, kernel)
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.7), layout="constrained")
+    show_light(axes[0], impulse, f"an impulse at p, here ({p[0]}, {p[1]})")
+    show_light(axes[1], np.sqrt(kernel), f"a kernel of {len(kernel)} x {len(kernel)} taps")
+    points = exposed_path(path) + len(kernel) // 2
+    axes[1].plot(*points.T, color=OPENS, linewidth=1.2)
+    show_ends(axes[1], points, size=7)
+    show_light(axes[2], np.sqrt(np.maximum(blurred, 0)), "their convolution")
+    for panel, (row, column) in zip(axes, (p, [len(kernel) // 2] * 2, p), strict=True):
+        panel.axhline(row, color=UNSEEN, linewidth=0.8)
+        panel.axvline(column, color=UNSEEN, linewidth=0.8)
+    return figure
+
+
+def draw_linear_light() -> Figure:
+    """The same kernel on linear light, with highlights that were clipped, and on the codes as they are."""
+    photograph = next(record.path for record in open_source("sample").records if record.id == "astronaut")
+    codes = np.ascontiguousarray(read_image(photograph).pixels[300:480, 230:500])
+    rng = np.random.default_rng(9)
+    kernel = rasterize(camera_shake(length=26, diffusion=0.6, pull=0.3, reversals=0, rng=rng))
+    srgb, linear = load_response("srgb"), load_response("linear")
+    light = highlight_table(srgb, 1.0, 0.99)[codes]
+    panels = {
+        "sharp": codes,
+        "blurred codes: highlights turn grey": blur_codes(codes, kernel, linear),
+        "blurred linear light": blur_codes(codes, kernel, srgb),
+        "linear light, clipped highlights restored": srgb.quantize(blur(light, kernel)),
+    }
+    figure, axes = plt.subplots(2, 2, figsize=(13, 9.1), layout="constrained")
+    for panel, (title, image) in zip(axes.flat, panels.items(), strict=True):
+        panel.imshow(image, interpolation="nearest")
+        panel.set_title(title)
+        panel.set_xticks([])
+        panel.set_yticks([])
+    return figure
+
+
+def show_ends(axes: Axes, points: NDArray[np.float64], size: float) -> None:
+    """A ring where the shutter opens and a dot where it closes."""
+    axes.plot(*points[0], "o", color=PANEL, markeredgecolor=OPENS, markersize=size)
+    axes.plot(*points[-1], "o", color=CLOSES, markersize=size)
+
+
+def show_light(axes: Axes, light: NDArray[np.float32], title: str = "") -> None:
+    """An image of light in grey, without ticks."""
+    axes.imshow(light, cmap="gray", interpolation="nearest")
+    axes.set_title(title)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+if __name__ == "__main__":
+    main()

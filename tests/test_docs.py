@@ -1,0 +1,179 @@
+"""The documentation, held to the program.
+
+Every ``python`` block of a page runs, in order, in one namespace; every ``blurkit`` command in a shell block (``sh``, ``bash``)
+parses, and those of the pages in ``TRIED`` run. They do so in one folder, which holds what a reader would have: ``photos/``,
+``photo.jpg``, ``measured.mat``, and what the commands of the README leave behind, such as ``shards/``.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import sys
+from importlib import resources
+from pathlib import Path
+from unittest import mock
+
+import click
+import numpy as np
+import pytest
+
+from blurkit import KernelBank
+from blurkit.cli import cli, main
+from blurkit.configuration import known_keys
+from blurkit.recipe import Recipe
+from blurkit.shard import open_dataset
+from blurkit.sources.folder import REASONS
+from blurkit.task import SKIPS
+
+ROOT = Path(__file__).parent.parent
+PAGES = {page.stem: page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+PICTURES = sorted((ROOT / "docs/_static").iterdir())
+
+#: Pages whose commands are run. Their order is that of a newcomer: the README makes the dataset that the others read.
+TRIED = ("README", "quickstart", "reliability")
+
+
+def text(page):
+    return PAGES[page].read_text(encoding="utf-8")
+
+
+def blocks(page, *languages):
+    """(line, text) of each fenced block in one of these languages."""
+    for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text(page), re.MULTILINE | re.DOTALL):
+        if match[1] in languages:
+            yield text(page)[: match.start(2)].count("\n"), match[2]
+
+
+def commands(page):
+    """(environment, arguments, file that takes the output) of each call of blurkit in the page's shell blocks."""
+    for _, block in blocks(page, "sh", "bash"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if "blurkit" not in words:
+                continue
+            start = words.index("blurkit")
+            environment = dict(word.split("=", 1) for word in words[:start] if "=" in word)
+            end = words.index(">") if ">" in words else len(words)
+            yield environment, words[start + 1 : end], words[end + 1] if end < len(words) else ""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The folder of a reader."""
+    folder = tmp_path_factory.mktemp("reader")
+    sample = Path(str(resources.files("blurkit.data_manifests") / "sample"))
+    (folder / "photos").mkdir()
+    for name in ("brick", "coffee", "rocket"):
+        shutil.copy(sample / f"{name}.jpg", folder / "photos")
+    shutil.copy(sample / "coffee.jpg", folder / "photo.jpg")
+    kernels = np.random.default_rng(0).random((3, 9, 7), np.float32)
+    KernelBank.from_arrays(kernels, ["one", "two", "three"]).save(folder / "measured.mat")
+    tried = []
+    for command in (command for page in TRIED for command in commands(page) if command not in tried):
+        environment, arguments, output = command
+        printed = run(arguments, folder, environment)
+        if output:
+            (folder / output).write_text(printed)
+        tried.append(command)
+    return folder
+
+
+def run(arguments, cwd, environment):
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.dict(os.environ, environment),
+        mock.patch.object(sys, "argv", ["blurkit", *arguments]),
+    ):
+        code = main()
+    assert code == 0, f"blurkit {shlex.join(arguments)}\n{err.getvalue()}{out.getvalue()}"
+    return out.getvalue()
+
+
+def test_the_commands_of_the_readme_leave_what_it_says(folder):
+    assert len(open_dataset(folder / "shards")) == 36
+    assert len(open_dataset(folder / "mine")) == 6
+    assert (folder / "preview.png").stat().st_size > 100_000
+    assert len(KernelBank.load(folder / "kernels.mat")) == 1000
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(blocks(page, "python"))])
+def test_python_blocks_run(page, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    namespace = {"__name__": "__main__"}
+    for line, block in blocks(page, "python"):
+        code = compile("\n" * line + block, PAGES[page], "exec")
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(code, namespace)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":  # no dependency of blurkit's, but of its readers
+                raise
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))])
+def test_commands_parse(page):
+    for environment, (name, *arguments), _ in commands(page):
+        known = {f"BLURKIT_{name}_{option.name}".upper() for option in cli.commands[name].params}
+        assert set(environment) <= known
+        try:
+            cli.commands[name].make_context(name, arguments)
+        except click.ClickException as error:
+            pytest.fail(f"{page}: blurkit {shlex.join([name, *arguments])}: {error.message}")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)|\{figure\} (\S+)|:target: (\S+)", text(page)):
+        path, _, _ = "".join(target).partition("#")
+        if path and "://" not in path:
+            assert (PAGES[page].parent / path).exists(), path
+
+
+def test_pictures_are_made_by_the_script_and_small():
+    script = (ROOT / "docs/pictures.py").read_text()
+    shown = "".join(map(text, PAGES))
+    for picture in PICTURES:
+        assert picture.name in script or f'"{picture.stem}"' in script
+        assert f"_static/{picture.name}" in shown
+        assert picture.stat().st_size <= 700_000
+    for command in re.findall(r'"(blurkit preview .*)"', script):
+        assert f"`{command}`" in shown
+
+
+def test_every_option_is_explained():
+    page = text("commands")
+    for name, command in cli.commands.items():
+        section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        for option in command.params:
+            spelled = option.opts[0] if option.opts[0].startswith("-") else option.opts[0].upper()
+            assert f"{spelled}`" in section or f"{spelled} " in section, f"{name} {spelled}"
+
+
+def test_every_key_of_a_recipe_is_explained():
+    page = text("recipes")
+    for key in known_keys(Recipe):
+        section, _, name = key.rpartition(".")
+        part = page.partition(f"\n### [{section}]\n" if section else "\n### The recipe itself\n")[2].partition("\n### ")[0]
+        assert f"`{name}`" in part, key
+
+
+def test_every_part_of_a_shard_is_explained(folder):
+    page = text("shard-format")
+    for name in open_dataset(folder / "shards").shard(0).columns:
+        assert f"`{name.removeprefix('parameters/')}`" in page, name
+    for name in open_dataset(folder / "shards").shard(0).attributes:
+        assert f"`{name}`" in page or name.startswith("convention_"), name
+
+
+def test_every_reason_of_the_ledger_is_explained():
+    page = text("reliability")
+    decoding = re.findall(r"``(\w+)``", sys.modules["blurkit.decode"].__doc__.partition("reason is one of")[2])
+    assert len(decoding) == 9
+    for reason in (*REASONS, *decoding, *SKIPS, "worker_died"):
+        assert f"`{reason}`" in page, reason
