@@ -11,11 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from blurkit.convolve import best_form, checked_kernel, convolve_box
 from blurkit.errors import UsageError
-from blurkit.jit import compiled
-from blurkit.response import BINS, Response
+from blurkit.response import Response, quantize_rows
 from blurkit.tiles import Box, Window, aligned, tile_shape, tiles
-
-_U = np.uint64  # unsigned, as in blurkit.taps
 
 
 def blur_codes(
@@ -33,16 +30,14 @@ def blur_codes(
     form, box = best_form(checked_kernel(kernel)), _checked(codes, box)
     height, width, channels = *box[2:], codes.shape[2]
     encoded = np.empty((height, width * channels), np.uint8)
-    entries = _entries(response)
-    steep = bool(np.any(np.diff(response.starts.astype(np.int64)) > 1))
     rows = np.ascontiguousarray(codes).reshape(codes.shape[0], -1)
     size = form.tile_size((height, width, channels))
     memory, blurred = aligned(tile_shape(size, form.halo, channels), (size[0], size[1] * channels))
     for tile in tiles(codes.shape, box, form.halo, size, border):
         linear = tile.read(rows, memory, response.table)
         form.apply(linear, Window(blurred, 0, 0), tile.height, tile.width, channels)
-        target = encoded[tile.y : tile.y + tile.height], tile.x * channels, (tile.x + tile.width) * channels
-        _encode(blurred, entries, response.thresholds, steep, *target)
+        target = encoded[tile.y : tile.y + tile.height, tile.x * channels : (tile.x + tile.width) * channels]
+        quantize_rows(blurred, response.entries, response.thresholds, response.steep, target)
     return encoded.reshape(height, width, channels)
 
 
@@ -63,42 +58,3 @@ def _checked(codes: NDArray[np.uint8], box: Box | None) -> Box:
     if min(y, x) < 0 or min(height, width) < 1 or y + height > rows or x + width > columns:
         raise UsageError(f"the box (y, x, h, w) = {tuple(box)} is empty or leaves the image of {rows} x {columns} pixels")
     return box
-
-
-def _entries(response: Response) -> NDArray[np.uint64]:
-    """For each bin of linear light, in one word, the code at its lower edge and the threshold of the next code.
-
-    An entry is ``(code + 1) * 2**32 - bits``, with the bits of the threshold as float32. Adding the bits of a value makes the
-    upper half of the word ``code + 1`` from the threshold on and ``code`` below it, as floats >= 0 sort like their bits.
-    """
-    codes = response.starts.astype(np.uint64) + _U(1)
-    return (codes << _U(32)) - response.thresholds[codes].view(np.uint32)
-
-
-@compiled(error_model="numpy")
-def _encode(
-    linear: NDArray[np.float32],
-    entries: NDArray[np.uint64],
-    thresholds: NDArray[np.float32],
-    steep: bool,
-    codes: NDArray[np.uint8],
-    start: int,
-    stop: int,
-) -> None:
-    width = _U(stop - start)
-    bins = np.empty(width, np.uint16)
-    for y in range(codes.shape[0]):
-        row, target = linear[y], codes[y, start:stop]
-        for x in range(width):
-            value = min(row[x], np.float32(1)) if row[x] > 0 else np.float32(0)
-            row[x] = value
-            bins[x] = np.int32(value * np.float32(BINS))
-        bits = row.view(np.uint32)
-        for x in range(width):
-            target[x] = (entries[bins[x]] + bits[x]) >> _U(32)
-        if steep:  # some bins hold more than one threshold
-            for x in range(width):
-                code = np.uint32(target[x])
-                while row[x] >= thresholds[code + np.uint32(1)]:
-                    code += np.uint32(1)
-                target[x] = code

@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
 
-#: Linear light is sorted into this many equal bins; a table of the code at each bin's lower edge starts the search.
+# Linear light is sorted into this many equal bins; what a bin can mean is looked up.
 BINS = 4096
+_PIECE = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +30,14 @@ class Response:
 
     ``table``: float32 (256,), the linear light in [0, 1] of each code, strictly increasing.
     ``thresholds``: float32 (257,), code ``c`` stands for ``thresholds[c] <= linear < thresholds[c + 1]``; ends are infinite.
-    ``starts``: uint8 (BINS + 1,), the code at the lower edge of each bin of linear light.
+    ``entries``: uint64 (BINS + 1,), see :func:`_entries`. ``steep``: whether some bin holds more than one threshold.
     """
 
     name: str
     table: NDArray[np.float32]
     thresholds: NDArray[np.float32]
-    starts: NDArray[np.uint8]
+    entries: NDArray[np.uint64]
+    steep: bool
 
     @classmethod
     def from_table(cls, name: str, table: ArrayLike, midpoints: ArrayLike | None = None) -> Response:
@@ -50,8 +52,9 @@ class Response:
         thresholds = exact.astype(np.float32)  # rounded up, so that a float32 compares as it would with the exact value
         thresholds = np.where(thresholds < exact, np.nextafter(thresholds, np.float32(np.inf)), thresholds)
         edges = (np.arange(BINS + 1) / BINS).astype(np.float32)
-        starts = (np.searchsorted(thresholds, edges, side="right") - 1).astype(np.uint8)
-        return cls(name, values.astype(np.float32), thresholds, starts)
+        starts = np.searchsorted(thresholds, edges, side="right") - 1
+        steep = bool(np.any(np.diff(starts) > 1))
+        return cls(name, values.astype(np.float32), thresholds, _entries(starts, thresholds), steep)
 
     def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Linear light, float32 in [0, 1], of uint8 codes of any shape."""
@@ -72,24 +75,52 @@ class Response:
         return np.interp(np.asarray(linear, np.float64), knots, values)
 
     def quantize(self, linear: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """The nearest code, uint8, of float32 linear light of any shape; values outside [0, 1] are clipped."""
-        flat = np.ascontiguousarray(linear, np.float32).reshape(-1)
-        codes = np.empty(flat.size, np.uint8)
-        _quantize(flat, self.starts, self.thresholds, codes)
+        """The nearest code, uint8, of float32 linear light of any shape; values outside [0, 1] are clipped, NaN becomes 0."""
+        rows = np.ascontiguousarray(linear, np.float32).reshape(1, -1)
+        codes = np.empty(rows.shape, np.uint8)
+        quantize_rows(rows, self.entries, self.thresholds, self.steep, codes)
         return codes.reshape(linear.shape)
 
 
+def _entries(starts: NDArray[np.int64], thresholds: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """For each bin of linear light, in one word, the code at its lower edge and the threshold of the next code.
+
+    An entry is ``(code + 1) * 2**32 - bits``, with the bits of the threshold as float32. Adding the bits of a value makes the
+    upper half of the word ``code + 1`` from the threshold on and ``code`` below it, as floats >= 0 sort like their bits.
+    """
+    following = starts.astype(np.uint64) + np.uint64(1)
+    return (following << np.uint64(32)) - thresholds[following].view(np.uint32)
+
+
 @compiled(error_model="numpy")
-def _quantize(
-    linear: NDArray[np.float32], starts: NDArray[np.uint8], thresholds: NDArray[np.float32], codes: NDArray[np.uint8]
+def quantize_rows(
+    linear: NDArray[np.float32],
+    entries: NDArray[np.uint64],
+    thresholds: NDArray[np.float32],
+    steep: bool,
+    codes: NDArray[np.uint8],
 ) -> None:
-    scale = np.float32(BINS)
-    for i in range(linear.size):
-        value = min(max(linear[i], np.float32(0)), np.float32(1))
-        code = np.uint32(starts[np.uint32(value * scale)])
-        while value >= thresholds[code + np.uint32(1)]:
-            code += np.uint32(1)
-        codes[i] = code
+    """The codes, uint8 (h, w), of the upper left part (h, w) of linear light; the other arguments are those of a response."""
+    # Unsigned indices and one simple loop per step are what becomes vector code; a piece of a row stays in first-level cache.
+    values, bins = np.empty(_PIECE, np.float32), np.empty(_PIECE, np.uint16)
+    bits = values.view(np.uint32)
+    for y in range(codes.shape[0]):
+        for start in range(0, codes.shape[1], _PIECE):
+            target = codes[y, start : start + _PIECE]
+            row = linear[y, start : start + target.size]
+            width = np.uint64(target.size)
+            for x in range(width):
+                value = min(row[x], np.float32(1)) if row[x] > 0 else np.float32(0)
+                values[x] = value
+                bins[x] = np.int32(value * np.float32(BINS))
+            for x in range(width):
+                target[x] = (entries[bins[x]] + bits[x]) >> np.uint64(32)
+            if steep:
+                for x in range(width):
+                    code = np.uint32(target[x])
+                    while values[x] >= thresholds[code + np.uint32(1)]:
+                        code += np.uint32(1)
+                    target[x] = code
 
 
 def _srgb(encoded: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -55,8 +55,8 @@ def test_srgb_decodes_by_the_standard():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_values_outside_are_clipped(name):
-    values = np.array([-5, -1e-9, 1.0001, 7, np.inf], np.float32)
-    assert load_response(name).quantize(values).tolist() == [0, 0, 255, 255, 255]
+    values = np.array([-5, -1e-9, 1.0001, 7, np.inf, -np.inf, np.nan], np.float32)
+    assert load_response(name).quantize(values).tolist() == [0, 0, 255, 255, 255, 0, 0]
 
 
 def test_shapes_are_kept():
@@ -64,6 +64,12 @@ def test_shapes_are_kept():
     codes = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     assert response.decode(codes).shape == (2, 4, 3)
     assert np.array_equal(response.quantize(response.decode(codes)[:, ::2]), codes[:, ::2])
+
+
+def test_the_light_itself_is_left_alone():
+    light = np.array([-1, 0.5, 7], np.float32)
+    load_response("srgb").quantize(light)
+    assert light.tolist() == [-1, 0.5, 7]
 
 
 @pytest.mark.parametrize(
