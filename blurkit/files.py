@@ -33,8 +33,9 @@ def make_folder(folder: Path) -> None:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[int]:
     """A file descriptor, open for reading and writing, whose file becomes ``path`` when the block ends without an error."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f"{path.name}.", suffix=TEMPORARY, dir=path.parent)
+    temporary = ""
     try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f"{path.name}.", suffix=TEMPORARY, dir=path.parent)
         try:
             yield descriptor
             os.fchmod(descriptor, 0o666 & ~_umask())
@@ -43,10 +44,11 @@ def replacing(path: Path) -> Iterator[int]:
             os.close(descriptor)
         os.rename(temporary, path)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename in (None, temporary or error.filename):
+            error.filename = str(path)  # the name that the user knows
         raise
     sync_folder(path.parent)
 

@@ -57,6 +57,12 @@ def test_failing_system_calls_name_the_file_and_leave_nothing(tmp_path, monkeypa
     assert os.listdir(tmp_path) == []
 
 
+def test_a_folder_that_is_not_there_names_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomic(tmp_path / "none" / "a", b"data")
+    assert caught.value.filename == str(tmp_path / "none" / "a")
+
+
 def test_short_writes_are_continued(tmp_path, monkeypatch):
     real = os.pwrite
     monkeypatch.setattr(files.os, "pwrite", lambda fd, data, offset: real(fd, bytes(data[:3]), offset))

@@ -288,6 +288,29 @@ def test_an_output_that_cannot_be_written_says_so(tmp_path):
     assert "cannot make the folder" in run("generate", "--out", "file/shards", cwd=tmp_path, code=1).stderr
 
 
+def test_a_disk_that_is_too_small_ends_the_run_before_any_work(tmp_path):
+    with mock.patch("blurkit.files.shutil.disk_usage", return_value=SimpleNamespace(free=10_000)):
+        done = run("generate", *SMALL, cwd=tmp_path, code=1)
+    assert "this run needs about" in done.stderr
+    assert not list((tmp_path / "shards").glob("*.h5"))
+
+
+def test_what_is_no_dataset_is_refused_by_name(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.h5").write_text("hello")
+    for command in ("verify", "info", "preview"):
+        assert "holds no dataset.json" in run(command, "empty", cwd=tmp_path, code=2).stderr
+        assert "no such folder of shards" in run(command, "nowhere", cwd=tmp_path, code=2).stderr
+        assert "text.h5 is not a shard: not an HDF5 file" in run(command, "text.h5", cwd=tmp_path, code=1).stderr
+
+
+def test_a_dataset_under_way_can_be_looked_at_and_is_not_sound_yet(tmp_path):
+    run("generate", *SMALL, "--slice", "0/2", cwd=tmp_path)
+    assert not result("info", "shards", cwd=tmp_path)["complete"]
+    run("preview", "shards", "-n", "1", cwd=tmp_path)
+    assert "not complete" in run("verify", "shards", cwd=tmp_path, code=1).stdout
+
+
 def test_verify_names_the_shard_and_the_sample_of_one_flipped_bit(reference, tmp_path):
     folder, _ = reference
     shutil.copytree(folder / "shards", tmp_path / "shards")

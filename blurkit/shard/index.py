@@ -78,9 +78,9 @@ def open_dataset(path: str | os.PathLike[str], *, partial: bool = False) -> Data
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder of shards; make one with `blurkit generate --out {folder}`")
     index = _read_index(folder)
-    if index is None and not partial:
-        _explain_missing(folder)
     if index is None:
+        if not (partial and (folder / PLAN).exists()):
+            _explain_missing(folder)
         numbers = sorted(int(file.stem) for file in folder.glob("*.json") if file.stem.isdigit())
         records = [record for record in (read_record(folder, number) for number in numbers) if record]
         index = {"shards": records}
