@@ -96,7 +96,10 @@ def generate(context: click.Context, **values: Any) -> int:
 @click.option("-o", "out", type=PATH, default=Path("preview.png"), show_default=True, help="The picture.")
 @json_option
 def preview(shards: str | None, count: int, out: Path, as_json: bool, **values: Any) -> int:
-    """Draw a sheet of pairs with their kernels: of SHARDS, or as `generate` would make them."""
+    """Draw a sheet of pairs with their kernels.
+
+    Of SHARDS, a dataset or a single shard; without it, of the pairs that `generate` would make with the same options.
+    """
     from blurkit.commands.preview import preview
 
     return preview(shards, _choices(values), count=count, out=out, as_json=as_json)
@@ -108,7 +111,10 @@ def preview(shards: str | None, count: int, out: Path, as_json: bool, **values: 
 @click.option("--root", metavar="DIR", help="Where the photographs lie now, for --recompute.")
 @json_option
 def verify(shards: str, recompute: str | None, root: str | None, as_json: bool) -> int:
-    """Check every byte of a dataset."""
+    """Check every byte of a dataset.
+
+    Structure, checksums and counts; with --recompute also that the samples are what the recipe makes of the photographs.
+    """
     from blurkit.commands.verify import verify
 
     return verify(shards, recompute=recompute, root=root, as_json=as_json)
@@ -122,7 +128,10 @@ def verify(shards: str, recompute: str | None, root: str | None, as_json: bool) 
 @click.option("-o", "out", type=PATH, help="Also draw all distributions into this picture.")
 @json_option
 def info(shards: str | None, src: str | None, root: str | None, split: str, out: Path | None, as_json: bool) -> int:
-    """Describe a dataset, or a source with --src: counts, sizes, licences, how much blur."""
+    """Describe a dataset or a source.
+
+    Counts, sizes, licences and, of a dataset, how much blur there is.
+    """
     from blurkit.commands.info import info
 
     if shards is None and src is None:
@@ -135,7 +144,10 @@ def info(shards: str | None, src: str | None, root: str | None, split: str, out:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value before printing.")
 @json_option
 def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
-    """List the recipes, or print one as TOML, to be changed and given back with --recipe FILE."""
+    """List the recipes, or print one.
+
+    A printed recipe is TOML: change it and give it back with --recipe FILE.
+    """
     from blurkit.commands.recipes import recipes
 
     return recipes(name, settings, as_json)
@@ -162,8 +174,10 @@ def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: 
 @click.argument("sections", nargs=-1)
 @json_option
 def bench(sections: tuple[str, ...], as_json: bool) -> int:
-    """Measure speed and memory, each figure beside its limit: all SECTIONS, or kernels, convolution, fused, workers, memory,
-    reading, start."""
+    """Measure speed and memory, each beside its limit.
+
+    SECTIONS: kernels, convolution, fused, workers, memory, reading, start; all of them if none is named.
+    """
     from blurkit.commands.bench import bench
 
     return bench(sections, as_json=as_json)

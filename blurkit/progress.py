@@ -53,6 +53,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: ``1 shard``, ``1,290 pairs``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def data_size(count: float) -> str:
     """Bytes as a person says them: ``12.3 MB``."""
     for unit in ("B", "kB", "MB", "GB"):
