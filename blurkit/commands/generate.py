@@ -17,7 +17,7 @@ from blurkit.errors import FAILED, OK, BadImageError, UsageError
 from blurkit.files import locked, make_folder, remove_temporaries, require_space
 from blurkit.plan import Plan, agree, refuse_strangers
 from blurkit.produce import make_samples
-from blurkit.progress import Progress, data_size, duration
+from blurkit.progress import Progress, data_size, duration, plural
 from blurkit.seal import count_failures, seal
 from blurkit.shard.index import INDEX, LEDGER, PLAN, is_shard_file, read_record, record_path
 from blurkit.signals import stopping
@@ -141,10 +141,8 @@ def _summary(plan: Plan, folder: Path, mine: range, seconds: float, index: dict[
 
 
 def _sentences(summary: dict[str, Any], folder: Path, share: tuple[int, int] | None) -> str:
-    shards = "1 shard" if summary["shards"] == 1 else f"{summary['shards']} shards"
-    lines = [
-        f"{folder}: {summary['made']:,} pairs in {shards}, {data_size(summary['bytes'])}, after {duration(summary['seconds'])}"
-    ]
+    counts = f"{plural(summary['made'], 'pair')} in {plural(summary['shards'], 'shard')}"
+    lines = [f"{folder}: {counts}, {data_size(summary['bytes'])}, after {duration(summary['seconds'])}"]
     if summary["failed"] or summary["skipped"]:
         lines.append(f"{summary['failed']} failed, {summary['skipped']} skipped: {folder / LEDGER} names each with its reason")
     if summary["complete"]:
@@ -167,8 +165,8 @@ def _dry_run(plan: Plan, workers: int, as_json: bool) -> int:
         print(json.dumps(numbers))
     else:
         print(
-            f"{numbers['images']:,} images, {numbers['pairs']:,} pairs in {numbers['shards']:,} shards, about "
-            f"{data_size(plan.bytes)}, about {duration(seconds)} with {workers} workers; nothing was written"
+            f"{plural(len(plan.records), 'image')}, {plural(plan.pairs, 'pair')} in {plural(len(plan.shards), 'shard')}, about "
+            f"{data_size(plan.bytes)}, about {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
         )
     return OK
 

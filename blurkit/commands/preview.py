@@ -8,6 +8,7 @@ from pathlib import Path
 from blurkit.choices import Choices
 from blurkit.errors import OK, BadImageError, UsageError
 from blurkit.produce import make_samples
+from blurkit.progress import plural
 from blurkit.settings import size_text
 from blurkit.shard.format import Sample
 from blurkit.shard.index import open_dataset
@@ -23,7 +24,7 @@ def preview(shards: str | None, choices: Choices, *, count: int, out: Path, as_j
     if as_json:
         print(json.dumps({"picture": str(out), "samples": [sample.name for sample in samples]}, ensure_ascii=False))
     else:
-        print(f"{out}: {len(samples)} pairs")
+        print(f"{out}: {plural(len(samples), 'pair')}")
     return OK
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from blurkit.engine import available_cpus
 from blurkit.errors import FAILED, OK, CorruptShardError, UsageError
+from blurkit.progress import plural
 from blurkit.shard.format import digest_text
 from blurkit.shard.index import INDEX, Dataset, open_dataset
 from blurkit.shard.reader import Shard
@@ -109,6 +110,6 @@ def _print(dataset: Dataset, problems: list[Problem], remade: int, as_json: bool
         return
     for problem in problems:
         print(f"{problem.shard} {problem.sample}: {problem.problem}" if problem.sample else f"{problem.shard}: {problem.problem}")
-    what = f"{len(dataset):,} samples in {len(dataset.files)} shards"
-    again = f", {remade} of them made again and equal" if remade and not problems else ""
-    print(f"{dataset.folder}: {what}, {len(problems)} problems" if problems else f"{dataset.folder}: {what}{again}, all sound")
+    what = f"{dataset.folder}: {plural(len(dataset), 'sample')} in {plural(len(dataset.files), 'shard')}"
+    again = f", {remade} made again and equal" if remade else ""
+    print(f"{what}, {plural(len(problems), 'problem')}" if problems else f"{what}{again}, all sound")
