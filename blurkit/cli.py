@@ -26,11 +26,12 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
     return decorate
 
 
-recipe_options = _options(
-    click.option(
-        "--recipe", default="handheld", show_default=True, metavar="NAME|FILE", help="What is drawn; see `blurkit recipes`."
-    ),
-    click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe, or shard_bytes."),
+def _settings_option(text: str) -> Callable[[Any], Any]:
+    return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)
+
+
+recipe_option = click.option(
+    "--recipe", default="handheld", show_default=True, metavar="NAME|FILE", help="What is drawn; see `blurkit recipes`."
 )
 
 source_options = _options(
@@ -42,7 +43,8 @@ source_options = _options(
     click.option(
         "--shares", default="80,10,10", show_default=True, help="Shares of train, val, test where a source has no splits."
     ),
-    recipe_options,
+    recipe_option,
+    _settings_option("Change a value of the recipe, or shard_bytes."),
     click.option(
         "--size", default="320", show_default=True, metavar="N|HxW|full", help="Crop of each pair, or whole photographs."
     ),
@@ -54,7 +56,7 @@ source_options = _options(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BLURKIT", "max_content_width": 110})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="blurkit")
 def cli() -> None:
     """Large paired datasets of motion-blurred and sharp photographs.
@@ -92,8 +94,8 @@ def generate(context: click.Context, **values: Any) -> int:
 @cli.command()
 @click.argument("shards", required=False)
 @source_options
-@click.option("-n", "count", default=12, show_default=True, help="Pairs on the sheet.")
-@click.option("-o", "out", type=PATH, default=Path("preview.png"), show_default=True, help="The picture.")
+@click.option("-n", "--count", default=12, show_default=True, help="Pairs on the sheet.")
+@click.option("-o", "--out", type=PATH, default=Path("preview.png"), show_default=True, help="The picture.")
 @json_option
 def preview(shards: str | None, count: int, out: Path, as_json: bool, **values: Any) -> int:
     """Draw a sheet of pairs with their kernels.
@@ -125,7 +127,7 @@ def verify(shards: str, recompute: str | None, root: str | None, as_json: bool) 
 @click.option("--src", metavar="NAME|FOLDER", help="Describe a source instead of a dataset.")
 @click.option("--root", metavar="DIR", help="Where a named source lies.")
 @click.option("--split", default="all", show_default=True, metavar="S", help="all, train, val or test.")
-@click.option("-o", "out", type=PATH, help="Also draw all distributions into this picture.")
+@click.option("-o", "--out", type=PATH, help="Also draw all distributions into this picture.")
 @json_option
 def info(shards: str | None, src: str | None, root: str | None, split: str, out: Path | None, as_json: bool) -> int:
     """Describe a dataset or a source.
@@ -141,7 +143,7 @@ def info(shards: str | None, src: str | None, root: str | None, split: str, out:
 
 @cli.command()
 @click.argument("name", required=False)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value before printing.")
+@_settings_option("Change a value before printing.")
 @json_option
 def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
     """List the recipes, or print one.
@@ -154,11 +156,12 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("-n", "count", default=1000, show_default=True, help="Kernels to draw.")
-@recipe_options
+@click.option("-n", "--count", default=1000, show_default=True, help="Kernels to draw.")
+@recipe_option
+@_settings_option("Change a value of the recipe.")
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other kernels.")
 @click.option(
-    "-o", "out", type=PATH, default=Path("kernels.npz"), show_default=True, help="A .npz, .h5 or .mat file, or a folder."
+    "-o", "--out", type=PATH, default=Path("kernels.npz"), show_default=True, help="A .npz, .h5 or .mat file, or a folder."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
 @json_option
@@ -181,6 +184,18 @@ def bench(sections: tuple[str, ...], as_json: bool) -> int:
     from blurkit.commands.bench import bench
 
     return bench(sections, as_json=as_json)
+
+
+def _name_variables(group: click.Group, prefix: str) -> None:
+    """Every option can be set in the environment by its own name: ``--per-image`` of generate is BLURKIT_GENERATE_PER_IMAGE."""
+    for name, command in group.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                flag = max(option.opts, key=len).lstrip("-")
+                option.envvar = f"{prefix}_{name}_{flag}".replace("-", "_").upper()
+
+
+_name_variables(cli, "BLURKIT")
 
 
 def main() -> int:

@@ -415,6 +415,13 @@ def test_help_and_version(tmp_path):
     assert "No such command" in run("genrate", cwd=tmp_path, code=2).stderr
 
 
+def test_every_option_has_a_variable_of_its_own_name(tmp_path):
+    variables = {"BLURKIT_GENERATE_SLICE": "1/2", "BLURKIT_GENERATE_SET": "jpeg=none shard_bytes=100000"}
+    printed = result("generate", "--size", "48", cwd=tmp_path, **variables, BLURKIT_GENERATE_PER_IMAGE="2")
+    assert not printed["complete"]
+    assert 0 < printed["made"] < 18
+
+
 def test_values_come_from_the_environment_and_verbose_says_so(tmp_path):
     done = run("generate", "--dry-run", "-v", cwd=tmp_path, BLURKIT_GENERATE_SEED="5")
     assert "seed = 5 (environment)" in done.stderr

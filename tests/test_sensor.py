@@ -29,6 +29,11 @@ def test_few_photons_are_counted_one_by_one(rng):
     assert counts == pytest.approx(poisson, abs=0.005)
 
 
+def test_light_below_zero_by_rounding_counts_no_photons(rng):
+    noisy = add_noise(np.full(1000, -1e-7, np.float32), shot=1e-3, read=0.0, rng=rng)
+    assert np.all(noisy == 0)
+
+
 def test_noise_depends_on_the_generator_alone(rng):
     light = rng.random((40, 30, 3), dtype=np.float32) * 0.1
     first, second = (add_noise(light, shot=1e-3, read=1e-3, rng=np.random.default_rng(3)) for _ in range(2))

@@ -7,5 +7,5 @@ from blurkit.errors import USAGE
 
 def main() -> int:
     """The console script: says what is not there yet."""
-    print("trainer: this release makes datasets alone; training on them comes with the next.", file=sys.stderr)
+    print("trainer: this version of blurkit makes datasets; a program that trains on them is not part of it.", file=sys.stderr)
     return USAGE

@@ -60,7 +60,7 @@ def write_kernels(
 
 def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists; choose another name or allow it to be overwritten")
+        raise UsageError(f"{path} exists; choose another name, or replace it with --overwrite (in Python, overwrite=True)")
     write_atomic(path, data)
 
 

@@ -34,7 +34,8 @@ def info(shards: str | None, src: str | None, *, root: str | None, split: str, o
         print(json.dumps({**counts, "quantiles": quantiles}, ensure_ascii=False))
         return OK
     for key, value in counts.items():
-        print(f"{key:<10} {_text(value)}")
+        if value is not None:  # unknown until the dataset is complete
+            print(f"{key:<10} {_text(value)}")
     for label in ("blur extent [px]", "effective length [px]"):
         print()
         print(text_histogram(columns[label], label=label))

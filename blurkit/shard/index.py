@@ -83,7 +83,7 @@ def open_dataset(path: str | os.PathLike[str], *, partial: bool = False) -> Data
             _explain_missing(folder)
         numbers = sorted(int(file.stem) for file in folder.glob("*.json") if file.stem.isdigit())
         records = [record for record in (read_record(folder, number) for number in numbers) if record]
-        index = {"shards": records}
+        index = {"shards": records, **_begun(folder)}
     shards = [record for record in index["shards"] if record["file"] is not None]
     for record in shards:
         if not _SHARD_NAME.fullmatch(record["file"]):
@@ -169,6 +169,16 @@ def _read_index(folder: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptShardError(f"{path} is damaged ({error}); delete it and run the same `blurkit generate` again") from error
+
+
+def _begun(folder: Path) -> dict[str, Any]:
+    """What the plan of an incomplete dataset tells of it."""
+    try:
+        return {"configuration": json.loads((folder / PLAN).read_bytes())["configuration"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptShardError(
+            f"{folder / PLAN} is damaged ({error}); start afresh with `blurkit generate --overwrite`"
+        ) from error
 
 
 def _explain_missing(folder: Path) -> None:
