@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -203,6 +204,9 @@ def main() -> int:
     if sys.platform == "win32":
         print("blurkit: Windows is not supported; use Linux, macOS, or WSL", file=sys.stderr)
         return USAGE
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that no terminal shows
     return guard("blurkit", lambda: _run(cli, "blurkit"))
 
 

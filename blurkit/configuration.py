@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 import types
 import typing
@@ -17,15 +18,6 @@ from typing import Any, TypeVar
 from blurkit.errors import UsageError, nearest
 
 _Configuration = TypeVar("_Configuration")
-
-
-def from_toml(cls: type[_Configuration], text: str, *, where: str) -> _Configuration:
-    """A configuration from TOML text; ``where`` names its origin in errors."""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not valid TOML: {error}") from error
-    return from_dict(cls, values, where=where)
 
 
 def from_dict(cls: type[_Configuration], values: dict[str, Any], *, where: str) -> _Configuration:
@@ -68,8 +60,8 @@ def with_value(configuration: _Configuration, key: str, value: Any, *, where: st
     """The configuration with one dotted key replaced."""
     cls = type(configuration)
     values = to_dict(configuration)
-    if value is None and key in values and _optional(cls, key):
-        del values[key]
+    if value is None and key in typing.get_type_hints(cls) and _optional(cls, key):
+        values.pop(key, None)
     else:
         assign(values, key, value, known_keys(cls), where)
     return from_dict(cls, json.loads(json.dumps(values)), where=where)
@@ -144,8 +136,10 @@ def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
         if inner[-1] is Ellipsis or len(items) == len(inner):
             return tuple(_convert(item, inner[0], key, where) for item in items)
         raise UsageError(f"{where}: {key} takes {len(inner)} numbers, the ends of a range, got {value!r}")
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return float(value)
+        raise UsageError(f"{where}: {key} takes a finite number, got {value!r}")
     if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     kinds = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}

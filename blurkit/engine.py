@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from blurkit.errors import BlurkitError
-from blurkit.signals import Stop, ignore_signals
+from blurkit.signals import Stop, holding_signals, ignore_signals
 from blurkit.task import ShardTask, make_shard
 
 #: Deaths of a worker on one photograph, with no other work in the pool, after which the photograph is to blame.
@@ -71,10 +71,11 @@ def run_tasks(tasks: Iterable[ShardTask], *, workers: int, stop: Stop, tick: Tic
 
 
 def _without(task: ShardTask, position: int) -> ShardTask:
-    if position < 0:
+    if not 0 <= position < len(task.records):
+        when = "before it began" if position < 0 else "while it wrote"
         raise BlurkitError(
-            f"a worker process died {_BLAME} times before it began shard {task.number}: out of memory, or the installation is "
-            "broken; try fewer --workers"
+            f"a worker process died {_BLAME} times {when} shard {task.number}: out of memory, or the installation is broken; "
+            "try fewer --workers or a smaller shard_bytes"
         )
     return replace(task, killers=task.killers | {position})
 
@@ -103,7 +104,7 @@ class _Pool:
     def run(self, tasks: Iterator[ShardTask], stop: Stop, tick: Tick) -> Iterator[Finished]:
         """Keep every worker busy until the tasks, or the pool, or the patience of whoever sends signals, are at an end."""
         while True:
-            with _one_thread():
+            with _one_thread(), holding_signals():
                 while self._free and not stop and not self.broken and (task := next(tasks, None)):
                     self._submit(task)
             if not self._running or self.broken:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import errno
-import os
 import sys
 import tempfile
 import traceback
@@ -87,9 +86,6 @@ def guard(program: str, command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone: not an error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except OSError as error:  # the disk, the network drive, a permission: nothing that a traceback would explain
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         advice = "make room and run the same command again, it resumes" if full else "see to it and run the same command again"

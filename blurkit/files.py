@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from blurkit.errors import DiskFullError, LockedError, WriteError
@@ -72,7 +72,9 @@ def append_line(path: Path, line: str) -> None:
     """Append one line in one system call, so that lines of several processes never mix."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        os.write(descriptor, line.encode() + b"\n")
+        data = line.encode() + b"\n"
+        if os.write(descriptor, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)
 
@@ -86,10 +88,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove what a killed run left behind; call it only while holding the folder's exclusive lock."""
-    for path in folder.glob(f"*{TEMPORARY}"):
-        path.unlink(missing_ok=True)
+def remove_temporaries(folder: Path, is_ours: Callable[[str], bool]) -> None:
+    """Remove what a killed run left of files whose final name ``is_ours``; only while holding the folder's exclusive lock."""
+    for path in folder.glob(f"*.*{TEMPORARY}"):
+        if is_ours(path.name.removesuffix(TEMPORARY).rpartition(".")[0]):
+            path.unlink(missing_ok=True)
 
 
 def require_space(folder: Path, needed: int) -> None:

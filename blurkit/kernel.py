@@ -61,8 +61,8 @@ def exposed_path(path: ArrayLike, *, exposure: float = 1.0, anchor: str = "centr
     if not np.isfinite(points).all():
         first = int(np.argwhere(~np.isfinite(points))[0, 0])
         raise UsageError(f"the path has a coordinate that is not finite, at sample {first}")
-    if not 0 < exposure <= 1:
-        raise UsageError(f"exposure is a fraction in (0, 1], got {exposure}")
+    if not 1e-6 <= exposure <= 1:
+        raise UsageError(f"exposure is a fraction of the path from 1e-6 to 1, got {exposure}")
     return points - _anchor(points, exposure, anchor)
 
 

@@ -20,7 +20,7 @@ from blurkit.errors import BadImageError, UsageError
 from blurkit.fused import blur_codes, blur_region
 from blurkit.recipe import Noise, Recipe
 from blurkit.response import Response, load_response
-from blurkit.sensor import add_noise, compress, highlight_table
+from blurkit.sensor import LARGEST_JPEG_SIDE, add_noise, compress, highlight_table
 from blurkit.shake import draw_shake
 
 #: A rectangle (y, x, height, width) in pixels.
@@ -57,6 +57,8 @@ def make_pair(image: NDArray[np.uint8], recipe: Recipe, *, rng: np.random.Genera
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise UsageError(f"an image is uint8 (H, W, 3) RGB, got {image.dtype} {image.shape}")
+    if recipe.jpeg and max(size or image.shape[:2]) > LARGEST_JPEG_SIDE:
+        raise BadImageError("too_large", f"JPEG holds at most {LARGEST_JPEG_SIDE} pixels on a side; choose a --size")
     shake = draw_shake(recipe, rng=rng)
     reach = shake.kernel.shape[0] // 2
     crop = draw_crop(image.shape[:2], size, reach, rng=rng)

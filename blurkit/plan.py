@@ -21,14 +21,18 @@ from blurkit.errors import BadImageError, UsageError
 from blurkit.files import locked, write_atomic
 from blurkit.jit import source_digest
 from blurkit.settings import Settings, size_text
+from blurkit.shake import truth_bytes
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
-from blurkit.shard.index import PLAN, is_shard_file, read_record
+from blurkit.shard.index import PLAN, is_dataset_file, read_record
 from blurkit.sources import Source
 from blurkit.sources.record import ImageRecord, path_id
 from blurkit.task import Failure, ShardTask
 
-#: About what the truth of a sample (kernel, path, columns) takes beside its pixels.
-_TRUTH_BYTES = 24_000
+#: About what the columns of a sample take beside its pixels, its kernel and its path.
+_COLUMN_BYTES = 1000
+
+#: What a recipe says of itself; it changes no pixel.
+_WORDS = {"recipe.name", "recipe.summary", "recipe.provenance"}
 
 #: Packages whose versions can change a pixel.
 _PACKAGES = ("numpy", "scipy", "numba", "h5py")
@@ -87,7 +91,8 @@ def make_plan(source: Source, settings: Settings, *, limit: int | None = None, s
     records = list(itertools.islice(source.records, limit))
     if not records:
         raise UsageError(f"nothing to do: --limit {limit} leaves no photograph")
-    sizes = [settings.per_image * _sample_bytes(record, settings) for record in records]
+    truth = truth_bytes(settings.recipe) + _COLUMN_BYTES
+    sizes = [settings.per_image * (_pixel_bytes(record, settings) + truth) for record in records]
     shards, first, filled = [], 0, 0
     for position, size in enumerate(sizes):
         if position > first and filled + size > settings.shard_bytes:
@@ -109,11 +114,13 @@ def agree(folder: Path, plan: Plan) -> None:
             refuse_strangers(folder)
             files = {key: os.path.abspath(path) for key, path in plan.settings.recipe.files().items()}
             places = {"root": os.path.abspath(plan.source.root), "files": files}
-            text = json.dumps({"configuration": plan.configuration, **places}, ensure_ascii=False, indent=1)
+            # In ASCII: a path may hold bytes that are no UTF-8, which come back from their escapes.
+            text = json.dumps({"configuration": plan.configuration, **places}, indent=1)
             write_atomic(folder / PLAN, text.encode())
             return
     theirs, ours = flatten(found["configuration"]), flatten(plan.configuration)
-    differing = [key for key in sorted(theirs.keys() | ours.keys()) if theirs.get(key) != ours.get(key)]
+    keys = sorted((theirs.keys() | ours.keys()) - _WORDS)
+    differing = [key for key in keys if theirs.get(key) != ours.get(key)]
     if differing:
         lines = [f"  {key}: {theirs.get(key, 'absent')} there, {ours.get(key, 'absent')} now" for key in differing[:12]]
         raise UsageError(
@@ -123,8 +130,8 @@ def agree(folder: Path, plan: Plan) -> None:
 
 
 def refuse_strangers(folder: Path) -> None:
-    """Raise :class:`UsageError` where files that are named like shards lie in a folder that blurkit did not begin."""
-    strangers = [] if (folder / PLAN).exists() else [path.name for path in folder.iterdir() if is_shard_file(path.name)]
+    """Raise :class:`UsageError` where files that are named like a dataset's lie in a folder that blurkit did not begin."""
+    strangers = [] if (folder / PLAN).exists() else [path.name for path in folder.iterdir() if is_dataset_file(path.name)]
     if strangers:
         raise UsageError(f"{folder} holds {min(strangers)} but no {PLAN}: it is no dataset of blurkit's; choose another --out")
 
@@ -170,11 +177,11 @@ def _configuration(source: Source, settings: Settings, records: list[ImageRecord
     }
 
 
-def _sample_bytes(record: ImageRecord, settings: Settings) -> int:
+def _pixel_bytes(record: ImageRecord, settings: Settings) -> int:
     size = settings.size
     if size is None:
         try:
             size = image_size(record.path)
         except BadImageError:  # it fails again, with a line of the ledger, when it is decoded
             size = (0, 0)
-    return 6 * size[0] * size[1] + _TRUTH_BYTES
+    return 6 * size[0] * size[1]

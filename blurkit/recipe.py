@@ -45,7 +45,7 @@ class Trajectory:
         rising("trajectory.length", self.length, 0, 10_000)
         rising("trajectory.near_identity_length", self.near_identity_length, 0, 10_000)
         within("trajectory.near_identity", [self.near_identity], 0, 1)
-        within("trajectory.anxiety", self.anxiety, 0, 1)
+        within("trajectory.anxiety", self.anxiety, 0, 0.1)
         require(self.samples == 0 or 2 <= self.samples <= 10**7, f"trajectory.samples is 0 or at least 2, got {self.samples}")
 
 
@@ -71,7 +71,10 @@ class ResponseCurves:
     encode: str = "srgb"
 
     def check(self) -> None:
-        pass  # loading them checks them
+        from blurkit.response import load_response
+
+        load_response(self.decode)
+        load_response(self.encode)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class Noise:
 
     def check(self) -> None:
         rising("noise.shot", self.shot, 1e-12, 1)
+        within("noise.read_slope", [self.read_slope], -10, 10)
+        within("noise.read_offset", [self.read_offset], -30, 30)
         require(0 <= self.read_scatter < 10, f"noise.read_scatter lies in [0, 10), got {self.read_scatter}")
 
 
@@ -152,8 +157,10 @@ class Recipe:
 
     def named_files(self) -> dict[str, str]:
         """Each value that may name a file, by its key."""
+        from blurkit.response import is_curve
+
         named = {"kernels": self.kernels, "response.decode": self.response.decode, "response.encode": self.response.encode}
-        return {key: value for key, value in named.items() if value}
+        return {key: value for key, value in named.items() if value and not is_curve(value)}
 
     def files(self) -> dict[str, str]:
         """The path of each file that this recipe reads, by its key."""
@@ -165,7 +172,7 @@ class Recipe:
         digests = {}
         for key, path in self.files().items():
             assign(values, key, Path(path).name)
-            digests[Path(path).name] = _file_digest(path)
+            digests[key] = _file_digest(path)
         if digests:
             values["files"] = digests
         return to_toml(values)
@@ -195,9 +202,9 @@ def load_recipe(name: str = DEFAULT, settings: Iterable[str] = ()) -> Recipe:
     elif name.endswith(".toml") or Path(name).is_file():
         folder = Path(name).parent
         try:
-            text = Path(name).read_text()
-        except OSError as error:
-            raise UsageError(f"recipe {name}: {error.strerror}") from error
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"recipe {name} cannot be read: {error}") from error
     else:
         raise UsageError(
             f"unknown recipe {name!r}: it is none of {', '.join(recipe_names())}, nor a .toml file{nearest(name, recipe_names())}"
@@ -215,14 +222,13 @@ def recipe_from_toml(text: str, *, where: str = "recipe", folder: Path | None = 
     recipe = from_dict(Recipe, values, where=where)
     if folder is not None:
         for key, value in recipe.named_files().items():
-            if (folder / value).exists():
+            if (folder / value).is_file() or (key == "kernels" and (folder / value).is_dir()):
                 recipe = with_value(recipe, key, str(folder / value), where=where)
     for setting in settings:
         recipe = with_setting(recipe, setting)
     recipe = recipe.check()
-    for path in recipe.files().values():
-        expected = digests.get(Path(path).name)
-        if expected and expected != _file_digest(path):
+    for key, path in recipe.files().items():
+        if key in digests and digests[key] != _file_digest(path):
             raise UsageError(f"{where}: {path} is not the file that this recipe was made with (its sha256 differs)")
     return recipe
 

@@ -134,13 +134,18 @@ _CURVES = {
 }
 
 
+def is_curve(name: str) -> bool:
+    """Whether a response's name stands for a curve, and not for a file."""
+    return name in _CURVES or name.startswith("gamma")
+
+
 @functools.lru_cache(maxsize=16)
 def load_response(name: str) -> Response:
     """A response by name (``srgb``, ``gamma2.2``, ``gamma<exponent>``, ``linear``) or from a file of 256 numbers.
 
     The file holds the linear light of codes 0 to 255 as text, separated by white space or commas, or as ``.npy``.
     """
-    if name.startswith("gamma") and name not in _CURVES:
+    if is_curve(name) and name not in _CURVES:
         try:
             exponent = float(name.removeprefix("gamma"))
         except ValueError:

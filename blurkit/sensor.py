@@ -16,6 +16,9 @@ from blurkit.response import Response
 FEW_PHOTONS = 30.0
 _PIECE = 2048
 
+#: The longest side that libjpeg compresses.
+LARGEST_JPEG_SIDE = 65500
+
 _SUBSAMPLING = {
     "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     "4:2:2": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,

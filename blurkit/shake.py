@@ -27,7 +27,7 @@ class Shake:
 def draw_shake(recipe: Recipe, *, rng: np.random.Generator) -> Shake:
     """The shake of one sample."""
     if recipe.trajectory is None:
-        return _from_bank(recipe, rng)
+        return _from_bank(recipe.check(), rng)
     path, parameters = _draw_path(recipe.trajectory, rng)
     exposure = float(rng.choice(recipe.kernel.exposure))
     path = exposed_path(path, exposure=exposure, anchor=recipe.kernel.anchor)
@@ -50,7 +50,7 @@ def _draw_path(trajectory: Trajectory, rng: np.random.Generator) -> tuple[NDArra
 
 
 def _from_bank(recipe: Recipe, rng: np.random.Generator) -> Shake:
-    bank = _load_bank(recipe.kernels)
+    bank = load_bank(recipe.kernels)
     index = int(rng.integers(len(bank)))
     kernel = bank[index]
     if recipe.kernel.anchor == "centroid":
@@ -66,5 +66,14 @@ def _square(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @functools.lru_cache(maxsize=2)
-def _load_bank(path: str) -> KernelBank:
+def load_bank(path: str) -> KernelBank:
+    """A bank of kernels, kept in memory."""
     return KernelBank.load(path)
+
+
+def truth_bytes(recipe: Recipe, draws: int = 24) -> int:
+    """About how many bytes a path and a kernel take as they are stored; it also shows that the recipe can be drawn from."""
+    rng = np.random.default_rng(0)
+    drawn = [draw_shake(recipe, rng=rng) for _ in range(draws)]
+    largest = max(len(shake.kernel) for shake in drawn)  # a shard pads its kernels to one size
+    return 4 * largest**2 + sum(8 * len(shake.path) for shake in drawn) // draws

@@ -54,7 +54,18 @@ def stopping() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def holding_signals() -> Iterator[None]:
+    """Hold signals back while the block runs; processes that it starts begin with them held, until :func:`ignore_signals`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def ignore_signals() -> None:
     """For workers: a signal to the whole group is the parent's to answer, or it would find its workers gone."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

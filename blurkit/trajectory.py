@@ -138,7 +138,7 @@ def _published_walk(
 ) -> None:
     steps = path.shape[0] - 1
     step = length / steps
-    speed = step * anxiety if anxiety > 0 else step
+    speed = anxiety if anxiety > 0 else step
     vx, vy = speed * math.cos(angle), speed * math.sin(angle)
     x = y = 0.0
     path[0, 0] = path[0, 1] = 0.0

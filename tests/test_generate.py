@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from blurkit.cli import main
+from blurkit.files import locked
 from blurkit.shard import open_dataset
 
 SMALL = ("--size", "48", "--recipe", "clean", "--set", "shard_bytes=100000", "-q")
@@ -160,11 +162,68 @@ def test_overwrite_starts_afresh_and_leaves_other_files(reference, tmp_path):
 
 
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])
-def test_other_peoples_files_are_never_replaced(tmp_path, options):
+@pytest.mark.parametrize("name", ["00000.h5", "dataset.json", "ledger.jsonl"])
+def test_other_peoples_files_are_never_replaced(tmp_path, name, options):
     (tmp_path / "shards").mkdir()
-    (tmp_path / "shards" / "00000.h5").write_text("precious")
-    assert "holds 00000.h5 but no plan.json" in run("generate", *SMALL, *options, cwd=tmp_path, code=2).stderr
-    assert (tmp_path / "shards" / "00000.h5").read_text() == "precious"
+    (tmp_path / "shards" / name).write_text("precious")
+    (tmp_path / "shards" / "thesis.tmp").write_text("precious")
+    assert f"holds {name} but no plan.json" in run("generate", *SMALL, *options, cwd=tmp_path, code=2).stderr
+    assert {path.read_text() for path in (tmp_path / "shards").iterdir() if path.suffix} == {"precious"}
+
+
+def test_temporary_files_of_others_are_left_alone(tmp_path):
+    (tmp_path / "shards" / "folder.tmp").mkdir(parents=True)
+    (tmp_path / "shards" / "thesis.tmp").write_text("precious")
+    run("generate", *SMALL, "--limit", "1", cwd=tmp_path)
+    assert (tmp_path / "shards" / "thesis.tmp").read_text() == "precious"
+
+
+def test_a_bad_recipe_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "empty.npz").write_bytes(b"")
+    for setting in ("response.encode=nosuch", "kernels=nosuch.npz", "kernels=empty.npz"):
+        run("generate", *SMALL, "--set", setting, cwd=tmp_path, code=2)
+    assert not (tmp_path / "shards").exists()
+
+
+def test_what_a_recipe_says_of_itself_may_change(reference, tmp_path):
+    shutil.copytree(reference[0] / "shards", tmp_path / "shards")
+    again = result("generate", *SMALL, "--per-image", 3, "--set", 'summary="other words"', cwd=tmp_path)
+    assert again["digest"] == reference[1]["digest"]
+
+
+def test_damaged_records_are_made_again_and_a_damaged_index_is_named(reference, tmp_path):
+    shutil.copytree(reference[0] / "shards", tmp_path / "shards")
+    record = tmp_path / "shards" / "00000.json"
+    record.write_text(record.read_text().replace('"failures"', '"failurez"'))
+    assert result("generate", *SMALL, "--per-image", 3, cwd=tmp_path)["digest"] == reference[1]["digest"]
+    index = tmp_path / "shards" / "dataset.json"
+    index.write_text(index.read_text().replace('"sha256"', '"sha257"'))
+    assert "dataset.json is damaged" in run("verify", cwd=tmp_path, code=1).stderr
+
+
+def test_slices_of_two_counts_do_not_run_together(tmp_path):
+    (tmp_path / "shards").mkdir()
+    with locked(tmp_path / "shards" / ".lock", shared=True), locked(tmp_path / "shards" / ".lock-of-3", shared=True):
+        assert "another run is writing" in run("generate", *SMALL, "--slice", "0/2", cwd=tmp_path, code=2).stderr
+        run("generate", *SMALL, "--slice", "0/3", cwd=tmp_path)
+
+
+def test_a_folder_whose_name_is_no_text_serves_as_a_source(photographs, tmp_path):
+    strange = os.fsdecode(b"caf\xe9")
+    photographs.rename(tmp_path / strange)
+    run("generate", "--src", strange, *SMALL, "--out", strange + "-shards", cwd=tmp_path)
+    run("verify", strange + "-shards", "--recompute", "100%", cwd=tmp_path)
+
+
+def test_a_photograph_that_claims_too_much_does_not_stop_the_others(photographs, tmp_path):
+    header = b"IHDR" + (900_000).to_bytes(4, "big") * 2 + bytes((8, 2, 0, 0, 0))
+    chunk = (13).to_bytes(4, "big") + header + zlib.crc32(header).to_bytes(4, "big")
+    (photographs / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    cv2.imwrite(str(photographs / "tall.png"), np.zeros((70_000, 8, 3), np.uint8))
+    printed = result("generate", "--src", photographs, "--size", "full", cwd=tmp_path, code=1)
+    assert (printed["made"], printed["failed"]) == (6, 2)
+    lines = [json.loads(line) for line in (tmp_path / "shards" / "ledger.jsonl").read_text().splitlines()]
+    assert {line["id"]: line["reason"] for line in lines} == {"bomb.png": "too_large", "tall.png": "too_large"}
 
 
 def test_the_digest_depends_on_the_samples_and_not_on_their_grouping(reference, tmp_path):
@@ -277,6 +336,7 @@ def test_a_bank_of_kernels_serves_as_a_recipe(photographs, tmp_path):
         (("--seed", "-1"), "--seed lies between"),
         (("--wrokers", "2"), "--workers"),
         (("--split", "tain"), "did you mean 'train'"),
+        (("--root", "photographs"), "--root goes with"),
     ],
 )
 def test_wrong_usage_says_what_to_do_and_exits_with_2(tmp_path, arguments, message):
@@ -392,6 +452,7 @@ def test_recipes_are_listed_and_printed(tmp_path):
     assert {"clean", "handheld", "deblurgan", "bank"} <= {recipe["name"] for recipe in result("recipes", cwd=tmp_path)}
     text = run("recipes", "handheld", "--set", "jpeg.share=1", cwd=tmp_path).stdout
     (tmp_path / "mine.toml").write_text(text)
+    assert 'name = "bank"' in run("recipes", "bank", cwd=tmp_path).stdout
     assert result("recipes", "mine.toml", cwd=tmp_path)["jpeg"]["share"] == 1.0
 
 

@@ -67,7 +67,9 @@ def test_settings_take_toml_values_words_and_none():
         ("kernel.exposure=[0.5, 2]", "within"),
         ("jpeg=5", "is a section"),
         ("jpeg.quality=[0, 100]", "within"),
-        ("jpeg.share=nan", "within"),
+        ("jpeg.share=nan", "finite number"),
+        ("noise.read_offset=3000", "within"),
+        ("response.encode=nosuch", "none of srgb"),
         ("response.decode=7", "takes a text"),
         ("noise.shot=true", "takes a number"),
         ("noise", "KEY=VALUE"),
@@ -77,6 +79,31 @@ def test_settings_take_toml_values_words_and_none():
 def test_bad_settings_name_the_key_and_the_remedy(setting, message):
     with pytest.raises(UsageError, match=message):
         load_recipe("handheld", [setting])
+
+
+def test_an_absent_section_can_be_left_out_again():
+    assert load_recipe("clean", ["noise=none"]) == load_recipe("clean")
+
+
+def test_two_files_of_one_name_both_count(tmp_path):
+    for folder, exponent in (("a", 1.5), ("b", 1.6)):
+        (tmp_path / folder).mkdir()
+        np.savetxt(tmp_path / folder / "curve.txt", np.linspace(0, 1, 256) ** exponent)
+    settings = [f"response.decode={tmp_path}/a/curve.txt", f"response.encode={tmp_path}/b/curve.txt"]
+    recipe = load_recipe("clean", settings)
+    digest = recipe.digest()
+    assert recipe_from_toml(recipe.portable_toml(), settings=settings).digest() == digest
+    np.savetxt(tmp_path / "a" / "curve.txt", np.linspace(0, 1, 256) ** 1.7)
+    assert load_recipe("clean", settings).digest() != digest
+
+
+def test_a_recipe_file_may_lie_beside_a_folder_named_like_a_curve(tmp_path):
+    (tmp_path / "srgb").mkdir()
+    (tmp_path / "mine.toml").write_text(load_recipe("clean").portable_toml())
+    assert load_recipe(str(tmp_path / "mine.toml")) == load_recipe("clean")
+    (tmp_path / "latin.toml").write_bytes('name = "é"'.encode("latin-1"))
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_recipe(str(tmp_path / "latin.toml"))
 
 
 def test_unknown_recipes_and_broken_files_say_so(tmp_path):

@@ -1,6 +1,7 @@
 """Shards: what goes in comes out, also through h5py alone; what is damaged or hostile is refused by name."""
 
 import hashlib
+import json
 import pickle
 import zlib
 
@@ -275,7 +276,11 @@ def test_folders_that_are_no_datasets_say_so(tmp_path):
     (tmp_path / "dataset.json").write_text('{"shards": [')
     with pytest.raises(CorruptShardError, match=r"dataset\.json is damaged"):
         open_dataset(tmp_path)
-    (tmp_path / "dataset.json").write_text('{"shards": [{"file": "../00000.h5", "samples": 1}]}')
+    (tmp_path / "dataset.json").write_text('{"shards": [{"file": "00000.h5", "samples": 1}]}')
+    with pytest.raises(CorruptShardError, match=r"dataset\.json is damaged"):
+        open_dataset(tmp_path)
+    record = {"file": "../00000.h5", "samples": 1, "bytes": 1, "sha256": "0" * 64, "digest": "0" * 64}
+    (tmp_path / "dataset.json").write_text(json.dumps({"shards": [record]}))
     with pytest.raises(CorruptShardError, match="no shard's name"):
         open_dataset(tmp_path)
 

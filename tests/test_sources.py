@@ -123,7 +123,7 @@ def test_what_is_not_there_says_so(arguments, message):
 
 def test_an_empty_folder_says_where_it_looked_and_what_it_expects(tmp_path):
     (tmp_path / "readme.txt").write_text("")
-    with pytest.raises(UsageError, match=rf"no images in {tmp_path} \(found: 1 no_image_name\).*\.jpeg"):
+    with pytest.raises(UsageError, match=rf"no images in {tmp_path} \(found: 1 no_image_name\).*\.jpg"):
         open_source(str(tmp_path))
 
 

@@ -37,7 +37,7 @@ def test_without_anxiety_the_path_is_straight_in_the_drawn_direction(rng):
 
 
 def test_published_extents(rng):
-    extents = [extent(boracchi_foi(length=60, anxiety=0.005, rng=rng)) for _ in range(2000)]
+    extents = [extent(boracchi_foi(length=60, anxiety=0.005, rng=rng)) for _ in range(10_000)]
     assert quantiles(extents) == pytest.approx([12.4, 17.5, 27.5], abs=1.0)
 
 
@@ -54,7 +54,7 @@ def test_the_published_process_step_by_step():
     u = rng.random(4)
     c, g, f, phi = 0.7 * u[0], 10 * u[1], 0.2 * u[2], 2 * np.pi * u[3]
     s = length / (samples - 1)
-    v, x, reversals, expected = anxiety * s * np.exp(1j * phi), 0j, 0, [0j]
+    v, x, reversals, expected = anxiety * np.exp(1j * phi), 0j, 0, [0j]
     for _ in range(samples - 1):
         q = 0j
         if rng.random() < f * anxiety:

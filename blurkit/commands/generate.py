@@ -19,8 +19,8 @@ from blurkit.plan import Plan, agree, refuse_strangers
 from blurkit.produce import make_samples
 from blurkit.progress import Progress, data_size, duration, plural
 from blurkit.seal import count_failures, seal
-from blurkit.shard.index import INDEX, LEDGER, PLAN, is_shard_file, read_record, record_path
-from blurkit.signals import stopping
+from blurkit.shard.index import INDEX, LEDGER, PLAN, is_dataset_file, read_record, record_path
+from blurkit.signals import Stop, stopping
 from blurkit.task import Failure
 
 
@@ -41,26 +41,33 @@ class Running:
 
 def generate(choices: Choices, running: Running) -> int:
     """Make what is missing of a dataset. Returns the exit code."""
+    with stopping() as stop:
+        return _generate(choices, running, stop)
+
+
+def _generate(choices: Choices, running: Running, stop: Stop) -> int:
     tolerance = parse_max_bad(running.max_bad)
     share = parse_slice(running.slice)
+    if running.overwrite and share is not None:
+        raise UsageError("--overwrite and --slice do not go together: clear the folder with one unsliced run first")
     workers = running.workers or available_cpus()
     plan = choices.plan()
+    if stop:
+        raise stop.error("nothing was written yet")
     if running.dry_run:
         return _dry_run(plan, workers, running.json)
     begin = time.monotonic()
     make_folder(running.out)
     with _locks(running.out, share):
-        if share is None:
-            if running.overwrite:
-                _clear(running.out)
-            remove_temporaries(running.out)
-        elif running.overwrite:
-            raise UsageError("--overwrite and --slice do not go together: clear the folder with one unsliced run first")
+        if running.overwrite:
+            _clear(running.out)
         agree(running.out, plan)
+        if share is None:
+            remove_temporaries(running.out, is_dataset_file)
         mine = range(len(plan.shards)) if share is None else range(share[0], len(plan.shards), share[1])
         left = [number for number in plan.left(running.out, retry_failed=running.retry_failed) if number in mine]
         require_space(running.out, math.ceil(plan.bytes * len(left) / len(plan.shards)))
-        _make(plan, left, running, workers)
+        _make(plan, left, running, workers, stop)
         index = seal(running.out, plan)
     summary = _summary(plan, running.out, mine, time.monotonic() - begin, index)
     print(json.dumps(summary, ensure_ascii=False) if running.json else _sentences(summary, running.out, share))
@@ -81,10 +88,16 @@ def parse_max_bad(text: str) -> Callable[[int], float]:
 
 @contextlib.contextmanager
 def _locks(folder: Path, share: tuple[int, int] | None) -> Iterator[None]:
-    """A whole run has the folder to itself; slices share it, each alone in its own."""
+    """A whole run has the folder to itself; slices of one count share it, each alone in its own."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(folder / ".lock", shared=share is not None))
         if share is not None:
+            mine = folder / f".lock-of-{share[1]}"
+            with locked(folder / ".lock-plan", wait=True):  # one at a time, so that two counts cannot begin together
+                for other in folder.glob(".lock-of-*"):
+                    with locked(other, shared=other == mine):
+                        pass
+                stack.enter_context(locked(mine, shared=True))
             stack.enter_context(locked(folder / f".lock-{share[0]}-of-{share[1]}"))
         yield
 
@@ -93,12 +106,12 @@ def _clear(folder: Path) -> None:
     """Remove what blurkit wrote in a folder, and nothing else."""
     refuse_strangers(folder)
     for path in folder.iterdir():
-        if path.name in (INDEX, LEDGER) or is_shard_file(path.name):
+        if is_dataset_file(path.name) and path.name != PLAN:
             path.unlink()
     (folder / PLAN).unlink(missing_ok=True)  # last: while it is there, the rest is known to be ours
 
 
-def _make(plan: Plan, left: list[int], running: Running, workers: int) -> None:
+def _make(plan: Plan, left: list[int], running: Running, workers: int, stop: Stop) -> None:
     """Make the shards that are left, or raise where a signal ended it before the last."""
     if not left:
         return
@@ -109,17 +122,16 @@ def _make(plan: Plan, left: list[int], running: Running, workers: int) -> None:
     pairs = sum(end - first for first, end in (plan.shards[number] for number in left)) * per_image
     progress = Progress(pairs, quiet=running.quiet)
     made = 0
-    with stopping() as stop:
-        try:
-            tasks = plan.tasks(folder, left)
-            for finished in run_tasks(tasks, workers=min(workers, len(left)), stop=stop, tick=progress.show):
-                made += 1
-                progress.done += finished.samples
-                progress.show()
-        finally:
-            progress.close()
-        if stop and made < len(left):
-            raise stop.error(f"{made} of {len(left)} shards were finished and are kept")
+    try:
+        tasks = plan.tasks(folder, left)
+        for finished in run_tasks(tasks, workers=min(workers, len(left)), stop=stop, tick=progress.show):
+            made += 1
+            progress.done += finished.samples
+            progress.show()
+    finally:
+        progress.close()
+    if stop and made < len(left):
+        raise stop.error(f"{made} of {len(left)} shards were finished and are kept")
 
 
 def _summary(plan: Plan, folder: Path, mine: range, seconds: float, index: dict[str, Any] | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from blurkit.choices import Choices
@@ -49,6 +50,8 @@ def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
             reasons.append(f"{plan.records[image].id}: {error}")
     if not samples:
         raise UsageError("none of the photographs can be used; the first: " + reasons[0])
+    for reason in reasons:
+        print(f"left out: {reason}", file=sys.stderr)
     size = size_text(settings.size)
     return samples, f"{settings.recipe.name} · {choices.src}", f"seed {settings.seed}, size {size}. {settings.recipe.summary}"
 

@@ -12,9 +12,9 @@ from blurkit.recipe import DEFAULT, load_recipe, packaged_text, recipe_names
 def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
     """List the recipes in the package, or print one as TOML with settings applied. Returns the exit code."""
     if name is not None:
-        recipe = load_recipe(name, settings)
-        text = recipe.portable_toml()
-        print(json.dumps({"digest": recipe.digest(), **tomllib.loads(text)}, ensure_ascii=False) if as_json else text.rstrip())
+        as_packaged = name in recipe_names() and not settings  # `bank` cannot be loaded before a bank is named
+        text = packaged_text(name) if as_packaged else load_recipe(name, settings).portable_toml()
+        print(json.dumps(tomllib.loads(text), ensure_ascii=False) if as_json else text.rstrip())
         return OK
     described = [tomllib.loads(packaged_text(known)) for known in recipe_names()]
     if as_json:

@@ -83,15 +83,19 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
     return Decoded(pixels, hashlib.sha256(data).hexdigest(), tuple(notes))
 
 
-def image_size(source: FilePath) -> tuple[int, int]:
+def image_size(source: FilePath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """(height, width) in pixels of the image as it would be decoded, upright; the headers alone are read.
 
-    ``source``: a path, or the content of a file; ``bytes`` are always content.
+    ``source``: a path, or the content of a file; ``bytes`` are always content. What :func:`decode_image` refuses by its header is
+    refused here too.
     """
     if isinstance(source, bytes):
-        return read_header(source).size
-    with _opened(source) as file:
-        return read_header(file).size
+        header = read_header(source)
+    else:
+        with _opened(source) as file:
+            header = read_header(file)
+    _checked(header, max_pixels)
+    return header.size
 
 
 class _File:

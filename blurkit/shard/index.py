@@ -44,17 +44,20 @@ def record_path(folder: Path, number: int) -> Path:
     return folder / f"{number:05d}.json"
 
 
-def is_shard_file(name: str) -> bool:
-    """Whether a file is named like a shard or a completion record."""
-    return bool(_SHARD_NAME.fullmatch(name) or _RECORD_NAME.fullmatch(name))
+def is_dataset_file(name: str) -> bool:
+    """Whether a file is named like one of a dataset's."""
+    return name in (INDEX, LEDGER, PLAN) or bool(_SHARD_NAME.fullmatch(name) or _RECORD_NAME.fullmatch(name))
 
 
 def read_record(folder: Path, number: int) -> dict[str, Any] | None:
     """A shard's completion record where there is a sound one and its file has the recorded size, else ``None``."""
     try:
         record = json.loads(record_path(folder, number).read_bytes())
+        _check_record(record)
+        if not all(isinstance(failure, dict) for failure in record["failures"]):
+            return None
         file = record["file"]
-        if file is not None and (folder / file).stat().st_size != record["bytes"]:
+        if file is not None and (file != shard_name(number) or (folder / file).stat().st_size != record["bytes"]):
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -85,9 +88,6 @@ def open_dataset(path: str | os.PathLike[str], *, partial: bool = False) -> Data
         records = [record for record in (read_record(folder, number) for number in numbers) if record]
         index = {"shards": records, **_begun(folder)}
     shards = [record for record in index["shards"] if record["file"] is not None]
-    for record in shards:
-        if not _SHARD_NAME.fullmatch(record["file"]):
-            raise CorruptShardError(f"{folder / INDEX} names {record['file']!r}, which is no shard's name")
     return Dataset(folder, [record["file"] for record in shards], [int(record["samples"]) for record in shards], index)
 
 
@@ -163,12 +163,22 @@ def _read_index(folder: Path) -> dict[str, Any] | None:
     try:
         index = json.loads(path.read_bytes())
         for record in index["shards"]:
-            record["file"], int(record["samples"])
+            _check_record(record)
         return dict(index)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptShardError(f"{path} is damaged ({error}); delete it and run the same `blurkit generate` again") from error
+
+
+def _check_record(record: dict[str, Any]) -> None:
+    """Raise KeyError, TypeError or ValueError unless a record has what a record has."""
+    file, samples, size, sha256 = (record[key] for key in ("file", "samples", "bytes", "sha256"))
+    if not (isinstance(samples, int) and isinstance(size, int) and len(record["digest"]) == 64):
+        raise ValueError("a record's numbers are none")
+    int(record["digest"], 16)
+    if file is not None and not (_SHARD_NAME.fullmatch(file) and len(sha256) == 64):
+        raise ValueError(f"{file!r} is no shard's name")
 
 
 def _begun(folder: Path) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Shard:
     def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Views of sharp and blurred, uint8 (h, w, 3), at a place; only the bands that they touch are read and verified."""
         index = range(len(self))[index]
-        rows, columns = (size, size) if isinstance(size, int) else size
+        rows, columns = size if isinstance(size, tuple) else (size, size)
         height, width = self.shape(index)
         if not (0 <= y <= y + rows <= height and 0 <= x <= x + columns <= width):
             raise IndexError(

@@ -28,6 +28,8 @@ def open_source(name: str, *, root: Path | None = None, split: str = "all", shar
     """
     if split not in ("all", *NAMES):
         raise UsageError(f"--split is one of all, {', '.join(NAMES)}, got {split!r}{nearest(split, NAMES)}")
+    if root is not None and name != "folder":
+        raise UsageError(f"--root goes with a source that is known by name and lies somewhere, --src {name} is not one of these")
     if name == "sample":
         return open_sample(split)
     if name == "folder" and root is None:

@@ -16,7 +16,7 @@ SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".avif", ".heic", ".heif")
 )
 
-LAYOUT = f"a folder, nested as you like, of images ({', '.join(sorted(SUFFIXES))})"
+LAYOUT = "a folder, nested as you like, of images (.jpg, .png, .webp, .bmp, .tif, .gif)"
 
 
 #: Why an entry is passed over, for the ledger.

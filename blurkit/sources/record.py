@@ -35,7 +35,8 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Source:
-    """``name``: keys the random streams. ``root``: where it lies. ``records``: the photographs, sorted by id in byte order."""
+    """``name``: keys the random streams. ``root``: where it lies. ``records``: the photographs, in an order that
+    never changes."""
 
     name: str
     root: Path

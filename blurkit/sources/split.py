@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 from blurkit.errors import UsageError
 
@@ -15,7 +16,7 @@ def parse_shares(text: str) -> tuple[float, ...]:
         shares = [float(word) for word in text.split(",")]
     except ValueError:
         shares = []
-    if len(shares) != len(NAMES) or min(shares) < 0 or sum(shares) <= 0:
+    if len(shares) != len(NAMES) or min(shares) < 0 or not 0 < sum(shares) < math.inf:
         raise UsageError(f"--shares takes three numbers for {', '.join(NAMES)}, such as 80,10,10; got {text!r}")
     return tuple(share / sum(shares) for share in shares)
 

@@ -1,0 +1,33 @@
+"""Who is to blame when a worker dies."""
+
+from pathlib import Path
+
+import pytest
+
+from blurkit.engine import _without, available_cpus
+from blurkit.errors import BlurkitError
+from blurkit.recipe import load_recipe
+from blurkit.settings import Settings
+from blurkit.sources import ImageRecord
+from blurkit.task import ShardTask
+
+
+@pytest.fixture
+def task():
+    records = tuple(ImageRecord(str(number), f"{number}.jpg", "folder") for number in range(3))
+    return ShardTask(7, Path(), records, Settings(load_recipe("clean")), {})
+
+
+def test_the_photograph_at_work_is_left_out(task):
+    assert _without(task, 1).killers == {1}
+    assert _without(_without(task, 1), 2).killers == {1, 2}
+
+
+@pytest.mark.parametrize(("position", "when"), [(-1, "before it began shard 7"), (3, "while it wrote shard 7")])
+def test_a_death_that_no_photograph_explains_ends_the_run(task, position, when):
+    with pytest.raises(BlurkitError, match=when):
+        _without(task, position)
+
+
+def test_there_is_a_processor():
+    assert available_cpus() >= 1
