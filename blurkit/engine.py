@@ -85,12 +85,13 @@ class _Pool:
     take it along."""
 
     def __init__(self, workers: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.board = context.RawArray("q", [-1, 0] * workers)  # per slot: position of the record at work, samples decided
         self.broken = False
         self._running: dict[Future[dict[str, Any]], tuple[ShardTask, int]] = {}
         self._free = list(range(workers))
-        self._executor = ProcessPoolExecutor(workers, context, _start_worker, (self.board, os.getpid()))
+        context = multiprocessing.get_context("spawn")
+        with holding_signals():  # the first shared memory starts a helper process of multiprocessing's own
+            self.board = context.RawArray("q", [-1, 0] * workers)  # per slot: position of the record at work, samples decided
+            self._executor = ProcessPoolExecutor(workers, context, _start_worker, (self.board, os.getpid()))
 
     def __enter__(self) -> _Pool:
         return self

@@ -69,12 +69,13 @@ def write_all(descriptor: int, data: bytes | memoryview, offset: int | None = No
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line in one system call, so that lines of several processes never mix."""
+    """Append one line, in one system call, so that lines of several processes never mix."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        data = line.encode() + b"\n"
-        if os.write(descriptor, data) < len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write_all(descriptor, line.encode() + b"\n")  # where the first call writes less than the line, the next says why
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         os.close(descriptor)
 
@@ -90,9 +91,14 @@ def sync_folder(folder: Path) -> None:
 
 def remove_temporaries(folder: Path, is_ours: Callable[[str], bool]) -> None:
     """Remove what a killed run left of files whose final name ``is_ours``; only while holding the folder's exclusive lock."""
-    for path in folder.glob(f"*.*{TEMPORARY}"):
-        if is_ours(path.name.removesuffix(TEMPORARY).rpartition(".")[0]):
+    for path in folder.glob(f"*{TEMPORARY}"):
+        if is_temporary(path.name, is_ours):
             path.unlink(missing_ok=True)
+
+
+def is_temporary(name: str, is_ours: Callable[[str], bool]) -> bool:
+    """Whether a file is what :func:`replacing` writes before a name that ``is_ours``."""
+    return name.endswith(TEMPORARY) and is_ours(name.removesuffix(TEMPORARY).rpartition(".")[0])
 
 
 def require_space(folder: Path, needed: int) -> None:

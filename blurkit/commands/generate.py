@@ -19,7 +19,7 @@ from blurkit.plan import Plan, agree, refuse_strangers
 from blurkit.produce import make_samples
 from blurkit.progress import Progress, data_size, duration, plural
 from blurkit.seal import count_failures, seal
-from blurkit.shard.index import INDEX, LEDGER, PLAN, is_dataset_file, read_record, record_path
+from blurkit.shard.index import INDEX, LEDGER, PLAN, is_dataset_file, read_record, record_path, shard_name
 from blurkit.signals import Stop, stopping
 from blurkit.task import Failure
 
@@ -62,9 +62,9 @@ def _generate(choices: Choices, running: Running, stop: Stop) -> int:
         if running.overwrite:
             _clear(running.out)
         agree(running.out, plan)
-        if share is None:
-            remove_temporaries(running.out, is_dataset_file)
         mine = range(len(plan.shards)) if share is None else range(share[0], len(plan.shards), share[1])
+        own = {file for number in mine for file in (shard_name(number), record_path(running.out, number).name)}
+        remove_temporaries(running.out, is_dataset_file if share is None else own.__contains__)
         left = [number for number in plan.left(running.out, retry_failed=running.retry_failed) if number in mine]
         require_space(running.out, math.ceil(plan.bytes * len(left) / len(plan.shards)))
         _make(plan, left, running, workers, stop)

@@ -14,9 +14,10 @@ import numpy as np
 
 from blurkit.engine import available_cpus
 from blurkit.errors import FAILED, OK, CorruptShardError, UsageError
+from blurkit.files import TEMPORARY, is_temporary
 from blurkit.progress import plural
 from blurkit.shard.format import digest_text
-from blurkit.shard.index import INDEX, Dataset, open_dataset
+from blurkit.shard.index import INDEX, Dataset, is_dataset_file, open_dataset
 from blurkit.shard.reader import Shard
 
 
@@ -63,7 +64,9 @@ def _check_folder(dataset: Dataset) -> list[Problem]:
     if not dataset.digest:
         problems.append(Problem(INDEX, "", "the dataset is not complete; run the same `blurkit generate` again, it resumes"))
     strange = sorted(file.name for file in dataset.folder.glob("*.h5") if file.name not in dataset.files)
-    return problems + [Problem(name, "", "not part of the dataset: it has no completion record") for name in strange]
+    problems += [Problem(name, "", "not part of the dataset: it has no completion record") for name in strange]
+    left = sorted(file.name for file in dataset.folder.glob("*" + TEMPORARY) if is_temporary(file.name, is_dataset_file))
+    return problems + [Problem(name, "", "left behind by a killed run; the next `blurkit generate` removes it") for name in left]
 
 
 def _check_shard(path: Path, record: dict[str, Any]) -> tuple[list[Problem], int]:

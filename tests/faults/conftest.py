@@ -1,0 +1,212 @@
+"""The real command line, disturbed, beside an undisturbed run of the same work.
+
+A test does harm to a run, has it run again, and compares the whole folder with the undisturbed one, byte by byte.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+_PAIRS = ("--size", "64", "--per-image", "3", "--set", "shard_bytes=300000", "--recipe", "clean")
+_OPTIONS = (*_PAIRS, "--max-bad", "50%", "--workers", "1")
+_PATIENCE = 120
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """A folder of 18 photographs, 3 files that only look like photographs, and a link; eleven shards are made of it."""
+    folder = tmp_path_factory.mktemp("source") / "photographs"
+    for name in ("first", "second"):
+        (folder / name).mkdir(parents=True)
+        for path in sorted(Path(str(resources.files("blurkit.data_manifests") / "sample")).glob("*.jpg")):
+            shutil.copy(path, folder / name)
+    whole = (folder / "first" / "coffee.jpg").read_bytes()
+    (folder / "first" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "second" / "page.jpg").write_text("<!doctype html><title>404</title>")
+    (folder / "second" / "empty.jpg").touch()
+    (folder / "second" / "link.jpg").symlink_to("coffee.jpg")
+    return folder
+
+
+class CommandLine:
+    """``python -m blurkit`` in processes of its own, each the leader of a process group."""
+
+    def __init__(self, photographs, place):
+        self.photographs, self.place = photographs, place
+        self._started = []
+
+    def start(self, out, *options, source=None, env=None, **how):
+        """Start ``generate`` and return the process."""
+        source = self.photographs if source is None else source
+        return self._start("generate", "--src", str(source), "--out", str(out), *_OPTIONS, *options, env=env, **how)
+
+    def generate(self, out, *options, **how):
+        """Run ``generate`` to its end."""
+        return self.finish(self.start(out, *options, **how))
+
+    def verify(self, out, *options, **how):
+        """Run ``verify`` to its end."""
+        return self.finish(self._start("verify", str(out), *options, **how))
+
+    def finish(self, process):
+        """Wait for a process and return its exit code and what it printed; a person is never shown a traceback."""
+        stdout, stderr = process.communicate(timeout=_PATIENCE)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def close(self):
+        """Kill what a failed test left running."""
+        for process in self._started:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
+    def _start(self, *arguments, env=None, **how):
+        given = {"TMPDIR": str(self.place), **(env or {})}
+        environment = {name: value for name, value in {**os.environ, **given}.items() if value is not None}
+        how = {"cwd": self.place, "env": environment, "text": True, "encoding": "utf-8", "errors": "replace", **how}
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        command = [sys.executable, "-m", "blurkit", *arguments]
+        process = subprocess.Popen(command, start_new_session=True, **pipes, **how)
+        self._started.append(process)
+        return process
+
+
+@pytest.fixture
+def blurkit(photographs, tmp_path):
+    """The command line, on the photographs, in an empty folder."""
+    command = CommandLine(photographs, tmp_path)
+    yield command
+    command.close()
+
+
+class Snapshot:
+    """A finished dataset as it is now, to hold others against."""
+
+    def __init__(self, folder):
+        self.folder, self.files = folder, contents(folder)
+
+    def check_same(self, folder, *, places=True):
+        """Every file is there, and the same to the byte, and no other is. Without ``places`` photographs may lie elsewhere."""
+        found = contents(folder)
+        assert sorted(found) == sorted(self.files)
+        differing = [name for name in found if found[name] != self.files[name]]
+        assert [name for name in differing if places or name.endswith(".h5") or name == "dataset.json"] == []
+
+    def check_whole(self, folder):
+        """What has a final name is complete, however far a run came. The ledger is final at the end alone."""
+        found = contents(folder)
+        final = [name for name in found if name != "ledger.jsonl" and not name.endswith(".tmp")]
+        assert [name for name in final if found[name] != self.files.get(name)] == []
+
+
+def contents(folder):
+    """sha256 of every file in a folder but the locks."""
+    paths = [path for path in Path(folder).iterdir() if not path.name.startswith(".lock")]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+@pytest.fixture(scope="session")
+def undisturbed(photographs, tmp_path_factory):
+    """The dataset as it is when nothing happens."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    command = CommandLine(photographs, place)
+    done = command.generate(place / "shards", "--workers", "2")
+    command.close()
+    assert done.returncode == 0, done.stderr
+    assert len(list((place / "shards").glob("*.h5"))) >= 9
+    return Snapshot(place / "shards")
+
+
+@pytest.fixture
+def snapshot():
+    """The class of snapshots, for runs that are undisturbed but not the usual one."""
+    return Snapshot
+
+
+@pytest.fixture
+def begun(undisturbed, tmp_path):
+    """A copy of the undisturbed dataset, to be harmed."""
+    return Path(shutil.copytree(undisturbed.folder, tmp_path / "shards"))
+
+
+@pytest.fixture
+def sabotage(tmp_path):
+    """A function that has every process of a run, workers too, execute some code as it starts; it returns the environment."""
+
+    def prepare(code):
+        folder = tmp_path / "sabotage"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(textwrap.dedent(code), encoding="utf-8")
+        return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+    return prepare
+
+
+@pytest.fixture
+def slowly(sabotage):
+    """The environment of a run that takes a tenth of a second longer over each photograph."""
+    return sabotage(
+        """
+        import os, sys, time
+
+        def linger(event, arguments):
+            if event == "open" and str(arguments[0]).endswith(".jpg"):
+                time.sleep(0.1)
+
+        sys.addaudithook(linger)
+        """
+    )
+
+
+@pytest.fixture
+def frozen():
+    """A context manager in which runs stand still: they hold their locks and come no further."""
+
+    @contextlib.contextmanager
+    def freeze(*processes):
+        for process in processes:
+            os.killpg(process.pid, signal.SIGSTOP)
+        yield
+        for process in processes:
+            assert process.poll() is None, "it came to its end too early"
+            os.killpg(process.pid, signal.SIGCONT)
+
+    return freeze
+
+
+@pytest.fixture
+def wait_until():
+    """A function that waits for a condition, and fails where it takes too long."""
+
+    def wait(condition, seconds=60):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture
+def worker_processes():
+    """A function that lists the worker processes of a run: those that its leader has spawned for work."""
+
+    def find(leader):
+        try:
+            children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
+            return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        except FileNotFoundError:  # one of them has just ended
+            return []
+
+    return find

@@ -1,0 +1,99 @@
+"""Make the same shards twice: in peace, and in child processes that are killed at one system call after another.
+
+Run by test_commits.py. The calls of one shard's commit are printed as JSON. Of the killed shards there are two for each of these
+calls: one that did not come to make it, and one that did, or that wrote half of what it was to write.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from blurkit.choices import Choices
+from blurkit.plan import agree
+from blurkit.seal import seal
+from blurkit.task import make_shard
+
+CALLS = ("open", "write", "pwrite", "ftruncate", "fchmod", "fsync", "close", "rename", "unlink")
+
+
+def main(source, calm, out):
+    """Make a whole dataset in ``calm``, and in ``out`` a shard that is whole and two that are not for each of its calls."""
+    plan = Choices(src=source, size="64", recipe="clean", settings=("shard_bytes=100000",)).plan()
+    for folder in (calm, out):
+        folder.mkdir()
+        agree(folder, plan)
+    for task in plan.tasks(calm, range(len(plan.shards))):
+        make(task)
+    seal(calm, plan)
+    tasks = plan.tasks(out, range(len(plan.shards)))
+    calls = list_calls(next(tasks))
+    for number in range(len(calls)):
+        for halfway in (False, True):
+            kill_at(number, next(tasks), halfway=halfway)
+    print(json.dumps(calls))
+
+
+def make(task):
+    """Make a shard without telling anybody how far it is."""
+    make_shard(task, lambda *_: None)
+
+
+def list_calls(task):
+    """Make a shard; its system calls, each with the name of the file."""
+    calls = []
+
+    def note(name, place, call):
+        calls.append((name, place.name))
+        return call()
+
+    with_calls(task.folder, note, lambda: make(task))
+    return calls
+
+
+def kill_at(number, task, *, halfway):
+    """Make a shard in a child that is killed at one of its calls."""
+    child = os.fork()
+    if child:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        return
+    before = iter(range(number))
+
+    def count(name, place, call):
+        if next(before, None) is not None:
+            return call()
+        if halfway:
+            call(part=name in ("write", "pwrite"))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with_calls(task.folder, count, lambda: make(task))
+    os._exit(0)
+
+
+def with_calls(folder, answer, work):
+    """Have every call on a file in the folder, or on the folder, go through ``answer(name, path, call)`` while work is done."""
+
+    def wrap(name, original):
+        def wrapped(*arguments, **named):
+            def call(part=False):
+                if part:
+                    return original(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2], *arguments[2:])
+                return original(*arguments, **named)
+
+            target = arguments[1] if name == "rename" else arguments[0]
+            place = Path(os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else target)
+            return answer(name, place, call) if folder in (place, place.parent) else call()
+
+        return wrapped
+
+    originals = {name: getattr(os, name) for name in CALLS}
+    for name, original in originals.items():
+        setattr(os, name, wrap(name, original))
+    work()
+    for name, original in originals.items():
+        setattr(os, name, original)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(Path, sys.argv[2:]))

@@ -1,0 +1,104 @@
+"""One folder, one run, one configuration: what would mix two of either is refused, and nothing on the disk is touched."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+
+def check_refused(done, *words):
+    """It was used wrongly, and is told how."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert [word for word in words if word not in done.stderr] == [], done.stderr
+
+
+def state(folder):
+    """Everything about every file of a folder that a careless program would change."""
+    entries = [(entry.name, entry.stat()) for entry in os.scandir(folder)]
+    return {name: (status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode) for name, status in entries}
+
+
+def test_a_second_run_in_one_folder_is_refused(blurkit, slowly, wait_until, frozen, tmp_path):
+    out = tmp_path / "shards"
+    first = blurkit.start(out, env=slowly)
+    wait_until(lambda: list(out.glob("*.h5")))
+    with frozen(first):
+        before = state(out)
+        check_refused(blurkit.generate(out), "another run is writing", str(out), "--out")
+        assert state(out) == before
+
+
+def test_slices_run_side_by_side_and_each_but_once(blurkit, undisturbed, slowly, wait_until, frozen, tmp_path):
+    out = tmp_path / "shards"
+    slices = [blurkit.start(out, "--slice", f"{number}/2", env=slowly) for number in (0, 1)]
+    wait_until(lambda: (out / "00000.h5").exists() or (out / "00001.h5").exists())
+    with frozen(*slices):
+        check_refused(blurkit.generate(out, "--slice", "1/2"), "another run is writing", str(out))
+    assert [(done.returncode, done.stderr) for done in map(blurkit.finish, slices)] == [(0, ""), (0, "")]
+    undisturbed.check_same(out)
+
+
+def test_what_a_killed_slice_left_is_removed_by_the_next(blurkit, undisturbed, begun):
+    (begun / "00003.h5").rename(begun / "00003.h5.abcdefgh.tmp")
+    (begun / "00003.json").unlink()
+    done = blurkit.generate(begun, "--slice", "1/2")
+    assert (done.returncode, done.stderr) == (0, "")
+    undisturbed.check_same(begun)
+
+
+CHANGES = {
+    "seed": (("--seed", "7"), "seed: 0 there, 7 now"),
+    "size": (("--size", "48x64"), "size: 64x64 there, 48x64 now"),
+    "pairs": (("--per-image", "4"), "per_image: 3 there, 4 now"),
+    "recipe": (("--recipe", "deblurgan"), "recipe.response.decode: srgb there, linear now"),
+    "photographs": (("--limit", "20"), "images: 21 there, 20 now"),
+    "shards": (("--set", "shard_bytes=900000"), "shard_bytes: 300000 there, 900000 now"),
+}
+
+
+QUICK = ("seed", "recipe", "photographs")
+
+
+@pytest.mark.parametrize("change", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in CHANGES])
+def test_another_configuration_is_refused(blurkit, begun, change):
+    options, message = CHANGES[change]
+    (begun / "00003.h5").unlink()  # there is something to be done
+    (begun / "00003.json").unlink()
+    before = state(begun)
+    check_refused(blurkit.generate(begun, *options), str(begun), message, "--out")
+    assert state(begun) == before
+
+
+def test_another_list_of_photographs_is_refused(blurkit, photographs, begun, tmp_path):
+    """As many photographs as before, under other names."""
+    source = shutil.copytree(photographs, tmp_path / "photographs", symlinks=True)
+    (source / "first" / "rocket.jpg").rename(source / "first" / "rocket2.jpg")
+    before = state(begun)
+    done = blurkit.generate(begun, source=source)
+    check_refused(done, "images_digest: ", " there, ", " now")
+    assert json.loads((begun / "plan.json").read_bytes())["configuration"]["images_digest"] in done.stderr
+    assert state(begun) == before
+
+
+def test_other_code_is_refused(blurkit, begun):
+    text = (begun / "plan.json").read_text(encoding="utf-8")
+    ours = json.loads(text)["configuration"]["versions"]["code"]
+    (begun / "plan.json").write_text(text.replace(ours, "0123456789abcdef"), encoding="utf-8")
+    before = state(begun)
+    check_refused(blurkit.generate(begun), f"versions.code: 0123456789abcdef there, {ours} now")
+    assert state(begun) == before
+
+
+@pytest.mark.slow
+def test_a_copied_folder_is_continued_with_photographs_that_moved(blurkit, undisturbed, photographs, begun, tmp_path):
+    source = shutil.copytree(photographs, tmp_path / "elsewhere", symlinks=True)
+    (begun / "00003.h5").unlink()
+    (begun / "00003.json").unlink()
+    done = blurkit.generate(begun, source=source)
+    assert done.returncode == 0, done.stderr
+    undisturbed.check_same(begun, places=False)
+    done = blurkit.verify(begun, "--recompute", "20%", "--root", str(source))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "made again and equal" in done.stdout

@@ -1,0 +1,157 @@
+"""Processes that are killed: all of them at once, a worker, the parent, or whoever opens a certain photograph."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from blurkit.shard import Shard
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+
+def storm(blurkit, out, rounds, longest, check, *options):
+    """Kill a run again and again, at a random time after it has begun to write; at the end let it finish."""
+    chance = random.Random(rounds)
+    out.mkdir()
+    for _ in range(rounds):
+        before = set(os.listdir(out))
+        process = blurkit.start(out, *options)
+        while process.poll() is None and not [name for name in os.listdir(out) if ".h5" in name and name not in before]:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, longest))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        assert blurkit.finish(process).returncode == -signal.SIGKILL, "it came to its end before it could be killed"
+        check(out)
+    done = blurkit.generate(out, *options)
+    assert done.returncode == 0, done.stderr
+    lines = (out / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(set(lines)) == 4
+
+
+def test_killed_at_random_times_it_ends_with_the_same_bytes(blurkit, undisturbed, tmp_path):
+    storm(blurkit, tmp_path / "shards", 3, 0.2, undisturbed.check_whole)
+    undisturbed.check_same(tmp_path / "shards")
+
+
+@pytest.mark.slow
+def test_killed_many_times_it_ends_with_the_same_bytes(blurkit, snapshot, tmp_path):
+    options = ("--workers", "2", "--per-image", "30", "--set", "shard_bytes=1")
+    assert blurkit.generate(tmp_path / "calm", *options).returncode == 0
+    calm = snapshot(tmp_path / "calm")
+    storm(blurkit, tmp_path / "shards", 12, 0.1, calm.check_whole, *options)
+    calm.check_same(tmp_path / "shards")
+
+
+@linux
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced(blurkit, undisturbed, slowly, wait_until, worker_processes, tmp_path):
+    out = tmp_path / "shards"
+    process = blurkit.start(out, env=slowly)
+    wait_until(lambda: len(list(out.glob("*.h5"))) >= 6)
+    os.kill(worker_processes(process.pid)[0], signal.SIGKILL)
+    assert not (out / "dataset.json").exists()
+    done = blurkit.finish(process)
+    assert (done.returncode, done.stderr) == (0, "")
+    undisturbed.check_same(out)
+
+
+@linux
+@pytest.mark.slow
+def test_workers_killed_at_any_time_are_replaced(blurkit, undisturbed, slowly, wait_until, worker_processes, tmp_path):
+    out, chance = tmp_path / "shards", random.Random(3)
+    process = blurkit.start(out, "--workers", "2", env=slowly)
+    for finished in (0, 2, 4, 6, 8):
+        wait_until(lambda: worker_processes(process.pid) and len(list(out.glob("*.h5"))) >= finished)  # noqa: B023
+        time.sleep(chance.uniform(0, 0.5))
+        for worker in worker_processes(process.pid)[:1]:
+            os.kill(worker, signal.SIGKILL)
+    done = blurkit.finish(process)
+    assert (done.returncode, done.stderr) == (0, "")
+    undisturbed.check_same(out)
+
+
+def deadly(*photographs):
+    """Code that ends whoever opens one of these photographs as a segmentation fault does."""
+    return f"""
+        import os, signal, sys
+
+        def die(event, arguments):
+            if event == "open" and str(arguments[0]).endswith({photographs!r}):
+                os.kill(os.getpid(), signal.SIGSEGV)
+
+        sys.addaudithook(die)
+        """
+
+
+def died(out):
+    """What the ledger says of photographs on which a worker died."""
+    lines = [json.loads(line) for line in (out / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [(line["id"], line["stage"], line["items"]) for line in lines if line["reason"] == "worker_died"]
+
+
+def test_a_photograph_that_kills_its_worker_is_left_out(blurkit, sabotage, tmp_path):
+    done = blurkit.generate(tmp_path / "shards", "--limit", "2", env=sabotage(deadly("first/brick.jpg")))
+    assert done.returncode == 0, done.stderr
+    assert died(tmp_path / "shards") == [("first/brick.jpg", "process", 3)]
+    index = json.loads((tmp_path / "shards" / "dataset.json").read_text(encoding="utf-8"))
+    assert (index["samples"], index["failed"]) == (3, 3)
+
+
+@pytest.mark.slow
+def test_photographs_that_kill_are_left_out_and_can_be_tried_again(blurkit, undisturbed, sabotage, tmp_path):
+    out = tmp_path / "shards"
+    names = ("first/brick.jpg", "second/grass.jpg", "second/gravel.jpg")
+    done = blurkit.generate(out, "--workers", "2", env=sabotage(deadly(*names)))
+    assert done.returncode == 0, done.stderr
+    assert died(out) == [(name, "process", 3) for name in names]
+    index = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
+    assert (index["samples"], index["failed"]) == (15 * 3, 6 * 3)
+    touched = [f"{shard_of(name, undisturbed.folder)}.*" for name in names]
+    ignore = shutil.ignore_patterns("dataset.json", *touched)
+    undisturbed.check_whole(shutil.copytree(out, tmp_path / "others", ignore=ignore))
+
+    done = blurkit.generate(out, "--retry-failed")  # the cause is gone
+    assert done.returncode == 0, done.stderr
+    undisturbed.check_same(out)
+
+
+def shard_of(photograph, folder):
+    """The stem of the shard that holds a photograph."""
+    return next(path.stem for path in folder.glob("*.h5") if photograph.encode() in Shard(path).columns["id"])
+
+
+@linux
+def test_a_killed_parent_leaves_no_process_behind(blurkit, slowly, wait_until, worker_processes, tmp_path):
+    process = blurkit.start(tmp_path / "shards", "--workers", "2", env=slowly)
+    wait_until(lambda: len(worker_processes(process.pid)) == 2 and list((tmp_path / "shards").glob("*.h5*")))
+    process.kill()
+    wait_until(lambda: not any(map(is_alive, group_of(process.pid))), seconds=3)
+    blurkit.finish(process)
+
+
+def group_of(leader):
+    """Every process of a process group."""
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rpartition(")")[2].split()[2]) == leader:
+                members.append(int(stat.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return members
+
+
+def is_alive(process):
+    """Whether a process exists and is not just waiting to be buried."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,161 @@
+"""Signals: the shards at work are finished, nothing is left lying about, and the next run goes on where it was."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+TERM, INT, USR1 = signal.SIGTERM, signal.SIGINT, signal.SIGUSR1
+CODES = {TERM: 75, INT: 130, USR1: 75}
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+
+def shards(out):
+    """Names of the shards that are there."""
+    return {path.name for path in out.glob("*.h5")}
+
+
+def begun(out):
+    """Names of the shards that are being written."""
+    return {path.name[: len("00000.h5")] for path in out.glob("*.h5.*.tmp")}
+
+
+def interrupt(blurkit, out, number, send, wait_until, **how):
+    """Start a run, send it a signal when it has made a shard and is making more, and return how it ended."""
+    before = shards(out)
+    process = blurkit.start(out, "--workers", "2", **how)
+    wait_until(lambda: shards(out) - before and begun(out))
+    under_way = begun(out)
+    send(process.pid, number)
+    done = blurkit.finish(process)
+    assert under_way <= shards(out), "what was under way should have been finished"
+    return done
+
+
+def check_stopped(done, out, number):
+    """It said that it was stopped, and nothing else, and left nothing behind."""
+    assert done.returncode == CODES[number], done.stderr
+    assert done.stderr.startswith(f"blurkit: stopped by {signal.Signals(number).name}")
+    assert done.stderr.endswith("run the same command again to resume\n")
+    assert done.stderr.count("\n") == 1
+    assert not list(out.glob("*.tmp"))
+    assert not (out / "dataset.json").exists()
+
+
+def slow(*values):
+    """Values of a parameter for the slow tests alone."""
+    return [pytest.param(*value, marks=pytest.mark.slow) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [(TERM, os.killpg), *slow((INT, os.killpg), (USR1, os.killpg), (TERM, os.kill), (INT, os.kill), (USR1, os.kill))],
+)
+def test_a_signal_ends_it_well(blurkit, undisturbed, slowly, wait_until, tmp_path, number, send):
+    out = tmp_path / "shards"
+    out.mkdir()
+    done = interrupt(blurkit, out, number, send, wait_until, env=slowly)
+    check_stopped(done, out, number)
+    assert f"{len(shards(out))} of " in done.stderr
+    undisturbed.check_whole(out)
+    done = blurkit.generate(out)
+    assert (done.returncode, done.stderr) == (0, "")
+    undisturbed.check_same(out)
+
+
+@pytest.mark.slow
+def test_stopped_by_one_signal_after_another_it_ends_with_the_same_bytes(blurkit, undisturbed, slowly, wait_until, tmp_path):
+    out = tmp_path / "shards"
+    out.mkdir()
+    for number, send in ((TERM, os.kill), (INT, os.killpg), (USR1, os.kill)):
+        check_stopped(interrupt(blurkit, out, number, send, wait_until, env=slowly), out, number)
+        undisturbed.check_whole(out)
+    done = blurkit.generate(out)
+    assert (done.returncode, done.stderr) == (0, "")
+    undisturbed.check_same(out)
+
+
+@linux
+@pytest.mark.parametrize("number", [INT, USR1, *slow([TERM])])
+def test_a_signal_to_the_group_while_workers_start_ends_it_quietly(blurkit, sabotage, wait_until, tmp_path, number):
+    """No traceback of a worker, nor of a helper that Python itself starts, hides the message."""
+    lingering = sabotage(
+        f"""
+        import sys, time
+
+        def linger(event, arguments):
+            if event == "import" and arguments[0] == "cv2" and "spawn_main" in " ".join(sys.orig_argv):
+                open({str(tmp_path / "starting")!r}, "w").close()
+                time.sleep(0.5)
+
+        sys.addaudithook(linger)
+        """
+    )
+    process = blurkit.start(tmp_path / "shards", "--limit", "4", env=lingering)
+    wait_until((tmp_path / "starting").exists)
+    os.killpg(process.pid, number)
+    check_stopped(blurkit.finish(process), tmp_path / "shards", number)
+
+
+@pytest.mark.parametrize("number", [TERM, *slow([INT], [USR1])])
+def test_a_signal_while_it_plans_ends_it_with_the_same_code(blurkit, sabotage, wait_until, tmp_path, number):
+    lingering = sabotage(
+        f"""
+        import sys, time
+
+        def linger(event, arguments):
+            if event == "open" and str(arguments[0]).endswith(".jpg"):
+                open({str(tmp_path / "planning")!r}, "w").close()
+                time.sleep(0.05)
+
+        sys.addaudithook(linger)
+        """
+    )
+    process = blurkit.start(tmp_path / "shards", "--size", "full", env=lingering)  # it reads the size of every photograph
+    wait_until((tmp_path / "planning").exists)
+    process.send_signal(number)
+    done = blurkit.finish(process)
+    assert done.returncode == CODES[number], done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@linux
+@pytest.mark.parametrize("number", [TERM, *slow([INT], [USR1])])
+def test_a_second_signal_ends_it_at_once(blurkit, undisturbed, sabotage, wait_until, worker_processes, tmp_path, number):
+    out = tmp_path / "shards"
+    endless = sabotage(
+        f"""
+        import sys, time
+
+        def linger(event, arguments):
+            if event == "open" and str(arguments[0]).endswith("first/gravel.jpg"):
+                open({str(tmp_path / "lingering")!r}, "w").close()
+                time.sleep(1000)
+
+        sys.addaudithook(linger)
+        """
+    )
+    process = blurkit.start(out, env=endless)
+    wait_until((tmp_path / "lingering").exists)
+    workers = worker_processes(process.pid)
+    assert len(workers) == 1
+    process.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.send_signal(number)
+    assert process.wait(2) == CODES[number]
+    wait_until(lambda: not any(map(is_alive, workers)), seconds=3)
+    assert "Traceback" not in blurkit.finish(process).stderr
+    undisturbed.check_whole(out)
+
+
+def is_alive(process):
+    """Whether a process exists and is not just waiting to be buried."""
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

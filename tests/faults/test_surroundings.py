@@ -1,0 +1,113 @@
+"""What must not matter: how many processes, in which order, under which locale, in which time zone, with which caches."""
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 4, 7])
+def test_any_number_of_workers_makes_the_same_bytes(blurkit, undisturbed, tmp_path, workers):
+    done = blurkit.generate(tmp_path / "shards", "--workers", str(workers))
+    assert done.returncode == 0, done.stderr
+    undisturbed.check_same(tmp_path / "shards")
+
+
+@pytest.mark.slow
+def test_any_order_makes_the_same_bytes(blurkit, undisturbed, tmp_path):
+    for number in (2, 0, 3, 1):
+        done = blurkit.generate(tmp_path / "shards", "--slice", f"{number}/4")
+        assert done.returncode == 0, done.stderr
+    undisturbed.check_same(tmp_path / "shards")
+
+
+PLACES = {
+    "Turkish": {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "1"},
+    "plain": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "America/St_Johns", "PYTHONHASHSEED": "7"},
+    "threads": dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "3"),
+    "optimised": {"PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"},
+}
+
+
+@pytest.mark.parametrize("place", ["plain", *(pytest.param(name, marks=pytest.mark.slow) for name in PLACES if name != "plain")])
+def test_any_place_makes_the_same_bytes(blurkit, undisturbed, tmp_path, place):
+    (tmp_path / "a place").mkdir()
+    done = blurkit.generate("../shards", cwd=tmp_path / "a place", umask=0o077, env=PLACES[place])
+    assert done.returncode == 0, done.stderr
+    undisturbed.check_same(tmp_path / "shards")
+
+
+@pytest.fixture
+def compiled_code(undisturbed, tmp_path):
+    """A copy of the cache of compiled code; the undisturbed run has filled it."""
+    from blurkit.jit import cache_folder
+
+    original = Path(cache_folder())
+    folder = tmp_path / "cache" / "blurkit" / original.name
+    for path in original.rglob("*.nb[ic]"):
+        (folder / path.relative_to(original)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / path.relative_to(original))
+    assert {path.suffix for path in folder.rglob("*")} >= {".nbi", ".nbc"}
+    return folder
+
+
+def test_where_no_cache_can_be_kept_another_place_is_found(blurkit, undisturbed, compiled_code, tmp_path):
+    nowhere = {"BLURKIT_CACHE": "/dev/null", "XDG_CACHE_HOME": None, "HOME": None}
+    place = tmp_path / "temporary" / f"blurkit-{os.getuid()}"
+    shutil.copytree(compiled_code.parent, place)
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*.nb?")}
+    done = blurkit.generate(tmp_path / "shards", env={**nowhere, "TMPDIR": str(place.parent)})
+    assert (done.returncode, done.stderr) == (0, "")
+    undisturbed.check_same(tmp_path / "shards")
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*.nb?")} == before  # used as it was
+
+
+@pytest.mark.slow
+def test_without_any_cache_all_is_compiled(blurkit, undisturbed, tmp_path):
+    nowhere = {"BLURKIT_CACHE": "/dev/null", "XDG_CACHE_HOME": None, "HOME": "/dev/null"}
+    (tmp_path / "temporary" / f"blurkit-{os.getuid()}").mkdir(parents=True)
+    (tmp_path / "temporary" / f"blurkit-{os.getuid()}").rmdir()
+    (tmp_path / "temporary" / f"blurkit-{os.getuid()}").touch()  # it is no folder
+    env = {**nowhere, "TMPDIR": str(tmp_path / "temporary")}
+    done = blurkit.generate(tmp_path / "shards", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    undisturbed.check_same(tmp_path / "shards")
+
+
+def broken(data, how, chance):
+    """The bytes of a file after something has happened to it."""
+    return {"empty": b"", "half": data[: len(data) // 2], "noise": chance.randbytes(len(data)), "text": b"<html>\n" * 40}[how]
+
+
+def check_mends(blurkit, undisturbed, out, cache):
+    """It works with this cache, and once more with what it has made of it."""
+    for _ in range(2):
+        done = blurkit.generate(out, "--overwrite", env={"BLURKIT_CACHE": str(cache.parent.parent)})
+        assert (done.returncode, done.stderr) == (0, "")
+        undisturbed.check_same(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("how", ["empty", "half", "noise", "text"])
+def test_a_broken_cache_is_replaced(blurkit, undisturbed, compiled_code, tmp_path, how, suffix):
+    chance = random.Random(5)
+    for path in compiled_code.rglob(f"*.{suffix}"):
+        path.write_bytes(broken(path.read_bytes(), how, chance))
+    check_mends(blurkit, undisturbed, tmp_path / "shards", compiled_code)
+
+
+def test_broken_files_of_the_cache_are_replaced(blurkit, undisturbed, compiled_code, tmp_path):
+    """Those of two modules, because compiling takes long."""
+    chance, harmed = random.Random(6), {}
+    for pattern, how in {"kernel.*.nbi": "half", "trajectory.*.nbc": "noise"}.items():
+        for path in compiled_code.rglob(pattern):
+            harmed[path] = broken(path.read_bytes(), how, chance)
+            path.write_bytes(harmed[path])
+    done = blurkit.generate(tmp_path / "shards", env={"BLURKIT_CACHE": str(tmp_path / "cache")})
+    assert (done.returncode, done.stderr) == (0, "")
+    undisturbed.check_same(tmp_path / "shards")
+    assert {path.name.split(".")[0] for path in harmed if path.read_bytes() != harmed[path]} == {"kernel", "trajectory"}
