@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from encoded_images import photograph
+from PIL import Image
 
 
 @pytest.fixture
@@ -22,6 +24,12 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.fail(f"BLURKIT_TEST_DATA={value} is not a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def photo() -> Image.Image:
+    """A small photograph to be encoded in many ways."""
+    return photograph()
 
 
 @pytest.fixture
