@@ -68,6 +68,7 @@ def _generate(choices: Choices, running: Running, stop: Stop) -> int:
         left = [number for number in plan.left(running.out, retry_failed=running.retry_failed) if number in mine]
         require_space(running.out, math.ceil(plan.bytes * len(left) / len(plan.shards)))
         _make(plan, left, running, workers, stop)
+        remove_temporaries(running.out, is_dataset_file if share is None else own.__contains__)  # of workers that died
         index = seal(running.out, plan)
     summary = _summary(plan, running.out, mine, time.monotonic() - begin, index)
     print(json.dumps(summary, ensure_ascii=False) if running.json else _sentences(summary, running.out, share))

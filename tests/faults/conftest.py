@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pytest
 
-_PAIRS = ("--size", "64", "--per-image", "3", "--set", "shard_bytes=300000", "--recipe", "clean")
-_OPTIONS = (*_PAIRS, "--max-bad", "50%", "--workers", "1")
-_PATIENCE = 120
+#: Two photographs a shard. What a test adds comes after these, and counts.
+_OPTIONS = ("--size=64", "--per-image=3", "--set=shard_bytes=300000", "--recipe=clean", "--max-bad=50%", "--workers=1")
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +57,9 @@ class CommandLine:
         """Run ``verify`` to its end."""
         return self.finish(self._start("verify", str(out), *options, **how))
 
-    def finish(self, process):
-        """Wait for a process and return its exit code and what it printed; a person is never shown a traceback."""
-        stdout, stderr = process.communicate(timeout=_PATIENCE)
+    def finish(self, process, patience=120):
+        """Wait for a process and return its exit code and what it printed. Nothing may hang."""
+        stdout, stderr = process.communicate(timeout=patience)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def close(self):
@@ -210,3 +209,16 @@ def worker_processes():
             return []
 
     return find
+
+
+@pytest.fixture
+def are_gone():
+    """A function: whether these processes have ended, if only to wait for somebody to bury them."""
+
+    def is_gone(process):
+        try:
+            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    return lambda processes: all(map(is_gone, processes))

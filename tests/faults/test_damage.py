@@ -52,6 +52,7 @@ def test_flipped_bits_are_found_in_their_shards_and_samples(blurkit, begun):
     assert problems(blurkit.verify(begun, "--json")) == [*expected, (path.name, "")]
 
 
+@pytest.mark.slow
 def test_one_flipped_bit_is_named_for_a_person(blurkit, begun):
     path = begun / "00004.h5"
     name = Shard(path).name(1)

@@ -78,6 +78,32 @@ def test_workers_killed_at_any_time_are_replaced(blurkit, undisturbed, slowly, w
     undisturbed.check_same(out)
 
 
+@linux
+def test_a_worker_killed_while_it_waits_for_work_holds_up_nobody(blurkit, sabotage, wait_until, worker_processes, tmp_path):
+    """It dies with the lock of the queue in its hands, which the worker that is still busy will want."""
+    out, busy = tmp_path / "shards", tmp_path / "busy"
+    lingering = sabotage(
+        f"""
+        import os, sys, time
+
+        def linger(event, arguments):
+            if event == "open" and str(arguments[0]).endswith("first/astronaut.jpg"):
+                with open({str(busy)!r}, "w") as file:
+                    file.write(str(os.getpid()))
+                time.sleep(1)
+
+        sys.addaudithook(linger)
+        """
+    )
+    process = blurkit.start(out, "--limit", "4", "--workers", "2", env=lingering)
+    wait_until(lambda: (out / "00001.json").exists() and busy.exists() and busy.read_text())
+    (idle,) = set(worker_processes(process.pid)) - {int(busy.read_text())}
+    os.kill(idle, signal.SIGKILL)
+    busy.unlink()
+    done = blurkit.finish(process, patience=30)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def deadly(*photographs):
     """Code that ends whoever opens one of these photographs as a segmentation fault does."""
     return f"""
@@ -129,11 +155,11 @@ def shard_of(photograph, folder):
 
 
 @linux
-def test_a_killed_parent_leaves_no_process_behind(blurkit, slowly, wait_until, worker_processes, tmp_path):
+def test_a_killed_parent_leaves_no_process_behind(blurkit, slowly, wait_until, worker_processes, are_gone, tmp_path):
     process = blurkit.start(tmp_path / "shards", "--workers", "2", env=slowly)
     wait_until(lambda: len(worker_processes(process.pid)) == 2 and list((tmp_path / "shards").glob("*.h5*")))
     process.kill()
-    wait_until(lambda: not any(map(is_alive, group_of(process.pid))), seconds=3)
+    wait_until(lambda: are_gone(group_of(process.pid)), seconds=3)
     blurkit.finish(process)
 
 
@@ -147,11 +173,3 @@ def group_of(leader):
         except (FileNotFoundError, ProcessLookupError):
             continue
     return members
-
-
-def is_alive(process):
-    """Whether a process exists and is not just waiting to be buried."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

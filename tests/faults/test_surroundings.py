@@ -54,40 +54,36 @@ def compiled_code(undisturbed, tmp_path):
     return folder
 
 
-def test_where_no_cache_can_be_kept_another_place_is_found(blurkit, undisturbed, compiled_code, tmp_path):
-    nowhere = {"BLURKIT_CACHE": "/dev/null", "XDG_CACHE_HOME": None, "HOME": None}
-    place = tmp_path / "temporary" / f"blurkit-{os.getuid()}"
-    shutil.copytree(compiled_code.parent, place)
-    before = {path: path.stat().st_mtime_ns for path in place.rglob("*.nb?")}
-    done = blurkit.generate(tmp_path / "shards", env={**nowhere, "TMPDIR": str(place.parent)})
-    assert (done.returncode, done.stderr) == (0, "")
-    undisturbed.check_same(tmp_path / "shards")
-    assert {path: path.stat().st_mtime_ns for path in place.rglob("*.nb?")} == before  # used as it was
-
-
-@pytest.mark.slow
-def test_without_any_cache_all_is_compiled(blurkit, undisturbed, tmp_path):
-    nowhere = {"BLURKIT_CACHE": "/dev/null", "XDG_CACHE_HOME": None, "HOME": "/dev/null"}
-    (tmp_path / "temporary" / f"blurkit-{os.getuid()}").mkdir(parents=True)
-    (tmp_path / "temporary" / f"blurkit-{os.getuid()}").rmdir()
-    (tmp_path / "temporary" / f"blurkit-{os.getuid()}").touch()  # it is no folder
-    env = {**nowhere, "TMPDIR": str(tmp_path / "temporary")}
-    done = blurkit.generate(tmp_path / "shards", env=env)
-    assert (done.returncode, done.stderr) == (0, "")
-    undisturbed.check_same(tmp_path / "shards")
-
-
 def broken(data, how, chance):
     """The bytes of a file after something has happened to it."""
     return {"empty": b"", "half": data[: len(data) // 2], "noise": chance.randbytes(len(data)), "text": b"<html>\n" * 40}[how]
 
 
-def check_mends(blurkit, undisturbed, out, cache):
-    """It works with this cache, and once more with what it has made of it."""
-    for _ in range(2):
-        done = blurkit.generate(out, "--overwrite", env={"BLURKIT_CACHE": str(cache.parent.parent)})
-        assert (done.returncode, done.stderr) == (0, "")
-        undisturbed.check_same(out)
+def test_where_no_cache_can_be_kept_another_is_found_and_mended(blurkit, undisturbed, compiled_code, tmp_path):
+    """The cache in the folder for temporary files is used, but for the two modules whose files are broken."""
+    cache = shutil.move(compiled_code.parent, tmp_path / f"blurkit-{os.getuid()}")
+    harmed = {}
+    for pattern, how in {"kernel.*.nbi": "half", "trajectory.*.nbc": "noise"}.items():
+        for path in cache.rglob(pattern):
+            harmed[path] = broken(path.read_bytes(), how, random.Random(6))
+            path.write_bytes(harmed[path])
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb[ic]")}
+    nowhere = {"BLURKIT_CACHE": "/dev/null", "XDG_CACHE_HOME": None, "HOME": None}
+    done = blurkit.generate(tmp_path / "shards", env=nowhere)
+    assert (done.returncode, done.stderr) == (0, "")
+    undisturbed.check_same(tmp_path / "shards")
+    assert {path.name.split(".")[0] for path in harmed if path.read_bytes() != harmed[path]} == {"kernel", "trajectory"}
+    written = {path.name.split(".")[0] for path in cache.rglob("*.nb[ic]") if path.stat().st_mtime_ns != before.get(path)}
+    assert written == {"kernel", "trajectory"}
+
+
+@pytest.mark.slow
+def test_without_any_cache_all_is_compiled(blurkit, undisturbed, tmp_path):
+    (tmp_path / f"blurkit-{os.getuid()}").touch()  # no folder, so the folder for temporary files is of no use either
+    nowhere = {"BLURKIT_CACHE": "/dev/null", "XDG_CACHE_HOME": None, "HOME": "/dev/null"}
+    done = blurkit.generate(tmp_path / "shards", env=nowhere)
+    assert (done.returncode, done.stderr) == (0, "")
+    undisturbed.check_same(tmp_path / "shards")
 
 
 @pytest.mark.slow
@@ -97,17 +93,7 @@ def test_a_broken_cache_is_replaced(blurkit, undisturbed, compiled_code, tmp_pat
     chance = random.Random(5)
     for path in compiled_code.rglob(f"*.{suffix}"):
         path.write_bytes(broken(path.read_bytes(), how, chance))
-    check_mends(blurkit, undisturbed, tmp_path / "shards", compiled_code)
-
-
-def test_broken_files_of_the_cache_are_replaced(blurkit, undisturbed, compiled_code, tmp_path):
-    """Those of two modules, because compiling takes long."""
-    chance, harmed = random.Random(6), {}
-    for pattern, how in {"kernel.*.nbi": "half", "trajectory.*.nbc": "noise"}.items():
-        for path in compiled_code.rglob(pattern):
-            harmed[path] = broken(path.read_bytes(), how, chance)
-            path.write_bytes(harmed[path])
-    done = blurkit.generate(tmp_path / "shards", env={"BLURKIT_CACHE": str(tmp_path / "cache")})
-    assert (done.returncode, done.stderr) == (0, "")
-    undisturbed.check_same(tmp_path / "shards")
-    assert {path.name.split(".")[0] for path in harmed if path.read_bytes() != harmed[path]} == {"kernel", "trajectory"}
+    for _ in range(2):  # once with what is broken, once with what was made of it
+        done = blurkit.generate(tmp_path / "shards", "--overwrite", env={"BLURKIT_CACHE": str(tmp_path / "cache")})
+        assert (done.returncode, done.stderr) == (0, "")
+        undisturbed.check_same(tmp_path / "shards")
