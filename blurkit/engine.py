@@ -97,7 +97,9 @@ class _Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if error[0] is not None:  # an error in the parent: whoever is at work leaves at most a temporary file
+        # Whoever is still at work leaves at most a temporary file. In a broken pool he may wait for good for a lock that a dead
+        # worker holds, and the pool's own SIGTERM is ignored.
+        if self.broken or error[0] is not None:
             for process in list((self._executor._processes or {}).values()):
                 process.kill()
         self._executor.shutdown(wait=True, cancel_futures=True)

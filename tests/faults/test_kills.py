@@ -55,7 +55,7 @@ def test_killed_many_times_it_ends_with_the_same_bytes(blurkit, snapshot, tmp_pa
 def test_a_killed_worker_is_replaced(blurkit, undisturbed, slowly, wait_until, worker_processes, tmp_path):
     out = tmp_path / "shards"
     process = blurkit.start(out, env=slowly)
-    wait_until(lambda: len(list(out.glob("*.h5"))) >= 6)
+    wait_until(lambda: len(list(out.glob("*.h5"))) >= 6 and list(out.glob("*.h5.*.tmp")))
     os.kill(worker_processes(process.pid)[0], signal.SIGKILL)
     assert not (out / "dataset.json").exists()
     done = blurkit.finish(process)
