@@ -89,13 +89,32 @@ def image_size(source: FilePath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, 
     ``source``: a path, or the content of a file; ``bytes`` are always content. What :func:`decode_image` refuses by its header is
     refused here too.
     """
-    if isinstance(source, bytes):
-        header = read_header(source)
-    else:
-        with _opened(source) as file:
-            header = read_header(file)
+    if not isinstance(source, bytes):
+        return image_header(source, max_pixels=max_pixels).size
+    header = read_header(source)
     _checked(header, max_pixels)
     return header.size
+
+
+def image_header(path: FilePath, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """What an image file says of itself; the headers alone are read. Refuses what :func:`image_size` refuses."""
+    with _opened(path) as file:
+        header = read_header(file)
+    _checked(header, max_pixels)
+    return header
+
+
+def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """An array (H, W) or (H, W, C) of numbers as a file stores it, turned as Exif ``orientation`` says, 1 to 8."""
+    return np.asarray(_UPRIGHT[orientation](image))
+
+
+def read_bytes(path: FilePath, *, most: int) -> bytes:
+    """All of a regular file of at most ``most`` bytes; pipes, devices and larger files are refused like bad images."""
+    with _opened(path) as file:
+        if len(file) > most:
+            raise BadImageError("too_large", f"The file has {len(file)} bytes; the limit is {most}.")
+        return file.read()
 
 
 class _File:
@@ -199,7 +218,7 @@ def _decode(data: bytes, header: Header) -> Pixels:
         pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
     if tiff:
         return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-    return cast(Pixels, _UPRIGHT[header.orientation](pixels))
+    return upright(pixels, header.orientation)
 
 
 def _imdecode(data: bytes, flags: int) -> Any:

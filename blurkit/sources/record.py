@@ -4,23 +4,87 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
+
+from blurkit.decode import Decoded, Header, image_header, image_size, read_image
+from blurkit.errors import UsageError
+from blurkit.masks import Masks
 
 #: What would make an id ambiguous or unprintable: control characters, bytes that are not UTF-8, a "%" that looks like an escape.
 _ESCAPED = re.compile("[\x00-\x1f\x7f\udc80-\udcff]|%(?=[0-9A-Fa-f]{2})")
 
+#: A rectangle (y, x, height, width) in pixels.
+Box = tuple[int, int, int, int]
 
-@dataclass(frozen=True)
+
+class Annotation(Protocol):
+    """Where the outlines of one photograph's objects are; small, and sent to the workers with its record."""
+
+    def masks(self, header: Header, box: Box | None) -> Masks:
+        """The masks within ``box`` of the upright photograph whose header this is, all of it for ``None``.
+
+        Raises :class:`blurkit.errors.BadImageError` where the annotation as a whole cannot be trusted.
+        """
+
+
+class Clip(Protocol):
+    """Consecutive sharp frames: a video file, or a folder of images."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> Decoded:
+        """A frame by its number from 0."""
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of a frame."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """``id``: the photograph's name, unique and the same wherever the source lies. ``path``: the file. ``source``: whose id it
-    is. ``licence``: a short name, or an empty text where none is known."""
+    """``id``: the photograph's name, unique in its source and the same wherever that lies. ``path``: the file. ``source``: whose
+    id it is. ``licence``: a short name, or an empty text where none is known. ``split``: train, val, test, or empty.
+
+    ``annotation``: its objects. ``blurred``: real blurred photographs of the same scene, as (kind, path). ``clip`` and ``frame``:
+    the sequence that it is part of, and its place there; a clip that is a video file holds the pixels too.
+    """
 
     id: str
     path: str
     source: str
     licence: str = ""
+    split: str = ""
+    annotation: Annotation | None = None
+    blurred: tuple[tuple[str, str], ...] = ()
+    clip: Clip | None = None
+    frame: int = 0
+
+    def read(self) -> Decoded:
+        """The photograph's pixels. Raises :class:`blurkit.errors.BadImageError`."""
+        return read_image(self.path) if self.clip is None else self.clip.read(self.frame)
+
+    def size(self) -> tuple[int, int]:
+        """(height, width) as it would be decoded; the header alone is read. Raises :class:`blurkit.errors.BadImageError`."""
+        return image_size(self.path) if self.clip is None else self.clip.size(self.frame)
+
+    def masks(self, box: Box | None = None) -> Masks:
+        """The masks of its objects, bool (n, h, w), within ``box`` of the upright photograph; none without an annotation.
+
+        Raises :class:`blurkit.errors.BadImageError` where the annotation is damaged or of another size than the photograph.
+        """
+        if self.annotation is None:
+            height, width = (box or (0, 0, *self.size()))[2:]
+            return Masks.none(height, width)
+        return self.annotation.masks(image_header(self.path), box)
+
+    def read_blurred(self, kind: str) -> Decoded:
+        """The real blurred photograph of a ready pair, such as ``blur`` or ``blur_gamma`` of GoPro."""
+        paths = dict(self.blurred)
+        if kind not in paths:
+            raise UsageError(f"{self.id} has no real blurred photograph {kind!r}; it has {', '.join(paths) or 'none'}")
+        return read_image(paths[kind])
 
 
 @dataclass(frozen=True)
@@ -40,7 +104,7 @@ class Source:
 
     name: str
     root: Path
-    records: Iterable[ImageRecord]
+    records: Sequence[ImageRecord]
     passed_over: list[PassedOver] = field(default_factory=list)
 
 
