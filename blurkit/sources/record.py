@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from blurkit.decode import Decoded, Header, image_header, image_size, read_image
+from blurkit.decode import Decoded, image_header, image_size, read_image
+from blurkit.decode.header import Header
 from blurkit.errors import UsageError
 from blurkit.masks import Masks
 
