@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from blurkit.configuration import parse_value
 from blurkit.errors import UsageError
 from blurkit.plan import Plan, make_plan
 from blurkit.recipe import DEFAULT, Recipe, load_recipe
 from blurkit.settings import DEFAULT_SHARD_BYTES, DEFAULT_SIZE, Settings, parse_size
-from blurkit.sources import open_source
+from blurkit.sources.selection import Selection, select
 
 
 @dataclass(frozen=True)
 class Choices:
     """Values as the command line gives them. ``settings`` are KEY=VALUE texts: keys of the recipe, or ``shard_bytes``."""
 
-    src: str = "sample"
-    root: str | None = None
+    src: tuple[str, ...] = ("sample",)
+    root: tuple[str, ...] = ()
     split: str = "all"
     shares: str = "80,10,10"
+    license: str = ""
+    weight: tuple[str, ...] = ()
+    annotations: str | None = None
     recipe: str = DEFAULT
     settings: tuple[str, ...] = ()
     size: str = DEFAULT_SIZE
     per_image: int = 1
+    downscale: int = 1
+    min_sharpness: float = 0.0
+    masks: bool = False
     seed: int = 0
-    limit: int | None = None
+    limit: tuple[str, ...] = ()
 
     def load_recipe(self) -> Recipe:
         """The recipe with its settings applied."""
@@ -35,12 +40,20 @@ class Choices:
 
     def plan(self) -> Plan:
         """The plan that follows from these choices; it opens the source and reads no pixels."""
-        if self.limit is not None and self.limit < 1:
-            raise UsageError(f"--limit is at least 1, got {self.limit}")
-        settings = Settings(self.load_recipe(), self.seed, parse_size(self.size), self.per_image, self._shard_bytes())
-        root = Path(self.root) if self.root else None
-        source = open_source(self.src, root=root, split=self.split, shares=self.shares)
-        return make_plan(source, settings, limit=self.limit, split=self.split)
+        settings = Settings(
+            recipe=self.load_recipe(),
+            seed=self.seed,
+            size=parse_size(self.size),
+            per_image=self.per_image,
+            shard_bytes=self._shard_bytes(),
+            downscale=self.downscale,
+            min_sharpness=self.min_sharpness,
+            masks=self.masks,
+        )
+        chosen = (self.src, self.root, self.split, self.shares, self.license, self.limit, self.weight, self.annotations)
+        source = select(Selection(*chosen), masks=self.masks)
+        choice = {"split": self.split, "license": self.license or "all", "annotations": self.annotations or "newest"}
+        return make_plan(source, settings, choice=choice)
 
     def _shard_bytes(self) -> int:
         values = [parse_value(setting.partition("=")[2].strip()) for setting in self.settings if _is_shard_bytes(setting)]

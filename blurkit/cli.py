@@ -37,21 +37,43 @@ recipe_option = click.option(
 
 source_options = _options(
     click.option(
-        "--src", default="sample", show_default=True, metavar="NAME|FOLDER", help="A known source or a folder of images."
+        "--src",
+        default=("sample",),
+        show_default=True,
+        multiple=True,
+        metavar="NAME|FOLDER",
+        help="sample, coco, mapillary, gopro, video, or a folder of images; several are mixed.",
     ),
-    click.option("--root", metavar="DIR", help="Where a named source lies."),
+    click.option(
+        "--root",
+        multiple=True,
+        metavar="[NAME=]DIR",
+        help="Where a named source lies; by default $BLURKIT_DATA/NAME, else data/NAME.",
+    ),
     click.option("--split", default="all", show_default=True, metavar="S", help="all, train, val or test."),
     click.option(
         "--shares", default="80,10,10", show_default=True, help="Shares of train, val, test where a source has no splits."
     ),
+    click.option("--license", default="", metavar="L,...", help="Photographs under these licences alone, such as by,by-sa."),
+    click.option("--weight", multiple=True, metavar="NAME=W", help="How many of a source in relation to the others."),
+    click.option("--annotations", metavar="V", help="Whose masks: v1.2 or v2.0 of mapillary.  [default: the newest]"),
     recipe_option,
     _settings_option("Change a value of the recipe, or shard_bytes."),
     click.option(
         "--size", default="320", show_default=True, metavar="N|HxW|full", help="Crop of each pair, or whole photographs."
     ),
     click.option("--per-image", default=1, show_default=True, metavar="K", help="Pairs made of each photograph."),
+    click.option("--downscale", default=1, show_default=True, metavar="F", help="Make photographs F times smaller first."),
+    click.option(
+        "--min-sharpness",
+        default=0.0,
+        show_default=True,
+        metavar="T",
+        help="Skip blurred or empty crops: the least variance of their Laplacian.",
+    ),
+    click.option("--masks", is_flag=True, help="Store the masks of objects too, where a source has them."),
     click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other blur."),
-    click.option("--limit", type=int, metavar="N", help="Use the first N photographs alone."),
+    click.option("--limit", multiple=True, metavar="[NAME=]N", help="Use the first N photographs alone."),
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
@@ -111,16 +133,16 @@ def preview(shards: str | None, count: int, out: Path, as_json: bool, **values: 
 @cli.command()
 @click.argument("shards", default="shards")
 @click.option("--recompute", metavar="P%", help="Also make this share of the samples again from their photographs.")
-@click.option("--root", metavar="DIR", help="Where the photographs lie now, for --recompute.")
+@click.option("--root", multiple=True, metavar="[NAME=]DIR", help="Where the photographs lie now, for --recompute.")
 @json_option
-def verify(shards: str, recompute: str | None, root: str | None, as_json: bool) -> int:
+def verify(shards: str, recompute: str | None, root: tuple[str, ...], as_json: bool) -> int:
     """Check every byte of a dataset.
 
     Structure, checksums and counts; with --recompute also that the samples are what the recipe makes of the photographs.
     """
     from blurkit.commands.verify import verify
 
-    return verify(shards, recompute=recompute, root=root, as_json=as_json)
+    return verify(shards, recompute=recompute, roots=root, as_json=as_json)
 
 
 @cli.command()
@@ -172,6 +194,25 @@ def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: 
     from blurkit.recipe import load_recipe
 
     return kernels(load_recipe(recipe, settings), count=count, seed=seed, out=out, overwrite=overwrite, as_json=as_json)
+
+
+@cli.command()
+@click.argument("name", metavar="DATASET")
+@click.option("--split", default="val", show_default=True, metavar="S", help="train, val or all; the annotations come with each.")
+@click.option("--root", type=PATH, metavar="DIR", help="Where to put it; $BLURKIT_DATA/DATASET or data/DATASET by default.")
+@click.option("--keep", is_flag=True, help="Keep the archives, which takes twice the room.")
+@click.option("--mirror", metavar="URL", help="Take the archives from below this address; their hashes still hold.")
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def fetch(name: str, **values: Any) -> int:
+    """Download a dataset, check it, and unpack it.
+
+    DATASET is coco: 19.3 GB for train, 0.8 GB for val, 0.3 GB for the annotations. Run again to resume. An archive is deleted
+    when it is unpacked; until then both need room, twice the size of the archive.
+    """
+    from blurkit.commands.fetch import fetch
+
+    return fetch(name, **values)
 
 
 @cli.command()

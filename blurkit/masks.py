@@ -23,6 +23,13 @@ class Masks:
     def __len__(self) -> int:
         return len(self.names)
 
+    def with_planes(self, masks: NDArray[np.bool_]) -> Masks:
+        """The same objects with other planes, those without a single pixel left out."""
+        keep = np.flatnonzero(masks.any(axis=(1, 2)))
+        chosen = [(self.names[place], self.ids[place], self.crowd[place]) for place in keep]
+        names, ids, crowd = zip(*chosen, strict=True) if chosen else ((), (), ())
+        return Masks(masks[keep], names, ids, crowd, self.problems)
+
     @classmethod
     def none(cls, height: int, width: int) -> Masks:
         """No objects in an image of this size."""

@@ -22,12 +22,16 @@ from blurkit.recipe import Noise, Recipe
 from blurkit.response import Response, load_response
 from blurkit.sensor import LARGEST_JPEG_SIDE, add_noise, compress, highlight_table
 from blurkit.shake import draw_shake
+from blurkit.sharpness import laplacian_variance
 
 #: A rectangle (y, x, height, width) in pixels.
 Box = tuple[int, int, int, int]
 
 #: Rows that are blurred and exposed at once: linear light takes four bytes a value, and memory is to follow the photograph.
 BAND = 512
+
+#: How often a place is drawn for a crop before the photograph is given up as blurred or empty.
+PLACES = 10
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,19 @@ class Pair:
     parameters: dict[str, float]
 
 
-def make_pair(image: NDArray[np.uint8], recipe: Recipe, *, rng: np.random.Generator, size: tuple[int, int] | None = None) -> Pair:
+def make_pair(
+    image: NDArray[np.uint8],
+    recipe: Recipe,
+    *,
+    rng: np.random.Generator,
+    size: tuple[int, int] | None = None,
+    min_sharpness: float = 0.0,
+) -> Pair:
     """Blur a photograph.
 
     ``image``: uint8 (H, W, 3) RGB of any size. ``size``: (h, w) of the crop, whose place is drawn; ``None`` keeps all of it.
-    Raises :class:`BadImageError` (``too_small``) where the image is smaller than ``size``.
+    ``min_sharpness``: the least variance of the crop's Laplacian; a place that has less is drawn again, :data:`PLACES` times.
+    Raises :class:`BadImageError`: ``too_small`` where the image is smaller than ``size``, ``not_sharp`` where no place will do.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise UsageError(f"an image is uint8 (H, W, 3) RGB, got {image.dtype} {image.shape}")
@@ -61,7 +73,7 @@ def make_pair(image: NDArray[np.uint8], recipe: Recipe, *, rng: np.random.Genera
         raise BadImageError("too_large", f"JPEG holds at most {LARGEST_JPEG_SIDE} pixels on a side; choose a --size")
     shake = draw_shake(recipe, rng=rng)
     reach = shake.kernel.shape[0] // 2
-    crop = draw_crop(image.shape[:2], size, reach, rng=rng)
+    crop = draw_sharp_crop(image, size, reach, min_sharpness, rng=rng)
     y, x, height, width = crop
 
     decode, encode = load_response(recipe.response.decode), load_response(recipe.response.encode)
@@ -103,6 +115,23 @@ def _photograph(
     light = blur_region(image, kernel, tone, box)
     np.minimum(light, np.float32(1), out=light)  # the full well
     return tone.quantize(add_noise(light, shot=parameters["shot"], read=parameters["read"], rng=rng))
+
+
+def draw_sharp_crop(
+    image: NDArray[np.uint8], size: tuple[int, int] | None, reach: int, least: float, *, rng: np.random.Generator
+) -> Box:
+    """A crop as :func:`draw_crop` draws it, the first one whose variance of the Laplacian is at least ``least``."""
+    found = 0.0
+    for _ in range(PLACES if size else 1):
+        y, x, height, width = crop = draw_crop(image.shape[:2], size, reach, rng=rng)
+        if least == 0:
+            return crop
+        sharpness = laplacian_variance(image[y : y + height, x : x + width])
+        if sharpness >= least:
+            return crop
+        found = max(found, sharpness)
+    places = f"the sharpest of {PLACES} places drawn" if size else "the photograph"
+    raise BadImageError("not_sharp", f"{places} has a variance of the Laplacian of {found:.1f}, below {least:g}")
 
 
 def draw_crop(shape: tuple[int, ...], size: tuple[int, int] | None, reach: int, *, rng: np.random.Generator) -> Box:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import itertools
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
 
 from blurkit import __version__
-from blurkit.decode import image_size
 from blurkit.errors import BadImageError, UsageError
 from blurkit.files import locked, write_atomic
 from blurkit.jit import source_digest
@@ -26,6 +28,7 @@ from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.index import PLAN, is_dataset_file, read_record
 from blurkit.sources import Source
 from blurkit.sources.record import ImageRecord, path_id
+from blurkit.sources.table import RecordTable
 from blurkit.task import Failure, ShardTask
 
 #: About what the columns of a sample take beside its pixels, its kernel and its path.
@@ -44,7 +47,7 @@ class Plan:
 
     source: Source
     settings: Settings
-    records: list[ImageRecord]
+    records: RecordTable
     shards: list[tuple[int, int]]
     bytes: int
     configuration: dict[str, Any]
@@ -83,24 +86,26 @@ class Plan:
     def _complete(record: dict[str, Any] | None, retry_failed: bool) -> bool:
         if record is None:
             return False
-        return not (retry_failed and any(not Failure(**failure).is_skip for failure in record["failures"]))
+        return not (retry_failed and any(Failure(**failure).is_failure for failure in record["failures"]))
 
 
-def make_plan(source: Source, settings: Settings, *, limit: int | None = None, split: str = "all") -> Plan:
-    """Group the photographs of a source, the first ``limit`` of them, into shards of about ``settings.shard_bytes``."""
-    records = list(itertools.islice(source.records, limit))
-    if not records:
-        raise UsageError(f"nothing to do: --limit {limit} leaves no photograph")
-    truth = truth_bytes(settings.recipe) + _COLUMN_BYTES
-    sizes = [settings.per_image * (_pixel_bytes(record, settings) + truth) for record in records]
-    shards, first, filled = [], 0, 0
-    for position, size in enumerate(sizes):
+def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] = MappingProxyType({})) -> Plan:
+    """Group the photographs of a source into shards of about ``settings.shard_bytes``.
+
+    ``choice``: how the photographs were chosen, for the configuration: a folder made by another choice is not continued.
+    """
+    records = RecordTable.of(source.records)
+    if not len(records):
+        raise UsageError(f"nothing to do: the source {source.name} has no photograph")
+    shards, first, filled, total = [], 0, 0, 0
+    for position, size in enumerate(_sizes(records, settings)):
         if position > first and filled + size > settings.shard_bytes:
             shards.append((first, position))
             first, filled = position, 0
         filled += size
+        total += size
     shards.append((first, len(records)))
-    return Plan(source, settings, records, shards, sum(sizes), _configuration(source, settings, records, split))
+    return Plan(source, settings, records, shards, total, _configuration(source, settings, records, choice))
 
 
 def agree(folder: Path, plan: Plan) -> None:
@@ -113,7 +118,8 @@ def agree(folder: Path, plan: Plan) -> None:
         if found is None:
             refuse_strangers(folder)
             files = {key: os.path.abspath(path) for key, path in plan.settings.recipe.files().items()}
-            places = {"root": os.path.abspath(plan.source.root), "files": files}
+            roots = {name: os.path.abspath(root) for name, root in plan.source.places().items()}
+            places = {"roots": roots, "files": files}
             # In ASCII: a path may hold bytes that are no UTF-8, which come back from their escapes.
             text = json.dumps({"configuration": plan.configuration, **places}, indent=1)
             write_atomic(folder / PLAN, text.encode())
@@ -140,7 +146,7 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
     """The folder's ``plan.json``, or ``None`` where there is none."""
     try:
         plan = json.loads((folder / PLAN).read_bytes())
-        plan["configuration"], plan["root"], plan["files"]
+        plan["configuration"], plan["roots"], plan["files"]
         return dict(plan)
     except FileNotFoundError:
         return None
@@ -158,30 +164,40 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _configuration(source: Source, settings: Settings, records: list[ImageRecord], split: str) -> dict[str, Any]:
-    ids = hashlib.sha256()
-    for record in records:
-        ids.update(record.id.encode() + b"\0")
+def _configuration(source: Source, settings: Settings, records: RecordTable, choice: Mapping[str, Any]) -> dict[str, Any]:
+    digest, counts = hashlib.sha256(), collections.Counter[str]()
+    for name, image_id in records.names():
+        digest.update(f"{name}/{image_id}\0".encode())
+        counts[name] += 1
     packages = {name: version(name) for name in _PACKAGES}
     return {
         "source": source.name,
-        "split": split,
+        **choice,
         "images": len(records),
-        "images_digest": ids.hexdigest(),
+        "images_of": {name: counts[name] for name in source.places()},
+        "images_digest": digest.hexdigest(),
         "seed": settings.seed,
         "size": size_text(settings.size),
         "per_image": settings.per_image,
         "shard_bytes": settings.shard_bytes,
+        "downscale": settings.downscale,
+        "min_sharpness": settings.min_sharpness,
+        "masks": settings.masks,
         "recipe": tomllib.loads(settings.recipe.portable_toml()),
         "versions": {"blurkit": __version__, "code": source_digest()[:16], "opencv": cv2.__version__, **packages},
     }
 
 
-def _pixel_bytes(record: ImageRecord, settings: Settings) -> int:
-    size = settings.size
-    if size is None:
-        try:
-            size = image_size(record.path)
-        except BadImageError:  # it fails again, with a line of the ledger, when it is decoded
-            size = (0, 0)
-    return 6 * size[0] * size[1]
+def _sizes(records: RecordTable, settings: Settings) -> Iterator[int]:
+    """About what the samples of each photograph take in a shard, without the masks of objects."""
+    truth = truth_bytes(settings.recipe) + _COLUMN_BYTES
+    sizes = itertools.repeat(settings.size, len(records)) if settings.size else map(partial(_full_size, settings), records)
+    return (settings.per_image * (6 * height * width + truth) for height, width in sizes)
+
+
+def _full_size(settings: Settings, record: ImageRecord) -> tuple[int, int]:
+    try:
+        height, width = record.size()
+    except BadImageError:  # it fails again, with a line of the ledger, when it is decoded
+        return 0, 0
+    return height // settings.downscale, width // settings.downscale

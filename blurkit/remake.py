@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,34 +16,31 @@ from blurkit.recipe import recipe_from_toml
 from blurkit.settings import Settings, parse_size
 from blurkit.shard.format import Sample
 from blurkit.shard.index import Dataset
-from blurkit.sources import open_source
+from blurkit.shard.reader import Shard
+from blurkit.sources import SOURCES, open_source
+from blurkit.sources.record import ImageRecord
+from blurkit.sources.selection import per_source
 
 
-def remake(dataset: Dataset, numbers: Iterable[int], root: str | None) -> Iterator[tuple[str, str, str]]:
+def remake(dataset: Dataset, numbers: Sequence[int], roots: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     """Make these samples anew and yield (shard, sample, what differs) for each that is not equal to the stored one.
 
-    ``root``: where the photographs lie now, if they have moved since.
+    ``roots``: where the photographs lie now, if they have moved since: ``DIR``, or ``NAME=DIR`` for one of several sources.
     """
     plan = read_plan(dataset.folder)
     if plan is None:
         raise UsageError(f"{dataset.folder} has no plan.json, which --recompute needs; without --recompute it can be verified")
-    configuration = plan["configuration"]
-    place = Path(root or plan["root"])
-    source = open_source("sample") if configuration["source"] == "sample" else open_source("folder", root=place)
-    records = {record.id: record for record in source.records}
-    recipe = None
+    records = _records(dataset, numbers, plan, roots)
+    settings = None
     for number in numbers:
         shard, row = dataset.locate(number)
-        stored = shard[row]
-        if recipe is None:
-            files = [f"{key}={path}" for key, path in plan["files"].items()]
-            recipe = recipe_from_toml(shard.attributes["recipe"], where=str(shard.path), settings=files)
-        settings = Settings(recipe, configuration["seed"], parse_size(configuration["size"]), configuration["per_image"])
-        if stored.id not in records:
-            yield shard.path.name, stored.name, f"its photograph is not in {source.root} any more; --root DIR says where it is"
+        stored, record = shard[row], records.get(shard.photograph(row))
+        settings = settings or _settings(shard, plan)
+        if record is None:
+            yield shard.path.name, stored.name, "its photograph is not where it was; --root DIR says where it is"
             continue
         try:
-            made = next(make_samples(records[stored.id], settings, [stored.meta["variant"]]))
+            made = next(make_samples(record, settings, [stored.meta["variant"]]))
         except BadImageError as error:
             yield shard.path.name, stored.name, f"its photograph cannot be used any more: {error}"
             continue
@@ -50,12 +49,43 @@ def remake(dataset: Dataset, numbers: Iterable[int], root: str | None) -> Iterat
             yield shard.path.name, stored.name, difference
 
 
+def _settings(shard: Shard, plan: dict[str, Any]) -> Settings:
+    """What the samples were made with: the recipe from the shard itself, all else from the plan."""
+    files = [f"{key}={path}" for key, path in plan["files"].items()]
+    recipe = recipe_from_toml(shard.attributes["recipe"], where=str(shard.path), settings=files)
+    names = {field.name for field in dataclasses.fields(Settings)} - {"recipe", "size"}
+    values = {name: value for name, value in plan["configuration"].items() if name in names}
+    return Settings(recipe, size=parse_size(plan["configuration"]["size"]), **values)
+
+
+def _records(
+    dataset: Dataset, numbers: Iterable[int], plan: dict[str, Any], roots: Sequence[str]
+) -> dict[tuple[str, str], ImageRecord]:
+    """The records of these samples by (source, id), as the sources have them now."""
+    wanted = {shard.photograph(row) for shard, row in map(dataset.locate, numbers)}
+    root, moved = per_source(roots, list(plan["roots"]), "--root", Path)
+    masks, version = plan["configuration"]["masks"], plan["configuration"]["annotations"]
+    found: dict[tuple[str, str], ImageRecord] = {}
+    for name, place in plan["roots"].items():
+        place = moved.get(name, root or Path(place))
+        if name in ("sample", "coco", "mapillary"):
+            annotations = version if name == "mapillary" and version != "newest" else None
+            source = open_source(name, root=None if name == "sample" else place, masks=masks, annotations=annotations)
+        else:
+            source = open_source(name if name in SOURCES else "folder", root=place, label=name)
+        found |= {(name, record.id): record for record in source.records if (name, record.id) in wanted}
+    return found
+
+
 def _difference(stored: Sample, made: Sample) -> str:
     if stored.meta["source_sha256"] != made.meta["source_sha256"]:
         return "its photograph has changed since (sha256)"
     for name in ("sharp", "blurred", "kernel", "path"):
         if not np.array_equal(getattr(stored, name), getattr(made, name)):
             return f"made again from its photograph, {name} differs; was it made with other package versions?"
+    for name in ("names", "ids", "crowd", "masks"):
+        if not np.array_equal(getattr(stored.objects, name), getattr(made.objects, name)):
+            return f"made again from its photograph, its objects differ ({name}); have their annotations changed since?"
     if stored.meta != made.meta:
         keys = [key for key in stored.meta.keys() | made.meta.keys() if stored.meta.get(key) != made.meta.get(key)]
         return f"made again from its photograph, {', '.join(sorted(keys))} differ"

@@ -45,6 +45,6 @@ def seal(folder: Path, plan: Plan) -> dict[str, Any] | None:
 def count_failures(failures: list[Failure]) -> dict[str, int]:
     """Samples that are not made: ``failed`` for something wrong, ``skipped`` by a rule."""
     return {
-        "failed": sum(failure.items for failure in failures if not failure.is_skip),
+        "failed": sum(failure.items for failure in failures if failure.is_failure),
         "skipped": sum(failure.items for failure in failures if failure.is_skip),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from blurkit.errors import UsageError
@@ -14,19 +15,27 @@ DEFAULT_SHARD_BYTES = 128 << 20
 @dataclass(frozen=True)
 class Settings:
     """``size``: (height, width) of the crops, ``None`` for whole photographs. ``per_image``: variants of each photograph.
-    ``shard_bytes``: about how large a shard is to be."""
+    ``shard_bytes``: about how large a shard is to be. ``downscale``: photographs are made smaller by this factor first.
+    ``min_sharpness``: the least variance of the Laplacian of a sharp crop. ``masks``: whether objects' masks are stored."""
 
     recipe: Recipe
     seed: int = 0
     size: tuple[int, int] | None = (320, 320)
     per_image: int = 1
     shard_bytes: int = DEFAULT_SHARD_BYTES
+    downscale: int = 1
+    min_sharpness: float = 0.0
+    masks: bool = False
 
     def __post_init__(self) -> None:
         if self.per_image < 1:
             raise UsageError(f"--per-image is at least 1, got {self.per_image}")
         if self.shard_bytes < 1:
             raise UsageError(f"shard_bytes is at least 1, got {self.shard_bytes}")
+        if not 1 <= self.downscale <= 64:
+            raise UsageError(f"--downscale is a whole number from 1 to 64, got {self.downscale}")
+        if not 0 <= self.min_sharpness < math.inf:
+            raise UsageError(f"--min-sharpness is a variance from 0, got {self.min_sharpness}")
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"--seed lies between 0 and 2**63 - 1, got {self.seed}")
 

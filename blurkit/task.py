@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -10,21 +11,30 @@ from typing import Any
 
 from blurkit.errors import BadImageError
 from blurkit.files import append_line, write_atomic
-from blurkit.produce import make_samples
+from blurkit.produce import Photograph, load_photograph, make_sample
 from blurkit.settings import Settings
 from blurkit.shard.format import Sample, digest_text
 from blurkit.shard.index import LEDGER, record_path, shard_name
 from blurkit.shard.writer import write_shard
 from blurkit.sources.record import ImageRecord, path_id
 
-#: Reasons that leave a photograph out without anything being wrong with it; all others count against ``--max-bad``.
-SKIPS = frozenset(("too_small",))
+#: Reasons that leave a sample out without anything being wrong with it; all others count against ``--max-bad``.
+SKIPS = frozenset(("too_small", "not_sharp"))
+
+#: The stage at which a reason is found, where that is not decoding.
+_STAGES = {
+    "worker_died": "process",
+    "too_small": "crop",
+    "not_sharp": "crop",
+    "bad_annotation": "masks",
+    "size_mismatch": "masks",
+}
 
 
 @dataclass(frozen=True)
 class Failure:
     """A line of the ledger: which photograph, at which stage, why (a short word and a sentence), and how many samples are not
-    made for it."""
+    made for it; none where the samples are made, but without something."""
 
     id: str
     path: str
@@ -37,6 +47,11 @@ class Failure:
     def is_skip(self) -> bool:
         """Whether the photograph was left out by a rule rather than failed."""
         return self.reason in SKIPS
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether samples are not made for something that is wrong."""
+        return self.items > 0 and not self.is_skip
 
     def line(self) -> str:
         """The failure as one line of JSON."""
@@ -82,11 +97,28 @@ def _samples(task: ShardTask, failures: list[Failure], report: Report) -> Iterat
     per_image = task.settings.per_image
     for position, record in enumerate(task.records):
         report(position, position * per_image)
+        lost = collections.Counter[tuple[str, str]]()  # (reason, message) -> samples
         try:
             if position in task.killers:
                 raise BadImageError("worker_died", "the worker process died on this photograph: killed, or out of memory")
-            yield from make_samples(record, task.settings)
+            photograph = load_photograph(record, task.settings)
         except BadImageError as error:
-            stage = "process" if error.reason == "worker_died" else "crop" if error.reason == "too_small" else "decode"
-            failures.append(Failure(record.id, path_id(record.path), stage, error.reason, str(error), per_image))
+            lost[error.reason, str(error)] = per_image
+        else:
+            yield from _variants(photograph, task.settings, lost)
+        for (reason, message), items in lost.items():
+            stage = _STAGES.get(reason, "decode")
+            failures.append(Failure(record.id, path_id(record.path), stage, reason, message, items))
     report(len(task.records), len(task.records) * per_image)
+
+
+def _variants(photograph: Photograph, settings: Settings, lost: collections.Counter[tuple[str, str]]) -> Iterator[Sample]:
+    for variant in range(settings.per_image):
+        try:
+            sample = make_sample(photograph, settings, variant)
+        except BadImageError as error:
+            lost[error.reason, str(error)] += 1
+            continue
+        if sample.objects.problems:
+            lost["bad_annotation", "; ".join(sample.objects.problems)] += 0
+        yield sample

@@ -22,11 +22,16 @@ from blurkit.decode import read_image
 from blurkit.fused import blur_codes
 from blurkit.kernel import exposed_path
 from blurkit.sensor import highlight_table
+from blurkit.shake import draw_shake
+from blurkit.sharpness import laplacian_variance
 from blurkit.sources import open_source
 from blurkit.trajectory import ShakeTerms
 
 FOLDER = Path(__file__).parent / "_static"
 LARGEST = 700_000
+
+#: The least Laplacian variance that the documentation recommends.
+SHARP = 100
 
 #: One seed shows `clean` and `handheld` with the same paths: what differs is the sensor.
 COMMANDS = (
@@ -48,11 +53,17 @@ def main() -> None:
     for command in COMMANDS:
         subprocess.run([sys.executable, "-m", *shlex.split(command)], check=True, cwd=FOLDER.parent.parent)
     with plt.rc_context(STYLE):
-        for name, draw in {"kernels": draw_kernels, "convention": draw_convention, "linear-light": draw_linear_light}.items():
+        pictures = {
+            "kernels.png": draw_kernels,
+            "convention.png": draw_convention,
+            "linear-light.png": draw_linear_light,
+            "sharpness.jpg": draw_sharpness,
+        }
+        for name, draw in pictures.items():
             figure = draw()
-            figure.savefig(FOLDER / f"{name}.png", dpi=120)
+            figure.savefig(FOLDER / name, dpi=120)
             plt.close(figure)
-    for path in sorted(FOLDER.glob("*.png")):
+    for path in sorted(FOLDER.iterdir()):
         if path.stat().st_size > LARGEST:
             raise SystemExit(f"{path} has {path.stat().st_size} bytes, more than {LARGEST}: show fewer pairs, or write .jpg")
 
@@ -116,6 +127,57 @@ def draw_linear_light() -> Figure:
         panel.set_xticks([])
         panel.set_yticks([])
     return figure
+
+
+def draw_sharpness() -> Figure:
+    """Patches in the order of their Laplacian variance, and one patch under more and more blur."""
+    photographs = {record.id: read_image(record.path).pixels for record in open_source("sample").records}
+    side, columns = 192, 7
+    box = (20, 140, side, side)  # a face
+    blurred = {"sharp": photographs["astronaut"][20 : 20 + side, 140 : 140 + side]}
+    for length in (2, 5, 10, 20, 40, 60):
+        changes = [f"trajectory.length={length}", "trajectory.anxiety=0.001", "trajectory.near_identity=0", "kernel.exposure=1.0"]
+        kernel = draw_shake(load_recipe("clean", changes), rng=np.random.default_rng(5)).kernel
+        blurred[f"a path of {length} px"] = blur_codes(photographs["astronaut"], kernel, load_response("srgb"), box=box)
+    figure, grid = plt.subplots(3, columns, figsize=(14, 8), layout="constrained")
+    figure.suptitle(f"Laplacian variance, kept from {SHARP} on", fontsize=14)
+    for axes, patch in zip(grid[:2].flat, graded_patches(photographs, side, 2 * columns), strict=True):
+        show_sharpness(axes, patch)
+    for axes, (title, patch) in zip(grid[2], blurred.items(), strict=True):
+        show_sharpness(axes, patch, title)
+    return figure
+
+
+def graded_patches(photographs: dict[str, NDArray[np.uint8]], side: int, number: int) -> list[NDArray[np.uint8]]:
+    """Square patches, two of a photograph at most, each with about the same multiple of the Laplacian variance of the last."""
+    patches = [
+        (name, codes[y : y + side, x : x + side])
+        for name, codes in photographs.items()
+        for y in range(0, codes.shape[0] - side + 1, 40)
+        for x in range(0, codes.shape[1] - side + 1, 40)
+    ]
+    values = np.array([laplacian_variance(patch) for _, patch in patches])
+    chosen: list[int] = []
+    for value in np.geomspace(values.min(), values.max(), number):
+        names = [patches[index][0] for index in chosen]
+        distance = np.abs(np.log(values / value))
+        distance[[names.count(name) == 2 for name, _ in patches]] = np.inf
+        distance[chosen] = np.inf
+        chosen.append(int(np.argmin(distance)))
+    return [patches[index][1] for index in sorted(chosen, key=lambda index: float(values[index]))]
+
+
+def show_sharpness(axes: Axes, patch: NDArray[np.uint8], title: str = "") -> None:
+    """A patch over its Laplacian variance, in the colour of what becomes of it."""
+    value = laplacian_variance(patch)
+    colour, fate = (OPENS, "kept") if value >= SHARP else (CLOSES, "dropped")
+    axes.imshow(patch)
+    axes.set_title(title)
+    axes.set_xlabel(f"{value:,.0f}  {fate}", color=colour)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(color=colour, linewidth=3)
 
 
 def show_ends(axes: Axes, points: NDArray[np.float64], size: float) -> None:

@@ -140,7 +140,7 @@ def _workers() -> Iterator[Figure]:
 
 def _pairs_per_second(source: Path, out: Path, workers: int) -> float:
     """The rate of a run while all workers are busy: from the first committed shard to the last."""
-    plan = Choices(src=str(source), size="256", per_image=160, settings=("shard_bytes=67108864",)).plan()
+    plan = Choices(src=(str(source),), size="256", per_image=160, settings=("shard_bytes=67108864",)).plan()
     out.mkdir()
     run = run_tasks(plan.tasks(out, range(len(plan.shards))), workers=workers, stop=Stop(), tick=lambda _: None)
     moments = [(time.perf_counter(), finished.samples) for finished in run]
@@ -160,7 +160,7 @@ from blurkit.task import make_shard
 
 def make(src, size):
     with tempfile.TemporaryDirectory() as folder:
-        plan = Choices(src=src, size=size, per_image=2).plan()
+        plan = Choices(src=(src,), size=size, per_image=2).plan()
         make_shard(next(plan.tasks(Path(folder), [0])), lambda *_: None)
 
 def kilobytes(key):
@@ -182,7 +182,7 @@ print((kilobytes("VmHWM") - idle) / 1000)
 def _reading() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         source = _folder_of_photographs(Path(folder), SIZES[0], count=9)
-        plan = Choices(src=str(source), size="full", recipe="clean", per_image=4).plan()
+        plan = Choices(src=(str(source),), size="full", recipe="clean", per_image=4).plan()
         make_shard(next(plan.tasks(Path(folder), [0])), lambda *_: None)
         shard = Shard(Path(folder) / "00000.h5")
         with h5py.File(shard.path) as file:

@@ -53,7 +53,11 @@ def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
     for reason in reasons:
         print(f"left out: {reason}", file=sys.stderr)
     size = size_text(settings.size)
-    return samples, f"{settings.recipe.name} · {choices.src}", f"seed {settings.seed}, size {size}. {settings.recipe.summary}"
+    return (
+        samples,
+        f"{settings.recipe.name} · {' + '.join(choices.src)}",
+        f"seed {settings.seed}, size {size}. {settings.recipe.summary}",
+    )
 
 
 def _spread(total: int, count: int) -> list[int]:

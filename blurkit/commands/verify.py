@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class Problem:
     problem: str
 
 
-def verify(path: str, *, recompute: str | None, root: str | None, as_json: bool) -> int:
+def verify(path: str, *, recompute: str | None, roots: Sequence[str], as_json: bool) -> int:
     """Check structure, checksums, counts and, on request, samples against their photographs. Returns the exit code."""
     dataset = open_dataset(path, partial=True)
     problems, total = _check_folder(dataset), 0
@@ -46,7 +47,7 @@ def verify(path: str, *, recompute: str | None, root: str | None, as_json: bool)
 
         numbers = _share(recompute, len(dataset))
         remade = len(numbers)
-        problems += [Problem(*found) for found in remake(dataset, numbers, root)]
+        problems += [Problem(*found) for found in remake(dataset, numbers, roots)]
     _print(dataset, problems, remade, as_json)
     return FAILED if problems else OK
 

@@ -5,6 +5,7 @@ Needs numpy and h5py alone::
     from blurkit.shard import open_dataset
     dataset = open_dataset("shards/")
     pair = dataset[0]                     # pair.sharp, pair.blurred, pair.kernel, pair.path, pair.id, pair.meta
+    masks = pair.masks                    # bool (n, H, W), an object each; pair.objects.names are their classes
     sharp, blurred = dataset.crop(0, y=10, x=20, size=256)
 """
 

@@ -8,6 +8,8 @@ fixed-length UTF-8 text, so that a reader can map it into memory.
 - ``id``, ``source`` and so on: one row per sample, see ``TEXTS`` and ``NUMBERS``
 - ``kernel``: float32 (N, K, K), each kernel centred, with zeros around its ``kernel_size``
 - ``path``: float32 (P, 2), all paths one after the other, ``path_length`` rows each
+- ``mask``: uint8 (M,), the packed masks of all objects one after the other, ``mask_count`` of each sample; ``mask_name``,
+  ``mask_class`` and ``mask_crowd``: one row per object. All absent where no sample of the shard has an object
 - ``parameters/<name>``: float64 (N,), what was drawn; not a number where nothing was
 - ``crc32``: uint32 (N, 2, bands) of sharp and blurred, one per band of ``BAND_ROWS`` rows, keyed with the sample's name
 - ``row_crc32``: uint32 (N,), of everything else about the sample
@@ -23,6 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.masks import Masks
+from blurkit.shard.packed import pack
+
 FORMAT_NAME = "blurkit-shard"
 FORMAT_VERSION = 1
 
@@ -35,17 +40,24 @@ FIELDS = ("sharp", "blurred")
 TEXTS = ("source", "licence", "source_sha256", "notes")
 NUMBERS = {"variant": ("<i4", ()), "crop": ("<i4", (4,)), "valid": ("<i4", (4,)), "seed": ("<u8", (5,))}
 
+#: Columns of objects, with their types.
+OBJECTS = {"mask": "u1", "mask_count": "<i4", "mask_name": "S", "mask_class": "<i4", "mask_crowd": "u1"}
+
 #: Said in every shard, so that nobody has to guess.
 CONVENTIONS = {
     "pixels": "uint8 RGB, rows from the top",
     "convolution": "true convolution: a unit impulse at p becomes the kernel centred on p; kernel[K//2, K//2] is no displacement",
     "kernel": "float32, sum 1, indexed [dy, dx]; its anchor (see the recipe) lies at the centre",
     "path": "(x, y) in pixels from the kernel's centre, equally spaced in time; the first parameters/exposure of it was seen",
+    "mask": "numpy.packbits of each object's plane of height * width pixels, rows from the top, most significant bit first",
     "boxes": "crop and valid are (y, x, height, width); crop in the photograph, valid in the crop",
     "seed": "entropy of numpy.random.Philox(numpy.random.SeedSequence(words)): the user's seed, then 4 words of "
     "blake2b('source/id#variant', digest_size=16), little-endian",
     "crc32": "zlib.crc32(rows, zlib.crc32(b'id#variant/field/band')), field sharp or blurred, 64 rows a band",
 }
+
+#: The default of a sample, which has to become one of its image's size.
+_NO_OBJECTS = Masks.none(0, 0)
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,8 @@ class Sample:
 
     ``sharp``, ``blurred``: uint8 (H, W, 3) RGB. ``kernel``: float32 (k, k), k odd, sum 1. ``path``: float32 (T, 2), (x, y) in
     pixels. ``id``: the photograph. ``meta``: ``variant``, ``source``, ``licence``, ``source_sha256``, ``notes`` (what decoding
-    changed), ``crop``, ``valid``, ``seed``, and the parameters that were drawn, such as ``length`` and ``exposure``.
+    changed), ``crop``, ``valid``, ``seed``, and the parameters that were drawn, such as ``length`` and ``exposure``. ``objects``:
+    those of the photograph, with their masks in ``sharp``; by default none. Their ``problems`` are not stored.
     """
 
     sharp: NDArray[np.uint8]
@@ -63,6 +76,16 @@ class Sample:
     path: NDArray[np.float32]
     id: str
     meta: dict[str, Any]
+    objects: Masks = _NO_OBJECTS
+
+    def __post_init__(self) -> None:
+        if self.objects is _NO_OBJECTS:
+            object.__setattr__(self, "objects", Masks.none(*self.sharp.shape[:2]))
+
+    @property
+    def masks(self) -> NDArray[np.bool_]:
+        """Bool (n, H, W): where in ``sharp`` each of the objects is."""
+        return self.objects.masks
 
     @property
     def name(self) -> str:
@@ -108,6 +131,10 @@ def row_crc(sample: Sample) -> int:
         crc = zlib.crc32(np.ascontiguousarray(sample.path, "<f4").data, crc)
     for key, value in sorted(parameters(sample).items()):
         crc = zlib.crc32(key.encode() + np.float64(value).tobytes(), crc)
+    objects = pack(sample.objects, sample.sharp.shape[:2])
+    for text, number, crowd, bits in zip(objects.names, objects.ids, objects.crowd, objects.bits, strict=True):
+        crc = zlib.crc32(text.encode() + b"\0" + np.array(number, "<i4").tobytes() + np.uint8(crowd).tobytes(), crc)
+        crc = zlib.crc32(bits.data, crc)
     return crc
 
 

@@ -5,6 +5,7 @@ HDF5 says where the data sets lie and is closed again; from then on a shard is o
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 from pathlib import Path
@@ -14,13 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import CorruptShardError
+from blurkit.masks import Masks
 from blurkit.shard import format as fmt
 from blurkit.shard.format import BAND_ROWS, FIELDS, Sample
+from blurkit.shard.packed import PackedMasks, plane_bytes
 from blurkit.shard.places import read_places
 
-#: Types of the columns; text has a length of its own.
+#: Types of the columns; text, ``S``, has a length of its own.
 _TYPES = {
+    **dict.fromkeys(("id", *fmt.TEXTS), "S"),
     **{name: kind for name, (kind, _) in fmt.NUMBERS.items()},
+    **fmt.OBJECTS,
     "kernel": "<f4",
     "kernel_size": "<i4",
     "path": "<f4",
@@ -59,12 +64,16 @@ class Shard:
         sharp, blurred = self.images(index)
         sample = self.truth(index, sharp, blurred)
         if fmt.row_crc(sample) != self.columns["row_crc32"][index]:
-            self._fail(f"sample {index} ({sample.name}): its kernel, path or parameters")
+            self._fail(f"sample {index} ({sample.name}): its kernel, path, parameters or masks")
         return sample
 
     def name(self, index: int) -> str:
         """The name of a sample: photograph and variant."""
         return fmt.sample_name(self._text("id", index), int(self.columns["variant"][index]))
+
+    def photograph(self, index: int) -> tuple[str, str]:
+        """Source and id of the photograph that a sample was made of."""
+        return self._text("source", index), self._text("id", index)
 
     def shape(self, index: int) -> tuple[int, int]:
         """(height, width) of a sample."""
@@ -110,13 +119,29 @@ class Shard:
                 meta[name.removeprefix("parameters/")] = float(values[index])
         end = int(self._path_ends[index])
         path = columns["path"][end - int(columns["path_length"][index]) : end]
-        return Sample(sharp, blurred, self.kernel(index), path, self._text("id", index), meta)
+        return Sample(sharp, blurred, self.kernel(index), path, self._text("id", index), meta, self.objects(index))
 
     def kernel(self, index: int) -> NDArray[np.float32]:
         """The kernel of a sample, float32 (k, k), without the zeros that pad it to the shard's largest."""
         stack, size = self.columns["kernel"], int(self.columns["kernel_size"][index])
         margin = (stack.shape[1] - size) // 2
         return stack[index, margin : margin + size, margin : margin + size]
+
+    def objects(self, index: int) -> Masks:
+        """The objects of a sample; their masks are unpacked when they are first looked at."""
+        height, width = self.shape(index)
+        if "mask_count" not in self.columns:
+            return Masks.none(height, width)
+        count, length = int(self.columns["mask_count"][index]), plane_bytes(height, width)
+        row, start = self._mask_places[index]
+        rows = range(row, row + count)
+        return PackedMasks(
+            self.columns["mask"][start : start + count * length].reshape(count, length),
+            (height, width),
+            tuple(self._text("mask_name", row) for row in rows),
+            tuple(self.columns["mask_class"][row : row + count].tolist()),
+            tuple(self.columns["mask_crowd"][row : row + count].astype(bool).tolist()),
+        )
 
     def _image(self, field: int, index: int) -> NDArray[np.uint8]:
         pixels = self.columns[FIELDS[field]]
@@ -153,7 +178,8 @@ class Shard:
         columns, flat = self.columns, self.columns.get("sharp", np.empty(0)).ndim == 1
         per_sample = ["id", *fmt.TEXTS, *fmt.NUMBERS, "kernel", "kernel_size", "path_length", "crc32", "row_crc32"]
         per_sample += ["height", "width", "offset"] if flat else FIELDS
-        missing = [name for name in (*FIELDS, *per_sample, "path") if name not in columns]
+        objects = fmt.OBJECTS if not fmt.OBJECTS.keys().isdisjoint(columns) else ()
+        missing = [name for name in (*FIELDS, *per_sample, "path", *objects) if name not in columns]
         if missing:
             self._refuse(f"it has no {', '.join(missing)}")
         wrong = [name for name, values in columns.items() if not _right_type(name, values)]
@@ -167,6 +193,8 @@ class Shard:
             self._refuse("the shapes of sharp and blurred, or offset, height and width, do not fit together")
         if not self._truth_sound():
             self._refuse("kernel, path or crc32 have an unexpected shape")
+        if objects and not self._masks_sound():
+            self._refuse(f"{', '.join(objects)} do not fit together")
 
     def _images_sound(self) -> bool:
         sharp, blurred = (self.columns[field] for field in FIELDS)
@@ -195,6 +223,17 @@ class Shard:
         paths = lengths.min() >= 0 and columns["path"].shape == (self._path_ends[-1], 2)
         return bool(numbers and paths and columns["crc32"].shape == (len(self), 2, fmt.band_count(tallest)))
 
+    def _masks_sound(self) -> bool:
+        counts = self.columns["mask_count"]
+        if counts.shape != (len(self),) or counts.min() < 0:
+            return False
+        # In Python's integers, which hostile counts cannot overflow.
+        lengths = [count * plane_bytes(*self.shape(index)) for index, count in enumerate(counts.tolist())]
+        rows, starts = ([0, *itertools.accumulate(values)] for values in (counts.tolist(), lengths))
+        self._mask_places = list(zip(rows, starts, strict=True))
+        per_object = all(self.columns[name].shape == (rows[-1],) for name in ("mask_name", "mask_class", "mask_crowd"))
+        return per_object and self.columns["mask"].shape == (starts[-1],) and bool(np.all(self.columns["mask_crowd"] <= 1))
+
     def _refuse(self, what: str) -> None:
         raise CorruptShardError(f"{self.path} is not a sound shard: {what}; make it again with `blurkit generate`")
 
@@ -206,7 +245,7 @@ class Shard:
 
 
 def _right_type(name: str, values: NDArray[Any]) -> bool:
-    if name in ("id", *fmt.TEXTS):
-        return values.dtype.kind == "S"
     expected = "<f8" if name.startswith("parameters/") else _TYPES.get(name)
+    if expected == "S":
+        return values.dtype.kind == "S"
     return expected is None or values.dtype == np.dtype(expected)  # a column that a later blurkit added does no harm

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from blurkit.errors import UsageError
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
+from blurkit.sources.table import RecordTable
 
 #: File names that are taken for photographs. What the bytes are is found out when they are decoded.
 SUFFIXES = frozenset(
@@ -29,25 +30,29 @@ REASONS = {
 }
 
 
-def open_folder(root: Path) -> Source:
-    """The photographs below a folder, and what else lies there.
+def open_folder(root: Path, name: str = "folder") -> Source:
+    """The photographs below a folder, as a source of this name, and what else lies there.
 
     Links are not followed: their targets inside the folder are found by themselves, and nothing outside of it is read.
     """
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; --src takes {LAYOUT}")
-    records, passed_over = [], []
-    for relative, entry in _walk(root):
-        reason = _reason(entry)
-        if reason is None:
-            records.append(ImageRecord(path_id(relative), entry.path, "folder"))
-        else:
-            passed_over.append(PassedOver(path_id(relative), entry.path, reason, REASONS[reason]))
-    if not records:
+    passed_over: list[PassedOver] = []
+    records = RecordTable(_records(root, name, passed_over))
+    if not len(records):
         counts = collections.Counter(entry.reason for entry in passed_over)
         found = ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "nothing"
         raise UsageError(f"no images in {root} (found: {found}); --src takes {LAYOUT}, or the name of a known source")
-    return Source("folder", root, records, passed_over)
+    return Source(name, root, records, passed_over)
+
+
+def _records(root: Path, name: str, passed_over: list[PassedOver]) -> Iterator[ImageRecord]:
+    for relative, entry in _walk(root):
+        reason = _reason(entry)
+        if reason is None:
+            yield ImageRecord(path_id(relative), entry.path, name)
+        else:
+            passed_over.append(PassedOver(path_id(relative), entry.path, reason, REASONS[reason]))
 
 
 def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -88,7 +88,7 @@ class ImageRecord:
         return read_image(paths[kind])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PassedOver:
     """An entry that is no photograph to be opened, with the reason for the ledger: a short word and a sentence."""
 
@@ -101,12 +101,17 @@ class PassedOver:
 @dataclass(frozen=True)
 class Source:
     """``name``: keys the random streams. ``root``: where it lies. ``records``: the photographs, in an order that
-    never changes."""
+    never changes. ``parts``: the sources that it was put together from, if any."""
 
     name: str
     root: Path
     records: Sequence[ImageRecord]
     passed_over: list[PassedOver] = field(default_factory=list)
+    parts: tuple[Source, ...] = ()
+
+    def places(self) -> dict[str, Path]:
+        """Where each source lies whose records are here, by name."""
+        return {part.name: part.root for part in self.parts or (self,)}
 
 
 def path_id(path: str) -> str:

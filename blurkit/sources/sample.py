@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from importlib import resources
 from pathlib import Path
 
-from blurkit.errors import UsageError
+from blurkit.manifest import load_manifest
+from blurkit.sources.place import choose_splits
 from blurkit.sources.record import ImageRecord, Source
+from blurkit.sources.split import NAMES
+from blurkit.sources.table import RecordTable
 
 
 def open_sample(split: str) -> Source:
     """The packaged photographs of ``split``: ``all``, ``train``, ``val`` or ``test``, as their manifest assigns them."""
     root = Path(str(resources.files("blurkit.data_manifests") / "sample"))
-    photographs = json.loads((root / "photographs.json").read_text(encoding="utf-8"))
+    folders = choose_splits(split, {name: name for name in NAMES}, "sample")
     records = [
-        ImageRecord(photograph["file"].removesuffix(".jpg"), str(root / photograph["file"]), "sample", photograph["licence"])
-        for photograph in photographs
-        if split in ("all", photograph["split"])
+        ImageRecord(entry.file.removesuffix(".jpg"), str(root / entry.file), "sample", entry.licence, entry.split)
+        for entry in load_manifest("sample").photographs
+        if entry.split in folders
     ]
-    if not records:
-        raise UsageError(f"the source `sample` has no split {split!r}; it has all, train, val and test")
-    return Source("sample", root, records)
+    return Source("sample", root, RecordTable(records))

@@ -20,7 +20,7 @@ CALLS = ("open", "write", "pwrite", "ftruncate", "fchmod", "fsync", "close", "re
 
 def main(source, calm, out):
     """Make a whole dataset in ``calm``, and in ``out`` a shard that is whole and two that are not for each of its calls."""
-    plan = Choices(src=source, size="64", recipe="clean", settings=("shard_bytes=100000",)).plan()
+    plan = Choices(src=(source,), size="64", recipe="clean", settings=("shard_bytes=100000",)).plan()
     for folder in (calm, out):
         folder.mkdir()
         agree(folder, plan)

@@ -1,0 +1,247 @@
+"""``blurkit fetch``: a known dataset from its own server, checked and unpacked where `generate` looks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+from blurkit.download import Patience, download, forget_origin, is_downloaded, part_path
+from blurkit.errors import OK, DiskFullError, LockedError, StoppedError, UsageError, nearest
+from blurkit.manifest import Archive, Manifest, Split, load_manifest
+from blurkit.progress import Progress, data_size, duration, plural
+from blurkit.signals import SIGNALS, Stop, stopping
+from blurkit.unpack import unpack
+
+#: The datasets that have a manifest; `fetch` says of each how to get it.
+MANIFESTS = {"coco": "coco_2017", "mapillary": "mapillary_vistas_2.0", "gopro": "gopro_large", "sample": "sample"}
+
+#: Of the server, for about a minute of failures in a row.
+PATIENCE = Patience()
+
+#: The names that COCO gives to its photographs.
+_PHOTOGRAPH = re.compile(r"\d{12}\.jpg")
+
+
+@dataclass
+class _Fetch:
+    """One run. ``downloaded``: bytes."""
+
+    root: Path
+    splits: list[Split]
+    keep: bool
+    quiet: bool
+    stop: Stop
+    downloaded: int = 0
+
+
+def fetch(
+    name: str,
+    *,
+    split: str,
+    root: Path | None = None,
+    keep: bool = False,
+    mirror: str | None = None,
+    as_json: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Download, check and unpack what is missing of a dataset. Returns the exit code."""
+    manifest = _manifest(name)
+    splits = _splits(manifest, split)
+    place = root if root is not None else Path(os.environ.get("BLURKIT_DATA") or "data", name)
+    archives = [archive for archive in manifest.archives if not archive.split or archive.split in {part.name for part in splits}]
+    begin = time.monotonic()
+    with stopping() as stop, _at_once(stop):
+        run = _Fetch(place, splits, keep, quiet, stop)
+        place.mkdir(parents=True, exist_ok=True)
+        left = [archive for archive in archives if not _is_unpacked(run, archive)]
+        _require_space(run, left)
+        try:
+            for archive in left:
+                _fetch_one(run, archive, _address(archive, mirror))
+        except LockedError as error:
+            message = f"another fetch is writing {place}: wait for it, stop it, or choose another --root"
+            raise LockedError(message) from error
+    _print(run, name, archives, time.monotonic() - begin, as_json)
+    return OK
+
+
+def _manifest(name: str) -> Manifest:
+    if name not in MANIFESTS:
+        raise UsageError(f"no dataset {name!r} is known: it is one of {', '.join(MANIFESTS)}{nearest(name, MANIFESTS)}")
+    manifest = load_manifest(MANIFESTS[name])
+    if not manifest.archives or not all(archive.url and archive.bytes and archive.sha256 for archive in manifest.archives):
+        raise UsageError(f"{manifest.title} is not fetched by blurkit. {manifest.obtain.strip()}")
+    return manifest
+
+
+def _splits(manifest: Manifest, split: str) -> list[Split]:
+    return list(manifest.splits) if split == "all" else [manifest.split(split)]
+
+
+def _address(archive: Archive, mirror: str | None) -> str:
+    """Where an archive is taken from: a mirror has the same paths below another base."""
+    return archive.url if mirror is None else mirror.rstrip("/") + urlsplit(archive.url).path
+
+
+def _is_unpacked(run: _Fetch, archive: Archive) -> bool:
+    """Whether all of an archive is there that is asked for.
+
+    While the archive lies there too, it is not taken for granted: the files are compared with it again.
+    """
+    if (run.root / archive.name).exists():
+        return False
+    for split in run.splits:
+        if archive.split == split.name and _photographs(run.root / split.folder) != split.images:
+            return False
+        if not archive.split and not _is_filled(_annotations(run.root, split)):
+            return False
+    return True
+
+
+def _annotations(root: Path, split: Split) -> Path:
+    return root / "annotations" / f"instances_{split.folder}.json"
+
+
+def _is_filled(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _photographs(folder: Path) -> int:
+    """How many photographs of the dataset are in a folder; other files do not count, nor empty ones, which a power cut leaves."""
+    if not folder.is_dir():
+        return 0
+    with os.scandir(folder) as entries:
+        return sum(1 for entry in entries if _PHOTOGRAPH.fullmatch(entry.name) and entry.is_file() and entry.stat().st_size)
+
+
+def _require_space(run: _Fetch, archives: list[Archive]) -> None:
+    """Room for what is unpacked, which takes at least as much as its archive, and for the archives on their way."""
+    kept = most = 0
+    for archive in archives:
+        if (run.root / archive.name).exists():
+            continue  # unpacking knows what it takes
+        part = part_path(run.root / archive.name)
+        size, here = archive.bytes or 0, part.stat().st_size if part.exists() else 0
+        most = max(most, kept + 2 * size - here)
+        kept += 2 * size - here if run.keep else size - here
+    free = shutil.disk_usage(run.root).free
+    if most > free:
+        raise DiskFullError(
+            f"{run.root} has {data_size(free)} free, and this needs about {data_size(most)}: an archive and what is unpacked "
+            "of it are there together for a while; make room, or choose another --root"
+        )
+
+
+def _fetch_one(run: _Fetch, archive: Archive, url: str) -> None:
+    target, size = run.root / archive.name, archive.bytes or 0
+    if not run.quiet:
+        from_where = "is there already" if target.exists() else f"({data_size(size)}) from {url}"
+        print(f"{archive.name} {from_where}, into {run.root}", file=sys.stderr, flush=True)
+    with contextlib.closing(_Bytes(archive.name, size, run)) as shown:
+        download(url, target, size=size, sha256=archive.sha256, report=shown.report, say=shown.say, patience=PATIENCE)
+        run.downloaded += shown.received
+    with contextlib.closing(_Bytes(f"unpacking {archive.name}", size, run)) as shown:
+        unpack(target, run.root, report=shown.report)
+    if is_downloaded(target) and not run.keep:  # an archive that the user has put there is not ours to delete
+        target.unlink()
+    forget_origin(target)
+
+
+class _Bytes(Progress):
+    """Progress in bytes, of one archive. ``received``: how many came in this run."""
+
+    def __init__(self, what: str, total: int, run: _Fetch) -> None:
+        super().__init__(total, quiet=True)  # its bar would count pairs
+        self._what, self._stop, self._quiet = what, run.stop, run.quiet
+        self._first: int | None = None
+        self.received = 0
+        if sys.stderr.isatty() and not run.quiet:
+            from tqdm import tqdm
+
+            width, height = shutil.get_terminal_size()
+            sizes = {"total": total, "unit": "B", "unit_scale": True, "ncols": width, "nrows": height}
+            self._bar = tqdm(desc=what, smoothing=0.1, file=sys.stderr, **sizes)
+
+    def report(self, done: int, total: int | None = None) -> None:
+        """Show that ``done`` bytes are there, those of earlier runs among them."""
+        if self._stop:
+            raise _stopped(self._stop)
+        if self._first is None:
+            self._first = self.done = done
+        self.received += max(done - self.done, 0)
+        self.done, self.total = done, total or self.total
+        if self._bar is not None:
+            self._bar.total = self.total
+            self._bar.n = min(self._bar.n, done)  # it started anew
+        self.show()
+
+    def say(self, sentence: str) -> None:
+        """A line of its own, beside the bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        print(sentence, file=sys.stderr, flush=True)
+
+    def _say(self, count: int, seconds: float) -> None:
+        rate = self.received / seconds
+        left = duration((self.total - count) / rate) if rate else "unknown"
+        counts = f"{data_size(count)} of {data_size(self.total)} ({count / self.total:.0%})"
+        self.say(f"{self._what}: {counts}, {data_size(rate)}/s, {left} left")
+
+
+@contextlib.contextmanager
+def _at_once(stop: Stop) -> Iterator[None]:
+    """The first signal ends the block wherever it is, also while it waits for a silent server: what is cut off resumes."""
+    noting = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        note = noting[signal.Signals(number)]
+        if callable(note):
+            note(number, frame)
+        raise _stopped(stop)
+
+    for number in SIGNALS:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in noting.items():
+            signal.signal(number, handler)
+
+
+def _stopped(stop: Stop) -> StoppedError:
+    return stop.error("what has arrived is kept")
+
+
+def _print(run: _Fetch, name: str, archives: list[Archive], seconds: float, as_json: bool) -> None:
+    kept = [archive.name for archive in archives if (run.root / archive.name).exists()]
+    following = f"blurkit generate --src {name} --root {shlex.quote(str(run.root))}"
+    if as_json:
+        result = {
+            "source": name,
+            "root": str(run.root),
+            "splits": {split.name: {"folder": split.folder, "images": split.images} for split in run.splits},
+            "archives": kept,
+            "downloaded": run.downloaded,
+            "seconds": round(seconds, 3),
+            "next": following,
+        }
+        print(json.dumps(result, ensure_ascii=False))
+        return
+    for split in run.splits:
+        print(f"{run.root / split.folder}: {plural(split.images, 'photograph')}; {_annotations(run.root, split)}: their objects")
+    for archive in kept:
+        print(f"{run.root / archive}: kept; delete it when you like")
+    print(f"{data_size(run.downloaded)} downloaded, after {duration(seconds)}" if run.downloaded else "nothing was to download")
+    print(f"use it: {following}")

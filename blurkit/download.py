@@ -1,0 +1,291 @@
+"""One file over HTTP: resumed where it was cut, checked whole, under its final name only when every byte is right.
+
+While it arrives it is ``NAME.part``. Beside it ``.NAME.origin`` keeps where it comes from and the server's validator of that
+version (ETag, RFC 9110, sections 8.8 and 13.1.5), so that the rest is asked of the same version. It stays when the file is
+complete, as the sign that the file is ours to delete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.error import HTTPError
+
+from blurkit.errors import BlurkitError, DiskFullError, UsageError
+from blurkit.files import locked, sync_folder, write_all, write_atomic
+from blurkit.progress import data_size, duration
+from blurkit.web import describe, is_web_address, open_url
+
+#: Held on the folder of a file while it is written, so that two runs do not write one file.
+LOCK = ".lock"
+
+_CHUNK = 1 << 20
+_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]*"')
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_TRY_AGAIN = (408, 429)  # and 5xx
+
+
+class DownloadError(BlurkitError):
+    """A file that cannot be had, or is not the one that was expected."""
+
+
+class _CutError(Exception):
+    """An attempt that failed in a way that another may not."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """``timeout``: seconds that a server may be silent. ``pauses``: seconds before each further attempt; their number is the
+    limit. ``advance``: bytes beyond all attempts before after which attempts count from one again, for long files on bad lines.
+    """
+
+    timeout: float = 60.0
+    pauses: tuple[float, ...] = (1, 2, 4, 8, 16, 32)
+    advance: int = 1 << 20
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    size: int | None,
+    sha256: str,
+    report: Callable[[int], None],
+    say: Callable[[str], None] = lambda sentence: None,
+    patience: Patience = Patience(),
+) -> None:
+    """Make ``target`` the file at ``url`` whose SHA-256 this is; one that is there and right is kept.
+
+    ``size``: in bytes, ``None`` where it is not known. ``report`` is called with the bytes that are there: first those of earlier
+    calls, and with 0 where it starts anew. ``say`` is called with a sentence for each attempt that failed. Killed at any moment,
+    the next call goes on from there.
+
+    Raises :class:`DownloadError` for another file than the expected one and where attempts are used up, :class:`UsageError` for
+    another scheme than http and https and for a ``target`` that is something else, :class:`blurkit.errors.LockedError`,
+    :class:`blurkit.errors.DiskFullError`.
+    """
+    if not is_web_address(url):
+        raise UsageError(f"{url} is no http or https address; a file that you have can be put at {target} instead")
+    part = part_path(target)
+    with locked(target.parent / LOCK):
+        if os.path.lexists(target):
+            _require_right(target, size, sha256)
+            if part.exists():  # of a run before the file came from elsewhere: it is no longer needed, and the file is not ours
+                part.unlink()
+                forget_origin(target)
+            return
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            transfer = _Transfer(url, target, size, descriptor, report, say)
+            report(transfer.have)
+            transfer.require_space()
+            _persist(transfer, patience)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        _require_hash(url, target, sha256)
+        os.rename(part, target)
+        sync_folder(target.parent)
+
+
+def part_path(target: Path) -> Path:
+    """What a file is called while it arrives."""
+    return target.with_name(target.name + ".part")
+
+
+def is_downloaded(target: Path) -> bool:
+    """Whether :func:`download` has brought a file that is complete, and nobody else."""
+    return target.exists() and _origin_path(target).exists()
+
+
+def forget_origin(target: Path) -> None:
+    """Remove the note of where a file came from: from now on it is the user's."""
+    _origin_path(target).unlink(missing_ok=True)
+
+
+def _origin_path(target: Path) -> Path:
+    return target.with_name(f".{target.name}.origin")
+
+
+def _require_right(target: Path, size: int | None, sha256: str) -> None:
+    found = target.stat().st_size if target.is_file() else None
+    if found is None or size not in (None, found) or _sha256(target) != sha256:
+        is_what = "is no file" if found is None else f"is another file ({data_size(found)}) than the expected one"
+        raise UsageError(f"{target} {is_what} (sha256 {sha256}); move it away or delete it, then run the same command again")
+
+
+def _require_hash(url: str, target: Path, sha256: str) -> None:
+    part = part_path(target)
+    got = _sha256(part)
+    if got != sha256:
+        part.unlink()
+        forget_origin(target)
+        raise DownloadError(
+            f"{url} is not the expected file: sha256 {got}, expected {sha256}. What was downloaded is deleted; run the same "
+            "command again to start anew, and if it comes again, take the file from another place with --mirror"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _persist(transfer: _Transfer, patience: Patience) -> None:
+    """Attempts until everything is there, with pauses between them that grow."""
+    failures, highest = 0, transfer.have
+    while True:
+        try:
+            return transfer.attempt(patience.timeout)
+        except _CutError as cut:
+            if transfer.have >= highest + patience.advance:
+                failures, highest = 0, transfer.have
+            if failures == len(patience.pauses):
+                raise DownloadError(
+                    f"{transfer.url}: {cut}; given up after {failures + 1} attempts. What has arrived is kept: run the same "
+                    "command again to resume"
+                ) from cut
+            pause = patience.pauses[failures]
+            failures += 1
+            attempts = f"attempt {failures + 1} of {len(patience.pauses) + 1}"
+            transfer.say(f"{transfer.target.name}: {cut}; {attempts} in {duration(pause)}")
+            time.sleep(pause)
+
+
+@dataclass
+class _Transfer:
+    """What has arrived of one file, and how to ask for the rest."""
+
+    url: str
+    target: Path
+    size: int | None
+    descriptor: int
+    report: Callable[[int], None]
+    say: Callable[[str], None]
+
+    @property
+    def have(self) -> int:
+        return os.fstat(self.descriptor).st_size
+
+    def require_space(self) -> None:
+        free = shutil.disk_usage(self.target.parent).free
+        needed = (self.size or 0) - self.have
+        if needed > free:
+            raise DiskFullError(
+                f"{self.target.parent} has {data_size(free)} free and {self.target.name} needs {data_size(needed)} more; "
+                "make room, or choose another --root"
+            )
+
+    def attempt(self, timeout: float) -> None:
+        """One request for what is missing. Raises :class:`_CutError` where another may bring more."""
+        if self.size is not None and self.have > self.size:
+            self._start_anew()
+        if self.have == self.size:
+            return
+        try:
+            response = open_url(self.url, self._continuation(), timeout)
+        except HTTPError as error:
+            with error:
+                self._answer_refusal(error)
+        except (OSError, HTTPException) as error:
+            if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+                raise DownloadError(f"{self.url}: {error}; check the address and the clock of this machine") from error
+            raise _CutError(describe(error)) from error
+        else:
+            with response:
+                self._receive(response)
+
+    def _continuation(self) -> dict[str, str]:
+        """Headers that ask for the rest of the version that is here, or for all of it where that has changed."""
+        if not self.have:
+            return {}
+        etag = self._etag()
+        return {"Range": f"bytes={self.have}-", **({"If-Range": etag} if etag else {})}
+
+    def _answer_refusal(self, error: HTTPError) -> None:
+        if error.code == 416 and self.have:
+            if self.size is None and error.headers.get("Content-Range") == f"bytes */{self.have}":
+                return  # there is no more of it than is here
+            self._start_anew()
+            raise _CutError("the server cannot continue the file that is here, which is dropped") from error
+        sentence = f"the server answered {error.code} {error.reason}"
+        if error.code >= 500 or error.code in _TRY_AGAIN:
+            raise _CutError(sentence) from error
+        raise DownloadError(
+            f"{error.url or self.url}: {sentence}; check the address, or try another one with --mirror"
+        ) from error
+
+    def _receive(self, response: HTTPResponse) -> None:
+        """Take in the body of an answer that is checked to be the file, or the rest of it."""
+        begin, total = _extent(response)
+        if response.headers.get_content_type() == "text/html":
+            raise DownloadError(f"{response.url}: a web page came instead of the file; is there a login page before the network?")
+        if self.size is not None and total not in (None, self.size):
+            raise DownloadError(f"{response.url} has {total:,} bytes, expected {self.size:,}: it is another file; try --mirror")
+        etag = response.headers.get("ETag", "")
+        if begin and (begin != self.have or (self._etag() and etag and etag != self._etag())):
+            self._start_anew()
+            raise _CutError("the file on the server is no longer the one that is here, which is dropped")
+        if not begin:
+            if self.have:
+                self.say(f"{self.target.name}: the server sends the file from its beginning; {data_size(self.have)} are dropped")
+            self._start_anew()
+            write_atomic(_origin_path(self.target), json.dumps({"url": self.url, "etag": etag}).encode())
+        self._copy(response, self.size if self.size is not None else total)
+
+    def _copy(self, response: HTTPResponse, end: int | None) -> None:
+        have = self.have
+        while data := _read(response, have):
+            if end is not None and have + len(data) > end:
+                self._start_anew()
+                raise DownloadError(f"{response.url} goes on after the expected {end:,} bytes: it is another file; try --mirror")
+            try:
+                write_all(self.descriptor, data, have)
+            except OSError as error:
+                error.filename = str(part_path(self.target))
+                raise
+            have += len(data)
+            self.report(have)
+            if have == end and response.length is not None:
+                return  # a server that does not close the connection is not waited for
+        if end is not None and have < end:
+            raise _CutError(f"the connection was cut after {data_size(have)}")
+
+    def _etag(self) -> str:
+        """The validator of the version that is here, where it came from this address and can stand for every byte."""
+        try:
+            origin = json.loads(_origin_path(self.target).read_bytes())
+            known = origin["etag"] if origin["url"] == self.url else ""
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+        return known if isinstance(known, str) and _STRONG_ETAG.fullmatch(known) else ""
+
+    def _start_anew(self) -> None:
+        os.ftruncate(self.descriptor, 0)
+        self.report(0)
+
+
+def _extent(response: HTTPResponse) -> tuple[int, int | None]:
+    """(first byte, bytes of the whole file or ``None``) of an answer."""
+    if response.status == 200:
+        return 0, response.length
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if response.status != 206 or match is None:
+        raise DownloadError(f"{response.url}: an answer that is not understood: {response.status} {response.reason}")
+    return int(match[1]), None if match[2] == "*" else int(match[2])
+
+
+def _read(response: HTTPResponse, have: int) -> bytes:
+    try:
+        return response.read1(_CHUNK)  # what is there, so that progress does not wait for a whole chunk
+    except (OSError, HTTPException) as error:
+        raise _CutError(f"the connection was cut after {data_size(have)}: {describe(error)}") from error

@@ -1,0 +1,155 @@
+"""What is known about each dataset: its home, licence, archives, folders and splits, from the files of ``data_manifests``.
+
+The files are Croissant 1.1 (JSON-LD). They are read here as plain JSON, in the form in which they are written, so that an
+error message about a missing folder needs no library; a test reads them with the reference implementation too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from blurkit.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to download and unpack. ``bytes`` is ``None``, a hash an empty text, where none is known.
+
+    ``split``: the one split that needs it, or an empty text where all do.
+    """
+
+    name: str
+    url: str
+    bytes: int | None
+    sha256: str
+    md5: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """``name``: train, val or test. ``folder``: what the dataset itself calls it. ``images``: photographs, or pairs."""
+
+    name: str
+    folder: str
+    images: int
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One packaged photograph: who made it, under which licence, what was changed; ``width``, ``height`` in pixels."""
+
+    file: str
+    title: str
+    author: str
+    licence: str
+    origin: str
+    taken_from: str
+    changes: str
+    split: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """``licence``: one text each. ``citation``: BibTeX. ``layout``: the folders as a tree to print, of which ``DIR`` is the root.
+
+    ``obtain``: how to get the data, in a sentence or two. ``folder``: the root's usual name. ``archives``: none where the
+    publisher gives no lasting address. ``photographs``: listed for the packaged ones alone.
+    """
+
+    name: str
+    title: str
+    description: str
+    version: str
+    licence: tuple[str, ...]
+    url: str
+    citation: str
+    folder: str
+    layout: str
+    obtain: str
+    archives: tuple[Archive, ...]
+    splits: tuple[Split, ...]
+    photographs: tuple[Photograph, ...]
+
+    def split(self, name: str) -> Split:
+        """A split by its name. Raises :class:`UsageError` where the dataset has none of that name."""
+        for split in self.splits:
+            if split.name == name:
+                return split
+        known = [split.name for split in self.splits]
+        raise UsageError(f"{self.title} has no split {name!r}; it has {', '.join(known)}{nearest(name, known)}")
+
+
+def manifest_names() -> list[str]:
+    """The datasets that have a manifest, in alphabetical order."""
+    return sorted(entry.name.removesuffix(".json") for entry in _folder().iterdir() if entry.name.endswith(".json"))
+
+
+def load_manifest(name: str) -> Manifest:
+    """The manifest of a dataset such as ``coco_2017``. Raises :class:`UsageError` where there is none of that name."""
+    known = manifest_names()
+    if name not in known:
+        raise UsageError(f"no dataset {name!r} is known; there are {', '.join(known)}{nearest(name, known)}")
+    document = json.loads((_folder() / f"{name}.json").read_text(encoding="utf-8"))
+    files = [entry for entry in document["distribution"] if entry["@type"] == "cr:FileObject"]
+    by_name = {entry["name"]: entry for entry in files}
+    return Manifest(
+        name=name,
+        title=document["name"],
+        description=document["description"],
+        version=document.get("version", ""),
+        licence=tuple(_licences(document["license"])),
+        url=document["url"],
+        citation=document["citeAs"],
+        folder=document["blurkit:folder"],
+        layout="\n".join(document["blurkit:layout"]),
+        obtain=document["blurkit:obtain"],
+        archives=tuple(_archive(entry) for entry in files if entry["encodingFormat"] == "application/zip"),
+        splits=tuple(Split(row["name"], row["folder"], row["images"]) for row in _rows(document, "splits")),
+        photographs=tuple(_photograph(row, by_name[row["file"]]) for row in _rows(document, "photographs")),
+    )
+
+
+def _folder() -> Traversable:
+    return resources.files("blurkit.data_manifests")
+
+
+def _archive(entry: dict[str, Any]) -> Archive:
+    return Archive(
+        name=entry["name"],
+        url=entry["contentUrl"],
+        bytes=_bytes(entry["contentSize"]) if "contentSize" in entry else None,
+        sha256=entry.get("sha256", ""),
+        md5=entry.get("md5", ""),
+        split=entry.get("blurkit:split", ""),
+    )
+
+
+def _photograph(row: dict[str, Any], entry: dict[str, Any]) -> Photograph:
+    return Photograph(**row, bytes=_bytes(entry["contentSize"]), sha256=entry["sha256"])
+
+
+def _bytes(size: str) -> int:
+    return int(size.removesuffix(" B"))
+
+
+def _licences(value: Any) -> Iterator[str]:
+    """``license`` is an address, a work with a name and an address, or a list of these."""
+    for licence in value if isinstance(value, list) else [value]:
+        yield licence if isinstance(licence, str) else f"{licence['name']} ({licence['url']})"
+
+
+def _rows(document: dict[str, Any], record_set: str) -> list[dict[str, Any]]:
+    """The inline rows of a record set, none where there is no such set; their keys without the name of the set."""
+    prefix = f"{record_set}/"
+    data = [entry["data"] for entry in document["recordSet"] if entry["@id"] == record_set]
+    return [{key.removeprefix(prefix): value for key, value in row.items()} for rows in data for row in rows]

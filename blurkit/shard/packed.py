@@ -1,0 +1,61 @@
+"""Masks of objects as a shard stores them: a bit per pixel, unpacked when somebody looks at them."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.errors import UsageError
+from blurkit.masks import Masks
+
+
+class PackedMasks(Masks):
+    """Masks whose planes are kept as bits. ``bits``: uint8 (n, ceil(h w / 8)), ``np.packbits`` of each plane, rows from the top;
+    ``shape``: (h, w)."""
+
+    bits: NDArray[np.uint8]
+    shape: tuple[int, int]
+
+    def __init__(
+        self,
+        bits: NDArray[np.uint8],
+        shape: tuple[int, int],
+        names: tuple[str, ...],
+        ids: tuple[int, ...],
+        crowd: tuple[bool, ...],
+    ) -> None:
+        # Not through Masks.__init__, which wants the planes; and past its __setattr__, as it is frozen.
+        self.__dict__.update(bits=bits, shape=shape, names=names, ids=ids, crowd=crowd, problems=())
+
+    @functools.cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        height, width = self.shape
+        planes = np.unpackbits(self.bits, axis=1, count=height * width)
+        return planes.reshape(len(self), height, width).view(bool)
+
+
+def pack(objects: Masks, shape: tuple[int, ...]) -> PackedMasks:
+    """The masks of an image of this (height, width) as bits; those that are packed are returned as they are.
+
+    Raises :class:`UsageError` unless each object has a bool mask of the image's size, a name, a number and a crowd flag.
+    """
+    height, width = shape
+    if isinstance(objects, PackedMasks):
+        if objects.shape != (height, width):
+            raise UsageError(f"masks of {objects.shape[1]}x{objects.shape[0]} pixels do not fit an image of {width}x{height}")
+        return objects
+    planes, count = objects.masks, len(objects)
+    if planes.dtype != np.bool_ or planes.shape != (count, height, width) or {len(objects.ids), len(objects.crowd)} != {count}:
+        raise UsageError(
+            f"{count} names, {len(objects.ids)} ids and {len(objects.crowd)} crowd flags need masks of bool "
+            f"{(count, height, width)} for this image, got {planes.dtype} {planes.shape}"
+        )
+    bits = np.packbits(planes.reshape(count, height * width), axis=1)
+    return PackedMasks(bits, (height, width), objects.names, objects.ids, objects.crowd)
+
+
+def plane_bytes(height: int, width: int) -> int:
+    """Bytes of one packed plane; its last byte is filled up with zeros."""
+    return -(-height * width // 8)

@@ -1,0 +1,283 @@
+"""A JSON file of any size, element by element, in bounded memory: COCO's annotations have hundreds of megabytes.
+
+Bytes are decoded as Latin-1, so that a character is a byte and an index is an offset; what is not ASCII is decoded again from its
+UTF-8. An element that ends beyond the window is parsed again in one at least twice as long, so that the time stays linear.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from blurkit.errors import UsageError
+
+#: The longest element, in bytes; the longest annotations of COCO have about a hundred thousand.
+MAX_ELEMENT = 64 << 20
+
+_CHUNK = 1 << 20
+_MARGIN = 4096  # so far from the window's end nothing is wrong because the window ends
+_ADVICE = "download it again, or unpack it again"
+_AFTER = " \t\n\r,]}:"
+# A bracket, strings without escapes up to the next bracket, or the start of another string. The number is bounded so that the
+# regular expression's memory is.
+_TOKEN = re.compile(r'[\[\]{}]|"(?:[^"\\]*"(?:[^"\[\]{}]*"[^"\\]*"){0,100})?')
+_STRING_TOKEN = re.compile(r'"|\\.', re.DOTALL)
+_SPACE = re.compile(r"[ \t\n\r]*+")
+_DECODER = json.JSONDecoder()
+
+
+class Element(NamedTuple):
+    """``value``: an element of the array at the top-level ``key``, or that key's whole value where it is no array. ``start`` and
+    ``end``: its bytes in the file."""
+
+    key: str
+    value: Any
+    start: int
+    end: int
+
+
+def elements(path: str | os.PathLike[str], keys: Collection[str], *, last: str | None = None) -> Iterator[Element]:
+    """The elements of the arrays at ``keys`` of the object that a JSON file holds, in file order, read as they are asked for.
+
+    ``last``: the walk ends after this key's value; by default the whole file is read, which proves that it is not cut short. The
+    values of other keys are scanned for their end only. A byte order mark and the literals NaN and Infinity are accepted.
+
+    Raises :class:`UsageError`, possibly after elements: the file is missing, no regular file (links are not followed), empty, cut
+    short, not JSON, not an object, names one of ``keys`` twice, is nested too deep, or has an element above :data:`MAX_ELEMENT`.
+    """
+    with _opened(path) as descriptor:
+        scanner = _Scanner(path, descriptor)
+        _enter(scanner)
+        met: set[str] = set()
+        ended = scanner.peek() == "}"
+        scanner.position += ended
+        while not ended:
+            key = _key(scanner)
+            if key in met:
+                raise scanner.error(f"has the key {key!r} twice, and only one can be meant")
+            if key in keys:
+                met.add(key)
+                yield from _wanted(scanner, key)
+            else:
+                scanner.skip()
+            if key == last:
+                return
+            ended = scanner.take(",}") == "}"
+        if scanner.peek():
+            raise scanner.error("goes on after the end of its object")
+
+
+def read_slice(path: str | os.PathLike[str], start: int, end: int) -> Any:
+    """One element by its offsets; see :func:`read_slices`."""
+    return read_slices(path, [(start, end)])[0]
+
+
+def read_slices(path: str | os.PathLike[str], spans: Iterable[tuple[int, int]]) -> list[Any]:
+    """The elements at these byte offsets (start, end), as :func:`elements` found them.
+
+    Raises :class:`UsageError` where the file cannot be read or no longer holds an element there.
+    """
+    values = []
+    with _opened(path) as descriptor:
+        for start, end in spans:
+            try:
+                data = os.pread(descriptor, min(end - start, MAX_ELEMENT), start)
+                values.append(json.loads(data.decode("utf-8")))
+            except (ValueError, RecursionError, OSError) as error:
+                raise UsageError(
+                    f"{path}: no JSON element at bytes {start} to {end}, where there was one ({error}): "
+                    "the file was changed during the run; start again"
+                ) from error
+    return values
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[int]:
+    try:
+        # Without O_NONBLOCK a named pipe would hold the caller until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW)
+    except ValueError as error:
+        raise UsageError(f"{path!r}: no file can have this name") from error
+    except OSError as error:
+        if os.path.islink(path):
+            raise UsageError(f"{path}: a symbolic link; links are not followed, put the file itself here") from error
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise UsageError(f"{path}: no such file; unpack or download it to there") from error
+        raise UsageError(f"{path}: the file cannot be read: {error.strerror}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UsageError(f"{path}: a folder, a pipe or a device, not a file; put the JSON file here")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _enter(scanner: _Scanner) -> None:
+    scanner.fill()
+    if scanner.text.startswith("\xef\xbb\xbf"):
+        scanner.position = 3
+    first = scanner.peek()
+    if not first:
+        raise scanner.error("is empty")
+    if first == "\0":
+        raise scanner.error("starts with zeros, as an interrupted download does")
+    if first != "{":
+        raise scanner.error(f"holds no JSON object: it starts with {first!r} instead of '{{'")
+    scanner.position += 1
+
+
+def _key(scanner: _Scanner) -> str:
+    if scanner.peek() not in ('"', ""):
+        raise scanner.error("is not JSON: a key in double quotes is missing")
+    key: str = scanner.value()[0]
+    scanner.take(":")
+    return key
+
+
+def _wanted(scanner: _Scanner, key: str) -> Iterator[Element]:
+    if scanner.peek() != "[":
+        yield Element(key, *scanner.value())
+        return
+    scanner.position += 1
+    if scanner.peek() == "]":
+        scanner.position += 1
+        return
+    while True:
+        yield Element(key, *scanner.value())
+        if scanner.take(",]") == "]":
+            return
+
+
+class _Scanner:
+    """A window ``text`` that slides over a file, and a ``position`` in it; ``base`` is the window's offset in the file."""
+
+    def __init__(self, path: str | os.PathLike[str], descriptor: int) -> None:
+        self.path, self.text, self.position, self.base = path, "", 0, 0
+        self._descriptor = descriptor
+
+    def error(self, what: str, position: int | None = None) -> UsageError:
+        offset = self.base + (self.position if position is None else position)
+        return UsageError(f"{self.path}: the file {what} (byte {offset}); {_ADVICE}")
+
+    def fill(self) -> bool:
+        """Forget what lies before the position and at least double the rest; false, and no change, at the end of the file."""
+        try:
+            data = os.read(self._descriptor, max(_CHUNK, len(self.text) - self.position))
+        except OSError as error:
+            raise self.error(f"cannot be read: {error.strerror}") from error
+        if data:
+            self.text = self.text[self.position :] + data.decode("latin-1")
+            self.base, self.position = self.base + self.position, 0
+        return bool(data)
+
+    def peek(self) -> str:
+        """The next character that is no white space, now at the position; empty at the end of the file."""
+        while True:
+            text = self.text
+            match = _SPACE.match(text, self.position)
+            self.position = match.end() if match else len(text)
+            if self.position < len(text):
+                return text[self.position]
+            if not self.fill():
+                return ""
+
+    def take(self, wanted: str) -> str:
+        """The next character, which must be one of ``wanted``."""
+        found = self.peek()
+        if not found:
+            raise self.error("is cut short")
+        if found not in wanted:
+            raise self.error(f"is not JSON: {' or '.join(map(repr, wanted))} is missing before {found!r}")
+        self.position += 1
+        return found
+
+    def value(self) -> tuple[Any, int, int]:
+        """The value that starts here, and its offsets in the file."""
+        self.peek()
+        while True:
+            text, start, fault = self.text, self.position, None
+            try:
+                value, end = _DECODER.raw_decode(text, start)
+            except ValueError as error:
+                fault, end = error, len(text)
+            except RecursionError as error:
+                raise self.error("is nested too deep") from error
+            # A number that the window's end cuts is still a number: what follows "1" shows whether it is all of "1.5".
+            if end < len(text) and (text[end] in _AFTER or end + _MARGIN < len(text)):
+                break
+            if fault is not None and _hopeless(fault, len(text)):
+                raise self._fault(fault) from fault
+            if len(text) - start >= MAX_ELEMENT:
+                raise self.error(f"has an element of more than {MAX_ELEMENT >> 20} MiB")
+            if not self.fill():
+                if fault is None:  # the next character that is asked for is missing
+                    break
+                raise self._fault(fault) from fault
+        if not text.isascii() and not text[start:end].isascii():
+            value = self._decode_again(start, end)
+        self.position = end
+        return value, self.base + start, self.base + end
+
+    def _fault(self, fault: ValueError) -> UsageError:
+        if not isinstance(fault, json.JSONDecodeError):
+            return self.error(f"has a number that cannot be read: {fault}")
+        if fault.pos >= len(self.text) or fault.msg.startswith("Unterminated"):
+            return self.error("is cut short within the element that starts here")
+        return self.error(f"is not JSON: {fault.msg}", fault.pos)
+
+    def _decode_again(self, start: int, end: int) -> Any:
+        """A value that is not ASCII alone."""
+        data = self.text[start:end].encode("latin-1")
+        try:
+            return _DECODER.decode(data.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise self.error("is not UTF-8", start + error.start) from error
+
+    def skip(self) -> None:
+        """Go beyond the value that starts here, which may be of any size."""
+        if self.peek() not in ("[", "{"):
+            self.value()
+            return
+        depth = 0
+        while True:
+            match = _TOKEN.search(self.text, self.position)
+            if match is None:
+                self.position = len(self.text)
+                self._fill_or_fail()
+                continue
+            self.position = match.end()
+            if match[0] == '"':
+                self._skip_string()
+            elif match[0][0] != '"':
+                depth += 1 if match[0] in "[{" else -1
+                if depth == 0:
+                    return
+
+    def _skip_string(self) -> None:
+        """Go beyond the end of the string that the position is in."""
+        while True:
+            match = _STRING_TOKEN.search(self.text, self.position)
+            if match is not None:
+                self.position = match.end()
+                if match[0] == '"':
+                    return
+            else:
+                self.position = len(self.text) - self.text.endswith("\\", self.position)  # its escape needs one more character
+                self._fill_or_fail()
+
+    def _fill_or_fail(self) -> None:
+        if not self.fill():
+            raise self.error("is cut short")
+
+
+def _hopeless(fault: ValueError, length: int) -> bool:
+    """Whether more of the file cannot cure a fault in a window of this length."""
+    if not isinstance(fault, json.JSONDecodeError):  # int() refuses thousands of digits
+        return True
+    return fault.pos + _MARGIN < length and not fault.msg.startswith("Unterminated")

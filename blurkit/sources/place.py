@@ -1,0 +1,92 @@
+"""Where a known dataset lies, and what to say where it does not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from blurkit.errors import UsageError, nearest
+from blurkit.manifest import Manifest
+from blurkit.sources.folder import REASONS
+from blurkit.sources.record import PassedOver, path_id
+
+
+def find_root(name: str, root: Path | None, manifest: Manifest, folders: Iterable[str]) -> Path:
+    """The folder of a dataset: ``root``, else ``$BLURKIT_DATA/name``, else ``data/name``; it holds one of ``folders``.
+
+    Raises :class:`UsageError` with where it looked, the layout that is expected, how to get the data, and what to run then.
+    """
+    base = os.environ.get("BLURKIT_DATA")
+    places = [root] if root is not None else [Path(base, name)] if base else [Path("data", name)]
+    (place,) = places
+    if any((place / folder).is_dir() for folder in folders):
+        return place
+    hint = _elsewhere(place, list(folders))
+    how = "" if root is not None or base else " ($BLURKIT_DATA is not set)"
+    raise UsageError(
+        f"no {manifest.title} in {place}{how}: {hint}\n\nIt is to look like this:\n{manifest.layout.rstrip()}\n\n"
+        f"{manifest.obtain.strip()}\nThen: blurkit generate --src {name} --root DIR; data/{name} or $BLURKIT_DATA/{name} "
+        "is found without --root"
+    )
+
+
+def _elsewhere(place: Path, folders: Sequence[str]) -> str:
+    """What is there instead."""
+    if not place.exists():
+        return "there is no such folder"
+    if not place.is_dir():
+        return "that is no folder"
+    inner = sorted(entry.name for entry in os.scandir(place) if entry.is_dir())
+    nested = [name for name in inner if any((place / name / folder).is_dir() for folder in folders)]
+    wanted = f"it has none of the folders {', '.join(folders)}"
+    if nested:
+        return f"{wanted}; did you mean {' or '.join(str(place / name) for name in nested)}?"
+    return f"{wanted} (found: {', '.join(inner[:8]) or 'no folders'})"
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder of a dataset is there. Raises :class:`UsageError` where a link or a file is in its place."""
+    if path.is_symlink():
+        raise UsageError(
+            f"{path} is a symbolic link; nothing outside a dataset's root is read: move or mount the folder there, "
+            "or give the root that it lies in with --root"
+        )
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is no folder")
+    return path.is_dir()
+
+
+def images_in(folder: Path, suffixes: tuple[str, ...], inside: str) -> Iterator[str | PassedOver]:
+    """The names of the images of one flat folder, sorted by bytes, and what else lies there, its id below ``inside``."""
+    with os.scandir(folder) as found:
+        entries = sorted(
+            ((os.fsencode(entry.name), entry.name, _kind(entry, suffixes)) for entry in found), key=lambda row: row[0]
+        )
+    for _, name, reason in entries:
+        if reason:
+            yield PassedOver(path_id(f"{inside}/{name}"), str(folder / name), reason, REASONS[reason])
+        else:
+            yield name
+
+
+def _kind(entry: os.DirEntry[str], suffixes: tuple[str, ...]) -> str:
+    if entry.is_symlink():
+        return "link"
+    if entry.name.startswith("."):
+        return "hidden"
+    if not entry.name.lower().endswith(suffixes):
+        return "no_image_name"
+    return "" if entry.is_file(follow_symlinks=False) else "not_a_file"
+
+
+def choose_splits(split: str, known: dict[str, str], source: str) -> list[str]:
+    """The folders of a split: all of ``known`` (our name -> folder) for ``all``, else one, by either name."""
+    if split == "all":
+        return list(known.values())
+    folder = known.get(split, split)
+    if folder not in known.values():
+        names = [name if name == folder else f"{name} ({folder})" for name, folder in known.items()]
+        guess = nearest(split, [*known, *known.values()])
+        raise UsageError(f"--split: {source} has no split {split!r}; it has all, {', '.join(names)}{guess}")
+    return [folder]

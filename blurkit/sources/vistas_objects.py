@@ -1,0 +1,158 @@
+"""The objects of Mapillary Vistas: its classes, and the two PNG files that say which pixel belongs to what."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.decode import read_bytes
+from blurkit.decode.body import read_body
+from blurkit.decode.header import Header, png_chunks, read_header
+from blurkit.decode.nativelog import listen
+from blurkit.errors import BadImageError, UsageError
+from blurkit.masks import Masks
+from blurkit.sources.frame import Frame, find_frame
+from blurkit.sources.jsonstream import elements
+from blurkit.sources.record import Box
+
+_SLACK = 32 << 20  # bytes that a file may hold besides 4 for each pixel
+
+
+class VistasClass(NamedTuple):
+    """``name``: such as ``object--vehicle--car``; ``readable``: such as ``Car``; ``instances``: whether its objects are told
+    apart. Its place among the classes is its index in the files."""
+
+    name: str
+    readable: str
+    instances: bool
+
+
+def read_classes(path: str | os.PathLike[str]) -> tuple[VistasClass, ...]:
+    """The classes that a ``config_v1.2.json``, ``config_v2.0.json`` or ``config.json`` lists.
+
+    Raises :class:`UsageError` for a file that is no such list.
+    """
+    classes: list[VistasClass] = []
+    for element in elements(path, ("labels",)):
+        value = element.value if isinstance(element.value, dict) else {}
+        name, readable, instances = value.get("name"), value.get("readable", ""), value.get("instances")
+        if not isinstance(name, str) or not isinstance(readable, str) or not isinstance(instances, bool):
+            raise UsageError(
+                f"{path}: the class {len(classes)} (byte {element.start}) has no name, or not whether it has instances; "
+                "take the file that comes with the photographs"
+            )
+        classes.append(VistasClass(name, readable, instances))
+    if not 0 < len(classes) <= 256:
+        raise UsageError(f"{path}: lists {len(classes)} classes under 'labels'; take the file that comes with the photographs")
+    return tuple(classes)
+
+
+@dataclass(frozen=True, slots=True)
+class VistasAnnotation:
+    """``instances``: the path of a PNG file of uint16, 256 times the class index plus the number of the object. ``labels``: that
+    of a PNG file of class indices with a palette. ``classes``: as :func:`read_classes` found them, one object for all records."""
+
+    instances: str
+    labels: str
+    classes: tuple[VistasClass, ...]
+
+    def masks(self, header: Header, box: Box | None) -> Masks:
+        """The objects with a pixel in ``box``, by class index and number; see :class:`blurkit.sources.record.Annotation`.
+
+        Raises :class:`BadImageError` ``size_mismatch`` where a file fits neither the stored nor the upright photograph, and
+        ``bad_annotation`` where one is missing, damaged, of another kind, or the two contradict each other.
+        """
+        values, frame = self._instances(header, box)
+        counts = cv2.calcHist([values], [0], None, [1 << 16], [0, 1 << 16])  # np.unique would sort millions of pixels
+        objects = [int(value) for value in np.flatnonzero(counts) if self.classes[value >> 8].instances]
+        masks = np.empty((len(objects), *frame.cut_size), bool)
+        for mask, value in zip(masks, objects, strict=True):
+            np.equal(values, value, out=mask)
+        ids = tuple(value >> 8 for value in objects)
+        return Masks(masks, tuple(self.classes[index].name for index in ids), ids, (False,) * len(ids))
+
+    def read_labels(self, header: Header) -> NDArray[np.uint8]:
+        """The class index of every pixel of the upright photograph, uint8 (H, W). Raises as :meth:`masks` does."""
+        labels, frame = self._labels(header)
+        return frame.cut(labels)
+
+    def _instances(self, header: Header, box: Box | None) -> tuple[NDArray[np.uint16], Frame]:
+        """The values within the box, and the frame."""
+        what = "instance file"
+        own, data = _read_png(self.instances, what, header)
+        if (own.depth, own.colour, own.alpha) != (16, "grey", ""):
+            raise _bad(f"The {what} is not grey with 16 bits but {own.colour} with {own.depth}: which object is which is lost.")
+        frame = find_frame((own.height, own.width), header, box, what)
+        values = _decode(data, np.uint16, frame, what)
+        labels, label_frame = self._labels(header)
+        if label_frame.size != frame.size:
+            raise BadImageError("size_mismatch", "Of the instance file and the label file one is turned and the other is not.")
+        differing = np.count_nonzero(values >> 8 != labels)
+        if differing:
+            raise _bad(f"The instance file and the label file give {differing} of {labels.size} pixels different classes.")
+        return frame.cut(values), frame
+
+    def _labels(self, header: Header) -> tuple[NDArray[np.uint8], Frame]:
+        """Class indices as they are stored, and the frame of the whole photograph."""
+        what = "label file"
+        own, data = _read_png(self.labels, what, header)
+        if own.depth != 8 or own.colour not in ("palette", "grey") or own.alpha == "alpha":
+            raise _bad(f"The {what} holds no class indices of 8 bits but {own.colour} with {own.depth} bits.")
+        frame = find_frame((own.height, own.width), header, None, what)
+        labels = _decode(_without_palette(data), np.uint8, frame, what)
+        highest = int(labels.max())
+        if highest >= len(self.classes):
+            raise _bad(f"The {what} has the class index {highest}, but there are {len(self.classes)} classes.")
+        return labels, frame
+
+
+def _bad(message: str) -> BadImageError:
+    return BadImageError("bad_annotation", message)
+
+
+def _read_png(path: str, what: str, photograph: Header) -> tuple[Header, bytes]:
+    """The header of a PNG file and its bytes, proved whole, without what no pixel depends on."""
+    if os.path.islink(path):
+        raise _bad(f"The {what} is a symbolic link; links are not followed.")
+    try:
+        data = read_bytes(path, most=_SLACK + 4 * photograph.height * photograph.width)
+        header = read_header(data)
+        if header.format != "PNG":
+            raise _bad(f"It is {header.format}, not PNG.")
+        return header, read_body(data, header).data
+    except BadImageError as error:
+        raise _bad(f"The {what} cannot be used. {error}") from error
+
+
+def _without_palette(data: bytes) -> bytes:
+    """A PNG file whose grey values are the palette indices of another, for OpenCV would give their colours."""
+    parts = [data[:8]]
+    for kind, position, length in png_chunks(data):
+        content = data[position : position + length]
+        if kind == b"IHDR":
+            content = content[:9] + b"\0" + content[10:]  # the colour type
+        if kind != b"PLTE":
+            parts.append(struct.pack(">I", length) + kind + content + struct.pack(">I", zlib.crc32(kind + content)))
+    return b"".join(parts)
+
+
+def _decode(data: bytes, dtype: type[np.uint8 | np.uint16], frame: Frame, what: str) -> NDArray[Any]:
+    def decode() -> Any:
+        try:
+            return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:  # no fault of the file
+                raise MemoryError(f"not enough memory to decode an image: {error.err}") from error
+            return None
+
+    pixels, messages = listen(decode)
+    if pixels is None or messages or pixels.shape != frame.size or pixels.dtype != dtype:
+        raise _bad(f"The {what} cannot be used. The PNG data are damaged.")
+    return np.asarray(pixels)

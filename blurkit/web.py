@@ -1,0 +1,66 @@
+"""Requests over HTTP and HTTPS, and over nothing else: urllib by itself would open files and ftp servers too."""
+
+from __future__ import annotations
+
+from http.client import HTTPResponse
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+)
+
+from blurkit import __version__
+from blurkit.errors import UsageError
+
+
+def is_web_address(url: str) -> bool:
+    """Whether an address has the scheme http or https and names a server."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # an impossible port raises
+    except ValueError:
+        return False
+
+
+def open_url(url: str, headers: dict[str, str], timeout: float) -> HTTPResponse:
+    """The answer to a request, redirections followed; the proxies of the environment are used.
+
+    ``timeout``: seconds that the server may be silent, here and while the body is read. Raises ``urllib.error.HTTPError`` for an
+    answer that is no success, ``OSError`` and ``http.client.HTTPException`` where none came, and :class:`UsageError` where a
+    redirection leads to something else than a web server.
+    """
+    opener = OpenerDirector()
+    standard = (ProxyHandler, HTTPHandler, HTTPSHandler, HTTPDefaultErrorHandler, HTTPErrorProcessor, UnknownHandler)
+    for handler in (*standard, _Redirections):
+        opener.add_handler(handler())
+    response: HTTPResponse = opener.open(
+        Request(url, headers={"User-Agent": f"blurkit/{__version__}", **headers}), timeout=timeout
+    )
+    return response
+
+
+def describe(error: BaseException) -> str:
+    """Why no answer came, in a few words."""
+    reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, TimeoutError):
+        return "the server was silent for too long"
+    return str(getattr(reason, "strerror", None) or reason) or type(reason).__name__
+
+
+class _Redirections(HTTPRedirectHandler):
+    def http_error_302(self, req: Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        to = urlsplit(headers.get("Location", "")).scheme
+        if to not in ("http", "https", ""):  # an empty one is relative to the address that was asked
+            raise UsageError(f"{req.full_url} leads to {headers['Location']}: only http and https addresses are followed")
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302

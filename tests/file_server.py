@@ -1,0 +1,169 @@
+"""A web server on this machine that serves files from memory, badly where it is told to."""
+
+import http.server
+import re
+import socket
+import threading
+
+
+class FileServer:
+    """``files``: path -> bytes. ``faults``: what happens to the next requests, one each, ``None`` for nothing.
+
+    A fault is a function that is called with the request's handler and returns whether the request is answered. ``requests``:
+    the path and headers of each; ``bodies``: how many bytes of the body were sent to each; ``sent``: to all.
+    """
+
+    def __init__(self):
+        self.files, self.faults, self.requests, self.bodies = {}, [], [], []
+        self.etags = True  # or the text of one
+        self.ranges = True
+        self.slowness = 0.0  # seconds before each block
+        server = self
+
+        class Handler(_Handler):
+            place = server
+
+        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.closing = threading.Event()
+        self.base = f"http://127.0.0.1:{self._http.server_port}"
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    @property
+    def sent(self):
+        return sum(self.bodies)
+
+    def close(self):
+        self.closing.set()
+        self._http.shutdown()
+        self._thread.join()
+        self._http.socket.close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    place: FileServer
+    limit = None  # bytes of the body, then the connection is cut
+
+    def do_GET(self):
+        self.number = len(self.place.bodies)
+        self.place.bodies.append(0)
+        self.place.requests.append((self.path, dict(self.headers)))
+        fault = self.place.faults.pop(0) if self.place.faults else None
+        if fault is not None and fault(self):
+            return
+        content = self.place.files.get(self.path)
+        if content is None:
+            self.send_error(404)
+            return
+        etag = f'"{hash(content):x}"' if self.place.etags is True else self.place.etags
+        begin = self._begin(etag)
+        if begin >= len(content) > 0:
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(content)}")
+            self.end_headers()
+            return
+        self.send_response(206 if begin else 200)
+        if begin:
+            self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        if etag:
+            self.send_header("ETag", etag)
+        self.send_header("Content-Length", str(len(content) - begin))
+        self.end_headers()
+        self.send_body(content[begin:])
+
+    def send_body(self, body):
+        for start in range(0, len(body), 16384):
+            block = body[start : start + 16384]
+            if self.limit is not None:
+                block = block[: self.limit]
+                self.limit -= len(block)
+            if self.place.closing.wait(self.place.slowness) or not block:
+                break
+            try:
+                self.wfile.write(block)
+            except OSError:  # the client has gone
+                break
+            self.place.bodies[self.number] += len(block)
+        self.close_connection = True
+
+    def _begin(self, etag):
+        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if match is None or not self.place.ranges or self.headers.get("If-Range", etag) != etag:
+            return 0
+        return int(match[1])
+
+    def log_message(self, *arguments):
+        """Say nothing."""
+
+
+def cut(after):
+    """The connection ends after so many bytes of the body."""
+
+    def fault(handler):
+        handler.limit = after
+
+    return fault
+
+
+def status(code):
+    """An error instead of the file."""
+
+    def fault(handler):
+        handler.send_error(code)
+        return True
+
+    return fault
+
+
+def redirect(address):
+    """An answer that leads elsewhere."""
+
+    def fault(handler):
+        handler.send_response(302)
+        handler.send_header("Location", address)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+        return True
+
+    return fault
+
+
+def stall(after=None):
+    """Nothing comes: no answer, or no more than so many bytes of the body of a large one."""
+
+    def fault(handler):
+        if after is not None:
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(handler.place.files[handler.path])))
+            handler.end_headers()
+            handler.wfile.write(handler.place.files[handler.path][:after])
+        handler.place.closing.wait(30)
+        handler.close_connection = True
+        return True
+
+    return fault
+
+
+def reset(handler):
+    """The connection is reset before an answer."""
+    linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    handler.connection.close()
+    handler.close_connection = True
+    handler.wfile = open("/dev/null", "wb")  # noqa: SIM115
+    return True
+
+
+def answer(code, headers, body):
+    """Any answer."""
+
+    def fault(handler):
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.send_body(body)
+        return True
+
+    return fault

@@ -1,0 +1,373 @@
+"""Downloads from a server that cuts, stalls, lies and changes its mind: the right file, or an error and no file."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from file_server import FileServer, answer, cut, redirect, reset, stall, status
+
+from blurkit import download as module
+from blurkit.download import LOCK, DownloadError, Patience, download, forget_origin, is_downloaded, part_path
+from blurkit.errors import DiskFullError, LockedError, UsageError
+from blurkit.files import locked
+
+CONTENT = random.Random(1).randbytes(300_000)
+SIZE = len(CONTENT)
+OTHER = random.Random(2).randbytes(300_000)
+QUICK = Patience(timeout=0.3, pauses=(0.01, 0.01, 0.01))
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def server():
+    server = FileServer()
+    server.files["/a.zip"] = CONTENT
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def get(server, tmp_path):
+    """A function that downloads a.zip; ``said`` and ``reported`` are what it was told."""
+
+    def get(url=None, *, size=SIZE, patience=QUICK):
+        get.said, get.reported = [], []
+        options = {
+            "size": size,
+            "sha256": hashlib.sha256(CONTENT).hexdigest(),
+            "report": get.reported.append,
+            "say": get.said.append,
+        }
+        download(url or f"{server.base}/a.zip", get.target, patience=patience, **options)
+        assert get.target.read_bytes() == CONTENT
+        assert not part_path(get.target).exists()
+
+    get.target = tmp_path / "a.zip"
+    return get
+
+
+def ranges(server):
+    return [headers.get("Range") for _, headers in server.requests]
+
+
+def test_a_file_arrives_whole(server, get):
+    get()
+    assert get.reported[0] == 0
+    assert get.reported[-1] == SIZE
+    assert get.reported == sorted(get.reported)
+    assert get.said == []
+    assert is_downloaded(get.target)
+    forget_origin(get.target)
+    assert not is_downloaded(get.target)
+    assert sorted(os.listdir(get.target.parent)) == [LOCK, "a.zip"]
+
+
+def test_a_file_that_is_there_is_not_asked_for(server, get):
+    get.target.write_bytes(CONTENT)
+    part_path(get.target).write_bytes(b"of an earlier run")
+    get()
+    assert server.requests == []
+    assert not is_downloaded(get.target)
+
+
+def test_a_file_of_somebody_in_its_place_stays(server, get):
+    for content in (b"mine", OTHER):
+        get.target.write_bytes(content)
+        with pytest.raises(UsageError, match=r"another file .* move it away"):
+            get()
+        assert get.target.read_bytes() == content
+    get.target.unlink()
+    get.target.mkdir()
+    with pytest.raises(UsageError, match="is no file"):
+        get()
+
+
+def test_a_cut_connection_is_resumed_where_it_was_cut(server, get):
+    server.faults = [cut(100_000), cut(50_000)]
+    get()
+    assert ranges(server) == [None, "bytes=100000-", "bytes=150000-"]
+    etag = server.requests[1][1]["If-Range"]
+    assert etag == f'"{hash(CONTENT):x}"'
+    assert server.sent == SIZE
+    assert get.said == [
+        "a.zip: the connection was cut after 100.0 kB; attempt 2 of 4 in 0 s",
+        "a.zip: the connection was cut after 150.0 kB; attempt 3 of 4 in 0 s",
+    ]
+
+
+def test_a_part_of_an_earlier_run_is_resumed_with_or_without_a_validator(server, get):
+    part_path(get.target).write_bytes(CONTENT[:200_000])
+    get()
+    assert ranges(server) == ["bytes=200000-"]
+    assert "If-Range" not in server.requests[0][1]
+    assert server.sent == 100_000
+    assert get.reported[0] == 200_000
+
+
+def test_a_part_is_resumed_from_another_mirror(server, get):
+    server.faults = [cut(100_000)]
+    with pytest.raises(DownloadError):
+        get(patience=Patience(pauses=()))
+    server.files["/mirror/a.zip"], server.etags = CONTENT, '"of the mirror"'
+    get(f"{server.base}/mirror/a.zip")
+    assert server.sent == SIZE
+
+
+def test_a_server_without_ranges_sends_it_all_again(server, get):
+    server.ranges = False
+    server.faults = [cut(100_000)]
+    get()
+    assert server.sent == 100_000 + SIZE
+    assert "sends the file from its beginning; 100.0 kB are dropped" in get.said[1]
+    assert 0 in get.reported[2:]
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"', 'bad\x01"', "no quotes"])
+def test_what_is_no_validator_is_not_sent_as_one(server, get, etag):
+    server.faults = [cut(100_000)]
+    server.etags = etag
+    get()
+    assert "If-Range" not in server.requests[1][1]
+    assert server.sent == SIZE
+
+
+def test_a_file_that_changes_between_attempts_is_taken_anew(server, get):
+    server.files["/a.zip"] = OTHER
+    server.faults = [cut(100_000)]
+    with pytest.raises(DownloadError):
+        get(patience=Patience(pauses=()))
+    server.files["/a.zip"] = CONTENT
+    get()
+    assert server.sent == 100_000 + SIZE
+
+
+def test_a_change_that_the_server_hides_from_if_range_is_seen(server, get):
+    rest = {"Content-Range": f"bytes 100000-{SIZE - 1}/{SIZE}", "ETag": '"new"', "Content-Length": "200000"}
+    server.faults = [cut(100_000), answer(206, rest, OTHER[100_000:])]
+    get()
+    assert "no longer the one that is here" in get.said[1]
+
+
+def test_a_rest_that_starts_elsewhere_is_not_appended(server, get):
+    wrong = {"Content-Range": f"bytes 7-{SIZE - 1}/{SIZE}", "Content-Length": str(SIZE - 7)}
+    server.faults = [cut(100_000), answer(206, wrong, CONTENT[7:])]
+    get()
+
+
+def test_a_broken_note_of_the_origin_is_no_harm(server, get):
+    part_path(get.target).write_bytes(CONTENT[:5])
+    for note in ("", "[]", '{"url": 1}', json.dumps({"url": f"{server.base}/a.zip", "etag": 'x"\r\nEvil: 1'})):
+        (get.target.parent / ".a.zip.origin").write_text(note)
+        get()
+        get.target.unlink()
+
+
+def test_a_complete_part_needs_no_request(server, get):
+    part_path(get.target).write_bytes(CONTENT)
+    get()
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("size", [None, SIZE])
+def test_a_part_that_is_too_long_starts_anew(server, get, size):
+    part_path(get.target).write_bytes(CONTENT + b"more")
+    get(size=size)
+    assert server.sent == SIZE
+
+
+def test_without_a_known_size_the_server_says_when_all_is_there(server, get):
+    part_path(get.target).write_bytes(CONTENT)
+    get(size=None)  # answered with 416
+    assert ranges(server) == [f"bytes={SIZE}-"]
+    assert server.sent == 0
+    get.target.unlink()
+    server.faults = [cut(1000)]
+    get(size=None)
+    assert server.sent == SIZE
+
+
+def test_a_wrong_file_is_refused_with_both_hashes_and_dropped(server, get):
+    server.files["/a.zip"] = OTHER
+    with pytest.raises(DownloadError) as caught:
+        get()
+    assert hashlib.sha256(CONTENT).hexdigest() in str(caught.value)
+    assert hashlib.sha256(OTHER).hexdigest() in str(caught.value)
+    assert "start anew" in str(caught.value)
+    assert os.listdir(get.target.parent) == [LOCK]
+
+
+def test_the_hash_covers_the_part_of_an_earlier_run(server, get):
+    part_path(get.target).write_bytes(b"x" + CONTENT[1:200_000])
+    with pytest.raises(DownloadError, match="sha256"):
+        get()
+    assert not get.target.exists()
+    get()
+
+
+def test_a_file_of_another_size_is_refused_and_nothing_dropped(server, get):
+    part_path(get.target).write_bytes(CONTENT[:200_000])
+    for content in (CONTENT + b"more", CONTENT[:250_000]):
+        server.files["/a.zip"] = content
+        for server.ranges in (True, False):
+            with pytest.raises(DownloadError, match="bytes, expected 300,000"):
+                get()
+    server.faults = [answer(200, {"Content-Type": "text/html; charset=utf-8"}, b"<h1>Log in</h1>")]
+    with pytest.raises(DownloadError, match="a web page came"):
+        get()
+    assert part_path(get.target).read_bytes() == CONTENT[:200_000]
+
+
+def test_a_body_without_a_length_that_goes_on_is_refused(server, get):
+    server.faults = [answer(200, {}, CONTENT + b"more")]
+    with pytest.raises(DownloadError, match="goes on after the expected"):
+        get()
+    server.faults = [answer(200, {}, CONTENT)]
+    get()
+
+
+def test_errors_of_the_moment_are_tried_again_and_others_are_not(server, get):
+    server.faults = [status(500), status(503), status(429)]
+    get()
+    assert [sentence.split(";")[0] for sentence in get.said] == [
+        "a.zip: the server answered 500 Internal Server Error",
+        "a.zip: the server answered 503 Service Unavailable",
+        "a.zip: the server answered 429 Too Many Requests",
+    ]
+    get.target.unlink()
+    server.requests.clear()
+    with pytest.raises(DownloadError, match=r"nothing\.zip: the server answered 404"):
+        get(f"{server.base}/nothing.zip")
+    assert len(server.requests) == 1
+
+
+def test_a_reset_connection_is_tried_again(server, get):
+    server.faults = [reset]
+    get()
+    assert len(get.said) == 1
+
+
+def test_attempts_are_bounded_and_what_has_arrived_is_kept(server, get):
+    server.faults = [cut(100_000), *[status(500)] * 10]
+    with pytest.raises(DownloadError, match=r"given up after 4 attempts.* run the same command again to resume"):
+        get()
+    assert len(server.requests) == 4
+    assert part_path(get.target).read_bytes() == CONTENT[:100_000]
+
+
+def test_attempts_count_anew_while_the_file_grows(server, get):
+    server.faults = [cut(30_000)] * 9
+    get(patience=Patience(pauses=(0, 0), advance=20_000))
+    assert len(server.requests) == 10
+    get.target.unlink()
+    server.requests.clear()
+    server.faults, server.ranges = [cut(30_000)] * 9, False  # always the same bytes: no advance
+    with pytest.raises(DownloadError, match="given up after 3 attempts"):
+        get(patience=Patience(pauses=(0, 0), advance=20_000))
+
+
+def test_nobody_listens(get):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(DownloadError, match=r"refused.* given up after 4 attempts"):
+        get(f"http://127.0.0.1:{port}/a.zip")
+
+
+@pytest.mark.parametrize("after", [None, 1000])
+def test_a_silent_server_is_given_up(server, get, after):
+    server.faults = [stall(after)]
+    begin = time.monotonic()
+    get()
+    assert time.monotonic() - begin < 5
+    assert "silent for too long" in get.said[0]
+
+
+def test_redirections_are_followed_to_web_servers_alone(server, get, tmp_path):
+    server.faults = [redirect("/elsewhere.zip"), None]
+    server.files["/elsewhere.zip"] = CONTENT
+    get()
+    get.target.unlink()
+    (tmp_path / "secret").write_bytes(CONTENT)
+    for address in (f"file://{tmp_path}/secret", "ftp://127.0.0.1/a.zip", "data:,x", "FILE:///etc/hostname"):
+        server.faults = [redirect(address)]
+        with pytest.raises(UsageError, match="only http and https"):
+            get()
+    server.faults = [redirect("/a.zip")] * 30
+    with pytest.raises(DownloadError, match="infinite loop"):
+        get()
+
+
+def test_a_redirection_is_resumed_too(server, get):
+    server.files["/elsewhere.zip"] = CONTENT
+    server.faults = [redirect("/elsewhere.zip"), cut(100_000), redirect("/elsewhere.zip")]
+    get()
+    assert server.sent == SIZE
+    assert server.requests[-1][1]["Range"] == "bytes=100000-"
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/a", "a.zip", "http://", "http://h:port/", "data:,x"])
+def test_other_addresses_are_refused(get, url):
+    with pytest.raises(UsageError, match="no http or https address"):
+        get(url)
+
+
+def test_two_downloads_of_one_file_exclude_each_other(server, get, tmp_path):
+    with locked(tmp_path / LOCK), pytest.raises(LockedError):
+        get()
+
+
+def test_a_link_in_the_place_of_the_part_is_not_written_through(server, get, tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    part_path(get.target).symlink_to("precious")
+    with pytest.raises(OSError, match="symbolic links"):
+        get()
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_room_is_needed_beforehand(server, get):
+    with pytest.raises(DiskFullError, match="make room"):
+        get(size=1 << 60)
+    assert server.requests == []
+
+
+def test_a_disk_that_fills_up_is_no_reason_to_try_again(server, get, monkeypatch):
+    def fail(descriptor, data, offset):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_all", fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        get()
+    assert caught.value.filename == str(part_path(get.target))
+    assert len(server.requests) == 1
+
+
+def test_a_killed_download_goes_on(server, get, tmp_path):
+    program = f"""
+from pathlib import Path
+from blurkit.download import download
+download({server.base + "/a.zip"!r}, Path({str(get.target)!r}), size={SIZE}, sha256="", report=lambda count: None)
+"""
+    server.slowness = 0.05
+    process = subprocess.Popen([sys.executable, "-c", program])
+    part = part_path(get.target)
+    end = time.monotonic() + 20
+    while not (part.exists() and part.stat().st_size > 50_000):
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    here = part.stat().st_size
+    assert here < SIZE
+    server.slowness = 0
+    get()
+    assert server.bodies[1:] == [SIZE - here]

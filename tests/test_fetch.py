@@ -1,0 +1,374 @@
+"""``blurkit fetch`` end to end, against a small COCO on a server of this machine."""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import pickle
+import pty
+import random
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from types import SimpleNamespace
+from unittest import mock
+
+import pytest
+from file_server import FileServer, cut, redirect, stall, status
+
+from blurkit import progress
+from blurkit.cli import main
+from blurkit.commands import fetch as module
+from blurkit.download import LOCK, Patience
+from blurkit.files import locked
+from blurkit.manifest import Archive, Split, load_manifest
+
+PHOTOGRAPHS = {
+    split: {f"{split}2017/{number:012}.jpg": random.Random(f"{split}{number}").randbytes(20_000) for number in range(count)}
+    for split, count in (("train", 30), ("val", 12))
+}
+ANNOTATIONS = {
+    f"annotations/{kind}_{split}2017.json": b'{"images": []}' * 20
+    for kind in ("captions", "instances", "person_keypoints")
+    for split in ("train", "val")
+}
+VAL = {**PHOTOGRAPHS["val"], **ANNOTATIONS}
+
+#: Runs blurkit with another manifest in a process of its own.
+PROGRAM = """
+import pickle, sys
+from blurkit.cli import main
+from blurkit.commands import fetch
+manifest = pickle.load(open(sys.argv.pop(1), "rb"))
+fetch.load_manifest = lambda name: manifest
+sys.exit(main())
+"""
+
+
+def packed(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as zipped:
+        for name, content in files.items():
+            zipped.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch, tmp_path):
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv("BLURKIT_DATA", raising=False)
+    monkeypatch.setattr(module, "PATIENCE", Patience(timeout=5, pauses=(0.01, 0.01)))
+
+
+@pytest.fixture
+def server():
+    server = FileServer()
+    for split in ("train", "val"):
+        server.files[f"/zips/{split}2017.zip"] = packed(PHOTOGRAPHS[split])
+    server.files["/annotations/annotations_trainval2017.zip"] = packed(ANNOTATIONS)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def manifest(server, monkeypatch):
+    """The manifest of COCO, but for this server; those of the others."""
+    archives = []
+    for path, content in server.files.items():
+        name, sha256 = path.rpartition("/")[2], hashlib.sha256(content).hexdigest()
+        split = name.removesuffix("2017.zip") if path.startswith("/zips") else ""
+        archives.append(Archive(name, server.base + path, len(content), sha256, "", split))
+    splits = tuple(Split(split, f"{split}2017", len(PHOTOGRAPHS[split])) for split in ("train", "val"))
+    manifest = dataclasses.replace(load_manifest("coco_2017"), archives=tuple(archives), splits=splits)
+    monkeypatch.setattr(module, "load_manifest", lambda name: manifest if name == "coco_2017" else load_manifest(name))
+    return manifest
+
+
+@pytest.fixture
+def fetch(manifest, tmp_path):
+    """A function that runs ``blurkit fetch`` in an empty folder, expects an exit code, and returns what it printed."""
+
+    def fetch(*arguments, code=0, **environment):
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(tmp_path),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            mock.patch.dict(os.environ, environment),
+            mock.patch.object(sys, "argv", ["blurkit", "fetch", *map(str, arguments)]),
+        ):
+            returned = main()
+        assert returned == code, err.getvalue() + out.getvalue()
+        return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
+
+    fetch.root = tmp_path / "data/coco"
+    return fetch
+
+
+@pytest.fixture
+def start(manifest, tmp_path):
+    """A function that starts the same in a process of its own."""
+    (tmp_path / "manifest").write_bytes(pickle.dumps(manifest))
+    started = []
+
+    def start(*arguments, stderr=subprocess.PIPE):
+        command = [sys.executable, "-c", PROGRAM, str(tmp_path / "manifest"), "fetch", "coco", *arguments]
+        started.append(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=stderr, text=stderr is not None))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def contents(root):
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != LOCK}
+
+
+def asked(server):
+    return [path.rpartition("/")[2] for path, _ in server.requests]
+
+
+def wait_for(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def test_val_is_fetched_into_place(server, fetch):
+    done = fetch("coco")
+    assert contents(fetch.root) == VAL
+    assert asked(server) == ["val2017.zip", "annotations_trainval2017.zip"]
+    assert "data/coco/val2017: 12 photographs" in done.stdout
+    assert "use it: blurkit generate --src coco --root data/coco" in done.stdout
+    assert f"val2017.zip (241.5 kB) from {server.base}/zips/val2017.zip, into data/coco" in done.stderr
+
+
+def test_the_result_as_json(server, fetch, tmp_path):
+    result = json.loads(fetch("coco", "--split", "all", "--root", "a b", "--json", "-q").stdout)
+    assert result.pop("seconds") >= 0
+    assert result == {
+        "source": "coco",
+        "root": "a b",
+        "splits": {"train": {"folder": "train2017", "images": 30}, "val": {"folder": "val2017", "images": 12}},
+        "archives": [],
+        "downloaded": sum(map(len, server.files.values())),
+        "next": "blurkit generate --src coco --root 'a b'",
+    }
+    assert contents(tmp_path / "a b") == {**PHOTOGRAPHS["train"], **VAL}
+
+
+def test_quiet_says_nothing_but_the_result(fetch):
+    assert fetch("coco", "-q").stderr == ""
+
+
+def test_what_is_there_is_not_fetched_again(server, fetch):
+    fetch("coco")
+    server.requests.clear()
+    assert "nothing was to download" in fetch("coco").stdout
+    assert asked(server) == []
+    fetch("coco", "--split", "train")
+    assert asked(server) == ["train2017.zip"]
+    assert contents(fetch.root) == {**PHOTOGRAPHS["train"], **VAL}
+
+
+def test_what_is_missing_is_made_up_and_the_rest_kept(server, fetch):
+    fetch("coco")
+    names = sorted(PHOTOGRAPHS["val"])
+    kept = (fetch.root / names[5]).stat().st_ino
+    (fetch.root / names[0]).unlink()
+    (fetch.root / names[1]).write_bytes(b"")
+    (fetch.root / "val2017" / "mine.jpg").write_bytes(b"mine")
+    server.requests.clear()
+    fetch("coco")
+    assert asked(server) == ["val2017.zip"]
+    assert contents(fetch.root) == {**VAL, "val2017/mine.jpg": b"mine"}
+    assert (fetch.root / names[5]).stat().st_ino == kept
+
+
+def test_a_file_of_somebody_is_not_replaced(fetch):
+    name = sorted(PHOTOGRAPHS["val"])[3]
+    (fetch.root / "val2017").mkdir(parents=True)
+    (fetch.root / name).write_bytes(b"mine")
+    assert "differs from the archive's" in fetch("coco", code=2).stderr
+    assert (fetch.root / name).read_bytes() == b"mine"
+
+
+def test_archives_are_kept_on_request_and_are_then_the_users(server, fetch):
+    done = fetch("coco", "--keep")
+    assert "data/coco/val2017.zip: kept" in done.stdout
+    server.requests.clear()
+    fetch("coco")
+    assert asked(server) == []
+    archives = {path.rpartition("/")[2]: content for path, content in server.files.items() if "train2017" not in path}
+    assert contents(fetch.root) == {**VAL, **archives}
+
+
+def test_archives_that_the_user_put_there_are_used_and_stay(server, fetch):
+    fetch.root.mkdir(parents=True)
+    (fetch.root / "val2017.zip").write_bytes(server.files["/zips/val2017.zip"])
+    done = fetch("coco")
+    assert asked(server) == ["annotations_trainval2017.zip"]
+    assert "val2017.zip is there already" in done.stderr
+    assert contents(fetch.root) == {**VAL, "val2017.zip": server.files["/zips/val2017.zip"]}
+
+
+def test_another_file_under_the_name_of_an_archive_is_not_touched(fetch):
+    fetch.root.mkdir(parents=True)
+    (fetch.root / "val2017.zip").write_bytes(b"mine")
+    assert "val2017.zip is another file" in fetch("coco", code=2).stderr
+    assert (fetch.root / "val2017.zip").read_bytes() == b"mine"
+
+
+def test_the_place_follows_the_environment(fetch, tmp_path):
+    fetch("coco", BLURKIT_DATA=str(tmp_path / "elsewhere"))
+    assert contents(tmp_path / "elsewhere/coco") == VAL
+    fetch("coco", BLURKIT_FETCH_ROOT="third", BLURKIT_DATA=str(tmp_path / "fourth"))
+    assert contents(tmp_path / "third") == VAL
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_mirror_has_the_same_paths_below_another_base(server, fetch, slash):
+    server.files = {f"/copy/of/coco{path}": content for path, content in server.files.items()}
+    fetch("coco", "--mirror", f"{server.base}/copy/of/coco{slash}")
+    assert contents(fetch.root) == VAL
+
+
+def test_a_mirror_that_is_no_web_server_is_refused(fetch, tmp_path):
+    assert "no http or https address" in fetch("coco", "--mirror", "file:///tmp", code=2).stderr
+
+
+def test_a_wrong_archive_is_refused(server, fetch):
+    right = server.files["/zips/val2017.zip"]
+    server.files["/zips/val2017.zip"] = right[:-1] + b"?"
+    done = fetch("coco", code=1)
+    assert f"sha256 {hashlib.sha256(right[:-1] + b'?').hexdigest()}, expected {hashlib.sha256(right).hexdigest()}" in done.stderr
+    assert contents(fetch.root) == {}
+    server.files["/zips/val2017.zip"] = right
+    fetch("coco")
+
+
+def test_trouble_is_said_and_survived(server, fetch):
+    server.faults = [status(500), cut(100_000)]
+    done = fetch("coco", "-q")
+    assert done.stderr.splitlines() == [
+        "val2017.zip: the server answered 500 Internal Server Error; attempt 2 of 3 in 0 s",
+        "val2017.zip: the connection was cut after 100.0 kB; attempt 3 of 3 in 0 s",
+    ]
+    assert contents(fetch.root) == VAL
+
+
+def test_a_redirection_to_a_file_is_refused(server, fetch):
+    server.faults = [redirect("file:///etc/hostname")]
+    assert "only http and https" in fetch("coco", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("mapillary", "Ask for the research edition"), ("gopro", "Download GOPRO_Large.zip"), ("sample", "Installed with blurkit")],
+)
+def test_what_cannot_be_fetched_says_how_to_get_it(server, fetch, name, advice):
+    done = fetch(name, code=2)
+    assert "is not fetched by blurkit" in done.stderr
+    assert advice in done.stderr
+    assert server.requests == []
+
+
+def test_unknown_names_have_their_neighbours_named(fetch):
+    assert "did you mean 'coco'?" in fetch("cocoa", code=2).stderr
+    assert "did you mean 'train'?" in fetch("coco", "--split", "trian", code=2).stderr
+    assert not fetch.root.exists()
+
+
+def test_room_is_needed_beforehand(server, fetch, monkeypatch):
+    usage = type("usage", (), {"free": 400_000})
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage)
+    assert "400.0 kB free, and this needs about 483.0 kB" in fetch("coco", code=1).stderr
+    assert server.requests == []
+
+
+def test_two_fetches_exclude_each_other(fetch):
+    fetch.root.mkdir(parents=True)
+    with locked(fetch.root / LOCK):
+        assert (
+            "another fetch is writing data/coco: wait for it, stop it, or choose another --root" in fetch("coco", code=2).stderr
+        )
+
+
+def test_progress_in_lines(server, fetch, monkeypatch):
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    (fetch.root / "val2017").mkdir(parents=True)
+    (fetch.root / "val2017.zip.part").write_bytes(server.files["/zips/val2017.zip"][:200_000])
+    lines = fetch("coco").stderr.splitlines()
+    assert any(line.startswith("val2017.zip: 200.0 kB of 241.5 kB (83%), 0 B/s, unknown left") for line in lines)
+    assert any(line.startswith("val2017.zip: 241.5 kB of 241.5 kB (100%), ") and line.endswith("/s, 0 s left") for line in lines)
+    assert any(line.startswith("unpacking val2017.zip: 240.0 kB of 240.0 kB (100%), ") for line in lines)
+
+
+def test_a_terminal_shows_a_bar_of_bytes(start):
+    ours, theirs = pty.openpty()
+    process = start(stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while data := os.read(ours, 4096):
+            shown += data
+    os.close(ours)
+    assert process.wait() == 0
+    text = shown.decode()
+    assert "val2017.zip: 100%" in text
+    assert "242k/242k" in text
+    assert "B/s" in text
+    assert "pairs" not in text
+
+
+def test_a_killed_fetch_goes_on_where_it_was(server, start, fetch):
+    server.slowness = 0.05
+    process = start()
+    part = fetch.root / "val2017.zip.part"
+    wait_for(lambda: part.exists() and part.stat().st_size > 60_000)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    here = part.stat().st_size
+    assert set(contents(fetch.root)) == {"val2017.zip.part", ".val2017.zip.origin"}
+    server.slowness = 0
+    fetch("coco")
+    assert contents(fetch.root) == VAL
+    needed = len(server.files["/zips/val2017.zip"]) + len(server.files["/annotations/annotations_trainval2017.zip"])
+    assert sum(server.bodies[1:]) == needed - here
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)])
+def test_a_signal_ends_it_at_once_and_keeps_what_has_arrived(server, start, fetch, number, code):
+    server.faults = [stall(50_000)]
+    process = start()
+    part = fetch.root / "val2017.zip.part"
+    wait_for(lambda: part.exists() and part.stat().st_size == 50_000)
+    begin = time.monotonic()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert time.monotonic() - begin < 3
+    assert process.returncode == code, said
+    assert f"stopped by {number.name}; what has arrived is kept; run the same command again to resume" in said
+    assert part.stat().st_size == 50_000
+    fetch("coco")
+    assert contents(fetch.root) == VAL
+
+
+def test_a_signal_while_unpacking_leaves_no_half_file(server, start, fetch, tmp_path):
+    server.slowness = 0.01
+    process = start()
+    wait_for(lambda: any((fetch.root / "val2017").glob("*.jpg")) if (fetch.root / "val2017").is_dir() else False)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 75, said
+    made = contents(fetch.root)
+    assert {name: made[name] for name in made if name.endswith((".jpg", ".json"))}.items() <= VAL.items()
+    fetch("coco")
+    assert contents(fetch.root) == VAL

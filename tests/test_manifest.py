@@ -1,0 +1,162 @@
+"""Manifests: the reader against known facts, the packaged photographs and real folders."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from blurkit.errors import UsageError
+from blurkit.manifest import load_manifest, manifest_names
+
+FOLDER = Path(str(resources.files("blurkit.data_manifests")))
+
+
+def splits(name):
+    return {split.name: (split.folder, split.images) for split in load_manifest(name).splits}
+
+
+def file_sets(name):
+    """The globs of each kind of file, relative to the unpacked dataset."""
+    document = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    sets = [entry for entry in document["distribution"] if entry["@type"] == "cr:FileSet"]
+    return {entry["@id"]: [entry["includes"]] if isinstance(entry["includes"], str) else entry["includes"] for entry in sets}
+
+
+def matches(root, patterns):
+    return {path for pattern in patterns for path in root.glob(pattern)}
+
+
+def test_the_names_are_those_of_the_files():
+    assert manifest_names() == ["coco_2017", "gopro_large", "mapillary_vistas_1.2", "mapillary_vistas_2.0", "sample"]
+
+
+@pytest.mark.parametrize("name", manifest_names())
+def test_a_manifest_says_what_a_person_needs(name):
+    manifest = load_manifest(name)
+    assert manifest.name == name
+    assert all((manifest.title, manifest.description, manifest.licence, manifest.folder, manifest.obtain, manifest.splits))
+    assert manifest.url.startswith("https://")
+    assert re.fullmatch(r"@\w+\{\w+, .*\}", manifest.citation)
+    assert manifest.citation.count("{") == manifest.citation.count("}")
+    assert {split.name for split in manifest.splits} <= {"train", "val", "test"}
+    assert all(split.images > 0 for split in manifest.splits)
+    assert all("https://" in licence for licence in manifest.licence)
+    with pytest.raises(FrozenInstanceError):
+        manifest.title = ""
+
+
+@pytest.mark.parametrize("name", manifest_names())
+def test_a_layout_is_a_tree_to_print_and_names_the_folders_of_the_splits(name):
+    manifest = load_manifest(name)
+    root, *rest = manifest.layout.split("\n")
+    assert root == ("sample/" if name == "sample" else "DIR/")
+    assert all(re.match(r"( {2})+[\w.]", line) and len(line) <= 80 for line in rest)
+    assert all(f"{split.folder}/" in manifest.layout for split in manifest.splits)
+
+
+def test_the_splits_are_those_of_the_publishers():
+    assert splits("coco_2017") == {"train": ("train2017", 118_287), "val": ("val2017", 5_000)}
+    for name in ("mapillary_vistas_1.2", "mapillary_vistas_2.0"):
+        assert splits(name) == {"train": ("training", 18_000), "val": ("validation", 2_000), "test": ("testing", 5_000)}
+    assert splits("gopro_large") == {"train": ("train", 2_103), "test": ("test", 1_111)}
+
+
+def test_the_archives_of_coco():
+    archives = {archive.name: archive for archive in load_manifest("coco_2017").archives}
+    assert {name: (archive.bytes, archive.split) for name, archive in archives.items()} == {
+        "train2017.zip": (19_336_861_798, "train"),
+        "val2017.zip": (815_585_330, "val"),
+        "annotations_trainval2017.zip": (252_907_541, ""),
+    }
+    assert archives["val2017.zip"].url == "http://images.cocodataset.org/zips/val2017.zip"
+    assert archives["val2017.zip"].md5 == "442b8da7639aecaf257c1dceb8ba8c80"
+    assert archives["val2017.zip"].sha256 == "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05"
+    assert all(archive.url in load_manifest("coco_2017").obtain for archive in archives.values())
+
+
+@pytest.mark.parametrize("name", manifest_names())
+def test_hashes_have_their_lengths_and_addresses_end_in_the_name(name):
+    for archive in load_manifest(name).archives:
+        assert re.fullmatch("[0-9a-f]{64}", archive.sha256)
+        assert re.fullmatch("([0-9a-f]{32})?", archive.md5)
+        assert archive.url.endswith(f"/{archive.name}")
+
+
+def test_what_nobody_publishes_is_left_out():
+    assert load_manifest("mapillary_vistas_2.0").archives == ()
+    assert [(archive.bytes, archive.md5) for archive in load_manifest("gopro_large").archives] == [(None, "")]
+
+
+def test_the_licences():
+    assert load_manifest("mapillary_vistas_2.0").licence == ("https://creativecommons.org/licenses/by-nc-sa/4.0/",)
+    assert load_manifest("gopro_large").licence == ("https://creativecommons.org/licenses/by/4.0/",)
+    annotations, photographs = load_manifest("coco_2017").licence
+    assert annotations == "annotations: CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
+    assert photographs.startswith("photographs: one licence each")
+
+
+def test_the_packaged_photographs_are_as_their_manifest_says():
+    manifest = load_manifest("sample")
+    assert {photograph.file for photograph in manifest.photographs} == {path.name for path in (FOLDER / "sample").iterdir()}
+    for photograph in manifest.photographs:
+        content = (FOLDER / "sample" / photograph.file).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == photograph.sha256
+        assert len(content) == photograph.bytes
+        with Image.open(FOLDER / "sample" / photograph.file) as image:
+            assert image.size == (photograph.width, photograph.height)
+        assert all((photograph.title, photograph.author, photograph.origin, photograph.taken_from, photograph.changes))
+    for split in manifest.splits:
+        assert split.images == sum(photograph.split == split.name for photograph in manifest.photographs)
+    assert sum(split.images for split in manifest.splits) == len(manifest.photographs)
+
+
+def test_the_globs_find_the_files_of_real_coco(test_data):
+    root, sets = test_data / "coco", file_sets("coco_2017")
+    assert matches(root, sets["train-photographs"] + sets["val-photographs"]) == set(root.rglob("*.jpg"))
+    assert matches(root, sets["instances"]) == set(root.rglob("*.json"))
+
+
+@pytest.mark.parametrize(("name", "release"), [("1.2", "v1.1"), ("1.2", "v2.0"), ("2.0", "v2.0")])
+def test_the_globs_find_the_files_of_real_mapillary_vistas(test_data, name, release):
+    root = test_data / "mapillary" / f"mapillary-vistas-dataset_public_{release}"
+    sets = file_sets(f"mapillary_vistas_{name}")
+    assert matches(root, sets.pop("photographs")) == set(root.rglob("*.jpg"))
+    (configuration,) = matches(root, sets.pop("configuration"))
+    labelled = {path.stem for folder in ("training", "validation") for path in (root / folder / "images").iterdir()}
+    assert all({path.stem for path in matches(root, patterns)} == labelled for patterns in sets.values())
+    classes = len(json.loads(configuration.read_text(encoding="utf-8"))["labels"])
+    assert f" {classes} classes" in load_manifest(f"mapillary_vistas_{name}").description
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("coco", "did you mean 'coco_2017'"), ("../pyproject", "no dataset '../pyproject' is known; there are coco_2017, ")],
+)
+def test_an_unknown_dataset_names_the_nearest(name, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        load_manifest(name)
+
+
+def test_a_split_by_name():
+    manifest = load_manifest("mapillary_vistas_2.0")
+    assert manifest.split("val").folder == "validation"
+    with pytest.raises(UsageError, match="has no split 'vall'; it has train, val, test; did you mean 'val'"):
+        manifest.split("vall")
+
+
+def loaded_after(statement):
+    """Top-level packages that are loaded after a statement, in a new interpreter."""
+    program = f"{statement}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_reader_needs_the_standard_library_alone():
+    loaded = loaded_after("from blurkit.manifest import load_manifest; load_manifest('sample')")
+    assert loaded - loaded_after("pass") - set(sys.stdlib_module_names) == {"blurkit"}
