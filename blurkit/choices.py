@@ -14,16 +14,9 @@ from blurkit.sources.selection import Selection, select
 
 
 @dataclass(frozen=True)
-class Choices:
+class Choices(Selection):
     """Values as the command line gives them. ``settings`` are KEY=VALUE texts: keys of the recipe, or ``shard_bytes``."""
 
-    src: tuple[str, ...] = ("sample",)
-    root: tuple[str, ...] = ()
-    split: str = "all"
-    shares: str = "80,10,10"
-    license: str = ""
-    weight: tuple[str, ...] = ()
-    annotations: str | None = None
     recipe: str = DEFAULT
     settings: tuple[str, ...] = ()
     size: str = DEFAULT_SIZE
@@ -32,7 +25,6 @@ class Choices:
     min_sharpness: float = 0.0
     masks: bool = False
     seed: int = 0
-    limit: tuple[str, ...] = ()
 
     def load_recipe(self) -> Recipe:
         """The recipe with its settings applied."""
@@ -50,10 +42,15 @@ class Choices:
             min_sharpness=self.min_sharpness,
             masks=self.masks,
         )
-        chosen = (self.src, self.root, self.split, self.shares, self.license, self.limit, self.weight, self.annotations)
-        source = select(Selection(*chosen), masks=self.masks)
-        choice = {"split": self.split, "license": self.license or "all", "annotations": self.annotations or "newest"}
-        return make_plan(source, settings, choice=choice)
+        choice = {
+            "split": self.split,
+            "shares": Selection.shares if self.split == "all" else self.shares,
+            "license": self.license or "all",
+            "limit": list(self.limit),
+            "weight": list(self.weight),
+            "annotations": self.annotations or "newest",
+        }
+        return make_plan(select(self, masks=self.masks), settings, choice=choice)
 
     def _shard_bytes(self) -> int:
         values = [parse_value(setting.partition("=")[2].strip()) for setting in self.settings if _is_shard_bytes(setting)]

@@ -148,20 +148,25 @@ def verify(shards: str, recompute: str | None, root: tuple[str, ...], as_json: b
 @cli.command()
 @click.argument("shards", required=False)
 @click.option("--src", metavar="NAME|FOLDER", help="Describe a source instead of a dataset.")
-@click.option("--root", metavar="DIR", help="Where a named source lies.")
+@click.option("--root", type=PATH, metavar="DIR", help="Where a named source lies.")
 @click.option("--split", default="all", show_default=True, metavar="S", help="all, train, val or test.")
-@click.option("-o", "--out", type=PATH, help="Also draw all distributions into this picture.")
+@click.option("--hash", "hashes", is_flag=True, help="Of a source: hold the archives beside it against their known hashes.")
+@click.option("-o", "--out", type=PATH, help="Of a dataset: also draw all distributions into this picture.")
 @json_option
-def info(shards: str | None, src: str | None, root: str | None, split: str, out: Path | None, as_json: bool) -> int:
+def info(
+    shards: str | None, src: str | None, root: Path | None, split: str, hashes: bool, out: Path | None, as_json: bool
+) -> int:
     """Describe a dataset or a source.
 
-    Counts, sizes, licences and, of a dataset, how much blur there is.
+    Counts, sizes, licences and, of a dataset, how much blur there is; of a known source, what is there and what is missing.
     """
-    from blurkit.commands.info import info
+    if src is None:
+        from blurkit.commands.info import info
 
-    if shards is None and src is None:
-        shards = "shards"
-    return info(shards, src, root=root, split=split, out=out, as_json=as_json)
+        return info(shards or "shards", out=out, as_json=as_json)
+    from blurkit.commands.inventory import inventory
+
+    return inventory(src, root=root, split=split, hashes=hashes, as_json=as_json)
 
 
 @cli.command()
@@ -197,14 +202,14 @@ def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: 
 
 
 @cli.command()
-@click.argument("name", metavar="DATASET")
+@click.argument("dataset")
 @click.option("--split", default="val", show_default=True, metavar="S", help="train, val or all; the annotations come with each.")
 @click.option("--root", type=PATH, metavar="DIR", help="Where to put it; $BLURKIT_DATA/DATASET or data/DATASET by default.")
 @click.option("--keep", is_flag=True, help="Keep the archives, which takes twice the room.")
 @click.option("--mirror", metavar="URL", help="Take the archives from below this address; their hashes still hold.")
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-def fetch(name: str, **values: Any) -> int:
+def fetch(dataset: str, **values: Any) -> int:
     """Download a dataset, check it, and unpack it.
 
     DATASET is coco: 19.3 GB for train, 0.8 GB for val, 0.3 GB for the annotations. Run again to resume. An archive is deleted
@@ -212,7 +217,7 @@ def fetch(name: str, **values: Any) -> int:
     """
     from blurkit.commands.fetch import fetch
 
-    return fetch(name, **values)
+    return fetch(dataset, **values)
 
 
 @cli.command()

@@ -255,8 +255,6 @@ class _Transfer:
                 raise
             have += len(data)
             self.report(have)
-            if have == end and response.length is not None:
-                return  # a server that does not close the connection is not waited for
         if end is not None and have < end:
             raise _CutError(f"the connection was cut after {data_size(have)}")
 

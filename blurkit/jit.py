@@ -22,7 +22,20 @@ import numpy as np
 from numba.core.caching import FunctionCache
 
 #: Sources that neither compile nor decide a pixel.
-_NO_PIXELS = ("cli.", "commands/", "contact.", "data_manifests/", "histogram.", "progress.", "sheet.")
+_NO_PIXELS = (
+    "card/",
+    "cli.",
+    "commands/",
+    "contact.",
+    "data_manifests/",
+    "download.",
+    "histogram.",
+    "manifest.",
+    "progress.",
+    "sheet.",
+    "unpack.",
+    "web.",
+)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

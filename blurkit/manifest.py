@@ -15,6 +15,9 @@ from typing import Any
 
 from blurkit.errors import UsageError, nearest
 
+#: The manifest of each source that has one, of its newest release.
+OF_SOURCE = {"coco": "coco_2017", "mapillary": "mapillary_vistas_2.0", "gopro": "gopro_large", "sample": "sample"}
+
 
 @dataclass(frozen=True)
 class Archive:

@@ -34,8 +34,8 @@ from blurkit.task import Failure, ShardTask
 #: About what the columns of a sample take beside its pixels, its kernel and its path.
 _COLUMN_BYTES = 1000
 
-#: What a recipe says of itself; it changes no pixel.
-_WORDS = {"recipe.name", "recipe.summary", "recipe.provenance"}
+#: What a recipe says of itself, and how the photographs were asked for: what became of that, their list, has a digest.
+_WORDS = {"recipe.name", "recipe.summary", "recipe.provenance", "shares", "limit", "weight"}
 
 #: Packages whose versions can change a pixel.
 _PACKAGES = ("numpy", "scipy", "numba", "h5py")

@@ -30,14 +30,17 @@ def remake(dataset: Dataset, numbers: Sequence[int], roots: Sequence[str]) -> It
     plan = read_plan(dataset.folder)
     if plan is None:
         raise UsageError(f"{dataset.folder} has no plan.json, which --recompute needs; without --recompute it can be verified")
-    records = _records(dataset, numbers, plan, roots)
+    root, moved = per_source(roots, list(plan["roots"]), "--root", Path)
+    places = {name: moved.get(name, root or Path(place)) for name, place in plan["roots"].items()}
+    records = _records(dataset, numbers, plan["configuration"], places)
     settings = None
     for number in numbers:
         shard, row = dataset.locate(number)
-        stored, record = shard[row], records.get(shard.photograph(row))
+        stored, source = shard[row], shard.photograph(row)[0]
+        record = records.get(shard.photograph(row))
         settings = settings or _settings(shard, plan)
         if record is None:
-            yield shard.path.name, stored.name, "its photograph is not where it was; --root DIR says where it is"
+            yield shard.path.name, stored.name, f"its photograph is not in {places[source]} any more; --root DIR says where it is"
             continue
         try:
             made = next(make_samples(record, settings, [stored.meta["variant"]]))
@@ -59,15 +62,13 @@ def _settings(shard: Shard, plan: dict[str, Any]) -> Settings:
 
 
 def _records(
-    dataset: Dataset, numbers: Iterable[int], plan: dict[str, Any], roots: Sequence[str]
+    dataset: Dataset, numbers: Iterable[int], configuration: dict[str, Any], places: dict[str, Path]
 ) -> dict[tuple[str, str], ImageRecord]:
     """The records of these samples by (source, id), as the sources have them now."""
     wanted = {shard.photograph(row) for shard, row in map(dataset.locate, numbers)}
-    root, moved = per_source(roots, list(plan["roots"]), "--root", Path)
-    masks, version = plan["configuration"]["masks"], plan["configuration"]["annotations"]
+    masks, version = configuration["masks"], configuration["annotations"]
     found: dict[tuple[str, str], ImageRecord] = {}
-    for name, place in plan["roots"].items():
-        place = moved.get(name, root or Path(place))
+    for name, place in places.items():
         if name in ("sample", "coco", "mapillary"):
             annotations = version if name == "mapillary" and version != "newest" else None
             source = open_source(name, root=None if name == "sample" else place, masks=masks, annotations=annotations)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from blurkit.card.describe import describe
 from blurkit.files import write_atomic
 from blurkit.plan import Plan
 from blurkit.shard.index import INDEX, LEDGER, read_record, total_digest
 from blurkit.task import Failure
 
 
-def seal(folder: Path, plan: Plan) -> dict[str, Any] | None:
-    """Write ``dataset.json`` and the final ``ledger.jsonl``, or return ``None`` where a shard is missing still.
+def seal(folder: Path, plan: Plan, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any] | None:
+    """Write the final ledger, what describes the dataset, and ``dataset.json``, or return ``None`` where a shard is missing.
 
     The ledger of a run that was killed can hold a line twice; the final one is made from the completion records, in the order of
-    the plan. Nothing in either file depends on time or on who writes it, so that slices that finish together write the same.
+    the plan. Nothing in any file depends on time or on who writes it, so that slices that finish together write the same.
+    ``dataset.json`` comes last: where it is, nothing is missing. ``tell`` takes sentences about files that are left as they are.
     """
     records = []
     for number in range(len(plan.shards)):
@@ -25,8 +28,8 @@ def seal(folder: Path, plan: Plan) -> dict[str, Any] | None:
             return None
         records.append(record)
     failures = [Failure(**failure) for record in records for failure in record["failures"]]
-    lines = [failure.line() + "\n" for failure in (*plan.passed_over(), *failures)]
-    write_atomic(folder / LEDGER, "".join(lines).encode())
+    ledger = (*plan.passed_over(), *failures)
+    write_atomic(folder / LEDGER, "".join(failure.line() + "\n" for failure in ledger).encode())
     index = {
         "format": "blurkit-dataset",
         "version": 1,
@@ -38,6 +41,8 @@ def seal(folder: Path, plan: Plan) -> dict[str, Any] | None:
         "recipe": plan.settings.recipe.digest(),
         "shards": [{key: value for key, value in record.items() if key != "failures"} for record in records],
     }
+    for notice in describe(folder, index, ledger):
+        tell(notice)
     write_atomic(folder / INDEX, json.dumps(index, ensure_ascii=False, indent=1).encode())
     return index
 

@@ -80,11 +80,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.limit -= len(block)
             if self.place.closing.wait(self.place.slowness) or not block:
                 break
+            self.place.bodies[self.number] += len(block)  # before the client can have it
             try:
                 self.wfile.write(block)
             except OSError:  # the client has gone
                 break
-            self.place.bodies[self.number] += len(block)
         self.close_connection = True
 
     def _begin(self, etag):

@@ -1,8 +1,9 @@
 """The documentation, held to the program.
 
-Every ``python`` block of a page runs, in order, in one namespace; every ``blurkit`` command in a shell block (``sh``, ``bash``)
-parses, and those of the pages in ``TRIED`` run. They do so in one folder, which holds what a reader would have: ``photos/``,
-``photo.jpg``, ``measured.mat``, and what the commands of the README leave behind, such as ``shards/``.
+Every ``python`` block of a page runs, in order, in one namespace; every ``blurkit`` command in a shell block (``sh``, ``bash``,
+``shell``) parses, and those of the pages in ``TRIED`` run, but for blocks marked ``shell``, which need data to be downloaded.
+They do so in one folder, which holds what a reader would have: ``photos/``, ``photo.jpg``, ``measured.mat``, and what the
+commands of the README leave behind, such as ``shards/``.
 """
 
 import contextlib
@@ -47,9 +48,9 @@ def blocks(page, *languages):
             yield text(page)[: match.start(2)].count("\n"), match[2]
 
 
-def commands(page):
+def commands(page, *languages):
     """(environment, arguments, file that takes the output) of each call of blurkit in the page's shell blocks."""
-    for _, block in blocks(page, "sh", "bash"):
+    for _, block in blocks(page, *(languages or ("sh", "bash"))):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
             if "blurkit" not in words:
@@ -118,7 +119,7 @@ def test_python_blocks_run(page, folder, monkeypatch):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))])
 def test_commands_parse(page):
-    for environment, (name, *arguments), _ in commands(page):
+    for environment, (name, *arguments), _ in commands(page, "sh", "bash", "shell"):
         known = {f"BLURKIT_{name}_{option.name}".upper() for option in cli.commands[name].params}
         assert set(environment) <= known
         try:

@@ -183,6 +183,7 @@ def test_a_complete_part_needs_no_request(server, get):
 def test_a_part_that_is_too_long_starts_anew(server, get, size):
     part_path(get.target).write_bytes(CONTENT + b"more")
     get(size=size)
+    assert ranges(server) == ([None] if size else [f"bytes={SIZE + 4}-", None])
     assert server.sent == SIZE
 
 
@@ -319,6 +320,21 @@ def test_a_redirection_is_resumed_too(server, get):
 def test_other_addresses_are_refused(get, url):
     with pytest.raises(UsageError, match="no http or https address"):
         get(url)
+
+
+def test_a_server_that_keeps_the_connection_open_is_not_waited_for(server, get):
+    def linger(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(SIZE))
+        handler.end_headers()
+        handler.wfile.write(CONTENT)
+        server.closing.wait(30)
+        return True
+
+    server.faults = [linger]
+    begin = time.monotonic()
+    get(patience=Patience(timeout=20))
+    assert time.monotonic() - begin < 5
 
 
 def test_two_downloads_of_one_file_exclude_each_other(server, get, tmp_path):

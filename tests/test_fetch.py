@@ -9,6 +9,7 @@ import os
 import pickle
 import pty
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from blurkit.commands import fetch as module
 from blurkit.download import LOCK, Patience
 from blurkit.files import locked
 from blurkit.manifest import Archive, Split, load_manifest
+from blurkit.unpack import TEMPORARY
 
 PHOTOGRAPHS = {
     split: {f"{split}2017/{number:012}.jpg": random.Random(f"{split}{number}").randbytes(20_000) for number in range(count)}
@@ -38,12 +40,20 @@ ANNOTATIONS = {
 }
 VAL = {**PHOTOGRAPHS["val"], **ANNOTATIONS}
 
-#: Runs blurkit with another manifest in a process of its own.
+#: Runs blurkit with another manifest in a process of its own, with a pause in the middle of each file that is unpacked.
 PROGRAM = """
-import pickle, sys
+import pickle, sys, time
+from blurkit import unpack
 from blurkit.cli import main
 from blurkit.commands import fetch
-manifest = pickle.load(open(sys.argv.pop(1), "rb"))
+with open(sys.argv.pop(1), "rb") as file:
+    manifest = pickle.load(file)
+pause = float(sys.argv.pop(1))
+def write_slowly(descriptor, data, write=unpack.write_all):
+    write(descriptor, data[:100])
+    time.sleep(pause)
+    write(descriptor, data[100:])
+unpack.write_all = write_slowly
 fetch.load_manifest = lambda name: manifest
 sys.exit(main())
 """
@@ -115,8 +125,8 @@ def start(manifest, tmp_path):
     (tmp_path / "manifest").write_bytes(pickle.dumps(manifest))
     started = []
 
-    def start(*arguments, stderr=subprocess.PIPE):
-        command = [sys.executable, "-c", PROGRAM, str(tmp_path / "manifest"), "fetch", "coco", *arguments]
+    def start(*, stderr=subprocess.PIPE, pause=0.0):
+        command = [sys.executable, "-c", PROGRAM, str(tmp_path / "manifest"), str(pause), "fetch", "coco"]
         started.append(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=stderr, text=stderr is not None))
         return started[-1]
 
@@ -182,13 +192,17 @@ def test_what_is_missing_is_made_up_and_the_rest_kept(server, fetch):
     fetch("coco")
     names = sorted(PHOTOGRAPHS["val"])
     kept = (fetch.root / names[5]).stat().st_ino
-    (fetch.root / names[0]).unlink()
-    (fetch.root / names[1]).write_bytes(b"")
     (fetch.root / "val2017" / "mine.jpg").write_bytes(b"mine")
+    for harm in (os.unlink, lambda path: path.write_bytes(b"")):  # a killed run, a power cut
+        harm(fetch.root / names[0])
+        server.requests.clear()
+        fetch("coco")
+        assert asked(server) == ["val2017.zip"]
+        assert contents(fetch.root) == {**VAL, "val2017/mine.jpg": b"mine"}
+    (fetch.root / "annotations/instances_val2017.json").unlink()
     server.requests.clear()
     fetch("coco")
-    assert asked(server) == ["val2017.zip"]
-    assert contents(fetch.root) == {**VAL, "val2017/mine.jpg": b"mine"}
+    assert asked(server) == ["annotations_trainval2017.zip"]
     assert (fetch.root / names[5]).stat().st_ino == kept
 
 
@@ -208,6 +222,12 @@ def test_archives_are_kept_on_request_and_are_then_the_users(server, fetch):
     assert asked(server) == []
     archives = {path.rpartition("/")[2]: content for path, content in server.files.items() if "train2017" not in path}
     assert contents(fetch.root) == {**VAL, **archives}
+
+
+def test_with_its_archive_there_every_file_is_compared(fetch):
+    fetch("coco", "--keep")
+    (fetch.root / f"val2017/{7:012}.jpg").write_bytes(bytes(20_000))
+    assert "000000000007.jpg is there and differs" in fetch("coco", code=2).stderr
 
 
 def test_archives_that_the_user_put_there_are_used_and_stay(server, fetch):
@@ -291,6 +311,10 @@ def test_room_is_needed_beforehand(server, fetch, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage)
     assert "400.0 kB free, and this needs about 483.0 kB" in fetch("coco", code=1).stderr
     assert server.requests == []
+    usage.free = 300_000
+    fetch.root.mkdir(parents=True, exist_ok=True)
+    (fetch.root / "val2017.zip.part").write_bytes(server.files["/zips/val2017.zip"][:200_000])
+    fetch("coco")  # most of it is there
 
 
 def test_two_fetches_exclude_each_other(fetch):
@@ -311,7 +335,7 @@ def test_progress_in_lines(server, fetch, monkeypatch):
     assert any(line.startswith("unpacking val2017.zip: 240.0 kB of 240.0 kB (100%), ") for line in lines)
 
 
-def test_a_terminal_shows_a_bar_of_bytes(start):
+def shown_on_a_terminal(start):
     ours, theirs = pty.openpty()
     process = start(stderr=theirs)
     os.close(theirs)
@@ -321,11 +345,24 @@ def test_a_terminal_shows_a_bar_of_bytes(start):
             shown += data
     os.close(ours)
     assert process.wait() == 0
-    text = shown.decode()
+    return shown.decode()
+
+
+def test_a_terminal_shows_a_bar_of_bytes(start):
+    text = shown_on_a_terminal(start)
     assert "val2017.zip: 100%" in text
     assert "242k/242k" in text
     assert "B/s" in text
     assert "pairs" not in text
+
+
+def test_the_bar_goes_back_where_a_file_starts_anew(server, start):
+    server.ranges, server.faults, server.slowness = False, [cut(200_000)], 0.04
+    text = shown_on_a_terminal(start)
+    assert "sends the file from its beginning; 200.0 kB are dropped" in text
+    counts = re.findall(r"([\d.]+)k/242k", text.partition("dropped")[2])
+    assert 0 < min(map(float, counts)) < 150
+    assert counts[-1] == "242"
 
 
 def test_a_killed_fetch_goes_on_where_it_was(server, start, fetch):
@@ -361,14 +398,22 @@ def test_a_signal_ends_it_at_once_and_keeps_what_has_arrived(server, start, fetc
     assert contents(fetch.root) == VAL
 
 
-def test_a_signal_while_unpacking_leaves_no_half_file(server, start, fetch, tmp_path):
-    server.slowness = 0.01
-    process = start()
-    wait_for(lambda: any((fetch.root / "val2017").glob("*.jpg")) if (fetch.root / "val2017").is_dir() else False)
-    process.send_signal(signal.SIGTERM)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGKILL, -9)])
+def test_unpacking_that_is_ended_goes_on(server, start, fetch, number, code):
+    process = start(pause=0.5)
+    name = f"val2017/{3:012}.jpg"
+    wait_for((fetch.root / name).exists)
+    process.send_signal(number)
     _, said = process.communicate(timeout=20)
-    assert process.returncode == 75, said
+    assert process.returncode == code, said
     made = contents(fetch.root)
-    assert {name: made[name] for name in made if name.endswith((".jpg", ".json"))}.items() <= VAL.items()
+    assert made.pop("val2017.zip") == server.files["/zips/val2017.zip"]
+    assert made.pop(".val2017.zip.origin")
+    assert made.pop(f"val2017/{TEMPORARY}", b"")[100:] == b""
+    assert 4 <= len(made) < 12
+    assert made.items() <= VAL.items()
+    kept = (fetch.root / name).stat().st_ino
     fetch("coco")
     assert contents(fetch.root) == VAL
+    assert (fetch.root / name).stat().st_ino == kept
+    assert asked(server) == ["val2017.zip", "annotations_trainval2017.zip"]

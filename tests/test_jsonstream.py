@@ -175,7 +175,9 @@ def test_an_element_above_the_cap_is_refused_and_skipped_where_it_is_not_wanted(
 @pytest.mark.parametrize("key", ["a", "b"])
 def test_memory_does_not_grow_with_the_file(store, monkeypatch, key):
     monkeypatch.setattr(jsonstream, "_CHUNK", 1 << 12)
-    path = store({"a": [{"id": number, "text": "y" * 80} for number in range(10_000)], "c": ["z\\" * 300_000], "d": "\\" * 99})
+    path = store(
+        {"a": [{"id": number, "text": "y" * 80} for number in range(10_000)], "c": ["z\\" * 300_000], "d": "\\" * 300_000}
+    )
     tracemalloc.start()
     try:
         count = sum(1 for _ in elements(path, [key]))

@@ -171,14 +171,18 @@ def member(name, *, mode=0, flags=0, host=3):
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("why", "name"),
     [
-        "/etc/passwd", "//x", "..", "../x", "val/../../x", "val/..", "..\\x", "val\\x", "C:/x", "c:x", "C:", ".", "./x", "val//x",
-        "val/./x", "x\n", "\x1b[2J", f"val/{TEMPORARY}", f"{TEMPORARY}/x", "n" * 256, "é" * 128, "d/" * 2500 + "x", "/",
+        *(("leads out of the folder", name) for name in ("/etc/passwd", "//x", "/", "..", "../x", "val/../../x", "val/..")),
+        *(("leads out of the folder", name) for name in ("..\\x", "val\\x", "C:/x", "c:x", "C:")),
+        *(("no proper name", name) for name in (".", "./x", "val//x", "val/./x", "x\n", "\x1b[2J")),
+        *(("no proper name", name) for name in (f"val/{TEMPORARY}", f"{TEMPORARY}/x")),
+        *(("longer than the file system takes", name) for name in ("n" * 256, "é" * 128, "d/" * 2500 + "x")),
+        ("a folder with content", "val/d/"),
     ],
-)  # fmt: skip
-def test_names_that_lead_elsewhere_are_refused_before_anything_is_written(hostile, root, name):
-    with pytest.raises(ArchiveError, match="nothing of the archive was unpacked"):
+)
+def test_names_that_lead_elsewhere_are_refused_before_anything_is_written(hostile, root, why, name):
+    with pytest.raises(ArchiveError, match=f"{why}; nothing of the archive was unpacked"):
         unpack(hostile((member(name), b"evil")), root, report=nothing)
     assert contents(root) == {}
     assert sorted(os.listdir(root.parent)) == ["hostile.zip", "root"]
@@ -339,6 +343,13 @@ def test_a_disk_that_fills_up_leaves_no_half_file(archive, root, monkeypatch):
         unpack(archive, root, report=nothing)
     assert caught.value.filename == str(root / "val/a.jpg")
     assert contents(root) == {}
+
+
+def test_all_is_synced_before_it_counts_as_unpacked(archive, root, monkeypatch):
+    synced = []
+    monkeypatch.setattr(module.os, "sync", lambda: synced.append(contents(root)))
+    unpack(archive, root, report=nothing)
+    assert synced == [FILES]
 
 
 def test_two_at_once_exclude_each_other(archive, root):

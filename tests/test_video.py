@@ -118,7 +118,7 @@ def test_records_of_a_clip_share_it_when_they_travel(tmp_path):
 def test_what_is_no_frame_is_passed_over_with_a_reason(tmp_path):
     for name in ("frames/0.png", "frames/1.png", "frames/2.png", "mean.png", ".hidden.png", ".git/0.png"):
         picture(tmp_path / name)
-    picture(tmp_path / "frames/thumbnail.png", height=12, width=16)
+    picture(tmp_path / "frames/0 thumbnail.png", height=12, width=16)
     video(tmp_path / "good.avi", 1)
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / "playlist.m3u8").write_text("#EXTM3U\n")
@@ -132,7 +132,7 @@ def test_what_is_no_frame_is_passed_over_with_a_reason(tmp_path):
     source = open_video(tmp_path)
     assert ids(source) == ["frames/0.png", "frames/1.png", "frames/2.png", "good.avi#000000"]
     assert reasons(source) == {
-        "frames/thumbnail.png": "other_size",
+        "frames/0 thumbnail.png": "other_size",
         "mean.png": "beside_clips",
         ".hidden.png": "hidden",
         ".git": "hidden",
@@ -148,7 +148,7 @@ def test_what_is_no_frame_is_passed_over_with_a_reason(tmp_path):
     }
     assert Counter(reasons(source).values()).total() == len(source.passed_over)
     messages = {entry.id: entry.message for entry in source.passed_over}
-    assert messages["frames/thumbnail.png"] == "16 x 12 pixels, where most images of this folder have 64 x 48"
+    assert messages["frames/0 thumbnail.png"] == "16 x 12 pixels, where most images of this folder have 64 x 48"
     assert "whatever its name says" in messages["playlist.mp4"]
 
 

@@ -19,13 +19,10 @@ from urllib.parse import urlsplit
 
 from blurkit.download import Patience, download, forget_origin, is_downloaded, part_path
 from blurkit.errors import OK, DiskFullError, LockedError, StoppedError, UsageError, nearest
-from blurkit.manifest import Archive, Manifest, Split, load_manifest
+from blurkit.manifest import OF_SOURCE, Archive, Manifest, Split, load_manifest
 from blurkit.progress import Progress, data_size, duration, plural
 from blurkit.signals import SIGNALS, Stop, stopping
 from blurkit.unpack import unpack
-
-#: The datasets that have a manifest; `fetch` says of each how to get it.
-MANIFESTS = {"coco": "coco_2017", "mapillary": "mapillary_vistas_2.0", "gopro": "gopro_large", "sample": "sample"}
 
 #: Of the server, for about a minute of failures in a row.
 PATIENCE = Patience()
@@ -78,9 +75,9 @@ def fetch(
 
 
 def _manifest(name: str) -> Manifest:
-    if name not in MANIFESTS:
-        raise UsageError(f"no dataset {name!r} is known: it is one of {', '.join(MANIFESTS)}{nearest(name, MANIFESTS)}")
-    manifest = load_manifest(MANIFESTS[name])
+    if name not in OF_SOURCE:
+        raise UsageError(f"no dataset {name!r} is known: it is one of {', '.join(OF_SOURCE)}{nearest(name, OF_SOURCE)}")
+    manifest = load_manifest(OF_SOURCE[name])
     if not manifest.archives or not all(archive.url and archive.bytes and archive.sha256 for archive in manifest.archives):
         raise UsageError(f"{manifest.title} is not fetched by blurkit. {manifest.obtain.strip()}")
     return manifest
@@ -183,8 +180,9 @@ class _Bytes(Progress):
         self.received += max(done - self.done, 0)
         self.done, self.total = done, total or self.total
         if self._bar is not None:
+            if done < self._bar.n:  # it started anew
+                self._bar.reset()
             self._bar.total = self.total
-            self._bar.n = min(self._bar.n, done)  # it started anew
         self.show()
 
     def say(self, sentence: str) -> None:

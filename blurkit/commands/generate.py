@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blurkit.card.describe import remove_description
 from blurkit.choices import Choices, parse_slice
 from blurkit.engine import available_cpus, run_tasks
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
@@ -19,7 +22,7 @@ from blurkit.plan import Plan, agree, refuse_strangers
 from blurkit.produce import make_samples
 from blurkit.progress import Progress, data_size, duration, plural
 from blurkit.seal import count_failures, seal
-from blurkit.shard.index import INDEX, LEDGER, PLAN, is_dataset_file, read_record, record_path, shard_name
+from blurkit.shard.index import INDEX, LEDGER, PLAN, is_dataset_file, is_written, read_record, record_path, shard_name
 from blurkit.signals import Stop, stopping
 from blurkit.task import Failure
 
@@ -64,12 +67,12 @@ def _generate(choices: Choices, running: Running, stop: Stop) -> int:
         agree(running.out, plan)
         mine = range(len(plan.shards)) if share is None else range(share[0], len(plan.shards), share[1])
         own = {file for number in mine for file in (shard_name(number), record_path(running.out, number).name)}
-        remove_temporaries(running.out, is_dataset_file if share is None else own.__contains__)
+        remove_temporaries(running.out, is_written if share is None else own.__contains__)
         left = [number for number in plan.left(running.out, retry_failed=running.retry_failed) if number in mine]
         require_space(running.out, math.ceil(plan.bytes * len(left) / len(plan.shards)))
         _make(plan, left, running, workers, stop)
-        remove_temporaries(running.out, is_dataset_file if share is None else own.__contains__)  # of workers that died
-        index = seal(running.out, plan)
+        remove_temporaries(running.out, is_written if share is None else own.__contains__)  # of workers that died
+        index = seal(running.out, plan, lambda notice: print(notice, file=sys.stderr))
     summary = _summary(plan, running.out, mine, time.monotonic() - begin, index)
     print(json.dumps(summary, ensure_ascii=False) if running.json else _sentences(summary, running.out, share))
     return FAILED if summary["failed"] > tolerance(summary["pairs"]) else OK
@@ -106,6 +109,7 @@ def _locks(folder: Path, share: tuple[int, int] | None) -> Iterator[None]:
 def _clear(folder: Path) -> None:
     """Remove what blurkit wrote in a folder, and nothing else."""
     refuse_strangers(folder)
+    remove_description(folder)
     for path in folder.iterdir():
         if is_dataset_file(path.name) and path.name != PLAN:
             path.unlink()
@@ -145,6 +149,8 @@ def _summary(plan: Plan, folder: Path, mine: range, seconds: float, index: dict[
         "pairs": planned,
         "made": sum(record["samples"] for record in records),
         **count_failures(failures),
+        "passed_over": dict(collections.Counter(entry.reason for entry in plan.source.passed_over).most_common()),
+        "incomplete": sum(failure.items == 0 for failure in failures),
         "shards": len(records),
         "bytes": sum(record["bytes"] for record in records),
         "seconds": round(seconds, 3),
@@ -158,6 +164,11 @@ def _sentences(summary: dict[str, Any], folder: Path, share: tuple[int, int] | N
     lines = [f"{folder}: {counts}, {data_size(summary['bytes'])}, after {duration(summary['seconds'])}"]
     if summary["failed"] or summary["skipped"]:
         lines.append(f"{summary['failed']} failed, {summary['skipped']} skipped: {folder / LEDGER} names each with its reason")
+    if summary["incomplete"]:
+        lines.append(f"{plural(summary['incomplete'], 'photograph')} used without some of their objects, see the ledger")
+    if summary["passed_over"]:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in summary["passed_over"].items())
+        lines.append(f"passed over in the source: {reasons}; see the ledger")
     if summary["complete"]:
         lines += [f"digest {summary['digest']}", f"look at it: blurkit preview {folder}    check it: blurkit verify {folder}"]
     elif share is not None:

@@ -1,4 +1,4 @@
-"""``blurkit info``: what a dataset or a source holds."""
+"""``blurkit info SHARDS``: what a dataset holds."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.errors import OK, BadImageError, UsageError
+from blurkit.errors import OK, UsageError
 from blurkit.histogram import text_histogram
 from blurkit.kernel import statistics
-from blurkit.progress import data_size
 from blurkit.shard.index import Dataset, open_dataset
 
 
-def info(shards: str | None, src: str | None, *, root: str | None, split: str, out: Path | None, as_json: bool) -> int:
+def info(shards: str, *, out: Path | None, as_json: bool) -> int:
     """Counts and distributions, as text or JSON and, with ``out``, as a plot. Returns the exit code."""
-    if shards is None:
-        return _info_of_source(src or "sample", root, split, as_json)
     dataset = open_dataset(shards, partial=True)
     if not len(dataset):
         raise UsageError(f"{shards} holds no complete shard yet; run `blurkit generate --out {shards}`")
@@ -35,7 +32,7 @@ def info(shards: str | None, src: str | None, *, root: str | None, split: str, o
         return OK
     for key, value in counts.items():
         if value is not None:  # unknown until the dataset is complete
-            print(f"{key:<10} {_text(value)}")
+            print(f"{key:<10} {value_text(value)}")
     for label in ("blur extent [px]", "effective length [px]"):
         print()
         print(text_histogram(columns[label], label=label))
@@ -45,12 +42,16 @@ def info(shards: str | None, src: str | None, *, root: str | None, split: str, o
 
 
 def _counts(dataset: Dataset) -> dict[str, Any]:
-    images, licences, sizes = set(), collections.Counter[str](), collections.Counter[str]()
+    images, objects = set(), 0
+    sources, licences, sizes = collections.Counter[str](), collections.Counter[str](), collections.Counter[str]()
     for number in range(len(dataset.files)):
         shard = dataset.shard(number)
         for row in range(len(shard)):
-            images.add((bytes(shard.columns["source"][row]), bytes(shard.columns["id"][row])))
+            source, image_id = shard.photograph(row)
+            images.add((source, image_id))
+            sources[source] += 1
             licences[bytes(shard.columns["licence"][row]).decode() or "unknown"] += 1
+            objects += int(shard.columns["mask_count"][row]) if "mask_count" in shard.columns else 0
             height, width = shard.shape(row)
             sizes[f"{height}x{width}"] += 1
     configuration = dataset.index.get("configuration", {})
@@ -65,7 +66,9 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
         "recipe": configuration.get("recipe", {}).get("name"),
         "seed": configuration.get("seed"),
         "sizes": dict(sizes.most_common(8)),
+        "sources": dict(sources.most_common()),
         "licences": dict(licences.most_common()),
+        "objects": objects,
         "digest": dataset.digest or None,
     }
 
@@ -92,42 +95,8 @@ def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:
     return {f"p{q}": round(float(np.percentile(finite, q)), 3) for q in (0, 10, 50, 90, 100)}
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A count, or counts by name, for people."""
     if isinstance(value, dict):
         return ", ".join(f"{key}: {count:,}" for key, count in value.items())
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _info_of_source(name: str, root: str | None, split: str, as_json: bool) -> int:
-    from blurkit.decode import image_size
-    from blurkit.sources import open_source
-
-    source = open_source(name, root=Path(root) if root else None, split=split)
-    sides, licences, unreadable, count, size = [], collections.Counter[str](), 0, 0, 0
-    for record in source.records:
-        count += 1
-        licences[record.licence or "unknown"] += 1
-        try:
-            sides.append(image_size(record.path))
-            size += Path(record.path).stat().st_size
-        except (BadImageError, OSError):
-            unreadable += 1
-    smallest = min(sides, key=min, default=(0, 0))
-    largest = max(sides, key=lambda shape: shape[0] * shape[1], default=(0, 0))
-    counts: dict[str, Any] = {
-        "source": source.name,
-        "root": str(source.root),
-        "images": count,
-        "unreadable": unreadable,
-        "passed_over": len(source.passed_over),
-        "bytes": size,
-        "smallest": f"{smallest[0]}x{smallest[1]}",
-        "largest": f"{largest[0]}x{largest[1]}",
-        "licences": dict(licences.most_common()),
-    }
-    if as_json:
-        print(json.dumps(counts, ensure_ascii=False))
-    else:
-        for key, value in counts.items():
-            print(f"{key:<12} {data_size(value) if key == 'bytes' else _text(value)}")
-    return OK

@@ -18,7 +18,7 @@ from blurkit.errors import FAILED, OK, CorruptShardError, UsageError
 from blurkit.files import TEMPORARY, is_temporary
 from blurkit.progress import plural
 from blurkit.shard.format import digest_text
-from blurkit.shard.index import INDEX, Dataset, is_dataset_file, open_dataset
+from blurkit.shard.index import INDEX, Dataset, is_written, open_dataset
 from blurkit.shard.reader import Shard
 
 
@@ -66,7 +66,7 @@ def _check_folder(dataset: Dataset) -> list[Problem]:
         problems.append(Problem(INDEX, "", "the dataset is not complete; run the same `blurkit generate` again, it resumes"))
     strange = sorted(file.name for file in dataset.folder.glob("*.h5") if file.name not in dataset.files)
     problems += [Problem(name, "", "not part of the dataset: it has no completion record") for name in strange]
-    left = sorted(file.name for file in dataset.folder.glob("*" + TEMPORARY) if is_temporary(file.name, is_dataset_file))
+    left = sorted(file.name for file in dataset.folder.glob("*" + TEMPORARY) if is_temporary(file.name, is_written))
     return problems + [Problem(name, "", "left behind by a killed run; the next `blurkit generate` removes it") for name in left]
 
 

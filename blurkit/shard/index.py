@@ -27,6 +27,9 @@ INDEX = "dataset.json"
 PLAN = "plan.json"
 LEDGER = "ledger.jsonl"
 
+#: What describes a complete dataset. Others have files of these names too, and those are theirs.
+CARD, EXAMPLES, CROISSANT = "README.md", "examples.jpg", "croissant.json"
+
 #: Shards that a dataset keeps open at once; each holds one file handle.
 MOST_OPEN = 32
 
@@ -47,6 +50,11 @@ def record_path(folder: Path, number: int) -> Path:
 def is_dataset_file(name: str) -> bool:
     """Whether a file is named like one of a dataset's."""
     return name in (INDEX, LEDGER, PLAN) or bool(_SHARD_NAME.fullmatch(name) or _RECORD_NAME.fullmatch(name))
+
+
+def is_written(name: str) -> bool:
+    """Whether a run writes files of this name: those of a dataset, and those that describe it, which may be another's."""
+    return is_dataset_file(name) or name in (CARD, EXAMPLES, CROISSANT)
 
 
 def read_record(folder: Path, number: int) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ def open_source(
         return _open_local(name, root, split, shares, label)
     openers: dict[str, Callable[[], Source]] = {
         "coco": lambda: open_coco(root, split, masks=masks),
-        "mapillary": lambda: open_mapillary(root, split, annotations),
+        "mapillary": lambda: open_mapillary(root, split, annotations, masks=masks),
         "gopro": lambda: open_gopro(root, split),
         "video": lambda: _share(open_video(_given("video", root)), split, shares),
     }

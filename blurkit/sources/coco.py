@@ -14,18 +14,20 @@ from typing import Any
 import numpy as np
 
 from blurkit.errors import UsageError
-from blurkit.manifest import load_manifest
-from blurkit.sources.coco_objects import AnnotationIndex, CocoAnnotation, index_annotations
+from blurkit.manifest import OF_SOURCE, load_manifest
+from blurkit.sources.coco_objects import CocoAnnotation, index_annotations
 from blurkit.sources.folder import REASONS
 from blurkit.sources.jsonstream import elements
 from blurkit.sources.licence import coco_licence
 from blurkit.sources.place import choose_splits, find_root, is_folder
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
-from blurkit.sources.table import RecordTable
+from blurkit.sources.table import NumberedAnnotation, RecordTable
 
 SPLITS = {"train": "train2017", "val": "val2017"}
 
 _REPEATED = "duplicate_name", "the JSON file lists it several times; its first entry is used"
+
+_BAD_ENTRY = "bad_entry", "its entry in the JSON file has no proper file_name, or no whole number as id"
 
 #: The names that COCO itself gives; the suffix of others is part of the id.
 _OWN_NAME = re.compile(r"\d{12}\.jpg")
@@ -37,7 +39,7 @@ def open_coco(root: Path | None, split: str, *, masks: bool = True) -> Source:
     Ids are ``train2017/000000008193``. What the JSON file lists and the disk lacks is passed over, with a line of the ledger, and
     the other way round. ``masks=False`` spares reading all annotations, which takes seconds for the training split.
     """
-    place = find_root("coco", root, load_manifest("coco_2017"), ["annotations"])
+    place = find_root("coco", root, load_manifest(OF_SOURCE["coco"]), ["annotations"])
     folders = choose_splits(split, SPLITS, "coco")
     present = [folder for folder in folders if split != "all" or _file(place, folder).exists()]
     passed_over: list[PassedOver] = []
@@ -74,37 +76,25 @@ class _Split:
             raise UsageError(f"{self.root / self.folder} is missing: unpack {self.folder}.zip there, or use another --split")
         entries = self._entries("licenses", last="licenses")
         licences = {entry["id"]: coco_licence(entry) for entry in entries if _is_integer(_get(entry, "id"))}
-        index = index_annotations(str(_file(self.root, self.folder))) if masks else None
-        if index is not None:
-            for problem in index.problems:
-                self._pass_over(f"instances_{self.folder}.json", "bad_annotation", problem)
-        ids = (entry["id"] for entry in self._entries("images", last="images") if not _fault(entry))
-        repeated, files = _repeated(array("q", ids)), _Files(self.root / self.folder)
+        objects = _Objects(str(_file(self.root, self.folder))) if masks else None
+        for problem in objects.index.problems if objects else ():
+            self._pass_over(f"instances_{self.folder}.json", "bad_annotation", problem)
+        ids = (_get(entry, "id") for entry in self._entries("images", last="images"))
+        repeated, files = _repeated(array("q", filter(_is_integer, ids))), _Files(self.root / self.folder)
+        folder = str(self.root / self.folder)
+        split = next(ours for ours, theirs in SPLITS.items() if theirs == self.folder)
         for entry in self._entries("images"):  # to the file's end: a cut one is refused
-            fault = _fault(entry)
-            if fault:
-                self._pass_over(_name(entry), *fault)
-            elif entry["id"] in repeated:
-                self._pass_over(
-                    _name(entry), "duplicate_id", f"several images have the id {entry['id']}, so its objects are unknown"
-                )
-            elif reason := files.why_not(entry["file_name"]):
+            reason = _fault(entry, files, repeated)
+            if reason:
                 self._pass_over(_name(entry), *reason)
-            else:
-                yield self._record(entry, licences, index)
+                continue
+            name, licence = entry["file_name"], entry.get("license")
+            image_id = path_id(f"{self.folder}/{name[:-4] if _OWN_NAME.fullmatch(name) else name}")
+            annotation = objects.of(entry) if objects else None
+            licence = licences.get(licence, "") if _is_integer(licence) else ""
+            yield ImageRecord(image_id, f"{folder}/{name}", "coco", licence, split, annotation)
         for name in files.not_listed():
             self._pass_over(name, "not_listed", f"it is not in instances_{self.folder}.json: licence and objects are unknown")
-
-    def _record(self, entry: dict[str, Any], licences: dict[int, str], index: AnnotationIndex | None) -> ImageRecord:
-        name, path = entry["file_name"], self.root / self.folder / entry["file_name"]
-        key = name[:-4] if _OWN_NAME.fullmatch(name) else name
-        annotation = None
-        if index is not None:
-            size = (entry.get("height"), entry.get("width"))
-            annotation = CocoAnnotation(str(_file(self.root, self.folder)), index.spans(entry["id"]), size, index.categories)
-        licence = licences[entry["license"]] if _is_integer(entry.get("license")) and entry["license"] in licences else ""
-        split = next(name for name, folder in SPLITS.items() if folder == self.folder)
-        return ImageRecord(path_id(f"{self.folder}/{key}"), str(path), "coco", licence, split, annotation)
 
     def _entries(self, key: str, *, last: str | None = None) -> Iterator[Any]:
         return (element.value for element in elements(_file(self.root, self.folder), {key}, last=last))
@@ -114,23 +104,53 @@ class _Split:
         self.passed_over.append(PassedOver(entry_id, str(self.root / self.folder / name), reason, message))
 
 
-def _fault(entry: Any) -> tuple[str, str] | None:
-    """Why an element of ``images`` cannot be used, whatever is on the disk."""
-    name = _get(entry, "file_name")
-    if not isinstance(name, str) or not _is_integer(entry.get("id")) or not _can_be_a_name(name):
-        return "bad_entry", "its entry in the JSON file has no proper file_name, or no whole number as id"
-    if name.startswith("/") or ".." in name.split("/"):
-        return "outside", "its file_name leaves the folder of the images; nothing outside of it is read"
-    return None
+class _Objects:
+    """The annotations of a split's images, each made when it is asked for, from two numbers and the index of the JSON file."""
+
+    def __init__(self, path: str) -> None:
+        self.index = index_annotations(path)
+        self._path = path
+        self._images, self._sizes = array("q"), array("I")
+        self._known: dict[Any, int] = {}  # sizes
+        self._by_code: list[tuple[Any, Any]] = []
+
+    def of(self, entry: dict[str, Any]) -> NumberedAnnotation | None:
+        """Those of an image by its element of ``images``, ``None`` where it has none."""
+        if not len(self.index.spans(entry["id"])):
+            return None
+        size = (entry.get("height"), entry.get("width"))
+        code = self._known.setdefault(size if all(map(_is_integer, size)) else str(size), len(self._known))
+        if code == len(self._by_code):
+            self._by_code.append(size)
+        self._images.append(entry["id"])
+        self._sizes.append(code)
+        return NumberedAnnotation(self, len(self._images) - 1)
+
+    def __getitem__(self, number: int) -> CocoAnnotation:
+        spans, size = self.index.spans(self._images[number]), self._by_code[self._sizes[number]]
+        return CocoAnnotation(self._path, spans, size, self.index.categories)
+
+
+def _fault(entry: Any, files: _Files, repeated: set[int]) -> tuple[str, str] | None:
+    """Why an element of ``images`` cannot be used. The file that it names counts as listed even so."""
+    name, number = _get(entry, "file_name"), _get(entry, "id")
+    if not _can_be_a_name(name):
+        return _BAD_ENTRY
+    if not {"", ".", ".."}.isdisjoint(name.split("/")):
+        return "outside", "its file_name is no plain path within the folder of the images; nothing outside of that is read"
+    reason = files.why_not(name)
+    if not _is_integer(number):
+        return _BAD_ENTRY
+    return ("duplicate_id", f"several images have the id {number}, so its objects are unknown") if number in repeated else reason
 
 
 def _get(entry: Any, key: str) -> Any:
     return entry.get(key) if isinstance(entry, dict) else None
 
 
-def _can_be_a_name(name: str) -> bool:
+def _can_be_a_name(name: Any) -> bool:
     try:
-        return bool(os.fsencode(name)) and "\0" not in name
+        return isinstance(name, str) and bool(os.fsencode(name)) and "\0" not in name
     except UnicodeEncodeError:  # half of a surrogate pair
         return False
 
@@ -142,7 +162,7 @@ def _name(entry: Any) -> str:
 
 
 def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    return type(value) is int and -(2**63) < value < 2**63
 
 
 def _repeated(ids: array[int]) -> set[int]:
@@ -157,7 +177,8 @@ class _Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         with os.scandir(folder) as found:
-            self._present = array("q", sorted(hash(entry.name) for entry in found if entry.is_file(follow_symlinks=False)))
+            hashes = (hash(entry.name) for entry in found if entry.is_file(follow_symlinks=False))
+            self._present = array("q", np.sort(np.fromiter(hashes, np.int64)).tobytes())
         self._listed = bytearray(len(self._present))
         self._nested: set[str] = set()
 
@@ -167,13 +188,14 @@ class _Files:
         if place < len(self._present) and self._present[place] == hash(name):
             repeated, self._listed[place] = self._listed[place], 1
             return _REPEATED if repeated else None
-        if "/" in name and (self._folder / name).is_file() and not _has_link(self._folder, name):
+        if _has_link(self._folder, name):
+            return "link", REASONS["link"]
+        path = os.path.join(self._folder, name)
+        if "/" in name and os.path.isfile(path):
             repeated = name in self._nested
             self._nested.add(name)
             return _REPEATED if repeated else None
-        if _has_link(self._folder, name):
-            return "link", REASONS["link"]
-        if (self._folder / name).exists():
+        if os.path.exists(path):
             return "not_a_file", REASONS["not_a_file"]
         return "missing", "the JSON file lists it, and it is not on the disk"
 
@@ -188,5 +210,6 @@ class _Files:
 
 
 def _has_link(folder: Path, name: str) -> bool:
-    parts = Path(name).parts
-    return any((folder / Path(*parts[:count])).is_symlink() for count in range(1, len(parts) + 1))
+    """Whether a part of the name is a link; a name that is too long for the disk is none."""
+    parts = name.split("/")
+    return any(os.path.islink(os.path.join(folder, *parts[:count])) for count in range(1, len(parts) + 1))

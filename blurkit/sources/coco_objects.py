@@ -57,8 +57,8 @@ def index_annotations(path: str) -> AnnotationIndex:
         value = element.value if isinstance(element.value, dict) else {}
         if element.key == "categories":
             number, name = value.get("id"), value.get("name")
-            if type(number) is not int or not isinstance(name, str):
-                faults.add(element, "a category is no object with an integer id and a name")
+            if type(number) is not int or not 0 <= number < 2**31 or not isinstance(name, str) or not _can_be_stored(name):
+                faults.add(element, "a category is no object with an id of at most 31 bits and a proper name")
             elif categories.setdefault(number, name) != name:
                 faults.add(element, f"the category {number} is named twice; {categories[number]!r} is used")
             continue
@@ -71,6 +71,11 @@ def index_annotations(path: str) -> AnnotationIndex:
     return AnnotationIndex(
         np.asarray(images, np.int64), np.asarray(spans, np.int64).reshape(-1, 2), categories, faults.sentences()
     )
+
+
+def _can_be_stored(name: str) -> bool:
+    """Whether a class name survives as fixed-length UTF-8, which knows no NUL and no half of a surrogate pair."""
+    return name.isprintable() and name != ""
 
 
 class _Faults:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from blurkit.errors import UsageError
-from blurkit.manifest import load_manifest
+from blurkit.manifest import OF_SOURCE, load_manifest
 from blurkit.sources.clip import FrameFolder
 from blurkit.sources.folder import REASONS
 from blurkit.sources.place import choose_splits, find_root, images_in, is_folder
@@ -33,7 +33,7 @@ def open_gopro(root: Path | None, split: str) -> Source:
     :class:`UsageError` where no pair is there, or a split is asked for that the dataset does not have.
     """
     folders = choose_splits(split, SPLITS, "gopro")
-    place = find_root("gopro", root, load_manifest("gopro_large"), folders)
+    place = find_root("gopro", root, load_manifest(OF_SOURCE["gopro"]), folders)
     passed_over: list[PassedOver] = []
     records = RecordTable(
         record

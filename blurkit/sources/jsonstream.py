@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from blurkit.errors import UsageError
 
-#: The longest element, in bytes; the longest annotations of COCO have about a hundred thousand.
+#: The longest element, in bytes. Values that nobody asked for may be longer.
 MAX_ELEMENT = 64 << 20
 
 _CHUNK = 1 << 20
@@ -241,10 +241,14 @@ class _Scanner:
 
     def skip(self) -> None:
         """Go beyond the value that starts here, which may be of any size."""
-        if self.peek() not in ("[", "{"):
+        first, depth = self.peek(), 0
+        if first == '"':
+            self.position += 1
+            self._skip_string()
+            return
+        if first not in ("[", "{"):
             self.value()
             return
-        depth = 0
         while True:
             match = _TOKEN.search(self.text, self.position)
             if match is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blurkit.errors import UsageError, nearest
-from blurkit.manifest import load_manifest
+from blurkit.manifest import OF_SOURCE, load_manifest
 from blurkit.sources.place import choose_splits, find_root, images_in, is_folder
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import RecordTable
@@ -31,14 +31,15 @@ class _Release:
     classes: tuple[VistasClass, ...]
 
 
-def open_mapillary(root: Path | None, split: str, version: str | None = None) -> Source:
+def open_mapillary(root: Path | None, split: str, version: str | None = None, *, masks: bool = True) -> Source:
     """The photographs of ``split`` (training, validation, testing, or ours: train, val, test) and their annotations.
 
-    ``version``: ``v1.2`` or ``v2.0``; the newest that is there by default. Ids are ``training/KEY``.
+    ``version``: ``v1.2`` or ``v2.0``; the newest that is there by default. ``masks=False`` asks for no annotations, and finds no
+    fault with them. Ids are ``training/KEY``.
     """
-    place = find_root("mapillary", root, load_manifest("mapillary_vistas_2.0"), SPLITS.values())
+    place = find_root("mapillary", root, load_manifest(OF_SOURCE["mapillary"]), SPLITS.values())
     passed_over: list[PassedOver] = []
-    release = _find_release(place, version, passed_over)
+    release = _find_release(place, version, passed_over) if masks else None
     folders = choose_splits(split, SPLITS, "mapillary")
     records = RecordTable(
         record
@@ -63,7 +64,7 @@ def _find_release(root: Path, version: str | None, passed_over: list[PassedOver]
         if found or flat:
             raise UsageError(f"{root} has no annotations {version}; it has {', '.join(found) or 'v1.2 (flat layout)'}")
         return None
-    if not config.exists():
+    if not os.path.lexists(config):
         message = "not there: its classes are unknown, so photographs are used without their objects"
         passed_over.append(PassedOver(config.name, str(config), "no_classes", message))
         return None

@@ -20,7 +20,7 @@ def find_root(name: str, root: Path | None, manifest: Manifest, folders: Iterabl
     base = os.environ.get("BLURKIT_DATA")
     places = [root] if root is not None else [Path(base, name)] if base else [Path("data", name)]
     (place,) = places
-    if any((place / folder).is_dir() for folder in folders):
+    if any(os.path.isdir(place / folder) for folder in folders):
         return place
     hint = _elsewhere(place, list(folders))
     how = "" if root is not None or base else " ($BLURKIT_DATA is not set)"
@@ -33,12 +33,15 @@ def find_root(name: str, root: Path | None, manifest: Manifest, folders: Iterabl
 
 def _elsewhere(place: Path, folders: Sequence[str]) -> str:
     """What is there instead."""
-    if not place.exists():
+    if not os.path.exists(place):
         return "there is no such folder"
-    if not place.is_dir():
+    try:
+        inner = sorted(name for name in os.listdir(place) if os.path.isdir(place / name))
+    except NotADirectoryError:
         return "that is no folder"
-    inner = sorted(entry.name for entry in os.scandir(place) if entry.is_dir())
-    nested = [name for name in inner if any((place / name / folder).is_dir() for folder in folders)]
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    nested = [name for name in inner if any(os.path.isdir(place / name / folder) for folder in folders)]
     wanted = f"it has none of the folders {', '.join(folders)}"
     if nested:
         return f"{wanted}; did you mean {' or '.join(str(place / name) for name in nested)}?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ class Selection:
     root: tuple[str, ...] = ()
     split: str = "all"
     shares: str = "80,10,10"
-    licence: str = ""
+    license: str = ""
     limit: tuple[str, ...] = ()
     weight: tuple[str, ...] = ()
     annotations: str | None = None
@@ -46,7 +47,7 @@ def select(selection: Selection, *, masks: bool) -> Source:
     ``masks``: whether the records are to know their objects, which takes a while for COCO.
     """
     names = _names(selection.src)
-    _check_words(selection.licence)
+    _check_words(selection.license)
     if selection.annotations is not None and "mapillary" not in names:
         raise UsageError("--annotations chooses among the sets of mapillary; no other source has several")
     root, roots = per_source(selection.root, names, "--root", Path)
@@ -69,7 +70,7 @@ def select(selection: Selection, *, masks: bool) -> Source:
                 annotations=selection.annotations if src == "mapillary" else None,
                 label=name,
             ),
-            selection.licence,
+            selection.license,
         )
         for src, name in zip(selection.src, names, strict=True)
     ]
@@ -77,7 +78,8 @@ def select(selection: Selection, *, masks: bool) -> Source:
         return parts[0]
     records = RecordTable(itertools.islice(mix(parts, weights, limits), total))
     passed_over = [entry for part in parts for entry in part.passed_over]
-    return Source("+".join(names), parts[0].root, records, passed_over, tuple(parts))
+    places = tuple(replace(part, records=(), passed_over=[]) for part in parts)  # not all records twice
+    return Source("+".join(names), parts[0].root, records, passed_over, places)
 
 
 def _names(src: Sequence[str]) -> list[str]:
@@ -85,8 +87,11 @@ def _names(src: Sequence[str]) -> list[str]:
     folders = [text for text in src if text not in SOURCES]
     names = [text if text in SOURCES else Path(text).resolve().name if len(folders) > 1 else "folder" for text in src]
     repeated = [name for name, count in collections.Counter(names).items() if count > 1]
-    if repeated or (len(folders) > 1 and set(names) & SOURCES.keys() - set(src)):
-        raise UsageError(f"--src names {(repeated or names)[0]!r} twice; each source is used once, and folders are known by name")
+    if repeated:
+        raise UsageError(f"--src names {repeated[0]!r} twice; each is used once, and several folders go by their own names")
+    taken = sorted((set(names) - set(src)) & SOURCES.keys()) if len(folders) > 1 else []
+    if taken:
+        raise UsageError(f"--src: a folder is called {taken[0]!r} like a source, and several go by their own names: rename it")
     return names
 
 
@@ -107,8 +112,8 @@ def per_source(
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--limit is a number of photographs from 1, or NAME=N for one source; got {text!r}")
+    if not text.isdecimal() or len(text) > 18 or int(text) < 1:
+        raise UsageError(f"--limit is at least 1 photograph, or NAME=N of one source; got {text!r}")
     return int(text)
 
 
@@ -127,7 +132,8 @@ def _with_licences(source: Source, wanted: str) -> Source:
     if not wanted:
         return source
     words = wanted.split(",")
-    kept = RecordTable(record for record in source.records if any(matches(record.licence, word) for word in words))
+    fits = functools.cache(lambda licence: any(matches(licence, word) for word in words))  # once for each licence
+    kept = RecordTable(record for record in source.records if fits(record.licence))
     if not len(kept):
         counts = collections.Counter(record.licence or "unknown" for record in source.records).most_common()
         there = ", ".join(f"{licence} ({count})" for licence, count in counts)

@@ -5,18 +5,48 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, overload
+from dataclasses import dataclass
+from typing import Any, Protocol, overload
 
-from blurkit.sources.record import ImageRecord
+from blurkit.decode.header import Header
+from blurkit.masks import Masks
+from blurkit.sources.record import Annotation, Box, ImageRecord
+
+
+class Annotations(Protocol):
+    """The annotations of many photographs in less room than an object for each."""
+
+    def __getitem__(self, number: int, /) -> Annotation: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumberedAnnotation:
+    """One of many annotations, looked up when it is asked for. Another process gets the annotation itself instead of all."""
+
+    among: Annotations
+    number: int
+
+    def masks(self, header: Header, box: Box | None) -> Masks:
+        """See :class:`blurkit.sources.record.Annotation`."""
+        return self.among[self.number].masks(header, box)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _itself, (self.among[self.number],)
+
+
+def _itself(annotation: Annotation) -> Annotation:
+    return annotation
 
 
 class RecordTable(Sequence[ImageRecord]):
-    """A sequence of records in about 60 bytes each, beside what few have: an annotation, a clip, a real blurred partner."""
+    """A sequence of records in about 60 bytes each, beside what few have: a clip, a real blurred partner, an annotation that is
+    no :class:`NumberedAnnotation`."""
 
     def __init__(self, records: Iterable[ImageRecord] = ()) -> None:
         self._ids, self._names = _Texts(), _Texts()
-        self._kinds = array("L")
-        self._known: dict[tuple[str, str, str, str], int] = {}  # folder, source, licence, split
+        self._kinds, self._numbers = array("I"), array("I")
+        # folder, source, licence, split, and the annotations that the number is one of
+        self._known: dict[tuple[str, str, str, str, Annotations | None], int] = {}
         self._rest: dict[int, tuple[Any, ...]] = {}
         for record in records:
             self._append(record)
@@ -49,31 +79,37 @@ class RecordTable(Sequence[ImageRecord]):
         return ((self._by_code[kind][1], self._ids[place]) for place, kind in enumerate(self._kinds))
 
     def _append(self, record: ImageRecord) -> None:
-        folder, name = os.path.split(record.path)
-        kind = (folder, record.source, record.licence, record.split)
-        rest = (record.annotation, record.blurred, record.clip, record.frame)
+        cut = record.path.rfind(os.sep) + 1
+        among, number, annotation = None, 0, record.annotation
+        if isinstance(annotation, NumberedAnnotation):
+            among, number, annotation = annotation.among, annotation.number, None
+        rest = (annotation, record.blurred, record.clip, record.frame)
         if rest != (None, (), None, 0):
             self._rest[len(self._kinds)] = rest
+        kind = (record.path[:cut], record.source, record.licence, record.split, among)
         self._kinds.append(self._known.setdefault(kind, len(self._known)))
+        self._numbers.append(number)
         self._ids.append(record.id)
-        self._names.append(name)
+        self._names.append(record.path[cut:])
 
     def _make(self, place: int) -> ImageRecord:
-        folder, source, licence, split = self._by_code[self._kinds[place]]
-        path = os.path.join(folder, self._names[place])
-        return ImageRecord(self._ids[place], path, source, licence, split, *self._rest.get(place, ()))
+        folder, source, licence, split, among = self._by_code[self._kinds[place]]
+        annotation, *rest = self._rest.get(place, (None,))
+        if among is not None:
+            annotation = NumberedAnnotation(among, self._numbers[place])
+        return ImageRecord(self._ids[place], folder + self._names[place], source, licence, split, annotation, *rest)
 
 
 class _Texts:
-    """Texts one after the other in one block of bytes; names that are not UTF-8 keep their bytes."""
+    """Texts one after the other in one block of bytes; the surrogates of names that are not UTF-8 are kept."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
         self._ends = array("Q", [0])
 
     def append(self, text: str) -> None:
-        self._bytes += text.encode(errors="surrogateescape")
+        self._bytes += text.encode(errors="surrogatepass")
         self._ends.append(len(self._bytes))
 
     def __getitem__(self, place: int) -> str:
-        return self._bytes[self._ends[place] : self._ends[place + 1]].decode(errors="surrogateescape")
+        return self._bytes[self._ends[place] : self._ends[place + 1]].decode(errors="surrogatepass")

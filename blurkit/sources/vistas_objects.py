@@ -66,8 +66,8 @@ class VistasAnnotation:
     def masks(self, header: Header, box: Box | None) -> Masks:
         """The objects with a pixel in ``box``, by class index and number; see :class:`blurkit.sources.record.Annotation`.
 
-        Raises :class:`BadImageError` ``size_mismatch`` where a file fits neither the stored nor the upright photograph, and
-        ``bad_annotation`` where one is missing, damaged, of another kind, or the two contradict each other.
+        Raises :class:`BadImageError` ``bad_annotation`` where a file is missing, damaged, of another kind, or fits neither the
+        stored nor the upright photograph, or where the two contradict each other.
         """
         values, frame = self._instances(header, box)
         counts = cv2.calcHist([values], [0], None, [1 << 16], [0, 1 << 16])  # np.unique would sort millions of pixels
@@ -89,11 +89,11 @@ class VistasAnnotation:
         own, data = _read_png(self.instances, what, header)
         if (own.depth, own.colour, own.alpha) != (16, "grey", ""):
             raise _bad(f"The {what} is not grey with 16 bits but {own.colour} with {own.depth}: which object is which is lost.")
-        frame = find_frame((own.height, own.width), header, box, what)
+        frame = _find_frame(own, header, box, what)
         values = _decode(data, np.uint16, frame, what)
         labels, label_frame = self._labels(header)
         if label_frame.size != frame.size:
-            raise BadImageError("size_mismatch", "Of the instance file and the label file one is turned and the other is not.")
+            raise _bad("Of the instance file and the label file one is turned and the other is not.")
         differing = np.count_nonzero(values >> 8 != labels)
         if differing:
             raise _bad(f"The instance file and the label file give {differing} of {labels.size} pixels different classes.")
@@ -105,7 +105,7 @@ class VistasAnnotation:
         own, data = _read_png(self.labels, what, header)
         if own.depth != 8 or own.colour not in ("palette", "grey") or own.alpha == "alpha":
             raise _bad(f"The {what} holds no class indices of 8 bits but {own.colour} with {own.depth} bits.")
-        frame = find_frame((own.height, own.width), header, None, what)
+        frame = _find_frame(own, header, None, what)
         labels = _decode(_without_palette(data), np.uint8, frame, what)
         highest = int(labels.max())
         if highest >= len(self.classes):
@@ -115,6 +115,14 @@ class VistasAnnotation:
 
 def _bad(message: str) -> BadImageError:
     return BadImageError("bad_annotation", message)
+
+
+def _find_frame(own: Header, header: Header, box: Box | None, what: str) -> Frame:
+    """As :func:`find_frame` does; but a file for every photograph that is of another size belongs to another photograph."""
+    try:
+        return find_frame((own.height, own.width), header, box, what)
+    except BadImageError as error:
+        raise _bad(str(error)) from error
 
 
 def _read_png(path: str, what: str, photograph: Header) -> tuple[Header, bytes]:

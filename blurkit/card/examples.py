@@ -1,0 +1,66 @@
+"""The picture of a dataset: a few of its pairs side by side, sharp above blurred, with the kernel in the corner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.card.facts import spread
+from blurkit.card.stamp import PLACE
+from blurkit.contact import resampled
+from blurkit.shard.index import Dataset
+
+#: In pixels: the side of an image and of a kernel, the gaps between images, and the side of the part of a sample that is shown.
+_IMAGE, _KERNEL, _GAP = 224, 60, 6
+LARGEST_PART = 320
+
+_LARGEST = 150_000
+_QUALITIES = (90, 85, 80, 70, 60, 45)
+
+
+def draw_examples(dataset: Dataset, numbers: Sequence[int]) -> bytes:
+    """A JPEG of these samples, with a place for a stamp. Only the parts that are shown are read.
+
+    Without any number, kernels from all over the dataset are shown, and nothing of any photograph.
+    Raises :class:`blurkit.errors.CorruptShardError` where what is shown is damaged.
+    """
+    columns = [_column(dataset, number) for number in numbers]
+    columns = columns or [_kernel(dataset, number, _IMAGE) for number in spread(len(dataset))]
+    gap = np.full((columns[0].shape[0], _GAP, 3), 255, np.uint8)
+    return _with_comment(_encode(np.hstack([part for column in columns for part in (gap, column)][1:])))
+
+
+def _column(dataset: Dataset, index: int) -> NDArray[np.uint8]:
+    height, width = dataset.shape(index)
+    side = min(height, width, LARGEST_PART)
+    images = dataset.crop(index, (height - side) // 2, (width - side) // 2, side)
+    sharp, blurred = (resampled(image, _IMAGE, _IMAGE) for image in images)
+    blurred[-_KERNEL:, -_KERNEL:] = 255  # a frame
+    blurred[2 - _KERNEL :, 2 - _KERNEL :] = _kernel(dataset, index, _KERNEL - 2)
+    return np.vstack([sharp, np.full((_GAP, _IMAGE, 3), 255, np.uint8), blurred])
+
+
+def _kernel(dataset: Dataset, index: int, side: int) -> NDArray[np.uint8]:
+    """A kernel in grey on black, at the scale of its own largest value; the square root keeps its faint parts visible."""
+    shard, row = dataset.locate(index)
+    kernel = shard.kernel(row)
+    shades = np.rint(255 * np.sqrt(kernel / kernel.max())).astype(np.uint8)
+    return resampled(np.pad(np.stack([shades] * 3, axis=-1), ((1, 1), (1, 1), (0, 0))), side, side)
+
+
+def _encode(picture: NDArray[np.uint8]) -> bytes:
+    for quality in _QUALITIES:
+        _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if len(data) <= _LARGEST:
+            break
+    return bytes(data)
+
+
+def _with_comment(jpeg: bytes) -> bytes:
+    """A JPEG file with a comment segment behind its first segment, the JFIF header."""
+    end = 4 + int.from_bytes(jpeg[4:6], "big")
+    text = PLACE.encode()
+    return jpeg[:end] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[end:]

@@ -1,0 +1,132 @@
+"""What there is to say about a finished dataset: its licences, what was left out, and where its photographs are from."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from blurkit.card.terms import may_be_shown
+from blurkit.manifest import OF_SOURCE, Manifest, load_manifest
+from blurkit.progress import plural
+from blurkit.shard.index import Dataset
+from blurkit.task import Failure
+
+#: Pairs that are shown of a dataset, at most.
+MOST_EXAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One source. ``manifest``: ``None`` for photographs of one's own. ``images``: those planned, ``pairs``: those made."""
+
+    name: str
+    manifest: Manifest | None
+    images: int
+    pairs: int
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        if self.manifest is not None:
+            return self.manifest.title
+        words = {"folder": "own photographs", "video": "video frames"}
+        return words.get(self.name, self.name)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``index``: the content of ``dataset.json``. ``licences``: pairs by (source, licence). ``left_out``: (stage, reason) ->
+    (entries of the source, pairs that are not made for them). ``examples``: a few samples whose licences allow to show
+    them, as (number, id of the photograph)."""
+
+    index: dict[str, Any]
+    licences: collections.Counter[tuple[str, str]]
+    left_out: dict[tuple[str, str], tuple[int, int]]
+    examples: tuple[tuple[int, str], ...]
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What the dataset was made with."""
+        return dict(self.index["configuration"])
+
+    @property
+    def origins(self) -> list[Origin]:
+        """The sources, in the order in which they were named."""
+        pairs = collections.Counter[str]()
+        for (source, _), count in self.licences.items():
+            pairs[source] += count
+        images = self.configuration["images_of"]
+        return [Origin(name, _manifest(name, self.configuration), images[name], pairs[name]) for name in images]
+
+    @property
+    def title(self) -> str:
+        """A name for the dataset."""
+        return "Motion-blurred pairs: " + " + ".join(origin.title for origin in self.origins)
+
+    @property
+    def summary(self) -> str:
+        """What the pairs are, in two sentences."""
+        banked = bool(self.configuration["recipe"].get("kernels"))
+        blur, path = ("a kernel from a bank", "") if banked else ("simulated camera shake", "the path of the camera, ")
+        return (
+            f"{plural(self.index['samples'], 'pair')} of a sharp photograph and a copy of it blurred by {blur}. With each "
+            f"pair come its blur kernel, {path}and every number that was drawn for it."
+        )
+
+    def pairs_by_licence(self) -> dict[str, int]:
+        """Pairs of each licence, the most frequent first; an empty text for those of which none is known."""
+        counts = collections.Counter[str]()
+        for (_, licence), count in self.licences.items():
+            counts[licence] += count
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def gather(dataset: Dataset, failures: Iterable[Failure]) -> Facts:
+    """The facts about a complete dataset. Columns are read, and no pixels."""
+    licences: collections.Counter[tuple[str, str]] = collections.Counter()
+    shown, first = [np.empty(0, np.int64)], 0
+    for number in range(len(dataset.files)):
+        columns = dataset.shard(number).columns
+        kinds = list(zip(columns["source"].tolist(), columns["licence"].tolist(), strict=True))
+        counts = collections.Counter(kinds)
+        for (source, licence), count in counts.items():
+            licences[_text(source), _text(licence)] += count
+        hidden = {kind for kind in counts if not may_be_shown(_text(kind[1]))}
+        shown.append(first + np.flatnonzero([kind not in hidden for kind in kinds]))
+        first += len(kinds)
+    numbers = np.concatenate(shown)
+    chosen = [int(numbers[place]) for place in spread(len(numbers))]
+    examples = (
+        (number, shard.photograph(row)[1]) for number, (shard, row) in zip(chosen, map(dataset.locate, chosen), strict=True)
+    )
+    return Facts(dataset.index, licences, left_out(failures), tuple(examples))
+
+
+def spread(total: int) -> list[int]:
+    """The middles of :data:`MOST_EXAMPLES` equal parts of ``range(total)``; all of it where it is shorter."""
+    count = min(total, MOST_EXAMPLES)
+    return [(2 * part + 1) * total // (2 * count) for part in range(count)]
+
+
+def left_out(failures: Iterable[Failure]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Lines of a ledger, counted by stage and reason."""
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for failure in failures:
+        entries, items = counts.get((failure.stage, failure.reason), (0, 0))
+        counts[failure.stage, failure.reason] = entries + 1, items + failure.items
+    return counts
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
+
+
+def _manifest(name: str, configuration: dict[str, Any]) -> Manifest | None:
+    if name not in OF_SOURCE:
+        return None
+    older = name == "mapillary" and configuration.get("annotations") == "v1.2"
+    return load_manifest("mapillary_vistas_1.2" if older else OF_SOURCE[name])

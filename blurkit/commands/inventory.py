@@ -1,0 +1,113 @@
+"""``blurkit info --src``: what of a source is there, held against what its manifest says of the whole dataset."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from blurkit.commands.info import value_text
+from blurkit.errors import FAILED, OK, BadImageError
+from blurkit.manifest import OF_SOURCE, Archive, Manifest, load_manifest
+from blurkit.progress import data_size
+from blurkit.sources import open_source
+from blurkit.sources.record import Source
+
+#: What an archive is found to be, for people.
+_STATES = {
+    "absent": "not here",
+    "here": "here, of the right size; --hash checks its bytes",
+    "incomplete": "here, but of another size: not all of it, or another release",
+    "sound": "here, its sha256 is right",
+    "damaged": "here, but its sha256 is wrong: delete it and get it again",
+    "unknown": "here; no hash of it is known",
+}
+
+#: Entries that were passed over are shown up to this many; the ledger of a run has all.
+_SHOWN = 8
+
+
+def inventory(name: str, *, root: Path | None, split: str, hashes: bool, as_json: bool) -> int:
+    """Counts, sizes, licences and gaps of a source. Returns the exit code: 1 where an archive is damaged."""
+    source = open_source(name, root=root, split=split)
+    manifest = load_manifest(OF_SOURCE[source.name]) if source.name in OF_SOURCE else None
+    archives = {archive.name: _state(archive, source.root, hashes) for archive in manifest.archives} if manifest else {}
+    counts = {**_describe(source), **_compare(source, manifest)}
+    if as_json:
+        print(json.dumps({**counts, "archives": archives}, ensure_ascii=False))
+    else:
+        _print(counts, archives, source)
+    return FAILED if "damaged" in archives.values() else OK
+
+
+def _describe(source: Source) -> dict[str, Any]:
+    """What a pass over the records and the headers of their files finds."""
+    licences, annotated, unreadable, size, last = collections.Counter[str](), 0, 0, 0, ""
+    smallest = largest = (0, 0)
+    for record in source.records:
+        licences[record.licence or "unknown"] += 1
+        annotated += record.annotation is not None
+        try:
+            shape = record.size()
+            size += Path(record.path).stat().st_size if record.path != last else 0  # a video file has many records
+        except (BadImageError, OSError):
+            unreadable += 1
+            continue
+        last = record.path
+        smallest = min(smallest, shape, key=min) if any(smallest) else shape
+        largest = max(largest, shape, key=math.prod)
+    return {
+        "source": source.name,
+        "root": str(source.root),
+        "images": len(source.records),
+        "annotated": annotated,
+        "unreadable": unreadable,
+        "passed_over": dict(collections.Counter(entry.reason for entry in source.passed_over).most_common()),
+        "bytes": size,
+        "smallest": f"{smallest[0]}x{smallest[1]}",
+        "largest": f"{largest[0]}x{largest[1]}",
+        "licences": dict(licences.most_common()),
+    }
+
+
+def _compare(source: Source, manifest: Manifest | None) -> dict[str, Any]:
+    """Photographs of each split, here and in the whole dataset."""
+    here = collections.Counter(record.split for record in source.records)
+    if manifest is None:
+        return {}
+    return {"splits": {split.name: {"images": here[split.name], "of": split.images} for split in manifest.splits}}
+
+
+def _state(archive: Archive, root: Path, hashes: bool) -> str:
+    """What an archive in the root, or beside it, is found to be: a key of :data:`_STATES`."""
+    path = next((folder / archive.name for folder in (root, root.parent) if (folder / archive.name).is_file()), None)
+    if path is None:
+        return "absent"
+    if archive.bytes is not None and path.stat().st_size != archive.bytes:
+        return "incomplete"
+    if not archive.sha256:
+        return "unknown"
+    if not hashes:
+        return "here"
+    print(f"hashing {path}", file=sys.stderr, flush=True)
+    with open(path, "rb") as file:
+        return "sound" if hashlib.file_digest(file, "sha256").hexdigest() == archive.sha256 else "damaged"
+
+
+def _print(counts: dict[str, Any], archives: dict[str, str], source: Source) -> None:
+    splits = counts.pop("splits", {})
+    for key, value in counts.items():
+        text = data_size(value) if key == "bytes" else value_text(value)
+        print(f"{key:<12} {text or 'none'}")
+    for name, count in splits.items():
+        print(f"{name:<12} {count['images']:,} of the {count['of']:,} images of the whole dataset")
+    for name, state in archives.items():
+        print(f"{name}: {_STATES[state]}")
+    if source.passed_over:
+        print("\npassed over, for example:")
+    for entry in source.passed_over[:_SHOWN]:
+        print(f"  {entry.id}: {entry.message}")

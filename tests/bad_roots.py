@@ -1,0 +1,83 @@
+"""What becomes of a root that is not as it should be, and proof that nothing outside of it is opened."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import cv2
+import pytest
+from dataset_roots import coco_document, save_labels, save_photograph, scene
+
+from blurkit.errors import UsageError
+from blurkit.plan import make_plan
+from blurkit.recipe import load_recipe
+from blurkit.settings import Settings
+from blurkit.shard import open_dataset
+from blurkit.sources import open_source
+from blurkit.task import make_shard
+
+RECIPE = load_recipe("clean")
+FOREIGN = "secret"
+
+_listening: list[list[str]] = []
+
+
+def _hear(event, arguments):
+    if event not in ("open", "os.listdir", "os.scandir") or not _listening or isinstance(arguments[0], int | None):
+        return
+    folder, name = os.path.split(os.fsdecode(arguments[0]))
+    follows = event != "open" or not arguments[2] & os.O_NOFOLLOW
+    _listening[-1].append(
+        os.path.realpath(os.path.join(folder, name)) if follows else os.path.join(os.path.realpath(folder), name)
+    )
+
+
+sys.addaudithook(_hear)
+
+
+@contextmanager
+def nothing_outside(tmp_path) -> Iterator[None]:
+    """Files beside the root that nobody may open, and proof that nobody does."""
+    (tmp_path / FOREIGN).mkdir()
+    save_photograph(tmp_path / FOREIGN / "photograph.jpg", 99)
+    cv2.imwrite(str(tmp_path / FOREIGN / "instances.png"), scene("a"))
+    save_labels(tmp_path / FOREIGN / "labels.png", scene("a") >> 8)
+    (tmp_path / FOREIGN / "instances_val2017.json").write_text(json.dumps(coco_document(3)))
+    (tmp_path / FOREIGN / "config.json").write_text('{"labels": []}')
+    opened = []
+    _listening.append(opened)
+    yield
+    _listening.remove(opened)
+    assert [path for path in opened if path.startswith(str(tmp_path / FOREIGN)) or path == "/etc/passwd"] == []
+
+
+def outcome(name, root, *, masks=True, split="all"):
+    """Names of the samples that are made, and the lines of the ledger as (id, reason, samples not made)."""
+    source = open_source(name, root=root, split=split, masks=masks)
+    plan = make_plan(source, Settings(RECIPE, size=(32, 32), masks=masks))
+    out = root.parent / f"shards-{masks}"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    record = make_shard(next(plan.tasks(out, [0])), lambda *_: None)
+    lines = [vars(failure) for failure in plan.passed_over()] + record["failures"]
+    made = [sample.name.split("#")[0] for sample in open_dataset(out / "00000.h5")] if record["samples"] else []
+    assert len(made) + sum(line["items"] for line in lines) == plan.pairs
+    assert len({line["id"] for line in lines}) == len(lines)
+    for line in lines:
+        json.dumps(line, ensure_ascii=False).encode()
+    ledger = {line["id"]: (line["reason"], line["items"]) for line in lines}
+    return SimpleNamespace(made=made, ledger=ledger, messages=" ".join(line["message"] for line in lines))
+
+
+def refusal(name, root, **options):
+    with pytest.raises(UsageError) as caught:
+        outcome(name, root, **options)
+    return str(caught.value)
+
+
+def coco_ids(*numbers):
+    return [f"val2017/{100 + number:012d}" for number in numbers]

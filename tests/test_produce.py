@@ -1,0 +1,111 @@
+"""From a record to samples: downscaled photographs, sharp crops, masks in the crop's own pixels."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from dataset_roots import coco_document, write_coco, write_vistas
+
+from blurkit.decode import read_image
+from blurkit.errors import BadImageError
+from blurkit.pair import make_pair
+from blurkit.produce import load_photograph, make_samples
+from blurkit.recipe import load_recipe
+from blurkit.settings import Settings
+from blurkit.sharpness import laplacian_variance
+from blurkit.sources import open_source
+
+CLEAN = load_recipe("clean")
+KEY = "bbbbbbbbbbbbbbbbbbbbbb"
+
+
+@pytest.fixture
+def half_empty():
+    """Grey on the left, noise on the right: (240, 480)."""
+    image = np.full((240, 480, 3), 120, np.uint8)
+    image[:, 240:] = np.random.default_rng(0).integers(0, 256, (240, 240, 3))
+    return image
+
+
+def test_crops_below_the_least_sharpness_are_drawn_anew(half_empty):
+    at_all, wanted = [], []
+    for seed in range(30):
+        free = make_pair(half_empty, CLEAN, rng=np.random.default_rng(seed), size=(64, 64))
+        at_all.append(laplacian_variance(free.sharp))
+        try:
+            pair = make_pair(half_empty, CLEAN, rng=np.random.default_rng(seed), size=(64, 64), min_sharpness=5000)
+        except BadImageError:
+            continue
+        wanted.append(laplacian_variance(pair.sharp))
+        if at_all[-1] >= 5000:  # the first place that is drawn is taken: nothing else changes
+            assert np.array_equal(pair.blurred, free.blurred)
+    assert min(at_all) == 0
+    assert len(wanted) > 20
+    assert min(wanted) >= 5000
+
+
+def test_an_empty_photograph_is_skipped_in_words():
+    image = np.full((100, 100, 3), 50, np.uint8)
+    with pytest.raises(BadImageError, match=r"sharpest of 10 places .* Laplacian of 0\.0, below 1") as caught:
+        make_pair(image, CLEAN, rng=np.random.default_rng(0), size=(64, 64), min_sharpness=1)
+    assert caught.value.reason == "not_sharp"
+    with pytest.raises(BadImageError, match="the photograph has a variance"):
+        make_pair(image, CLEAN, rng=np.random.default_rng(0), min_sharpness=1)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_sharp_is_a_crop_of_the_photograph_made_smaller_in_linear_light(factor):
+    record = open_source("sample").records[3]
+    settings = Settings(CLEAN, size=(64, 80), downscale=factor)
+    (sample,) = make_samples(record, settings)
+    y, x, height, width = sample.meta["crop"]
+    codes = read_image(record.path).pixels / 255
+    light = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
+    inner = light[y * factor : (y + height) * factor, x * factor : (x + width) * factor]
+    mean = inner.reshape(height, factor, width, factor, 3).mean(axis=(1, 3))
+    expected = 255 * np.where(mean <= 0.0031308, 12.92 * mean, 1.055 * mean ** (1 / 2.4) - 0.055)
+    assert np.abs(sample.sharp - expected).max() < 0.51
+    assert (f"downscaled by {factor}" in sample.meta["notes"]) == (factor > 1)
+
+
+def test_a_photograph_too_small_to_be_downscaled_is_skipped(tmp_path):
+    cv2.imwrite(str(tmp_path / "line.png"), np.zeros((3, 50, 3), np.uint8))
+    (record,) = open_source(str(tmp_path)).records
+    with pytest.raises(BadImageError, match="cannot be downscaled by 4") as caught:
+        load_photograph(record, Settings(CLEAN, size=None, downscale=4))
+    assert caught.value.reason == "too_small"
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("source", ["coco", "mapillary"])
+def test_masks_are_those_of_the_crop(tmp_path, source, factor):
+    if source == "coco":
+        write_coco(tmp_path, coco_document(8))
+    else:
+        write_vistas(tmp_path, "training", [KEY])
+    record = list(open_source(source, root=tmp_path).records)[-1]
+    whole = record.masks()
+    assert len(whole) >= 3
+    settings = Settings(CLEAN, size=(60 // factor, 80 // factor), downscale=factor, masks=True, per_image=6)
+    shown = 0
+    for sample in make_samples(record, settings):
+        y, x, height, width = (factor * side for side in sample.meta["crop"])
+        planes = whole.masks[:, y : y + height, x : x + width]
+        shares = planes.reshape(-1, height // factor, factor, width // factor, factor).mean(axis=(2, 4))
+        expected = [(plane, name) for plane, name in zip(shares >= 0.5, whole.names, strict=True) if plane.any()]
+        assert sample.objects.names == tuple(name for _, name in expected)
+        assert np.array_equal(sample.masks, np.array([plane for plane, _ in expected]).reshape(sample.masks.shape))
+        shown += len(expected)
+    assert shown
+
+
+def test_without_masks_nobody_opens_an_annotation(tmp_path):
+    write_vistas(tmp_path, "training", [KEY])
+    (tmp_path / "training/v1.2/instances" / f"{KEY}.png").write_bytes(b"no image")
+    (record,) = open_source("mapillary", root=tmp_path).records
+    settings = Settings(CLEAN, size=(20, 24))
+    assert len(next(make_samples(record, settings)).objects) == 0
+    with pytest.raises(BadImageError) as caught:
+        next(make_samples(record, replace(settings, masks=True)))
+    assert caught.value.reason == "bad_annotation"

@@ -1,0 +1,145 @@
+"""Records in columns: what goes in comes out, in little room."""
+
+import os
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from blurkit.masks import Masks
+from blurkit.sources.record import ImageRecord
+from blurkit.sources.table import NumberedAnnotation, RecordTable
+
+NAMES = [
+    *("a.jpg", "画像.jpg", "new\nline.jpg", "a b\t.jpg", "-q.jpg", "%41.jpg", "é.jpg", "e\u0301.jpg", "😀.jpg", "nul\0.jpg", ""),
+    os.fsdecode(b"latin1_\xe9.jpg"),
+    os.fsdecode(b"\xff\xfe\x80.jpg"),
+    "\udcc3\udca9.jpg",  # two escaped bytes that would be a letter if they were joined
+    "\ud800.jpg",
+    "x" * 5000,
+]
+FOLDERS = ["", "/", "here/", "/data/coco/train2017/", "a//b/", os.fsdecode(b"/caf\xe9/")]
+
+
+def records():
+    return [
+        ImageRecord(f"{folder}{name}", folder + name, source, licence, split)
+        for folder in FOLDERS
+        for name in NAMES
+        for source, licence, split in (("coco", "CC-BY-2.0", "train"), ("folder", "", ""))
+    ]
+
+
+def test_what_goes_in_comes_out():
+    expected = records()
+    table = RecordTable(iter(expected))
+    assert len(table) == len(expected)
+    assert list(table) == expected
+    assert [table[place] for place in range(len(table))] == expected
+    assert list(table.names()) == [(record.source, record.id) for record in expected]
+
+
+@pytest.mark.parametrize(
+    "place", [slice(None), slice(3, 9), slice(-4, None), slice(None, None, -3), slice(5, 2), slice(10**9), slice(7, 8)]
+)
+def test_slices_are_those_of_a_list(place):
+    expected = records()
+    assert RecordTable(expected)[place] == expected[place]
+
+
+def test_places_count_from_both_ends_and_no_further():
+    expected = records()
+    table = RecordTable(expected)
+    assert table[-1] == expected[-1]
+    assert table[-len(expected)] == expected[0]
+    assert table[np.int64(3)] == expected[3]
+    for place in (len(expected), -len(expected) - 1):
+        with pytest.raises(IndexError):
+            table[place]
+
+
+def test_an_empty_table_is_one():
+    table = RecordTable()
+    assert (len(table), list(table), table[:], list(table.names())) == (0, [], [], [])
+    assert RecordTable.of(table) is table
+    assert list(RecordTable.of([ImageRecord("a", "b", "c")])) == [ImageRecord("a", "b", "c")]
+
+
+class Square:
+    """An annotation of one object as large as its number."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def masks(self, header, box):
+        return Masks(np.ones((1, self.number, self.number), bool), ("square",), (1,), (False,))
+
+
+class Squares:
+    """Many of them, which nobody may send to another process."""
+
+    def __getitem__(self, number):
+        return Square(number)
+
+    def __reduce__(self):
+        raise AssertionError("all annotations were sent along")
+
+
+def test_what_few_records_have_is_kept(tmp_path):
+    clip, annotation = object(), object()
+    expected = [
+        ImageRecord("plain", "/a/plain", "s"),
+        ImageRecord("objects", "/a/objects", "s", annotation=annotation),
+        ImageRecord("blurred", "/a/blurred", "s", blurred=(("blur", "/b/x"), ("blur_gamma", "/b/y"))),
+        ImageRecord("frame", "/a/clip", "s", clip=clip, frame=17),
+        ImageRecord("first", "/a/clip", "s", clip=clip),
+        ImageRecord("all", "/a/all", "s", "CC0-1.0", "val", annotation, (("blur", "z"),), clip, 3),
+    ]
+    table = RecordTable(expected)
+    assert list(table) == expected
+    assert list(RecordTable(table)) == expected
+    assert table[1].annotation is annotation
+    assert table[3].clip is table[4].clip is clip
+
+
+def test_numbered_annotations_keep_their_number_through_any_number_of_tables():
+    among = Squares()
+    rows = [ImageRecord(str(i), f"/a/{i}", "s", annotation=NumberedAnnotation(among, i) if i % 3 else None) for i in range(30)]
+    table = RecordTable(row for row in RecordTable(rows)[::-1] if row.id != "7")
+    for record in table:
+        number = int(record.id)
+        assert (record.annotation is None) == (number % 3 == 0)
+        if number % 3:
+            assert record.annotation.masks(None, None).masks.shape == (1, number, number)
+
+
+def test_another_process_gets_the_annotation_itself():
+    record = RecordTable([ImageRecord("a", "/a", "s", annotation=NumberedAnnotation(Squares(), 5))])[0]
+    sent = pickle.loads(pickle.dumps(record))
+    assert isinstance(sent.annotation, Square)
+    assert sent.annotation.number == 5
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_a_record_takes_less_than_ninety_bytes(numbered):
+    count, among = 40_000, Squares() if numbered else None
+    licences = ("CC-BY-2.0", "CC-BY-NC-SA-2.0", "")
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    table = RecordTable(
+        ImageRecord(
+            f"train2017/{i:012d}",
+            f"/data/coco/train2017/{i:012d}.jpg",
+            "coco",
+            licences[i % 3],
+            "train",
+            NumberedAnnotation(among, i) if among else None,
+        )
+        for i in range(count)
+    )
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert table[count - 1].id == f"train2017/{count - 1:012d}"
+    assert (after - before) / count < 90
+    assert (peak - before) / count < 130  # a block that grows is copied once
