@@ -18,6 +18,8 @@ from blurkit.shard.format import Sample
 MARGIN, GUTTER, GAP = 32, 36, 5
 #: Pictures narrower or wider than this are shown by their middle part.
 ASPECTS = (0.6, 2.5)
+#: Kernels of a field are shown along each axis.
+GRID = 5
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,30 @@ def captions(sample: Sample) -> tuple[list[str], list[str], list[str]]:
     losses = ", ".join(filter(None, (noise, jpeg)))
     shake = statistics(sample.kernel)
     length = f"{meta['length']:.1f} px path" if "length" in meta else f"{shake.extent} px extent"
+    if "rotation_length" in meta:
+        length = f"{1000 * meta['rotation_length']:.0f} mrad, roll {1000 * meta['roll_length']:.0f}"
+    if "defocus_radius" in meta:
+        length += f", defocus {meta['defocus_radius']:.1f}"
     return (
         [f"{sample.id}{variant}", f"{part}{width} × {height} px"],
         list(filter(None, (exposure, losses))),
         [length, f"{shake.effective_length:.1f} px effective"],
     )
+
+
+def kernels_shown(sample: Sample) -> NDArray[np.float32]:
+    """The kernel; of a blur that varies over the frame those of a grid of pixels, each where it holds, float32 (h, w)."""
+    if sample.nodes is None:
+        return sample.kernel
+    height, width = sample.sharp.shape[:2]
+    centers = [((np.arange(GRID) + 0.5) * side / GRID) for side in (height, width)]
+    kernels = np.array([[sample.nodes.at(y, x) for x in centers[1]] for y in centers[0]])
+    reach = kernels.shape[2] // 2
+    lit = np.abs(np.argwhere(kernels.max(axis=(0, 1)) > 0) - reach).max() + 1  # and an empty pixel between neighbours
+    inner = np.pad(kernels, ((0, 0), (0, 0), (1, 1), (1, 1)))[
+        :, :, reach + 1 - lit : reach + 2 + lit, reach + 1 - lit : reach + 2 + lit
+    ]
+    return inner.transpose(0, 2, 1, 3).reshape(GRID * inner.shape[2], GRID * inner.shape[3])
 
 
 def exposed_points(sample: Sample) -> int:

@@ -34,6 +34,7 @@ def downscale(codes: NDArray[np.uint8], factor: int, response: Response) -> NDAr
     factor = _checked(factor, codes.shape[:2])
     if factor == 1:
         return codes
+    response.require_inverse()
     height, width = codes.shape[0] // factor, codes.shape[1] // factor
     rows = np.ascontiguousarray(codes).reshape(codes.shape[0], -1)
     smaller = np.empty((height, width * 3), np.uint8)

@@ -68,12 +68,14 @@ class WriteError(BlurkitError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the known word closest to ``word``, or an empty string."""
+    """``"; did you mean 'x'?"`` for the known word closest to ``word``, or an empty string.
+
+    A bare key means a dotted one: ``length`` is ``trajectory.length`` or ``rotation.length``.
+    """
     known = list(known)
-    match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    if not match:  # a bare key for a dotted one: "length" for "trajectory.length"
-        match = [name for name in known if name.rsplit(".", 1)[-1] == word][:1]
-    return f"; did you mean {match[0]!r}?" if match else ""
+    match = [name for name in known if name != word and name.rsplit(".", 1)[-1] == word]
+    match = match or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {' or '.join(map(repr, match))}?" if match else ""
 
 
 def guard(program: str, command: Callable[[], int]) -> int:

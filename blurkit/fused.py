@@ -27,6 +27,7 @@ def blur_codes(
     Returns uint8 ``(h, w, C)``, equal to that part of ``response.quantize(blur(response.decode(codes), kernel))``. Raises
     UsageError for another dtype, shape or border, and for a box that is empty or leaves the image.
     """
+    response.require_inverse()
     form, box = best_form(checked_kernel(kernel)), _checked(codes, box)
     height, width, channels = *box[2:], codes.shape[2]
     encoded = np.empty((height, width * channels), np.uint8)
@@ -45,6 +46,7 @@ def blur_region(
     codes: NDArray[np.uint8], kernel: ArrayLike, response: Response, box: Box, border: str = "reflect101"
 ) -> NDArray[np.float32]:
     """Linear light, float32 ``(h, w, C)``, of a ``box`` of the blurred image: :func:`blur_codes` but for the encoding."""
+    response.require_inverse()
     return convolve_box(codes, _checked(codes, box), best_form(checked_kernel(kernel)), border, response.table)
 
 

@@ -1,34 +1,31 @@
 """One photograph becomes one pair: the whole physics, in order.
 
-    a path of the camera -> a kernel -> a crop with a halo of true pixels -> linear light -> highlights -> blur
-    -> full well -> noise -> camera response -> 8 bits -> JPEG
+    a path or a rotation of the camera -> a kernel, or a field of them (motion) -> a crop with a halo of true pixels
+    -> linear light -> gain, highlights -> blur -> full well -> noise, mosaic -> camera response -> 8 bits -> JPEG (exposure)
 
 Sharp and blurred share one exposure and one response; brightness is never normalised. The kernel's anchor, by default its
-centroid, keeps the two registered to a few thousandths of a pixel.
+centroid, keeps the two registered to a few thousandths of a pixel; a rotation is centred as a whole.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.bayer import REACH
 from blurkit.errors import BadImageError, UsageError
-from blurkit.fused import blur_codes, blur_region
-from blurkit.recipe import Noise, Recipe
-from blurkit.response import Response, load_response
-from blurkit.sensor import LARGEST_JPEG_SIDE, add_noise, compress, highlight_table
-from blurkit.shake import draw_shake
+from blurkit.exposure import draw_exposure
+from blurkit.fused import blur_codes
+from blurkit.motion import draw_motion
+from blurkit.nodes import KernelField
+from blurkit.recipe import Recipe
+from blurkit.sensor import LARGEST_JPEG_SIDE
 from blurkit.sharpness import laplacian_variance
 
 #: A rectangle (y, x, height, width) in pixels.
 Box = tuple[int, int, int, int]
-
-#: Rows that are blurred and exposed at once: linear light takes four bytes a value, and memory is to follow the photograph.
-BAND = 512
 
 #: How often a place is drawn for a crop before the photograph is given up as blurred or empty.
 PLACES = 10
@@ -38,10 +35,13 @@ PLACES = 10
 class Pair:
     """A sharp and a blurred image, uint8 (h, w, 3) RGB, and the truth about them.
 
-    ``kernel``: float32 (k, k), k odd, sum 1, indexed by displacement: linear light of blurred = linear light of sharp * kernel.
-    ``path``: float64 (T, 2), the camera's whole path, (x, y) in pixels from the kernel's centre. ``crop``: where the images lie
-    in the photograph. ``valid``: the part of them, in their own coordinates, whose blur saw pixels of the photograph alone;
-    outside it the photograph was reflected at its border. ``parameters``: what was drawn, by name.
+    ``kernel``: float32 (k, k), k odd, sum 1, indexed by displacement: linear light of blurred = linear light of sharp * kernel;
+    where the blur varies over the frame, that of the crop's middle. ``path``: float64 (T, 2), the camera's whole path, (x, y) in
+    pixels from the kernel's centre. ``crop``: where the images lie in the photograph. ``valid``: the part of them, in their own
+    coordinates, whose blur saw pixels of the photograph alone; outside it the photograph was reflected at its border.
+    ``parameters``: what was drawn, by name. ``nodes``: the field of kernels in the crop's coordinates, of a rotation; ``poses``:
+    float64 (T, 3), its rotation vectors in radians. ``saturation``: bool (h, w), where the blurred light reached full well, of a
+    recipe that draws highlights.
     """
 
     sharp: NDArray[np.uint8]
@@ -51,6 +51,9 @@ class Pair:
     crop: Box
     valid: Box
     parameters: dict[str, float]
+    nodes: KernelField | None
+    poses: NDArray[np.float64]
+    saturation: NDArray[np.bool_] | None
 
 
 def make_pair(
@@ -60,61 +63,46 @@ def make_pair(
     rng: np.random.Generator,
     size: tuple[int, int] | None = None,
     min_sharpness: float = 0.0,
+    focal: float | None = None,
 ) -> Pair:
     """Blur a photograph.
 
     ``image``: uint8 (H, W, 3) RGB of any size. ``size``: (h, w) of the crop, whose place is drawn; ``None`` keeps all of it.
     ``min_sharpness``: the least variance of the crop's Laplacian; a place that has less is drawn again, :data:`PLACES` times.
+    ``focal``: the focal length in pixels, where it is known.
+
     Raises :class:`BadImageError`: ``too_small`` where the image is smaller than ``size``, ``not_sharp`` where no place will do.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise UsageError(f"an image is uint8 (H, W, 3) RGB, got {image.dtype} {image.shape}")
     if recipe.jpeg and max(size or image.shape[:2]) > LARGEST_JPEG_SIDE:
         raise BadImageError("too_large", f"JPEG holds at most {LARGEST_JPEG_SIDE} pixels on a side; choose a --size")
-    shake = draw_shake(recipe, rng=rng)
-    reach = shake.kernel.shape[0] // 2
-    crop = draw_sharp_crop(image, size, reach, min_sharpness, rng=rng)
+    motion = draw_motion(recipe, (image.shape[0], image.shape[1]), focal=focal, rng=rng)
+    crop = draw_sharp_crop(image, size, motion.reach, min_sharpness, rng=rng)
     y, x, height, width = crop
+    exposure = draw_exposure(recipe, fraction=motion.exposure, rng=rng)
 
-    decode, encode = load_response(recipe.response.decode), load_response(recipe.response.encode)
-    sharp = image[y : y + height, x : x + width]
-    if recipe.response.encode != recipe.response.decode:
-        sharp = encode.quantize(decode.decode(sharp))
+    sharp = exposure.sharp(image[y : y + height, x : x + width])
+    blur = motion.over(_grown(crop, image.shape))
+    if exposure.is_plain and blur.nodes is None:
+        blurred, saturation = blur_codes(image, blur.kernel, exposure.tone, box=crop), None
+    else:
+        blurred, saturation = exposure.take(lambda box: blur.light(image, box, exposure.tone), crop, image.shape, rng=rng)
+    blurred = exposure.compressed(blurred, rng=rng)
 
-    parameters = dict(shake.parameters)
-    tone = dataclasses.replace(encode, table=decode.table)  # decodes by the one, encodes by the other
-    if recipe.saturation:
-        parameters["highlight"] = float(rng.uniform(*recipe.saturation.highlight))
-        tone = dataclasses.replace(tone, table=highlight_table(decode, parameters["highlight"], recipe.saturation.threshold))
-    if recipe.noise:
-        parameters["shot"], parameters["read"] = draw_noise(recipe.noise, rng=rng)
-    blurred = np.empty_like(sharp)
-    for top in range(0, height, BAND):
-        box = (y + top, x, min(BAND, height - top), width)
-        blurred[top : top + BAND] = _photograph(image, shake.kernel, tone, box, parameters, rng)
-    if recipe.jpeg and rng.random() < recipe.jpeg.share:
-        low, high = recipe.jpeg.quality
-        parameters["jpeg_quality"] = float(rng.integers(round(low), round(high), endpoint=True))
-        blurred = compress(blurred, quality=int(parameters["jpeg_quality"]), subsampling=recipe.jpeg.subsampling)
-
-    valid = valid_box(image.shape[:2], crop, reach)
-    return Pair(np.ascontiguousarray(sharp), blurred, shake.kernel, shake.path, crop, valid, parameters)
+    parameters = {**motion.parameters, **exposure.parameters}
+    valid = valid_box(image.shape[:2], crop, motion.reach)
+    nodes = blur.nodes.shifted(y, x) if blur.nodes else None
+    return Pair(
+        np.ascontiguousarray(sharp), blurred, blur.kernel, blur.path, crop, valid, parameters, nodes, blur.poses, saturation
+    )
 
 
-def _photograph(
-    image: NDArray[np.uint8],
-    kernel: NDArray[np.float32],
-    tone: Response,
-    box: Box,
-    parameters: dict[str, float],
-    rng: np.random.Generator,
-) -> NDArray[np.uint8]:
-    """A band of the blurred photograph before compression: uint8 (h, w, 3)."""
-    if "shot" not in parameters:
-        return blur_codes(image, kernel, tone, box=box)
-    light = blur_region(image, kernel, tone, box)
-    np.minimum(light, np.float32(1), out=light)  # the full well
-    return tone.quantize(add_noise(light, shot=parameters["shot"], read=parameters["read"], rng=rng))
+def _grown(crop: Box, shape: tuple[int, ...]) -> Box:
+    """A crop with the pixels around it that the interpolation of a mosaic looks at."""
+    top, left = max(crop[0] - REACH, 0), max(crop[1] - REACH, 0)
+    bottom, right = min(crop[0] + crop[2] + REACH, shape[0]), min(crop[1] + crop[3] + REACH, shape[1])
+    return top, left, bottom - top, right - left
 
 
 def draw_sharp_crop(
@@ -156,11 +144,3 @@ def valid_box(shape: tuple[int, ...], crop: Box, reach: int) -> Box:
         starts.append(low)
         sides.append(high - low)
     return (starts[0], starts[1], sides[0], sides[1])
-
-
-def draw_noise(noise: Noise, *, rng: np.random.Generator) -> tuple[float, float]:
-    """Shot gain and read deviation, in units of full well."""
-    low, high = (math.log(end) for end in noise.shot)
-    log_shot = rng.uniform(low, high)
-    log_variance = rng.normal(noise.read_slope * log_shot + noise.read_offset, noise.read_scatter)
-    return math.exp(log_shot), math.exp(log_variance / 2)

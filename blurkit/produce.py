@@ -65,7 +65,18 @@ def make_sample(photograph: Photograph, settings: Settings, variant: int) -> Sam
         **pair.parameters,
     }
     objects = _masks(record, pair.crop, settings.downscale) if settings.masks else Masks.none(*pair.crop[2:])
-    return Sample(pair.sharp, pair.blurred, pair.kernel, pair.path.astype(np.float32), record.id, meta, objects)
+    return Sample(
+        pair.sharp,
+        pair.blurred,
+        pair.kernel,
+        pair.path.astype(np.float32),
+        record.id,
+        meta,
+        objects,
+        nodes=pair.nodes,
+        poses=pair.poses.astype(np.float32),
+        saturation=pair.saturation,
+    )
 
 
 def make_samples(record: ImageRecord, settings: Settings, variants: Iterable[int] | None = None) -> Iterator[Sample]:

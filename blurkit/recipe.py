@@ -18,10 +18,17 @@ from typing import Any
 
 from blurkit.configuration import assign, from_dict, one_of, require, rising, to_dict, to_toml, with_setting, with_value, within
 from blurkit.errors import UsageError, nearest
+from blurkit.noise import Noise
 
 DEFAULT = "handheld"
 
 Range = tuple[float, float]
+
+#: Mosaics by their first two rows, read from the corner of the frame.
+BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
+
+#: CIE XYZ to the colours of a Sony A7R III under D65: the ColorMatrix2 that Adobe's DNG Converter writes for it.
+XYZ_TO_A7R3 = ((0.6640, -0.1847, -0.0503), (-0.5238, 1.3010, 0.2474), (-0.0993, 0.1673, 0.6527))
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,8 @@ class Trajectory:
 
     ``process``: "camera-shake" (rates per exposure) or "boracchi-foi" (the published discrete process). ``length`` in pixels,
     uniform. ``anxiety``: one of these, equally likely. ``near_identity``: the share of samples that hardly move, of
-    ``near_identity_length`` pixels. ``samples``: 0 for as many as the rates ask for, or 2000 in the published process.
+    ``near_identity_length`` pixels. ``samples``: 0 for as many as the rates ask for, or 2000 in the published process. ``scale``:
+    one of these, equally likely; lengths are multiplied and anxieties divided by it, so that shapes stay alike.
     """
 
     process: str = "camera-shake"
@@ -39,8 +47,10 @@ class Trajectory:
     near_identity: float = 0.08
     near_identity_length: Range = (0.2, 3.0)
     samples: int = 0
+    scale: tuple[float, ...] = (1.0,)
 
     def check(self) -> None:
+        within("trajectory.scale", self.scale, 1e-3, 1e3)
         one_of("trajectory.process", self.process, ("camera-shake", "boracchi-foi"))
         rising("trajectory.length", self.length, 0, 10_000)
         rising("trajectory.near_identity_length", self.near_identity_length, 0, 10_000)
@@ -73,7 +83,7 @@ class ResponseCurves:
     def check(self) -> None:
         from blurkit.response import load_response
 
-        load_response(self.decode)
+        load_response(self.decode).require_inverse()
         load_response(self.encode)
 
 
@@ -91,23 +101,79 @@ class Saturation:
 
 
 @dataclass(frozen=True)
-class Noise:
-    """Poisson-Gaussian noise of variance ``shot * I + read ** 2`` for linear light I in [0, 1].
+class Rotation:
+    """The camera turns about its three axes, instead of a path of the image; the blur varies over the frame.
 
-    ``shot`` is log-uniform; ``log(read ** 2)`` is ``read_slope * log(shot) + read_offset`` plus a normal number of standard
-    deviation ``read_scatter`` (the fit of Brooks et al., "Unprocessing images", CVPR 2019).
+    ``length``: of the path of the optical axis, ``roll``: of the roll about it, both in thousandths of a radian, uniform.
+    ``anxiety``: one of these, equally likely, as for paths of the image of 60 pixels. ``focal``: the focal length in units of the
+    photograph's longer side, uniform, where it is not known. ``samples``: poses per exposure.
     """
 
-    shot: Range = (1e-5, 1e-3)
-    read_slope: float = 2.18
-    read_offset: float = 1.20
-    read_scatter: float = 0.26
+    length: Range = (17.0, 51.0)
+    roll: Range = (0.0, 34.0)
+    anxiety: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.005, 0.01)
+    focal: Range = (1.0, 1.0)
+    samples: int = 1000
 
     def check(self) -> None:
-        rising("noise.shot", self.shot, 1e-12, 1)
-        within("noise.read_slope", [self.read_slope], -10, 10)
-        within("noise.read_offset", [self.read_offset], -30, 30)
-        require(0 <= self.read_scatter < 10, f"noise.read_scatter lies in [0, 10), got {self.read_scatter}")
+        rising("rotation.length", self.length, 1e-3, 300)
+        rising("rotation.roll", self.roll, 0, 300)
+        within("rotation.anxiety", self.anxiety, 0, 0.1)
+        rising("rotation.focal", self.focal, 0.2, 100)
+        require(2 <= self.samples <= 10**6, f"rotation.samples is from 2 to a million, got {self.samples}")
+
+
+@dataclass(frozen=True)
+class Defocus:
+    """The whole frame is out of focus, beside its motion: the kernel is convolved with that of the aperture.
+
+    ``radius`` of the circle of confusion in pixels, uniform. ``blades``: one of these, equally likely; 0 is a disk, 3 and more a
+    polygon of the same area, turned at random. ``share`` of the samples that are defocused.
+    """
+
+    radius: Range = (0.5, 6.0)
+    blades: tuple[int, ...] = (0, 6, 8)
+    share: float = 1.0
+
+    def check(self) -> None:
+        rising("defocus.radius", self.radius, 0, 200)
+        require(all(blades == 0 or 3 <= blades <= 32 for blades in self.blades), "defocus.blades are 0, or from 3 to 32")
+        within("defocus.share", [self.share], 0, 1)
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """``gain``: what the light of the scene is multiplied by, in the sharp and in the blurred image, log-uniform."""
+
+    gain: Range = (1.0, 1.0)
+
+    def check(self) -> None:
+        rising("sensor.gain", self.gain, 1e-3, 1e3)
+
+
+@dataclass(frozen=True)
+class Bayer:
+    """What is drawn of a camera with a Bayer mosaic.
+
+    ``pattern``: one of these, equally likely. ``red_gain``, ``blue_gain``: white balance against green, uniform (the ranges that
+    Rim et al. draw from). ``matrix``: nine numbers, row by row, from CIE XYZ to the camera's colours.
+    """
+
+    pattern: tuple[str, ...] = BAYER_PATTERNS
+    red_gain: Range = (1.9, 2.4)
+    blue_gain: Range = (1.5, 1.9)
+    matrix: tuple[float, ...] = tuple(number for row in XYZ_TO_A7R3 for number in row)
+
+    def check(self) -> None:
+        require(len(self.pattern) > 0, f"bayer.pattern takes at least one of {', '.join(BAYER_PATTERNS)}")
+        for pattern in self.pattern:
+            one_of("bayer.pattern", pattern, BAYER_PATTERNS)
+        rising("bayer.red_gain", self.red_gain, 0.1, 10)
+        rising("bayer.blue_gain", self.blue_gain, 0.1, 10)
+        require(len(self.matrix) == 9, f"bayer.matrix takes nine numbers, row by row, got {len(self.matrix)}")
+        from blurkit.camera import Camera
+
+        Camera.from_xyz([self.matrix[:3], self.matrix[3:6], self.matrix[6:]], red_gain=1.0, blue_gain=1.0)
 
 
 @dataclass(frozen=True)
@@ -133,10 +199,14 @@ class Recipe:
     provenance: str = ""
     kernels: str = ""
     trajectory: Trajectory | None = None
+    rotation: Rotation | None = None
     kernel: Kernel = Kernel()
+    defocus: Defocus | None = None
     response: ResponseCurves = ResponseCurves()
+    sensor: Sensor | None = None
     saturation: Saturation | None = None
     noise: Noise | None = None
+    bayer: Bayer | None = None
     jpeg: Jpeg | None = None
 
     def check(self) -> Recipe:
@@ -145,6 +215,14 @@ class Recipe:
             section = getattr(self, field.name)
             if dataclasses.is_dataclass(section):
                 section.check()  # type: ignore[union-attr]
+        if self.rotation:
+            require(
+                not (self.kernels or self.trajectory or self.defocus),
+                f"recipe {self.name!r}: with [rotation] no kernel holds for the whole frame; leave out kernels, [trajectory], "
+                "[defocus]",
+            )
+            one_of("kernel.anchor (of a rotation)", self.kernel.anchor, ("centroid",))
+            return self
         if self.kernels:
             one_of("kernel.anchor (of a bank)", self.kernel.anchor, ("centroid", "stored"))
             return dataclasses.replace(self, trajectory=None)  # a bank's kernels come instead of trajectories

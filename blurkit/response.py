@@ -4,12 +4,15 @@ A :class:`Response` is a strictly increasing curve from 8-bit codes to linear li
 entries. Encoding to 8 bits compares with the 255 *thresholds* at which the code changes, so it is exactly "encode, times 255,
 round to nearest" and ``quantize(decode(code)) == code`` holds for every code of every curve.
 
-The sRGB curve is that of IEC 61966-2-1.
+The sRGB curve is that of IEC 61966-2-1; ``a7r3`` is the polynomial that RSBlur (Rim et al., ECCV 2022) fitted to the photographs
+of a Sony A7R III, from linear light to encoded values. It falls in one place and leaves [0, 1] at both ends, so it has no
+inverse: such a *forward-only* response encodes, and no photograph is decoded by it.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +33,8 @@ class Response:
 
     ``table``: float32 (256,), the linear light in [0, 1] of each code, strictly increasing.
     ``thresholds``: float32 (257,), code ``c`` stands for ``thresholds[c] <= linear < thresholds[c + 1]``; ends are infinite.
-    ``entries``: uint64 (BINS + 1,), see :func:`_entries`. ``steep``: whether some bin holds more than one threshold.
+    ``entries``: uint64 (BINS + 1,), see :func:`_entries`. ``steep``: whether some bin holds more than one threshold. The table
+    of a forward-only response is NaN.
     """
 
     name: str
@@ -48,30 +52,70 @@ class Response:
         if values[0] < 0 or values[-1] > 1:
             raise UsageError(f"response {name!r}: linear light lies in [0, 1], this table spans [{values[0]}, {values[-1]}]")
         middle = (values[:-1] + values[1:]) / 2 if midpoints is None else np.asarray(midpoints, np.float64)
+        return cls._make(name, values, middle)
+
+    @classmethod
+    def from_curve(cls, name: str, curve: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Response:
+        """A forward-only response from a continuous curve, from linear light in [0, 1] to encoded values, both float64.
+
+        The curve is clipped to [0, 1], and where it falls its running maximum stands in.
+        """
+        light = np.linspace(0, 1, 2**16 + 1)
+        rising = np.append(np.maximum.accumulate(curve(light)), np.inf)  # levels that it never reaches come last
+        levels = (np.arange(255) + 0.5) / 255
+        first = np.searchsorted(rising, levels)
+        low, high = light[np.maximum(first - 1, 0)], np.append(light, np.inf)[first]
+        for _ in range(50):
+            middle = (low + high) / 2
+            reached = (first == 0) | (curve(np.minimum(middle, 1)) >= levels)
+            low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+        return cls._make(name, np.full(256, np.nan), np.where(np.isinf(rising[first]), np.inf, high))
+
+    @classmethod
+    def _make(cls, name: str, table: NDArray[np.float64], middle: NDArray[np.float64]) -> Response:
         exact = np.concatenate(([-np.inf], middle, [np.inf]))
         thresholds = exact.astype(np.float32)  # rounded up, so that a float32 compares as it would with the exact value
         thresholds = np.where(thresholds < exact, np.nextafter(thresholds, np.float32(np.inf)), thresholds)
         edges = (np.arange(BINS + 1) / BINS).astype(np.float32)
         starts = np.searchsorted(thresholds, edges, side="right") - 1
         steep = bool(np.any(np.diff(starts) > 1))
-        return cls(name, values.astype(np.float32), thresholds, _entries(starts, thresholds), steep)
+        return cls(name, table.astype(np.float32), thresholds, _entries(starts, thresholds), steep)
+
+    @property
+    def forward_only(self) -> bool:
+        """Whether the response encodes alone."""
+        return bool(np.isnan(self.table[0]))
+
+    def require_inverse(self) -> None:
+        """Raise :class:`UsageError` where the response is forward-only."""
+        if self.forward_only:
+            raise UsageError(
+                f"response {self.name!r} only encodes: decode photographs by the curve that they were encoded with, "
+                "for most of them srgb, and name this one for encoding alone"
+            )
 
     def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Linear light, float32 in [0, 1], of uint8 codes of any shape."""
         if codes.dtype != np.uint8:
             raise UsageError(f"decode takes uint8 codes, got {codes.dtype}")
+        self.require_inverse()
         return self.table[codes]
 
     def encode(self, linear: ArrayLike) -> NDArray[np.float64]:
         """The encoded value in [0, 1], float64, of linear light; values outside [0, 1] are clipped.
 
-        It passes through ``code / 255`` at each code of the table and is linear between codes and half codes.
+        It passes through ``code / 255`` at each code of the table and is linear between codes and half codes; a forward-only
+        response is linear between half codes.
         """
         codes = np.arange(256) / 255.0
         knots = np.empty(511)
         values = np.empty(511)
         knots[::2], knots[1::2] = self.table, self.thresholds[1:256]
         values[::2], values[1::2] = codes, (codes[:-1] + codes[1:]) / 2
+        if self.forward_only:
+            knots[[0, -1]] = 0, 1
+            known = np.isfinite(knots)
+            knots, values = knots[known], values[known]
         return np.interp(np.asarray(linear, np.float64), knots, values)
 
     def quantize(self, linear: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -134,17 +178,34 @@ _CURVES = {
 }
 
 
+_A7R3 = (-0.0095228, 8.698516, -45.157821, 150.711809, -308.197829, 368.308117, -235.163398, 61.832224)
+
+
+def _a7r3(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    encoded = np.zeros_like(linear)
+    for coefficient in reversed(_A7R3):
+        encoded = encoded * linear + coefficient
+    return encoded
+
+
+_FORWARD_CURVES = {
+    "a7r3": _a7r3,
+}
+
+
 def is_curve(name: str) -> bool:
     """Whether a response's name stands for a curve, and not for a file."""
-    return name in _CURVES or name.startswith("gamma")
+    return name in _CURVES or name in _FORWARD_CURVES or name.startswith("gamma")
 
 
 @functools.lru_cache(maxsize=16)
 def load_response(name: str) -> Response:
-    """A response by name (``srgb``, ``gamma2.2``, ``gamma<exponent>``, ``linear``) or from a file of 256 numbers.
+    """A response by name (``srgb``, ``gamma2.2``, ``gamma<exponent>``, ``linear``, ``a7r3``) or from a file of 256 numbers.
 
     The file holds the linear light of codes 0 to 255 as text, separated by white space or commas, or as ``.npy``.
     """
+    if name in _FORWARD_CURVES:
+        return Response.from_curve(name, _FORWARD_CURVES[name])
     if is_curve(name) and name not in _CURVES:
         try:
             exponent = float(name.removeprefix("gamma"))
@@ -164,7 +225,8 @@ def load_response(name: str) -> Response:
 def _read_table(name: str) -> NDArray[np.float64]:
     path = Path(name)
     if not path.is_file():
-        raise UsageError(f"unknown response {name!r}: it is none of {', '.join(_CURVES)} and there is no such file")
+        known = ", ".join((*_CURVES, *_FORWARD_CURVES))
+        raise UsageError(f"unknown response {name!r}: it is none of {known} and there is no such file")
     try:
         if path.suffix == ".npy":
             return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(-1)

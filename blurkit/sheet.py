@@ -122,16 +122,17 @@ def _draw_triple(page: Page, sample: Sample, boxes: tuple[Box, Box, Box], size: 
 def _draw_kernel(page: Page, sample: Sample, panel: Box, text: float) -> None:
     """The kernel's light in crisp pixels, the camera's path over it, and a scale bar."""
     page.rectangle(panel, PANEL)
-    rows, columns = np.nonzero(sample.kernel)
+    kernel = contact.kernels_shown(sample)
+    rows, columns = np.nonzero(kernel)
     top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
     room = Box(panel.x, panel.y, panel.width, panel.height - round(1.6 * text))  # the scale bar lies below it
     scale = contact.kernel_scale(right - left, bottom - top, sample.path, room)
     width, height = max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1)
     lit = Box(room.x + (room.width - width) // 2, room.y + (room.height - height) // 2, width, height)
-    light = shade(LIGHT, np.sqrt(sample.kernel[top:bottom, left:right] / sample.kernel.max()))
+    light = shade(LIGHT, np.sqrt(kernel[top:bottom, left:right] / kernel.max()))
     page.picture(np.rint(255 * light).astype(np.uint8), lit)
     if len(sample.path):
-        center = sample.kernel.shape[0] / 2 - np.array([left, top])  # of the kernel, from the corner of what is lit
+        center = kernel.shape[0] / 2 - np.array([left, top])  # of the kernel, from the corner of what is lit
         points = (sample.path + center) * scale + (lit.x, lit.y)
         exposed = contact.exposed_points(sample)
         page.line(thinned(points[exposed - 1 :]), UNSEEN, text / 14, inside=room)

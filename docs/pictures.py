@@ -28,7 +28,7 @@ from blurkit.sources import open_source
 from blurkit.trajectory import ShakeTerms
 
 FOLDER = Path(__file__).parent / "_static"
-LARGEST = 700_000
+LARGEST = 800_000
 
 #: The least Laplacian variance that the documentation recommends.
 SHARP = 100
@@ -39,6 +39,10 @@ COMMANDS = (
     "blurkit preview -n 6 --size 160 --seed 36 --recipe clean -o docs/_static/preview-clean.png",
     "blurkit preview -n 6 --size 160 --seed 36 --recipe handheld -o docs/_static/preview-handheld.png",
     "blurkit preview -n 6 --size 160 --seed 0 --recipe deblurgan -o docs/_static/preview-deblurgan.png",
+    "blurkit preview -n 4 --size 160 --seed 3 --recipe rotation -o docs/_static/preview-rotation.jpg",
+    "blurkit preview -n 4 --size 160 --seed 2 --recipe defocus -o docs/_static/preview-defocus.jpg",
+    "blurkit preview -n 4 --size 160 --seed 1 --recipe boracchi-foi -o docs/_static/preview-boracchi-foi.jpg",
+    "blurkit preview -n 4 --size 160 --seed 5 --recipe vegan -o docs/_static/preview-vegan.jpg",
 )
 
 PAPER, PANEL, TEXT, OPENS, CLOSES, UNSEEN = "#17181b", "#08080a", "#d4d6db", "#2fd6ff", "#ff4787", "#ffffff60"

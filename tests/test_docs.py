@@ -142,7 +142,7 @@ def test_pictures_are_made_by_the_script_and_small():
     for picture in PICTURES:
         assert picture.name in script or f'"{picture.stem}"' in script
         assert f"_static/{picture.name}" in shown
-        assert picture.stat().st_size <= 700_000
+        assert picture.stat().st_size <= 800_000
     for command in re.findall(r'"(blurkit preview .*)"', script):
         assert f"`{command}`" in shown
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from blurkit.errors import BadImageError, UsageError
-from blurkit.pair import draw_crop, draw_noise, make_pair, valid_box
+from blurkit.pair import draw_crop, make_pair, valid_box
 from blurkit.recipe import load_recipe
 from blurkit.response import load_response
 
@@ -81,17 +81,6 @@ def test_the_noise_is_the_models(photograph):
     assert pair.parameters["read"] == pytest.approx(read)
     assert light.mean() == pytest.approx(level, rel=2e-3)
     assert light.var() == pytest.approx(1e-3 * level + read**2 + step**2 / 12, rel=0.02)
-
-
-def test_read_noise_is_drawn_as_a_log_variance(rng):
-    noise = load_recipe("handheld").noise
-    drawn = np.array([draw_noise(noise, rng=rng) for _ in range(4000)])
-    shot, read = np.log(drawn.T)
-    assert shot.min() >= math.log(1e-5) - 1e-9
-    assert shot.max() <= math.log(1e-3) + 1e-9
-    rest = 2 * read - (2.18 * shot + 1.20)
-    assert rest.mean() == pytest.approx(0, abs=0.02)
-    assert rest.std() == pytest.approx(0.26, rel=0.05)
 
 
 def test_highlights_spread_when_they_were_clipped():

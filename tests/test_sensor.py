@@ -1,13 +1,16 @@
 """The sensor against its own model: variances, exact Poisson at few photons, JPEG against another library."""
 
+import hashlib
 import io
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from blurkit.convolve import blur
+from blurkit.errors import UsageError
 from blurkit.response import load_response
-from blurkit.sensor import add_noise, compress, highlight_table
+from blurkit.sensor import add_noise, compress, highlight_table, saturated
 
 
 @pytest.mark.parametrize("level", [0.0, 0.002, 0.02, 0.2, 0.9])
@@ -39,6 +42,35 @@ def test_noise_depends_on_the_generator_alone(rng):
     first, second = (add_noise(light, shot=1e-3, read=1e-3, rng=np.random.default_rng(3)) for _ in range(2))
     assert first.shape == light.shape
     assert np.array_equal(first, second)
+
+
+def test_bits_do_not_depend_on_the_machine():
+    light = (np.arange(200_000) % 1000).astype(np.float32) / 1000
+    noisy = add_noise(light, shot=2e-3, read=1e-3, rng=np.random.Generator(np.random.Philox(9)))
+    assert hashlib.sha256(noisy.tobytes()).hexdigest()[:16] == "69dcd4e53e0bb4fc"
+
+
+def test_a_gain_acts_on_light_and_highlights_alike():
+    response = load_response("srgb")
+    np.testing.assert_allclose(highlight_table(response, 0.75, 0.99, 0.5), highlight_table(response, 0.75, 0.99) / 2)
+    with pytest.raises(UsageError, match="only encodes"):
+        highlight_table(load_response("a7r3"), 0.5, 0.99)
+
+
+def test_saturated_is_full_well_in_any_channel():
+    light = np.full((4, 5, 3), 0.5, np.float32)
+    light[0, 0, 0] = light[1, 2, 2] = 1
+    light[2, 3, 1] = 7
+    light[3, 4] = 0.999
+    assert np.argwhere(saturated(light)).tolist() == [[0, 0], [1, 2], [2, 3]]
+
+
+@pytest.mark.parametrize("side", [3, 9, 45])
+def test_a_blurred_surface_at_full_well_is_saturated_all_over(side, rng):
+    kernel = rng.random((side, side), dtype=np.float32)
+    light = blur(np.ones((64, 64, 3), np.float32), kernel / kernel.sum())
+    assert saturated(light).all()
+    assert not saturated(light * np.float32(0.9995)).any()
 
 
 def test_highlights_are_raised_where_the_photograph_is_clipped():

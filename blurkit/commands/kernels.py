@@ -11,10 +11,10 @@ import numpy as np
 from blurkit.bank import KernelBank
 from blurkit.errors import OK, UsageError
 from blurkit.kernel import statistics
+from blurkit.motion import draw_kernel
 from blurkit.progress import data_size
 from blurkit.recipe import Recipe
 from blurkit.seeds import generator, seed_words
-from blurkit.shake import draw_shake
 
 
 def kernels(recipe: Recipe, *, count: int, seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
@@ -22,7 +22,7 @@ def kernels(recipe: Recipe, *, count: int, seed: int, out: Path, overwrite: bool
     if count < 1:
         raise UsageError(f"-n is at least 1, got {count}")
     begin = time.perf_counter()
-    drawn = [draw_shake(recipe, rng=generator(seed_words(seed, "kernels", str(i), 0))).kernel for i in range(count)]
+    drawn = [draw_kernel(recipe, rng=generator(seed_words(seed, "kernels", str(i), 0))) for i in range(count)]
     seconds = time.perf_counter() - begin
     KernelBank.from_arrays(drawn, [f"{recipe.name}-{i:06d}" for i in range(count)]).save(out, overwrite=overwrite)
     shapes = [statistics(kernel) for kernel in drawn]

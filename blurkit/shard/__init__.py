@@ -6,6 +6,7 @@ Needs numpy and h5py alone::
     dataset = open_dataset("shards/")
     pair = dataset[0]                     # pair.sharp, pair.blurred, pair.kernel, pair.path, pair.id, pair.meta
     masks = pair.masks                    # bool (n, H, W), an object each; pair.objects.names are their classes
+    kernel = pair.field.at(20, 30)        # that of one pixel, where the blur varies over the frame and where it does not
     sharp, blurred = dataset.crop(0, y=10, x=20, size=256)
 """
 

@@ -9,24 +9,34 @@ fixed-length UTF-8 text, so that a reader can map it into memory.
 - ``kernel``: float32 (N, K, K), each kernel centred, with zeros around its ``kernel_size``
 - ``path``: float32 (P, 2), all paths one after the other, ``path_length`` rows each
 - ``mask``: uint8 (M,), the packed masks of all objects one after the other, ``mask_count`` of each sample; ``mask_name``,
-  ``mask_class`` and ``mask_crowd``: one row per object. All absent where no sample of the shard has an object
+  ``mask_class`` and ``mask_crowd``: one row per object
+- ``node_y``, ``node_x``, ``tap_count``, ``tap_place``, ``tap_weight``: kernel fields, one after the other, ``node_rows`` by
+  ``node_columns`` nodes each, whose taps reach ``node_reach`` pixels
+- ``pose``: float32 (P, 3), the camera's rotation vectors, ``pose_length`` of each sample
+- ``saturation``: uint8 (B,), packed, of each sample whose ``saturation_stored`` is 1
 - ``parameters/<name>``: float64 (N,), what was drawn; not a number where nothing was
 - ``crc32``: uint32 (N, 2, bands) of sharp and blurred, one per band of ``BAND_ROWS`` rows, keyed with the sample's name
 - ``row_crc32``: uint32 (N,), of everything else about the sample
+
+Of masks, fields, poses and saturation, what no sample of the shard has is absent, see :mod:`blurkit.shard.truth`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.masks import Masks
-from blurkit.shard.packed import pack
+from blurkit.nodes import KernelField
+from blurkit.shard.kinds import KINDS
+from blurkit.shard.truth import Rows
 
 FORMAT_NAME = "blurkit-shard"
 FORMAT_VERSION = 1
@@ -40,9 +50,6 @@ FIELDS = ("sharp", "blurred")
 TEXTS = ("source", "licence", "source_sha256", "notes")
 NUMBERS = {"variant": ("<i4", ()), "crop": ("<i4", (4,)), "valid": ("<i4", (4,)), "seed": ("<u8", (5,))}
 
-#: Columns of objects, with their types.
-OBJECTS = {"mask": "u1", "mask_count": "<i4", "mask_name": "S", "mask_class": "<i4", "mask_crowd": "u1"}
-
 #: Said in every shard, so that nobody has to guess.
 CONVENTIONS = {
     "pixels": "uint8 RGB, rows from the top",
@@ -50,6 +57,10 @@ CONVENTIONS = {
     "kernel": "float32, sum 1, indexed [dy, dx]; its anchor (see the recipe) lies at the centre",
     "path": "(x, y) in pixels from the kernel's centre, equally spaced in time; the first parameters/exposure of it was seen",
     "mask": "numpy.packbits of each object's plane of height * width pixels, rows from the top, most significant bit first",
+    "field": "a pixel of blurred gathers its light by the kernel there, bilinear between those of the nodes around it, which lie "
+    "at node_y, node_x in pixels of the crop; nodes row by row; tap_place is the displacement (dy, dx)",
+    "pose": "rotation vectors of the camera in radians, equally spaced in time; the first parameters/exposure of them was seen",
+    "saturation": "packed like a mask: where the blurred light reached full well, before it was clipped",
     "boxes": "crop and valid are (y, x, height, width); crop in the photograph, valid in the crop",
     "seed": "entropy of numpy.random.Philox(numpy.random.SeedSequence(words)): the user's seed, then 4 words of "
     "blake2b('source/id#variant', digest_size=16), little-endian",
@@ -68,6 +79,10 @@ class Sample:
     pixels. ``id``: the photograph. ``meta``: ``variant``, ``source``, ``licence``, ``source_sha256``, ``notes`` (what decoding
     changed), ``crop``, ``valid``, ``seed``, and the parameters that were drawn, such as ``length`` and ``exposure``. ``objects``:
     those of the photograph, with their masks in ``sharp``; by default none. Their ``problems`` are not stored.
+
+    ``nodes``: where the blur varies over the frame, its kernels, in the coordinates of ``sharp``. ``poses``: float32 (P, 3), the
+    camera's rotation vectors over the whole path, where it turned. ``saturation``: bool (H, W), where the blurred light reached
+    full well before it was clipped, where that is known.
     """
 
     sharp: NDArray[np.uint8]
@@ -77,6 +92,10 @@ class Sample:
     id: str
     meta: dict[str, Any]
     objects: Masks = _NO_OBJECTS
+    _: KW_ONLY
+    nodes: KernelField | None = None
+    poses: NDArray[np.float32] = dataclasses.field(default_factory=lambda: np.empty((0, 3), np.float32))
+    saturation: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.objects is _NO_OBJECTS:
@@ -86,6 +105,11 @@ class Sample:
     def masks(self) -> NDArray[np.bool_]:
         """Bool (n, H, W): where in ``sharp`` each of the objects is."""
         return self.objects.masks
+
+    @property
+    def field(self) -> KernelField:
+        """The kernel of every pixel of ``sharp``: ``sample.field.at(y, x)``. Where the blur is uniform, ``kernel`` everywhere."""
+        return KernelField.of([0], [0], self.kernel[None, None]) if self.nodes is None else self.nodes
 
     @property
     def name(self) -> str:
@@ -119,8 +143,17 @@ def image_crcs(sample: Sample) -> NDArray[np.uint32]:
     )
 
 
-def row_crc(sample: Sample) -> int:
-    """The checksum of everything about a sample but its pixels; it does not depend on how rows are padded or grouped."""
+def optional_truth(sample: Sample) -> dict[str, Rows]:
+    """What a sample has of each of :data:`KINDS`, as it is stored. UsageError where that does not fit the sample."""
+    height, width = sample.sharp.shape[:2]
+    return {name: kind.pack(getattr(sample, name), (height, width)) for name, kind in KINDS.items()}
+
+
+def row_crc(sample: Sample, optional: Mapping[str, Rows]) -> int:
+    """The checksum of everything about a sample but its pixels; it does not depend on how rows are padded or grouped.
+
+    ``optional``: what the sample has of each of :data:`KINDS`, taken from here and not from the sample.
+    """
     crc = zlib.crc32(f"{sample.name}\0{sample.sharp.shape}".encode())
     for key in TEXTS:
         crc = zlib.crc32(f"{key}={sample.meta[key]}\0".encode(), crc)
@@ -131,10 +164,9 @@ def row_crc(sample: Sample) -> int:
         crc = zlib.crc32(np.ascontiguousarray(sample.path, "<f4").data, crc)
     for key, value in sorted(parameters(sample).items()):
         crc = zlib.crc32(key.encode() + np.float64(value).tobytes(), crc)
-    objects = pack(sample.objects, sample.sharp.shape[:2])
-    for text, number, crowd, bits in zip(objects.names, objects.ids, objects.crowd, objects.bits, strict=True):
-        crc = zlib.crc32(text.encode() + b"\0" + np.array(number, "<i4").tobytes() + np.uint8(crowd).tobytes(), crc)
-        crc = zlib.crc32(bits.data, crc)
+    for name, truth in KINDS.items():
+        if truth.there(optional[name]):
+            crc = truth.crc(optional[name], crc)
     return crc
 
 

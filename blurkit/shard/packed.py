@@ -31,9 +31,7 @@ class PackedMasks(Masks):
 
     @functools.cached_property
     def masks(self) -> NDArray[np.bool_]:
-        height, width = self.shape
-        planes = np.unpackbits(self.bits, axis=1, count=height * width)
-        return planes.reshape(len(self), height, width).view(bool)
+        return unpack_planes(self.bits, self.shape)
 
 
 def pack(objects: Masks, shape: tuple[int, ...]) -> PackedMasks:
@@ -52,8 +50,19 @@ def pack(objects: Masks, shape: tuple[int, ...]) -> PackedMasks:
             f"{count} names, {len(objects.ids)} ids and {len(objects.crowd)} crowd flags need masks of bool "
             f"{(count, height, width)} for this image, got {planes.dtype} {planes.shape}"
         )
-    bits = np.packbits(planes.reshape(count, height * width), axis=1)
-    return PackedMasks(bits, (height, width), objects.names, objects.ids, objects.crowd)
+    return PackedMasks(pack_planes(planes), (height, width), objects.names, objects.ids, objects.crowd)
+
+
+def pack_planes(planes: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The bits of planes, bool (n, h, w): uint8 (n, ceil(h w / 8))."""
+    count, height, width = planes.shape
+    return np.packbits(planes.reshape(count, height * width), axis=1)
+
+
+def unpack_planes(bits: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The planes, bool (n, h, w), of bits."""
+    height, width = shape
+    return np.unpackbits(bits, axis=1, count=height * width).reshape(len(bits), height, width).view(bool)
 
 
 def plane_bytes(height: int, width: int) -> int:

@@ -5,27 +5,27 @@ HDF5 says where the data sets lie and is closed again; from then on a shard is o
 
 from __future__ import annotations
 
-import itertools
 import mmap
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.errors import CorruptShardError
-from blurkit.masks import Masks
+from blurkit.errors import CorruptShardError, UsageError
 from blurkit.shard import format as fmt
 from blurkit.shard.format import BAND_ROWS, FIELDS, Sample
-from blurkit.shard.packed import PackedMasks, plane_bytes
+from blurkit.shard.kinds import KINDS
 from blurkit.shard.places import read_places
+from blurkit.shard.truth import Kind, Rows
 
 #: Types of the columns; text, ``S``, has a length of its own.
 _TYPES = {
     **dict.fromkeys(("id", *fmt.TEXTS), "S"),
     **{name: kind for name, (kind, _) in fmt.NUMBERS.items()},
-    **fmt.OBJECTS,
+    **{name: kind for truth in KINDS.values() for name, kind in truth.types.items()},
     "kernel": "<f4",
     "kernel_size": "<i4",
     "path": "<f4",
@@ -61,11 +61,14 @@ class Shard:
 
     def __getitem__(self, index: int) -> Sample:
         index = range(len(self))[index]
-        sharp, blurred = self.images(index)
-        sample = self.truth(index, sharp, blurred)
-        if fmt.row_crc(sample) != self.columns["row_crc32"][index]:
-            self._fail(f"sample {index} ({sample.name}): its kernel, path, parameters or masks")
-        return sample
+        sample = self._sample(index)
+        optional = {name: rows[index] for name, rows in self._optional.items()}
+        if fmt.row_crc(sample, optional) != self.columns["row_crc32"][index]:
+            self._fail(f"sample {index} ({sample.name}): its kernel, path, parameters, field, poses, saturation or masks")
+        try:
+            return replace(sample, **{name: kind.unpack(optional[name], self.shape(index)) for name, kind in KINDS.items()})
+        except UsageError as error:  # of a file that is made to mislead: its checksum is right
+            self._refuse(f"sample {index} ({sample.name}) holds what no sample can: {error}")
 
     def name(self, index: int) -> str:
         """The name of a sample: photograph and variant."""
@@ -108,8 +111,14 @@ class Shard:
         crcs, row = self.columns["crc32"][index][:, :bands], int(self.columns["row_crc32"][index])
         return fmt.sample_digest(self.name(index), crcs, row)
 
-    def truth(self, index: int, sharp: NDArray[np.uint8], blurred: NDArray[np.uint8]) -> Sample:
-        """All that is known about a sample, around the given images."""
+    def kernel(self, index: int) -> NDArray[np.float32]:
+        """The kernel of a sample, float32 (k, k), without the zeros that pad it to the shard's largest."""
+        stack, size = self.columns["kernel"], int(self.columns["kernel_size"][index])
+        margin = (stack.shape[1] - size) // 2
+        return stack[index, margin : margin + size, margin : margin + size]
+
+    def _sample(self, index: int) -> Sample:
+        """A sample without its optional truth."""
         columns = self.columns
         meta: dict[str, Any] = {key: self._text(key, index) for key in fmt.TEXTS}
         meta |= {key: tuple(columns[key][index].tolist()) for key in ("crop", "valid", "seed")}
@@ -119,29 +128,7 @@ class Shard:
                 meta[name.removeprefix("parameters/")] = float(values[index])
         end = int(self._path_ends[index])
         path = columns["path"][end - int(columns["path_length"][index]) : end]
-        return Sample(sharp, blurred, self.kernel(index), path, self._text("id", index), meta, self.objects(index))
-
-    def kernel(self, index: int) -> NDArray[np.float32]:
-        """The kernel of a sample, float32 (k, k), without the zeros that pad it to the shard's largest."""
-        stack, size = self.columns["kernel"], int(self.columns["kernel_size"][index])
-        margin = (stack.shape[1] - size) // 2
-        return stack[index, margin : margin + size, margin : margin + size]
-
-    def objects(self, index: int) -> Masks:
-        """The objects of a sample; their masks are unpacked when they are first looked at."""
-        height, width = self.shape(index)
-        if "mask_count" not in self.columns:
-            return Masks.none(height, width)
-        count, length = int(self.columns["mask_count"][index]), plane_bytes(height, width)
-        row, start = self._mask_places[index]
-        rows = range(row, row + count)
-        return PackedMasks(
-            self.columns["mask"][start : start + count * length].reshape(count, length),
-            (height, width),
-            tuple(self._text("mask_name", row) for row in rows),
-            tuple(self.columns["mask_class"][row : row + count].tolist()),
-            tuple(self.columns["mask_crowd"][row : row + count].astype(bool).tolist()),
-        )
+        return Sample(*self.images(index), self.kernel(index), path, self._text("id", index), meta)
 
     def _image(self, field: int, index: int) -> NDArray[np.uint8]:
         pixels = self.columns[FIELDS[field]]
@@ -178,8 +165,9 @@ class Shard:
         columns, flat = self.columns, self.columns.get("sharp", np.empty(0)).ndim == 1
         per_sample = ["id", *fmt.TEXTS, *fmt.NUMBERS, "kernel", "kernel_size", "path_length", "crc32", "row_crc32"]
         per_sample += ["height", "width", "offset"] if flat else FIELDS
-        objects = fmt.OBJECTS if not fmt.OBJECTS.keys().isdisjoint(columns) else ()
-        missing = [name for name in (*FIELDS, *per_sample, "path", *objects) if name not in columns]
+        kinds = {name: kind for name, kind in KINDS.items() if not kind.types.keys().isdisjoint(columns)}
+        optional = [name for kind in kinds.values() for name in kind.types]
+        missing = [name for name in (*FIELDS, *per_sample, "path", *optional) if name not in columns]
         if missing:
             self._refuse(f"it has no {', '.join(missing)}")
         wrong = [name for name, values in columns.items() if not _right_type(name, values)]
@@ -193,8 +181,7 @@ class Shard:
             self._refuse("the shapes of sharp and blurred, or offset, height and width, do not fit together")
         if not self._truth_sound():
             self._refuse("kernel, path or crc32 have an unexpected shape")
-        if objects and not self._masks_sound():
-            self._refuse(f"{', '.join(objects)} do not fit together")
+        self._optional = {name: self._rows(kind, name in kinds) for name, kind in KINDS.items()}
 
     def _images_sound(self) -> bool:
         sharp, blurred = (self.columns[field] for field in FIELDS)
@@ -223,21 +210,18 @@ class Shard:
         paths = lengths.min() >= 0 and columns["path"].shape == (self._path_ends[-1], 2)
         return bool(numbers and paths and columns["crc32"].shape == (len(self), 2, fmt.band_count(tallest)))
 
-    def _masks_sound(self) -> bool:
-        counts = self.columns["mask_count"]
-        if counts.shape != (len(self),) or counts.min() < 0:
-            return False
-        # In Python's integers, which hostile counts cannot overflow.
-        lengths = [count * plane_bytes(*self.shape(index)) for index, count in enumerate(counts.tolist())]
-        rows, starts = ([0, *itertools.accumulate(values)] for values in (counts.tolist(), lengths))
-        self._mask_places = list(zip(rows, starts, strict=True))
-        per_object = all(self.columns[name].shape == (rows[-1],) for name in ("mask_name", "mask_class", "mask_crowd"))
-        return per_object and self.columns["mask"].shape == (starts[-1],) and bool(np.all(self.columns["mask_crowd"] <= 1))
+    def _rows(self, kind: Kind, stored: bool) -> list[Rows]:
+        if not stored:
+            return [kind.none()] * len(self)
+        rows = kind.rows(self.columns, [self.shape(index) for index in range(len(self))])
+        if rows is None:
+            self._refuse(f"{', '.join(kind.types)} do not fit together")
+        return rows
 
-    def _refuse(self, what: str) -> None:
+    def _refuse(self, what: str) -> NoReturn:
         raise CorruptShardError(f"{self.path} is not a sound shard: {what}; make it again with `blurkit generate`")
 
-    def _fail(self, where: str) -> None:
+    def _fail(self, where: str) -> NoReturn:
         raise CorruptShardError(
             f"{self.path}: {where} differ from what was written (checksum); delete the shard and its .json record, and "
             "run the same `blurkit generate` again"

@@ -12,7 +12,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from blurkit.files import replacing, write_all
 from blurkit.shard import format as fmt
 from blurkit.shard.format import Sample
+from blurkit.shard.kinds import KINDS
 from blurkit.shard.layout import build_layout, first_offset
-from blurkit.shard.packed import PackedMasks, pack
+from blurkit.shard.truth import Rows
 
 _CHUNK = 1 << 20
 
@@ -62,11 +63,11 @@ def write_shard(path: Path, samples: Iterable[Sample], *, attributes: Mapping[st
 
 
 class _Rows:
-    """What is kept of each sample until the layout is built: all but its pixels, and its masks as bits."""
+    """What is kept of each sample until the layout is built: all but its pixels, and of maps of pixels their bits."""
 
     def __init__(self) -> None:
         self.samples: list[Sample] = []
-        self.objects: list[PackedMasks] = []
+        self.optional: list[dict[str, Rows]] = []
         self.shapes: list[tuple[int, int]] = []
         self.crcs: list[NDArray[np.uint32]] = []
         self.row_crcs: list[int] = []
@@ -74,14 +75,13 @@ class _Rows:
         self._no_pixels = np.empty((0, 0, 3), np.uint8)
 
     def add(self, sample: Sample) -> None:
-        objects = pack(sample.objects, sample.sharp.shape[:2])
-        sample = replace(sample, objects=objects)
-        crcs, row = fmt.image_crcs(sample), fmt.row_crc(sample)
+        optional = fmt.optional_truth(sample)
+        crcs, row = fmt.image_crcs(sample), fmt.row_crc(sample, optional)
         self.shapes.append(sample.sharp.shape[:2])
         self.crcs.append(crcs)
         self.row_crcs.append(row)
         self.digest += fmt.sample_digest(sample.name, crcs, row)
-        self.objects.append(objects)
+        self.optional.append(optional)
         self.samples.append(Sample(self._no_pixels, self._no_pixels, sample.kernel, sample.path, sample.id, sample.meta))
 
     def image_shape(self) -> tuple[int, ...]:
@@ -100,7 +100,9 @@ class _Rows:
             heights, widths = np.array(self.shapes, "<i4").T
             lengths = 3 * heights.astype("<i8") * widths
             columns |= {"height": heights, "width": widths, "offset": np.cumsum(lengths) - lengths}
-        columns |= self._kernels() | self._parameters() | self._masks()
+        columns |= self._kernels() | self._parameters()
+        for name, truth in KINDS.items():
+            columns |= truth.columns([rows[name] for rows in self.optional])
         columns["path"] = np.concatenate([sample.path for sample in samples]).astype("<f4")
         columns["path_length"] = np.array([len(sample.path) for sample in samples], "<i4")
         bands = max(crcs.shape[1] for crcs in self.crcs)
@@ -120,18 +122,6 @@ class _Rows:
         drawn = [fmt.parameters(sample) for sample in self.samples]
         names = sorted(set().union(*drawn))
         return {f"parameters/{name}": np.array([row.get(name, math.nan) for row in drawn], "<f8") for name in names}
-
-    def _masks(self) -> dict[str, NDArray[np.generic]]:
-        counts = [len(objects) for objects in self.objects]
-        if not any(counts):
-            return {}
-        return {
-            "mask": np.concatenate([objects.bits.ravel() for objects in self.objects]),
-            "mask_count": np.array(counts, "<i4"),
-            "mask_name": _text_column([name for objects in self.objects for name in objects.names]),
-            "mask_class": np.array([number for objects in self.objects for number in objects.ids], "<i4"),
-            "mask_crowd": np.array([crowd for objects in self.objects for crowd in objects.crowd], "u1"),
-        }
 
 
 def _text_column(values: list[str]) -> NDArray[np.bytes_]:

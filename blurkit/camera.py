@@ -1,0 +1,93 @@
+"""A camera between light and pixels: its colours, white balance, mosaic and noise, and the development of its raw image.
+
+    light in linear sRGB -> the camera's colours -> Bayer mosaic -> noise -> white balance -> full well -> interpolation -> light
+
+Noise that is drawn on the mosaic comes out correlated between neighbours and channels, as it is in photographs (Rim et al.,
+"Realistic blur synthesis for learning image deblurring", ECCV 2022).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blurkit.bayer import demosaic_malvar, mosaic, pattern_at, scale
+from blurkit.errors import UsageError
+from blurkit.jit import compiled
+from blurkit.recipe import Bayer
+from blurkit.sensor import add_noise
+
+#: Linear sRGB to CIE XYZ under D65, of IEC 61966-2-1.
+SRGB_TO_XYZ = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """``matrix``: (3, 3), from linear sRGB to the camera's white-balanced colours, each row with the sum 1. ``gains``: those of
+    white balance for red, green and blue, by which a raw image is multiplied. ``pattern``: that of the mosaic."""
+
+    matrix: NDArray[np.float64]
+    gains: tuple[float, float, float]
+    pattern: str = "RGGB"
+
+    @classmethod
+    def from_xyz(cls, xyz_to_camera: ArrayLike, *, red_gain: float, blue_gain: float, pattern: str = "RGGB") -> Camera:
+        """A camera from its matrix of the DNG standard; white balance is made exact, so that white stays white."""
+        matrix = np.asarray(xyz_to_camera, np.float64) @ np.array(SRGB_TO_XYZ)
+        if matrix.shape != (3, 3) or np.any(matrix.sum(axis=1) <= 0) or abs(np.linalg.det(matrix)) < 1e-6:
+            raise UsageError(f"a camera's matrix is 3 x 3, invertible and makes white of white, got {np.asarray(xyz_to_camera)}")
+        return cls(matrix / matrix.sum(axis=1, keepdims=True), (red_gain, 1.0, blue_gain), pattern)
+
+    def at(self, y: int, x: int) -> Camera:
+        """The same camera as a crop sees it whose corner lies at row y and column x of the frame."""
+        return dataclasses.replace(self, pattern=pattern_at(self.pattern, y, x))
+
+    def expose(self, linear: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The noiseless raw image, float32 (H, W), of light in linear sRGB, float32 (H, W, 3), whose corner is the pattern's."""
+        balanced = mosaic(transform(linear, self.matrix), self.pattern)
+        red, green, blue = self.gains
+        return scale(balanced, (1 / red, 1 / green, 1 / blue), self.pattern)
+
+    def develop(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Light in linear sRGB, float32 (H, W, 3), from a raw image, float32 (H, W).
+
+        White-balanced values are clipped to full well, so that saturated highlights are white in all channels.
+        """
+        balanced = scale(raw, self.gains, self.pattern)
+        np.minimum(balanced, np.float32(1), out=balanced)
+        return transform(demosaic_malvar(balanced, self.pattern), np.linalg.inv(self.matrix))
+
+    def photograph(
+        self, linear: NDArray[np.float32], *, shot: float, read: float, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Light after the whole camera, with noise on its raw image as :func:`blurkit.sensor.add_noise` draws it."""
+        return self.develop(add_noise(self.expose(linear), shot=shot, read=read, rng=rng))
+
+
+def draw_camera(bayer: Bayer, *, rng: np.random.Generator) -> Camera:
+    """A camera whose pattern is anchored to the frame's corner."""
+    pattern = bayer.pattern[int(rng.integers(len(bayer.pattern)))]
+    red_gain, blue_gain = float(rng.uniform(*bayer.red_gain)), float(rng.uniform(*bayer.blue_gain))
+    return Camera.from_xyz(np.reshape(bayer.matrix, (3, 3)), red_gain=red_gain, blue_gain=blue_gain, pattern=pattern)
+
+
+def transform(linear: NDArray[np.float32], matrix: ArrayLike) -> NDArray[np.float32]:
+    """Colours, float32 (H, W, 3), each multiplied by a matrix (3, 3), with the same bits on every machine."""
+    weights = np.asarray(matrix, np.float32)
+    if linear.ndim != 3 or linear.shape[2] != 3 or weights.shape != (3, 3):
+        raise UsageError(f"colours are (H, W, 3) and their matrix (3, 3), got shapes {linear.shape} and {weights.shape}")
+    colours = np.ascontiguousarray(linear, np.float32).reshape(-1, 3)
+    transformed = np.empty_like(colours)
+    _transform(colours, weights, transformed)
+    return transformed.reshape(linear.shape)
+
+
+@compiled(error_model="numpy")
+def _transform(colours: NDArray[np.float32], weights: NDArray[np.float32], transformed: NDArray[np.float32]) -> None:
+    for i in range(np.uint64(len(colours))):
+        red, green, blue = colours[i, 0], colours[i, 1], colours[i, 2]
+        for channel in range(3):
+            transformed[i, channel] = weights[channel, 0] * red + weights[channel, 1] * green + weights[channel, 2] * blue

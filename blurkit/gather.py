@@ -1,0 +1,214 @@
+"""Spatially varying blur: each pixel gathers its light by the kernel that a field has for it.
+
+Within a cell of the lattice the kernel is bilinear in the pixel's place. Along a row that is a blend of two kernels, that of the
+row's left end and that of its right end, each itself a blend of two nodes. So a row of a cell is convolved with both at once,
+over the union of their taps: each load feeds two multiply-adds, as in :mod:`blurkit.taps`.
+
+A pixel's sums run over the taps of its cell in one order, one fused multiply-add each: its bits depend on the pixels around it
+and on the four nodes, and on no box and no tile.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.errors import UsageError
+from blurkit.jit import compiled
+from blurkit.nodes import KernelField, cells
+from blurkit.tiles import Box, aligned, tile_shape, tiles
+
+# Taps in one pass along a row, as in blurkit.taps.
+_GROUP = 6
+# Rows of a cell are computed in multiples of this many values: what is left over would be scalar code.
+_STRIDE = 16
+# Sides of a tile in pixels: with the halo of a long path it still fits into second-level cache, row by row of cells.
+_TILE = 384
+
+_U = np.uint64  # unsigned, as in blurkit.taps
+
+
+class _Lists(NamedTuple):
+    """A :class:`blurkit.nodes.KernelField` for compiled code; ``longest``: the most taps of a node."""
+
+    columns: int
+    rows: int
+    reach: int
+    longest: int
+    starts: NDArray[np.int64]
+    places: NDArray[np.int16]
+    weights: NDArray[np.float32]
+
+
+def blur_field(
+    image: NDArray[Any],
+    field: KernelField,
+    box: Box | None = None,
+    *,
+    table: NDArray[np.float32] | None = None,
+    border: str = "reflect101",
+) -> NDArray[np.float32]:
+    """A photograph blurred by a field, in linear light.
+
+    ``image``: ``(H, W, C)``, the whole photograph, float32 linear light, or codes that a ``table`` decodes
+    (:attr:`blurkit.response.Response.table`). ``box``: (y, x, h, w) in pixels, the part of the blurred image to return, all of
+    it by default. ``border``: what lies outside the photograph, one of :data:`blurkit.tiles.BORDERS`.
+
+    Returns float32 ``(h, w, C)``. Raises UsageError for another dtype or shape, a box that leaves the image, and a field that
+    does not reach over the box.
+    """
+    y, x, height, width = box = checked_box(image, box, table)
+    channels = image.shape[2]
+    rows, fy = cells(field.y, np.arange(y, y + height, dtype=np.float64))
+    columns, fx = cells(field.x, np.arange(x, x + width, dtype=np.float64))
+    shares = np.repeat(fx, channels)
+    halo = (field.reach,) * 4
+    size = (min(_TILE, height), min(_TILE, width))
+    room = math.prod(tile_shape(size, halo, channels)) + _STRIDE  # the last row's end is read rounded up
+    (memory,) = aligned((1, room))
+    result = np.empty((height, width * channels), np.float32)
+    longest = int(np.diff(field.starts).max())
+    lists = _Lists(len(field.x), len(field.y), field.reach, longest, field.starts, field.places, field.weights)
+    source = np.ascontiguousarray(image).reshape(image.shape[0], -1)
+    for tile in tiles(image.shape, box, halo, size, border):
+        values = tile.read(source, memory, table)
+        vertical, horizontal = slice(tile.y, tile.y + tile.height), slice(tile.x, tile.x + tile.width)
+        along = slice(tile.x * channels, (tile.x + tile.width) * channels)
+        places = rows[vertical], fy[vertical], columns[horizontal], shares[along]
+        _blur_tile(memory.reshape(-1), values.shape[1], lists, *places, result[vertical, along])
+    return result.reshape(height, width, channels)
+
+
+def checked_box(image: NDArray[Any], box: Box | None, table: NDArray[np.float32] | None = None) -> Box:
+    """The box, all of the image where there is none; UsageError unless it lies in an image ``(H, W, C)`` of linear light."""
+    if image.ndim != 3 or image.size == 0:
+        raise UsageError(f"an image has shape (H, W, C) with at least one pixel, got {image.shape}")
+    if image.dtype != (np.float32 if table is None else np.uint8):
+        wanted = "float32 linear light, or uint8 codes with the table that decodes them"
+        raise UsageError(f"an image is {wanted}; got {image.dtype} with{'out' if table is None else ''} a table")
+    rows, columns = image.shape[:2]
+    y, x, height, width = box or (0, 0, rows, columns)
+    if min(y, x) < 0 or min(height, width) < 1 or y + height > rows or x + width > columns:
+        place = (y, x, height, width)
+        raise UsageError(f"the box (y, x, h, w) = {place} is empty or leaves the image of {rows} x {columns} pixels")
+    return y, x, height, width
+
+
+@compiled(error_model="numpy")
+def _blur_tile(
+    pixels: NDArray[np.float32],
+    stride: int,
+    lists: _Lists,
+    rows: NDArray[np.int64],
+    fy: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    fx: NDArray[np.float32],
+    target: NDArray[np.float32],
+) -> None:
+    channels = fx.size // columns.size
+    room = (4 * lists.longest // _GROUP + 1) * _GROUP
+    offsets, nodes = np.empty(room, np.uint64), np.empty((4, room), np.float32)
+    weights = np.empty((room // _GROUP, 2 * _GROUP), np.float32)
+    sums = np.empty((2, -(-fx.size // _STRIDE) * _STRIDE), np.float32)
+    top = 0
+    while top < rows.size:
+        bottom = _run_end(rows, top)
+        left = 0
+        while left < columns.size:
+            right = _run_end(columns, left)
+            groups = _merge(lists, rows[top], columns[left], stride, channels, offsets, nodes)
+            first, last = left * channels, right * channels
+            count = -(-(last - first) // _STRIDE) * _STRIDE
+            for y in range(top, bottom):
+                _blend(nodes, fy[y], weights[:groups])
+                _gather(pixels[y * stride + first :], offsets, weights[:groups], sums, count)
+                _join(sums, fx[first:last], target[y, first:last])
+            left = right
+        top = bottom
+
+
+@compiled(error_model="numpy")
+def _run_end(values: NDArray[np.int64], start: int) -> int:
+    end = start + 1
+    while end < values.size and values[end] == values[start]:
+        end += 1
+    return end
+
+
+@compiled(error_model="numpy")
+def _merge(
+    lists: _Lists, row: int, column: int, stride: int, channels: int, offsets: NDArray[np.uint64], nodes: NDArray[np.float32]
+) -> int:
+    """The taps of any of the four nodes of a cell, in the order of the pixels that they read; the number of groups of them."""
+    below, right = min(row + 1, lists.rows - 1), min(column + 1, lists.columns - 1)
+    upper, lower = row * lists.columns, below * lists.columns
+    # A displacement by (dy, dx) reads the pixel at (-dy, -dx): the lists, in raster order, are walked from their ends.
+    tap, first, read = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)
+    for n, corner in enumerate((upper + column, upper + right, lower + column, lower + right)):
+        tap[n], first[n] = lists.starts[corner + 1] - 1, lists.starts[corner]
+    nobody = (2 * lists.reach + 1) * stride
+    count = 0
+    while True:
+        for n in range(4):
+            read[n] = nobody
+            if tap[n] >= first[n]:
+                dy, dx = lists.places[tap[n]]
+                read[n] = (lists.reach - dy) * stride + (lists.reach - dx) * channels
+        nearest = min(read[0], read[1], read[2], read[3])
+        if nearest == nobody:
+            break
+        offsets[count] = nearest
+        for n in range(4):
+            if read[n] == nearest:
+                nodes[n, count] = lists.weights[tap[n]]
+                tap[n] -= 1
+            else:
+                nodes[n, count] = 0
+        count += 1
+    groups = max(-(-count // _GROUP), 1)
+    offsets[count : groups * _GROUP] = lists.reach * (stride + channels)  # of no weight, and a pixel that surely exists
+    nodes[:, count : groups * _GROUP] = 0
+    return groups
+
+
+@compiled(error_model="numpy", fastmath={"contract"})
+def _blend(nodes: NDArray[np.float32], share: np.float32, weights: NDArray[np.float32]) -> None:
+    """The kernels of a row's left and right end."""
+    for group in range(weights.shape[0]):
+        for tap in range(_GROUP):
+            t = group * _GROUP + tap
+            weights[group, tap] = nodes[0, t] + share * (nodes[2, t] - nodes[0, t])
+            weights[group, _GROUP + tap] = nodes[1, t] + share * (nodes[3, t] - nodes[1, t])
+
+
+@compiled(error_model="numpy", fastmath={"contract"})
+def _gather(
+    pixels: NDArray[np.float32], offsets: NDArray[np.uint64], weights: NDArray[np.float32], sums: NDArray[np.float32], count: int
+) -> None:
+    """A row of a cell convolved with the kernels of both of its ends."""
+    width = _U(count)
+    a, b = sums[0], sums[1]
+    for x in range(width):
+        a[x] = 0
+        b[x] = 0
+    for group in range(_U(weights.shape[0])):
+        o, w = offsets[group * _U(_GROUP) :], weights[group]
+        o0, o1, o2, o3, o4, o5 = o[0], o[1], o[2], o[3], o[4], o[5]
+        u0, u1, u2, u3, u4, u5 = w[0], w[1], w[2], w[3], w[4], w[5]
+        v0, v1, v2, v3, v4, v5 = w[6], w[7], w[8], w[9], w[10], w[11]
+        for x in range(width):
+            p0, p1, p2 = pixels[o0 + x], pixels[o1 + x], pixels[o2 + x]
+            p3, p4, p5 = pixels[o3 + x], pixels[o4 + x], pixels[o5 + x]
+            left = a[x] + u0 * p0 + u1 * p1 + u2 * p2 + u3 * p3 + u4 * p4 + u5 * p5
+            right = b[x] + v0 * p0 + v1 * p1 + v2 * p2 + v3 * p3 + v4 * p4 + v5 * p5
+            a[x] = left
+            b[x] = right
+
+
+@compiled(error_model="numpy", fastmath={"contract"})
+def _join(sums: NDArray[np.float32], shares: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+    for x in range(_U(target.size)):
+        target[x] = sums[0, x] + shares[x] * (sums[1, x] - sums[0, x])

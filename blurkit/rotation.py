@@ -1,0 +1,138 @@
+"""Camera rotation over one exposure: a path of poses, and where each pose throws the points of the image.
+
+Axes are those of the camera: x to the right, y down, z forward, along the optical axis. A pose is a rotation vector
+(tilt, pan, roll) in radians, about x, y and z, right-handed. It turns the *scene* as the camera sees it: light that would fall
+on the pixel q falls on the image of K R K^-1 q, K holding the focal length and the principal point. To first order a point
+(x, y), in pixels from the principal point, moves by
+
+    (f pan - roll y,  -f tilt + roll x).
+
+The camera itself turns the other way, and a pose's inverse is its negative.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blurkit import trajectory
+from blurkit.errors import UsageError
+from blurkit.jit import compiled
+
+
+def camera_rotation(
+    *,
+    length: float,
+    roll_length: float,
+    diffusion: float,
+    pull: float,
+    reversals: float,
+    samples: int | None = None,
+    focal: float = 4000.0,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """A path of poses whose optical axis wanders as :func:`blurkit.trajectory.camera_shake`, with a roll of its own.
+
+    Parameters: ``length`` of the path of the optical axis in radians, 0.017 to 0.051 for hand-held exposures: at a focal length
+    of f pixels the image's centre travels ``f * length`` pixels. ``diffusion``, ``pull`` and ``reversals`` as there, but that
+    ``pull`` is per radian of rotation: f times a pull per pixel. The roll is the first coordinate of an independent walk of the
+    same rates and of ``roll_length``, equally sampled in time; 0 is no roll. ``samples`` >= 2 is chosen unless given, so that one
+    step turns little, as there, and moves the image's centre by a tenth of a pixel at most for this ``focal`` length in pixels.
+
+    Returns float64 ``(samples, 3)``: (tilt, pan, roll), equally spaced in time, starting at the identity. The walk (x, y) is
+    (pan, -tilt), so that the image's centre moves along it.
+    """
+    rates = {"diffusion": diffusion, "pull": pull, "reversals": reversals}
+    if not (math.isfinite(focal) and focal > 0):
+        raise UsageError(f"the focal length is a positive number of pixels, got {focal}")
+    for name, value in {"length": length, "roll_length": roll_length, **rates}.items():
+        if not (math.isfinite(value) and value >= 0):
+            raise UsageError(f"{name} is a finite number >= 0, got {value}")
+    if samples is None:
+        # In pixels: the same walk at that scale.
+        in_pixels = {"diffusion": diffusion, "pull": pull / focal, "reversals": reversals}
+        samples = trajectory.sample_count(length=max(length, roll_length) * focal, **in_pixels)
+    axis = trajectory.camera_shake(length=length, **rates, samples=samples, rng=rng)
+    roll = trajectory.camera_shake(length=roll_length, **rates, samples=samples, rng=rng)
+    return np.stack((0.0 - axis[:, 1], axis[:, 0], roll[:, 0]), axis=1)
+
+
+def centered(poses: ArrayLike, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The whole path of poses, float64 ``(T, 3)``, shifted so that its mean over the exposure is the identity.
+
+    ``weights``: of the exposed poses, the first of the path, as :func:`blurkit.kernel.exposure_weights` gives them. The mean is
+    that of the rotation group: rotation vectors whose weighted sum vanishes have the identity as their geodesic mean.
+    """
+    path = checked_poses(poses, weights)
+    exposed = path[: len(weights)]
+    return path - (weights[:, None] * exposed).sum(axis=0) / weights.sum()
+
+
+def displacements(poses: ArrayLike, points: ArrayLike, *, focal: float, center: tuple[float, float]) -> NDArray[np.float64]:
+    """By how much each pose moves each point of the image, exactly.
+
+    ``poses``: ``(T, 3)`` in radians. ``points``: ``(N, 2)``, (x, y) in pixels of the whole photograph. ``focal`` length and
+    principal point ``center`` (x, y), in pixels. Returns float64 ``(N, T, 2)``, (x, y) in pixels. Raises :class:`UsageError`
+    where a pose turns a point out of the camera's view, behind the image plane.
+    """
+    path, places = checked_poses(poses), np.asarray(points, np.float64)
+    if places.ndim != 2 or places.shape[1] != 2:
+        raise UsageError(f"points have shape (N, 2), got {places.shape}")
+    if not (math.isfinite(focal) and focal > 0):
+        raise UsageError(f"the focal length is a positive number of pixels, got {focal}")
+    moves = np.empty((len(places), len(path), 2))
+    if not _displace(rotation_matrices(path), places - np.asarray(center, np.float64), float(focal), moves):
+        raise UsageError("a pose turns a point of the image behind the camera; rotations over an exposure are small angles")
+    return moves
+
+
+def rotation_matrices(poses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rotation matrices, float64 ``(T, 3, 3)``, of rotation vectors ``(T, 3)``, by the formula of Rodrigues."""
+    matrices = np.empty((len(poses), 3, 3))
+    _rodrigues(poses, matrices)
+    return matrices
+
+
+def checked_poses(poses: ArrayLike, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Poses as float64 ``(T, 3)``; UsageError unless they are, are finite, and number at least as many as the weights."""
+    path = np.ascontiguousarray(poses, np.float64)
+    if path.ndim != 2 or path.shape[1] != 3 or len(path) == 0:
+        raise UsageError(f"poses have shape (T, 3) with T >= 1, got {path.shape}")
+    if not np.isfinite(path).all():
+        first = int(np.argwhere(~np.isfinite(path))[0, 0])
+        raise UsageError(f"the poses have an angle that is not finite, at sample {first}")
+    if weights is not None and not (1 <= len(weights) <= len(path) and np.all(weights >= 0) and 0 < weights.sum() < math.inf):
+        raise UsageError(f"an exposure has 1 to {len(path)} weights >= 0, as many as poses at most, got {len(weights)}")
+    return path
+
+
+@compiled(error_model="numpy")
+def _rodrigues(poses: NDArray[np.float64], matrices: NDArray[np.float64]) -> None:
+    for t in range(poses.shape[0]):
+        x, y, z = poses[t, 0], poses[t, 1], poses[t, 2]
+        angle = math.sqrt(x * x + y * y + z * z)
+        # 1 - cos a = 2 sin(a/2)^2 keeps its digits where a is small
+        first, half = (math.sin(angle) / angle, math.sin(angle / 2) / angle) if angle > 0.0 else (1.0, 0.5)
+        second = 2.0 * half * half
+        m = matrices[t]
+        m[0, 0], m[0, 1], m[0, 2] = 1.0 - second * (y * y + z * z), second * x * y - first * z, second * x * z + first * y
+        m[1, 0], m[1, 1], m[1, 2] = second * x * y + first * z, 1.0 - second * (x * x + z * z), second * y * z - first * x
+        m[2, 0], m[2, 1], m[2, 2] = second * x * z - first * y, second * y * z + first * x, 1.0 - second * (x * x + y * y)
+
+
+@compiled(error_model="numpy")
+def _displace(matrices: NDArray[np.float64], points: NDArray[np.float64], focal: float, moves: NDArray[np.float64]) -> bool:
+    """Fill ``moves``; false where a point leaves the half space in front of the camera."""
+    in_front = True
+    for n in range(points.shape[0]):
+        x, y = points[n, 0], points[n, 1]
+        for t in range(matrices.shape[0]):
+            m = matrices[t]
+            depth = m[2, 0] * x + m[2, 1] * y + m[2, 2] * focal
+            in_front &= depth > 0.0
+            scale = focal / depth
+            moves[n, t, 0] = scale * (m[0, 0] * x + m[0, 1] * y + m[0, 2] * focal) - x
+            moves[n, t, 1] = scale * (m[1, 0] * x + m[1, 1] * y + m[1, 2] * focal) - y
+    return in_front

@@ -1,0 +1,347 @@
+"""Kernel fields, poses and saturation in shards: what goes in comes out; what is damaged or hostile is refused by name."""
+
+import contextlib
+import dataclasses
+import io
+import pickle
+import re
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from masked_samples import save, with_objects
+from true_samples import COLUMNS, with_truth
+
+from blurkit.errors import CorruptShardError, UsageError
+from blurkit.nodes import KernelField
+from blurkit.remake import _difference
+from blurkit.shard import Shard, open_dataset
+
+PAGE = Path(__file__).parent.parent / "docs/shard-format.md"
+
+UNIFORM = [(70, 50)] * 4
+MIXED = [(70, 50), (1, 1), (3, 5), (65, 9)]
+ARRAYS = ("y", "x", "starts", "places", "weights")
+
+
+@pytest.fixture
+def samples(make_sample):
+    """A function that makes samples of these sizes, each with what its letters name, see ``with_truth``."""
+    return lambda sizes, kinds: [
+        with_truth(make_sample(number, *size), letters, number)
+        for number, (size, letters) in enumerate(zip(sizes, kinds, strict=True))
+    ]
+
+
+def assert_same_truth(read, written):
+    assert (read.nodes is None) == (written.nodes is None)
+    if written.nodes is not None:
+        assert read.nodes.reach == written.nodes.reach
+        for name in ARRAYS:
+            assert_same_array(getattr(read.nodes, name), getattr(written.nodes, name))
+    assert_same_array(read.poses, written.poses)
+    assert (read.saturation is None) == (written.saturation is None)
+    if written.saturation is not None:
+        assert_same_array(read.saturation, written.saturation)
+
+
+def assert_same_array(read, written):
+    np.testing.assert_array_equal(read, written)
+    assert (read.dtype, read.shape) == (written.dtype, written.shape)
+
+
+@pytest.mark.parametrize("sizes", [UNIFORM, MIXED])
+@pytest.mark.parametrize(
+    "kinds", [("", "", "", ""), ("n", "", "n", "n"), ("", "p", "", "p"), ("s", "", "S", ""), ("npS", "s", "np", ""), ["nps"] * 4]
+)
+def test_what_is_written_is_read(samples, tmp_path, sizes, kinds):
+    written = samples(sizes, kinds)
+    shard = Shard(save(tmp_path, written))
+    for kind, columns in COLUMNS.items():
+        assert {name in shard.columns for name in columns} == {kind[0] in "".join(kinds).lower()}
+    for index, sample in enumerate(written):
+        assert_same_truth(shard[index], sample)
+        assert np.array_equal(shard[index].blurred, sample.blurred)
+    assert_same_truth(open_dataset(tmp_path)[-1], written[-1])
+
+
+def test_beside_objects(samples, tmp_path):
+    written = with_objects(samples(MIXED, ("nps", "", "s", "n")), (2, 3, 0, 1))
+    shard = Shard(save(tmp_path, written))
+    for index, sample in enumerate(written):
+        assert_same_truth(shard[index], sample)
+        np.testing.assert_array_equal(shard[index].masks, sample.masks)
+
+
+def test_every_sample_has_a_kernel_at_every_pixel(samples, tmp_path):
+    shard = Shard(save(tmp_path, samples(UNIFORM, ("", "n", "", ""))))
+    uniform, varying = shard[2], shard[1]
+    for y, x in ((0, 0), (69, 49), (31.5, 7)):
+        assert_same_array(uniform.field.at(y, x), np.ascontiguousarray(uniform.kernel))
+    assert varying.field is varying.nodes
+    assert varying.field.at(0, 0).sum() == pytest.approx(1, abs=1e-6)
+    assert not np.array_equal(varying.field.at(0, 0), varying.field.at(69, 49))
+
+
+def test_a_sample_read_is_written_again_as_it_was(samples, tmp_path):
+    path = save(tmp_path / "a", samples(MIXED, ("nps", "", "S", "np")))
+    again = save(tmp_path / "b", open_dataset(path))
+    assert again.read_bytes() == path.read_bytes()
+    assert_same_truth(pickle.loads(pickle.dumps(Shard(path)[0])), Shard(path)[0])
+
+
+def test_taps_are_views_of_the_file(samples, tmp_path):
+    shard = Shard(save(tmp_path, samples(UNIFORM, ("n", "", "nps", ""))))
+    read = shard[2]
+    assert np.shares_memory(read.nodes.places, shard.columns["tap_place"])
+    assert np.shares_memory(read.nodes.weights, shard.columns["tap_weight"])
+    assert np.shares_memory(read.poses, shard.columns["pose"])
+
+
+def test_the_writer_keeps_bits_alone(make_sample, tmp_path):
+    """Memory follows one photograph: the maps of samples that are written are given back."""
+    size = (1000, 1200)
+
+    def stream():
+        for number in range(6):
+            yield dataclasses.replace(make_sample(1, *size), id=str(number), saturation=np.ones(size, bool))
+            held.append(tracemalloc.get_traced_memory()[0])
+
+    held = []
+    tracemalloc.start()
+    save(tmp_path, stream())
+    tracemalloc.stop()
+    assert (held[-1] - held[2]) / (len(held) - 3) < size[0] * size[1] / 6
+
+
+def test_samples_without_any_keep_their_checksums(samples, tmp_path):
+    """Also beside samples that have some: then a dataset of both has the sum of their digests."""
+    plain = samples(MIXED, ("", "", "", ""))
+    mixed = [plain[0], with_truth(plain[1], "np"), with_truth(plain[2], "S"), plain[3]]
+    first, second = Shard(save(tmp_path / "a", plain)), Shard(save(tmp_path / "b", mixed))
+    same = [first.digest(index) == second.digest(index) for index in range(4)]
+    assert same == [True, False, False, True]
+    assert (first.columns["row_crc32"] == second.columns["row_crc32"]).tolist() == same
+
+
+def test_no_map_is_not_a_map_of_nothing(samples, tmp_path):
+    (plain,) = samples([(3, 5)], ("",))
+    stored = [Shard(save(tmp_path / kind, [with_truth(plain, kind)])) for kind in "sS"]
+    assert Shard(save(tmp_path / "none", [plain]))[0].saturation is None
+    assert not stored[1][0].saturation.any()
+    assert stored[0].digest(0) != stored[1].digest(0)
+
+
+def test_checksums_follow_the_documented_rule(samples, tmp_path):
+    """A sample's row_crc32 goes on from that of the same sample without any of it."""
+    (plain,) = samples([(5, 7)], ("",))
+    sample = with_truth(plain, "nps")
+    with h5py.File(save(tmp_path / "plain", [plain])) as file:
+        row = int(file["row_crc32"][0])
+    nodes, poses = sample.nodes, sample.poses
+    for text, values, kind in (
+        (" ".join(COLUMNS["nodes"]), (len(nodes.y), len(nodes.x), nodes.reach), "<i4"),
+        ("", nodes.y, "<f8"),
+        ("", nodes.x, "<f8"),
+        ("", [np.count_nonzero(kernel) for kernel in nodes.kernels.reshape(len(nodes.y) * len(nodes.x), -1)], "<i4"),
+        ("", np.argwhere(nodes.kernels)[:, 2:] - nodes.reach, "<i2"),
+        ("", nodes.kernels[nodes.kernels > 0], "<f4"),
+        ("pose_length pose", [len(poses)], "<i4"),
+        ("", poses, "<f4"),
+        ("saturation_stored saturation", [1], "u1"),
+    ):
+        row = zlib.crc32(text.encode() + np.array(values, kind).tobytes(), row)
+    bits = "".join("1" if pixel else "0" for pixel in sample.saturation.ravel()).ljust(40, "0")
+    row = zlib.crc32(int(bits, 2).to_bytes(5, "big"), row)
+    with h5py.File(save(tmp_path / "truth", [sample])) as file:
+        assert file["row_crc32"][0] == row
+
+
+@pytest.mark.parametrize("sizes", [[(163, 195)] * 6, [(150 + i, 195 - i) for i in range(6)]])
+def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, monkeypatch, sizes):
+    """Every block of the page, on a dataset with all of it: what reads, and what checks all bytes and the digest."""
+    written = with_objects(samples(sizes, ("nps", "", "S", "n", "ps", "np")), (2, 0, 1, 0, 0, 3))
+    path = save(tmp_path / "shards", written)
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for block in re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            if "offset" not in Shard(path).columns or "places" not in block:  # those that map images of one size
+                exec(block, namespace)
+    with h5py.File(path) as file:
+        for row, sample in enumerate(written):
+            read = namespace["kernel_field"](file, row)
+            assert (read is None) == (sample.nodes is None)
+            for values, name in zip(read or (), ("y", "x", "kernels"), strict=False):
+                assert_same_array(values, getattr(sample.nodes, name))
+            assert_same_array(namespace["poses"](file, row), sample.poses)
+            assert np.array_equal(namespace["saturation"](file, row), sample.saturation)
+    for columns in COLUMNS.values():
+        with h5py.File(path, "r+") as file:
+            values = file[columns[-1]]
+            values[-1] = 255 - values[-1] if values.dtype == np.uint8 else values[-1] + 1
+        with pytest.raises(AssertionError), h5py.File(path) as file:
+            [namespace["checked"](file, row) for row in range(6)]
+
+
+def test_every_column_is_documented():
+    page = PAGE.read_text(encoding="utf-8")
+    tables = "".join(line for line in page.splitlines() if line.startswith("| `"))
+    assert all(f"`{name}`" in tables for columns in COLUMNS.values() for name in columns)
+
+
+@pytest.mark.parametrize("column", [name for columns in COLUMNS.values() for name in columns])
+def test_no_flipped_bit_goes_unnoticed(samples, tmp_path, column):
+    path = save(tmp_path, samples([(9, 11)] * 3, ("nps", "", "npS")))
+    good = path.read_bytes()
+    with h5py.File(path) as file:
+        start, bits = file[column].id.get_offset(), 8 * file[column].nbytes
+    for bit in np.unique(np.linspace(0, bits - 1, 60).astype(int)).tolist():
+        data = bytearray(good)
+        data[start + bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        with pytest.raises(CorruptShardError, match=re.escape(str(path))):
+            [Shard(path)[index] for index in range(3)]
+
+
+def test_what_was_left_out_is_noticed(samples, tmp_path):
+    path = save(tmp_path, samples(UNIFORM, ("n", "p", "s", "")))
+    good = path.read_bytes()
+    for index, columns in enumerate(COLUMNS.values()):
+        path.write_bytes(good)
+        with h5py.File(path, "r+") as file:
+            for name in columns:
+                del file[name]
+        with pytest.raises(CorruptShardError, match=rf"sample {index} .* field, poses, saturation or masks differ"):
+            Shard(path)[index]
+        Shard(path)[3]
+
+
+def put(name, change):
+    def tamper(file):
+        values = np.asarray(change(file[name][:]))
+        del file[name]
+        file[name] = values
+
+    return tamper
+
+
+def at(place, value):
+    return lambda values: np.concatenate([values[:place], np.array([value], values.dtype), values[place + 1 :]])
+
+
+#: On three samples, of which the second has nothing.
+HOSTILE = {
+    "no counts": (lambda file: file.__delitem__("node_rows"), "it has no node_rows"),
+    "no taps": (lambda file: file.__delitem__("tap_place"), "it has no tap_place"),
+    "no poses": (lambda file: file.__delitem__("pose"), "it has no pose;"),
+    "no flags": (lambda file: file.__delitem__("saturation_stored"), "it has no saturation_stored"),
+    "rows without columns": (put("node_rows", at(1, 1)), "do not fit together"),
+    "a negative lattice": (put("node_rows", at(0, -2)), "do not fit together"),
+    "a lattice beyond its nodes": (put("node_columns", at(2, 2**31 - 1)), "do not fit together"),
+    "lattices for other samples": (put("node_rows", lambda values: values[:2]), "do not fit together"),
+    "a reach of no field": (put("node_reach", at(1, 3)), "do not fit together"),
+    "a negative reach": (put("node_reach", at(0, -1)), "do not fit together"),
+    "real reaches": (put("node_reach", lambda values: values.astype("<f4")), "node_reach have an unexpected type"),
+    "too few nodes": (put("node_y", lambda values: values[1:]), "do not fit together"),
+    "nodes in two columns": (put("node_x", lambda values: np.stack([values] * 2)), "do not fit together"),
+    "a node without a count": (put("tap_count", lambda values: values[1:]), "do not fit together"),
+    "a negative count": (put("tap_count", lambda values: at(0, -1)(at(1, values[0] + values[1] + 1)(values))), "do not fit"),
+    "a sum beyond its type": (put("tap_count", lambda values: np.full_like(values, 2**31 - 1)), "do not fit together"),
+    "counts in two columns": (put("tap_count", lambda values: values[:, None]), "do not fit together"),
+    "too many taps": (put("tap_weight", lambda values: np.append(values, values[:1])), "do not fit together"),
+    "places in three columns": (put("tap_place", lambda values: np.zeros((len(values), 3), "<i2")), "do not fit together"),
+    "wide places": (put("tap_place", lambda values: values.astype("<i4")), "tap_place have an unexpected type"),
+    "more poses than there are": (put("pose_length", at(1, 1)), "do not fit together"),
+    "fewer than none": (put("pose_length", lambda values: values + np.array([1, -1, 0], "<i4")), "do not fit together"),
+    "flat poses": (put("pose", np.ravel), "do not fit together"),
+    "flags that are none": (put("saturation_stored", at(0, 2)), "do not fit together"),
+    "a map too many": (put("saturation_stored", at(1, 1)), "do not fit together"),
+    "a short map": (put("saturation", lambda values: values[1:]), "do not fit together"),
+    "maps of planes": (put("saturation", lambda values: values[None]), "do not fit together"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("sizes", [[(6, 5)] * 3, [(6, 5), (6, 4), (5, 6)]])
+def test_columns_that_lead_astray_are_refused(samples, tmp_path, kind, sizes):
+    path = save(tmp_path, samples(sizes, ("nps", "", "nps")))
+    change, message = HOSTILE[kind]
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(CorruptShardError, match=message) as caught:
+        Shard(path)
+    assert str(path) in str(caught.value)
+
+
+def field(**changes):
+    good = KernelField.of([0, 8], [0, 4, 8], np.full((2, 3, 3, 3), 1 / 9, np.float32))
+    return dataclasses.replace(good, **changes)
+
+
+UNSOUND = {
+    "places increasing": {"y": np.array([8.0, 0])},
+    "x holds finite": {"x": np.array([0, 4, np.inf])},
+    "reach covers its taps, 1 pixels away": {"reach": 0},
+    "covers its taps, 300 pixels away": {"places": np.full((54, 2), -300, np.int16)},
+    "no more than 32767: 32768": {"reach": 1 << 15},
+}
+
+
+@pytest.mark.parametrize("message", UNSOUND)
+def test_fields_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch, message):
+    """With right checksums: by a person who wants compiled code to read beside its arrays."""
+    unsound, words = field(**UNSOUND[message]), message.replace("places increasing", "y holds finite, increasing places")
+    written = dataclasses.replace(samples([(6, 5)], ("",))[0], nodes=unsound)
+    with pytest.raises(UsageError, match=words):
+        save(tmp_path, [written])
+    with monkeypatch.context() as patch:
+        patch.setattr(KernelField, "check", lambda self: None)
+        path = save(tmp_path, [written])
+    with pytest.raises(CorruptShardError, match=f"sample 0 .* holds what no sample can: .*{words}"):
+        Shard(path)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"poses": np.zeros((4, 3))}, r"float32 \(P, 3\), got float64 \(4, 3\)"),
+        ({"poses": np.zeros((4, 2), np.float32)}, r"got float32 \(4, 2\)"),
+        ({"saturation": np.zeros((5, 6), bool)}, r"bool \(6, 5\), a flag for each pixel, got bool \(5, 6\)"),
+        ({"saturation": np.zeros((6, 5), np.uint8)}, r"got uint8 \(6, 5\)"),
+        ({"nodes": field(weights=np.zeros(54))}, "int16, float32"),
+        ({"nodes": field(weights=np.zeros(53, np.float32))}, "starts rise from 0 to its 53 taps in 6 steps"),
+        ({"nodes": field(starts=np.array([0, 54]))}, "in 6 steps"),
+        ({"nodes": field(starts=np.array([0, 9, 8, 9, 36, 45, 54]))}, "starts rise"),
+        ({"nodes": field(places=np.zeros((53, 2), np.int16))}, r"got \(53, 2\), \(54,\)"),
+    ],
+)
+def test_truth_that_does_not_fit_its_sample_is_not_written(samples, tmp_path, change, message):
+    with pytest.raises(UsageError, match=message):
+        save(tmp_path, [dataclasses.replace(samples([(6, 5)], ("",))[0], **change)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_making_again_compares_all_of_it(samples, tmp_path):
+    (made,) = samples([(6, 5)], ("nps",))
+    stored = Shard(save(tmp_path, [made]))[0]
+    assert _difference(stored, made) == ""
+    for name, value in (("poses", made.poses + 1), ("poses", made.poses[1:]), ("saturation", ~made.saturation)):
+        assert f"photograph, {name} differs" in _difference(stored, dataclasses.replace(made, **{name: value}))
+    assert "saturation differs" in _difference(stored, dataclasses.replace(made, saturation=None))
+    assert "saturation differs" in _difference(dataclasses.replace(stored, saturation=None), made)
+    nodes = made.nodes
+    changed = {
+        "y": nodes.y + 1,
+        "x": nodes.x * 2,
+        "reach": nodes.reach + 1,
+        "places": -nodes.places,
+        "weights": nodes.weights / 2,
+    }
+    for name, value in changed.items():
+        other = dataclasses.replace(made, nodes=dataclasses.replace(nodes, **{name: value}))
+        assert f"kernel field differs ({name})" in _difference(stored, other)
+    assert "kernel field differs" in _difference(stored, dataclasses.replace(made, nodes=None))

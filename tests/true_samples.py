@@ -1,0 +1,35 @@
+"""Samples with kernel fields, poses and saturation, for the tests of shards that hold them."""
+
+import dataclasses
+
+import numpy as np
+
+from blurkit.nodes import KernelField
+from blurkit.shard import Sample
+
+NODES = ("node_rows", "node_columns", "node_reach", "node_y", "node_x", "tap_count", "tap_place", "tap_weight")
+POSES = ("pose_length", "pose")
+SATURATION = ("saturation_stored", "saturation")
+COLUMNS = {"nodes": NODES, "poses": POSES, "saturation": SATURATION}
+
+
+def draw_field(rng: np.random.Generator, height: int, width: int) -> KernelField:
+    """A field over an image of this size, of two to four nodes along an axis and kernels of 3 to 7 pixels with holes."""
+    (rows, columns), reach = rng.integers(2, 5, 2), int(rng.integers(1, 4))
+    shape = (rows, columns, 2 * reach + 1, 2 * reach + 1)
+    kernels = rng.random(shape) * (rng.random(shape) < 0.5)
+    kernels[..., reach, reach] = 1
+    kernels /= kernels.sum((2, 3), keepdims=True)
+    return KernelField.of(np.linspace(-7.5, height, rows), np.linspace(-0.25, width, columns), kernels.astype(np.float32))
+
+
+def with_truth(sample: Sample, kinds: str, seed: int = 0) -> Sample:
+    """The sample with what the letters name: n(odes), p(oses), s(aturation), S: a map of no saturated pixel."""
+    rng, shape = np.random.default_rng((seed, *map(ord, kinds))), sample.sharp.shape[:2]
+    truth = {
+        "n": lambda: {"nodes": draw_field(rng, *shape)},
+        "p": lambda: {"poses": rng.normal(size=(int(rng.integers(1, 9)), 3)).astype(np.float32)},
+        "s": lambda: {"saturation": rng.random(shape) < 0.5},
+        "S": lambda: {"saturation": np.zeros(shape, bool)},
+    }
+    return dataclasses.replace(sample, **{name: value for kind in kinds for name, value in truth[kind]().items()})
