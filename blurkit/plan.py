@@ -94,11 +94,12 @@ def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] =
 
     ``choice``: how the photographs were chosen, for the configuration: a folder made by another choice is not continued.
     """
+    truth = truth_bytes(settings.recipe) + _COLUMN_BYTES
     records = RecordTable.of(source.records)
     if not len(records):
         raise UsageError(f"nothing to do: the source {source.name} has no photograph")
     shards, first, filled, total = [], 0, 0, 0
-    for position, size in enumerate(_sizes(records, settings)):
+    for position, size in enumerate(_sizes(records, settings, truth)):
         if position > first and filled + size > settings.shard_bytes:
             shards.append((first, position))
             first, filled = position, 0
@@ -188,9 +189,8 @@ def _configuration(source: Source, settings: Settings, records: RecordTable, cho
     }
 
 
-def _sizes(records: RecordTable, settings: Settings) -> Iterator[int]:
+def _sizes(records: RecordTable, settings: Settings, truth: int) -> Iterator[int]:
     """About what the samples of each photograph take in a shard, without the masks of objects."""
-    truth = truth_bytes(settings.recipe) + _COLUMN_BYTES
     sizes = itertools.repeat(settings.size, len(records)) if settings.size else map(partial(_full_size, settings), records)
     return (settings.per_image * (6 * height * width + truth) for height, width in sizes)
 

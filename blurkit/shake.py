@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from blurkit.bank import KernelBank, center
 from blurkit.kernel import exposed_path, rasterize_anchored
 from blurkit.recipe import Recipe, Trajectory
-from blurkit.trajectory import PUBLISHED_SAMPLES, ShakeTerms, boracchi_foi, camera_shake
+from blurkit.trajectory import PUBLISHED_SAMPLES, ShakeTerms, boracchi_foi, camera_shake, sample_count
+
+#: The larger side of the widest kernels, in lengths of the longest path.
+_EXTENT = 0.75
 
 
 @dataclass(frozen=True)
@@ -35,18 +38,28 @@ def draw_shake(recipe: Recipe, *, rng: np.random.Generator) -> Shake:
 
 
 def _draw_path(trajectory: Trajectory, rng: np.random.Generator) -> tuple[NDArray[np.float64], dict[str, float]]:
+    walk, terms = _draw_walk(trajectory, rng)
+    samples = _samples(trajectory, walk, terms)
+    if trajectory.process == "boracchi-foi":
+        drawn = {"gaussian": terms.gaussian, "centripetal": terms.centripetal, "big_shakes": terms.big_shakes}
+        return boracchi_foi(**walk, samples=samples, rng=rng, terms=terms), {**walk, **drawn}
+    rates = terms.rates(walk["anxiety"])
+    return camera_shake(length=walk["length"], **rates, samples=samples, rng=rng), {**walk, **rates}
+
+
+def _draw_walk(trajectory: Trajectory, rng: np.random.Generator) -> tuple[dict[str, float], ShakeTerms]:
+    """``length`` and ``anxiety`` of a path, and its terms."""
     still = rng.random() < trajectory.near_identity
     length = float(rng.uniform(*(trajectory.near_identity_length if still else trajectory.length)))
-    anxiety = float(rng.choice(trajectory.anxiety))
-    terms = ShakeTerms.draw(rng=rng)
+    return {"length": length, "anxiety": float(rng.choice(trajectory.anxiety))}, ShakeTerms.draw(rng=rng)
+
+
+def _samples(trajectory: Trajectory, walk: dict[str, float], terms: ShakeTerms) -> int:
+    if trajectory.samples:
+        return trajectory.samples
     if trajectory.process == "boracchi-foi":
-        samples = trajectory.samples or PUBLISHED_SAMPLES
-        path = boracchi_foi(length=length, anxiety=anxiety, samples=samples, rng=rng, terms=terms)
-        drawn = {"gaussian": terms.gaussian, "centripetal": terms.centripetal, "big_shakes": terms.big_shakes}
-    else:
-        drawn = terms.rates(anxiety)
-        path = camera_shake(length=length, **drawn, samples=trajectory.samples or None, rng=rng)
-    return path, {"length": length, "anxiety": anxiety, **drawn}
+        return PUBLISHED_SAMPLES
+    return sample_count(length=walk["length"], **terms.rates(walk["anxiety"]))
 
 
 def _from_bank(recipe: Recipe, rng: np.random.Generator) -> Shake:
@@ -72,8 +85,14 @@ def load_bank(path: str) -> KernelBank:
 
 
 def truth_bytes(recipe: Recipe, draws: int = 24) -> int:
-    """About how many bytes a path and a kernel take as they are stored; it also shows that the recipe can be drawn from."""
+    """About how many bytes a path and a kernel take as they are stored.
+
+    Nothing is walked or rasterised for it: compiled code takes more memory than the plan of a million photographs.
+    """
     rng = np.random.default_rng(0)
-    drawn = [draw_shake(recipe, rng=rng) for _ in range(draws)]
-    largest = max(len(shake.kernel) for shake in drawn)  # a shard pads its kernels to one size
-    return 4 * largest**2 + sum(8 * len(shake.path) for shake in drawn) // draws
+    if recipe.trajectory is None:
+        bank = load_bank(recipe.check().kernels)
+        return 4 * max(max(bank[int(rng.integers(len(bank)))].shape) for _ in range(draws)) ** 2
+    walks = [_draw_walk(recipe.trajectory, rng) for _ in range(draws)]
+    largest = _EXTENT * max(walk["length"] for walk, _ in walks)  # a shard pads its kernels to one size
+    return round(4 * largest**2 + sum(8 * _samples(recipe.trajectory, walk, terms) for walk, terms in walks) / draws)

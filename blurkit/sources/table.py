@@ -12,6 +12,9 @@ from blurkit.decode.header import Header
 from blurkit.masks import Masks
 from blurkit.sources.record import Annotation, Box, ImageRecord
 
+#: Texts in one block.
+_BLOCK = 1 << 14
+
 
 class Annotations(Protocol):
     """The annotations of many photographs in less room than an object for each."""
@@ -101,15 +104,26 @@ class RecordTable(Sequence[ImageRecord]):
 
 
 class _Texts:
-    """Texts one after the other in one block of bytes; the surrogates of names that are not UTF-8 are kept."""
+    """Texts one after the other in blocks of bytes; the surrogates of names that are not UTF-8 are kept.
+
+    One block for all would be copied whenever it grows, and take twice its memory for a moment.
+    """
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._ends = array("Q", [0])
+        self._blocks: list[tuple[bytes, array[int]]] = []
+        self._open()
 
     def append(self, text: str) -> None:
         self._bytes += text.encode(errors="surrogatepass")
         self._ends.append(len(self._bytes))
+        if len(self._ends) > _BLOCK:
+            self._blocks.append((bytes(self._bytes), self._ends))
+            self._open()
 
     def __getitem__(self, place: int) -> str:
-        return self._bytes[self._ends[place] : self._ends[place + 1]].decode(errors="surrogatepass")
+        block, row = divmod(place, _BLOCK)
+        data, ends = self._blocks[block] if block < len(self._blocks) else (self._bytes, self._ends)
+        return data[ends[row] : ends[row + 1]].decode(errors="surrogatepass")
+
+    def _open(self) -> None:
+        self._bytes, self._ends = bytearray(), array("Q", [0])
