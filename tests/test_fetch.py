@@ -356,6 +356,7 @@ def test_a_terminal_shows_a_bar_of_bytes(start):
     assert "pairs" not in text
 
 
+@pytest.mark.slow
 def test_the_bar_goes_back_where_a_file_starts_anew(server, start):
     server.ranges, server.faults, server.slowness = False, [cut(200_000)], 0.04
     text = shown_on_a_terminal(start)
@@ -398,7 +399,7 @@ def test_a_signal_ends_it_at_once_and_keeps_what_has_arrived(server, start, fetc
     assert contents(fetch.root) == VAL
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("number", "code"), [pytest.param(signal.SIGTERM, 75, marks=pytest.mark.slow), (signal.SIGKILL, -9)])
 def test_unpacking_that_is_ended_goes_on(server, start, fetch, number, code):
     process = start(pause=0.5)
     name = f"val2017/{3:012}.jpg"

@@ -68,6 +68,7 @@ def test_all_three_are_written_with_one_stamp(reference):
     assert (reference / "examples.jpg").stat().st_size <= 150_000
 
 
+@pytest.mark.slow
 def test_they_are_the_same_whoever_writes_them(reference, tmp_path):
     again(tmp_path, "--workers", 1, "--out", "one")
     command = [sys.executable, "-m", "blurkit", "generate", *SMALL, "--per-image", "3", "--out", "two", "--slice"]

@@ -80,6 +80,7 @@ def test_the_wheel_alone_generates_in_an_empty_folder(wheel, tmp_path):
     assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == ["shards"]
 
 
+@pytest.mark.slow
 def test_an_editable_install_generates_too(tree, tmp_path):
     scripts = install(tmp_path / "environment", "--editable", str(tree))
     (tmp_path / "empty").mkdir()
