@@ -121,7 +121,7 @@ def captions(sample: Sample) -> tuple[list[str], list[str], list[str]]:
     if "rotation_length" in meta:
         length = f"{1000 * meta['rotation_length']:.0f} mrad, roll {1000 * meta['roll_length']:.0f}"
     if "defocus_radius" in meta:
-        length += f", defocus {meta['defocus_radius']:.1f}"
+        length += f", r {meta['defocus_radius']:.1f}"
     return (
         [f"{sample.id}{variant}", f"{part}{width} × {height} px"],
         list(filter(None, (exposure, losses))),
