@@ -53,6 +53,7 @@ def test_the_tail_itself_is_normal():
     assert stats.kstest(stats.norm.sf(beyond) / stats.norm.sf(3.442619855899), "uniform").pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_neighbours_and_magnitudes_are_independent():
     drawn = draw(2_000_000, seed=8)
     for first, second in ((drawn[:-1], drawn[1:]), (drawn[:-2], drawn[2:]), (drawn[:-1] ** 2, drawn[1:] ** 2)):

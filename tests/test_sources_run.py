@@ -77,6 +77,7 @@ def test_the_ledger_and_the_samples_add_up(folder):
     assert len(dataset.files) > 2
 
 
+@pytest.mark.slow
 def test_workers_and_slices_make_the_same_bytes(folder):
     run("generate", *ASKED, *HERE, "--workers", "2", "--out", "two", cwd=folder)
     for part in ("1/2", "0/2"):
