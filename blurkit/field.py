@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
+from blurkit.kernel import splat
 from blurkit.nodes import KernelField
 from blurkit.rotation import checked_poses, displacements
 from blurkit.tiles import Box
@@ -84,7 +85,7 @@ def _splat_row(
     total = weights.sum()
     taps = 0
     for n in range(paths.shape[0]):
-        _splat(paths[n], weights, mass)
+        splat(paths[n], weights, mass)
         before = taps
         x, y = paths[n, :, 0] + reach, paths[n, :, 1] + reach
         first, last = max(int(x.min()), 0), math.ceil(x.max()) + 1
@@ -98,20 +99,3 @@ def _splat_row(
                     taps += 1
         counts[n] = taps - before
     return counts, places[:taps].copy(), values[:taps].copy()
-
-
-@compiled(error_model="numpy")
-def _splat(path: NDArray[np.float64], weights: NDArray[np.float64], mass: NDArray[np.float64]) -> None:
-    # As in blurkit.kernel, but that fractions are taken before the centre is added: their rounding depends on no canvas either.
-    last = mass.shape[0] - 1
-    reach = last // 2
-    for t in range(weights.size):
-        floor_x, floor_y = math.floor(path[t, 0]), math.floor(path[t, 1])
-        fx, fy = path[t, 0] - floor_x, path[t, 1] - floor_y
-        column, row = max(floor_x + reach, 0), max(floor_y + reach, 0)
-        right, below = min(column + 1, last), min(row + 1, last)  # at the last column and row the fraction is zero
-        top, bottom = weights[t] * (1.0 - fy), weights[t] * fy
-        mass[row, column] += top * (1.0 - fx)
-        mass[row, right] += top * fx
-        mass[below, column] += bottom * (1.0 - fx)
-        mass[below, right] += bottom * fx

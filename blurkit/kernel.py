@@ -49,7 +49,7 @@ def rasterize_anchored(points: NDArray[np.float64], *, exposure: float, size: in
     elif size < 2 * half + 1:
         raise UsageError(f"this path needs a kernel of {2 * half + 1} px, size={size} would cut it off; raise it or leave it out")
     mass = np.zeros((size, size))
-    _splat(exposed, weights, mass)
+    splat(exposed, weights, mass)
     return (mass / mass.sum()).astype(np.float32)
 
 
@@ -90,13 +90,17 @@ def _anchor(points: NDArray[np.float64], exposure: float, anchor: str) -> NDArra
 
 
 @compiled(error_model="numpy")
-def _splat(points: NDArray[np.float64], weights: NDArray[np.float64], mass: NDArray[np.float64]) -> None:
-    half = mass.shape[0] // 2
+def splat(points: NDArray[np.float64], weights: NDArray[np.float64], mass: NDArray[np.float64]) -> None:
+    """Add the weights of points (T, 2), (x, y) in pixels from the middle of a square canvas that holds them, to its pixels.
+
+    Fractions are taken before the middle is added, so that their rounding depends on no canvas.
+    """
     last = mass.shape[0] - 1
+    half = last // 2
     for t in range(weights.size):
-        x, y = points[t, 0] + half, points[t, 1] + half
-        column, row = int(x), int(y)
-        fx, fy = x - column, y - row
+        floor_x, floor_y = math.floor(points[t, 0]), math.floor(points[t, 1])
+        fx, fy = points[t, 0] - floor_x, points[t, 1] - floor_y
+        column, row = max(floor_x + half, 0), max(floor_y + half, 0)
         right, below = min(column + 1, last), min(row + 1, last)  # at the last column and row the fraction is zero
         top, bottom = weights[t] * (1.0 - fy), weights[t] * fy
         mass[row, column] += top * (1.0 - fx)

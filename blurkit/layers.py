@@ -25,7 +25,7 @@ from blurkit.cutout import Layers, cut_out
 from blurkit.errors import UsageError
 from blurkit.instants import merge_instants
 from blurkit.jit import compiled
-from blurkit.kernel import _splat
+from blurkit.kernel import splat
 from blurkit.tiles import Box, source_indices
 
 #: Instants whose displacements span at most this many pixels along each axis are taken together. Up to here it is the bilinear
@@ -146,7 +146,7 @@ def _kernel(camera: NDArray[np.float64], weights: NDArray[np.float64], exposure:
     """The camera's kernel, as :func:`blurkit.kernel.rasterize_anchored` makes it: its sum is 1, or their share of an exposure."""
     half = math.ceil(np.abs(camera).max())
     mass = np.zeros((2 * half + 1, 2 * half + 1))
-    _splat(camera, weights, mass)
+    splat(camera, weights, mass)
     return np.asarray(mass / (mass.sum() if exposure is None else exposure), np.float32)
 
 

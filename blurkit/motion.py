@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
 
@@ -51,29 +52,60 @@ class Blur:
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
-    """``reach``: how far away, in pixels, a pixel's light comes from at most. ``exposure``: the fraction of the path that is
-    seen. ``parameters``: what was drawn, by name."""
+class Shaken:
+    """One kernel for the whole frame. ``parameters``: what was drawn, by name."""
 
-    reach: int
-    exposure: float
+    blur: Blur
     parameters: dict[str, float]
-    blur: Blur | None = None
-    turning: tuple[NDArray[np.float64], float, tuple[int, int]] | None = None  # poses, focal length, shape of the photograph
+
+    @property
+    def reach(self) -> int:
+        """How far away, in pixels, a pixel's light comes from at most."""
+        return self.blur.kernel.shape[0] // 2
+
+    @property
+    def exposure(self) -> float:
+        """The fraction of the path that is seen; kernels of a bank are whole exposures."""
+        return self.parameters.get("exposure", 1.0)
 
     def over(self, box: Box) -> Blur:
         """The blur of a box of the photograph."""
-        if self.turning is None:
-            assert self.blur is not None
-            return self.blur
-        poses, focal, shape = self.turning
-        weights = exposure_weights(len(poses), self.exposure)
-        nodes = rotation_field(poses, weights, shape=shape, box=box, focal=focal)
+        return self.blur
+
+
+@dataclass(frozen=True, eq=False)
+class Turned:
+    """A camera that turns. ``poses``: (T, 3), centred; ``focal``: length in pixels; ``shape``: (H, W) of the photograph."""
+
+    poses: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    focal: float
+    shape: tuple[int, int]
+    parameters: dict[str, float]
+
+    @functools.cached_property
+    def reach(self) -> int:
+        """As of :class:`Shaken`; it is largest in a corner of the photograph."""
+        corners = [(x, y) for x in (0, self.shape[1] - 1) for y in (0, self.shape[0] - 1)]
+        exposed = self.poses[: len(self.weights)]
+        moves = displacements(-exposed, corners, focal=self.focal, center=principal_point(self.shape))
+        return math.ceil(float(np.abs(moves).max()))
+
+    @property
+    def exposure(self) -> float:
+        """The fraction of the path that is seen."""
+        return self.parameters["exposure"]
+
+    def over(self, box: Box) -> Blur:
+        """The blur of a box of the photograph; its kernel is that of the box's middle."""
+        nodes = rotation_field(self.poses, self.weights, shape=self.shape, box=box, focal=self.focal)
         y, x, height, width = box
-        return Blur(nodes.at(y + (height - 1) / 2, x + (width - 1) / 2), nodes, poses=poses)
+        return Blur(nodes.at(y + (height - 1) / 2, x + (width - 1) / 2), nodes, poses=self.poses)
 
 
-def draw_motion(recipe: Recipe, shape: tuple[int, int], *, focal: float | None = None, rng: np.random.Generator) -> Motion:
+def draw_motion(
+    recipe: Recipe, shape: tuple[int, int], *, focal: float | None = None, rng: np.random.Generator
+) -> Shaken | Turned:
     """The motion of one sample, of a photograph of ``shape`` (H, W) whose focal length in pixels may be known."""
     if recipe.rotation is not None:
         return _draw_rotation(recipe, recipe.rotation, shape, focal, rng)
@@ -82,7 +114,7 @@ def draw_motion(recipe: Recipe, shape: tuple[int, int], *, focal: float | None =
     if recipe.defocus is not None:
         aperture = _draw_aperture(recipe.defocus, parameters, rng)
         kernel = compose(kernel, aperture) if aperture is not None else kernel
-    return Motion(kernel.shape[0] // 2, parameters.get("exposure", 1.0), parameters, Blur(kernel, path=shake.path))
+    return Shaken(Blur(kernel, path=shake.path), parameters)
 
 
 def draw_kernel(recipe: Recipe, *, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -105,7 +137,7 @@ def _draw_aperture(defocus: Defocus, parameters: dict[str, float], rng: np.rando
 
 def _draw_rotation(
     recipe: Recipe, rotation: Rotation, shape: tuple[int, int], focal: float | None, rng: np.random.Generator
-) -> Motion:
+) -> Turned:
     length, roll = (float(rng.uniform(*ends)) / 1000 for ends in (rotation.length, rotation.roll))
     anxiety = float(rng.choice(rotation.anxiety))
     rates = ShakeTerms.draw(rng=rng).rates(anxiety)
@@ -115,11 +147,8 @@ def _draw_rotation(
     scaled = {**rates, "pull": rates["pull"] * PUBLISHED_LENGTH / length}  # as strong over this path as over the published one
     poses = camera_rotation(length=length, roll_length=roll, **scaled, samples=rotation.samples, rng=rng)
     weights = exposure_weights(len(poses), exposure)
-    poses = centered(poses, weights)
-    corners = [(x, y) for x in (0, shape[1] - 1) for y in (0, shape[0] - 1)]
-    moves = displacements(-poses[: len(weights)], corners, focal=focal, center=principal_point(shape))
     drawn = {"exposure": exposure, "rotation_length": length, "roll_length": roll, "anxiety": anxiety, "focal": focal, **scaled}
-    return Motion(math.ceil(float(np.abs(moves).max())), exposure, drawn, turning=(poses, focal, shape))
+    return Turned(centered(poses, weights), weights, focal, shape, drawn)
 
 
 def truth_bytes(recipe: Recipe, size: tuple[int, int] | None) -> int:

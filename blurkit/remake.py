@@ -69,11 +69,13 @@ def _records(
     masks, version = configuration["masks"], configuration["annotations"]
     found: dict[tuple[str, str], ImageRecord] = {}
     for name, place in places.items():
-        if name in ("sample", "coco", "mapillary"):
-            annotations = version if name == "mapillary" and version != "newest" else None
-            source = open_source(name, root=None if name == "sample" else place, masks=masks, annotations=annotations)
-        else:
-            source = open_source(name if name in SOURCES else "folder", root=place, label=name)
+        source = open_source(
+            name if name in SOURCES else "folder",
+            root=None if name == "sample" else place,
+            masks=masks,
+            annotations=version if name == "mapillary" and version != "newest" else None,
+            label=name,
+        )
         found |= {(name, record.id): record for record in source.records if (name, record.id) in wanted}
     return found
 
