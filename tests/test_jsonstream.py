@@ -9,7 +9,7 @@ import pytest
 
 from blurkit.errors import UsageError
 from blurkit.sources import jsonstream
-from blurkit.sources.jsonstream import elements, read_slice, read_slices
+from blurkit.sources.jsonstream import elements, read_slices
 
 DOCUMENT = {
     "info": {"year": 2017, "nested": [[1, {"a": "]}"}], {}], "escaped": 'a "quoted" \\ back\\\\slash \u00e9 \n'},
@@ -74,7 +74,7 @@ def test_offsets_lead_back_to_the_elements(store, prefix):
     found = list(elements(path, tuple(DOCUMENT)))
     for element in found:
         assert json.loads(data[element.start : element.end]) == element.value
-        assert read_slice(path, element.start, element.end) == element.value
+        assert read_slices(path, [(element.start, element.end)]) == [element.value]
     spans = [(element.start, element.end) for element in reversed(found)]
     assert read_slices(path, spans) == [element.value for element in reversed(found)]
 
@@ -151,7 +151,7 @@ def test_only_a_regular_file_is_read(store, tmp_path):
         with pytest.raises(UsageError, match=message):
             list(elements(f"{tmp_path}/{name}", ["a"]))
         with pytest.raises(UsageError, match=message):
-            read_slice(f"{tmp_path}/{name}", 0, 1)
+            read_slices(f"{tmp_path}/{name}", [(0, 1)])
 
 
 def test_a_slice_of_a_changed_file_is_refused(store):
@@ -160,7 +160,7 @@ def test_a_slice_of_a_changed_file_is_refused(store):
     for content in (b'{"a": []}', b"\xff" * 100, b"[" * 100_000):
         store(content)
         with pytest.raises(UsageError, match="changed during the run"):
-            read_slice(path, element.start, max(element.end, len(content)))
+            read_slices(path, [(element.start, max(element.end, len(content)))])
 
 
 def test_an_element_above_the_cap_is_refused_and_skipped_where_it_is_not_wanted(store, monkeypatch):

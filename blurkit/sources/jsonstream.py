@@ -73,11 +73,6 @@ def elements(path: str | os.PathLike[str], keys: Collection[str], *, last: str |
             raise scanner.error("goes on after the end of its object")
 
 
-def read_slice(path: str | os.PathLike[str], start: int, end: int) -> Any:
-    """One element by its offsets; see :func:`read_slices`."""
-    return read_slices(path, [(start, end)])[0]
-
-
 def read_slices(path: str | os.PathLike[str], spans: Iterable[tuple[int, int]]) -> list[Any]:
     """The elements at these byte offsets (start, end), as :func:`elements` found them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 import zlib
@@ -69,7 +70,9 @@ class VistasAnnotation:
         Raises :class:`BadImageError` ``bad_annotation`` where a file is missing, damaged, of another kind, or fits neither the
         stored nor the upright photograph, or where the two contradict each other.
         """
-        values, frame = self._instances(header, box)
+        whole = _read_instances(self, header, _version(self.instances), _version(self.labels))
+        frame = find_frame(whole.shape, header, box, "instance file")
+        values = frame.cut(whole)
         counts = cv2.calcHist([values], [0], None, [1 << 16], [0, 1 << 16])  # np.unique would sort millions of pixels
         objects = [int(value) for value in np.flatnonzero(counts) if self.classes[value >> 8].instances]
         masks = np.empty((len(objects), *frame.cut_size), bool)
@@ -80,47 +83,61 @@ class VistasAnnotation:
 
     def read_labels(self, header: Header) -> NDArray[np.uint8]:
         """The class index of every pixel of the upright photograph, uint8 (H, W). Raises as :meth:`masks` does."""
-        labels, frame = self._labels(header)
+        labels, frame = _read_labels(self, header)
         return frame.cut(labels)
 
-    def _instances(self, header: Header, box: Box | None) -> tuple[NDArray[np.uint16], Frame]:
-        """The values within the box, and the frame."""
-        what = "instance file"
-        own, data = _read_png(self.instances, what, header)
-        if (own.depth, own.colour, own.alpha) != (16, "grey", ""):
-            raise _bad(f"The {what} is not grey with 16 bits but {own.colour} with {own.depth}: which object is which is lost.")
-        frame = _find_frame(own, header, box, what)
-        values = _decode(data, np.uint16, frame, what)
-        labels, label_frame = self._labels(header)
-        if label_frame.size != frame.size:
-            raise _bad("Of the instance file and the label file one is turned and the other is not.")
-        differing = np.count_nonzero(values >> 8 != labels)
-        if differing:
-            raise _bad(f"The instance file and the label file give {differing} of {labels.size} pixels different classes.")
-        return frame.cut(values), frame
 
-    def _labels(self, header: Header) -> tuple[NDArray[np.uint8], Frame]:
-        """Class indices as they are stored, and the frame of the whole photograph."""
-        what = "label file"
-        own, data = _read_png(self.labels, what, header)
-        if own.depth != 8 or own.colour not in ("palette", "grey") or own.alpha == "alpha":
-            raise _bad(f"The {what} holds no class indices of 8 bits but {own.colour} with {own.depth} bits.")
-        frame = _find_frame(own, header, None, what)
-        labels = _decode(_without_palette(data), np.uint8, frame, what)
-        highest = int(labels.max())
-        if highest >= len(self.classes):
-            raise _bad(f"The {what} has the class index {highest}, but there are {len(self.classes)} classes.")
-        return labels, frame
+@functools.lru_cache(maxsize=1)  # the pairs of a photograph come one after the other, and its files take longer to read than it
+def _read_instances(
+    annotation: VistasAnnotation, header: Header, instances: tuple[int, int], labels: tuple[int, int]
+) -> NDArray[np.uint16]:
+    """The values of an instance file as they are stored, held against the label file; in these versions of both."""
+    what = "instance file"
+    own, data = _read_png(annotation.instances, what, header)
+    if (own.depth, own.colour, own.alpha) != (16, "grey", ""):
+        raise _bad(f"The {what} is not grey with 16 bits but {own.colour} with {own.depth}: which object is which is lost.")
+    frame = _find_frame(own, header, what)
+    values = _decode(data, np.uint16, frame, what)
+    indices, label_frame = _read_labels(annotation, header)
+    if label_frame.size != frame.size:
+        raise _bad("Of the instance file and the label file one is turned and the other is not.")
+    differing = np.count_nonzero(values >> 8 != indices)
+    if differing:
+        raise _bad(f"The instance file and the label file give {differing} of {indices.size} pixels different classes.")
+    return values
+
+
+def _read_labels(annotation: VistasAnnotation, header: Header) -> tuple[NDArray[np.uint8], Frame]:
+    """Class indices as they are stored, and the frame of the whole photograph."""
+    what = "label file"
+    own, data = _read_png(annotation.labels, what, header)
+    if own.depth != 8 or own.colour not in ("palette", "grey") or own.alpha == "alpha":
+        raise _bad(f"The {what} holds no class indices of 8 bits but {own.colour} with {own.depth} bits.")
+    frame = _find_frame(own, header, what)
+    indices = _decode(_without_palette(data), np.uint8, frame, what)
+    highest = int(indices.max())
+    if highest >= len(annotation.classes):
+        raise _bad(f"The {what} has the class index {highest}, but there are {len(annotation.classes)} classes.")
+    return indices, frame
+
+
+def _version(path: str) -> tuple[int, int]:
+    """What changes when a file is written anew; zeros where there is none, which reading it will say."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
 
 
 def _bad(message: str) -> BadImageError:
     return BadImageError("bad_annotation", message)
 
 
-def _find_frame(own: Header, header: Header, box: Box | None, what: str) -> Frame:
+def _find_frame(own: Header, header: Header, what: str) -> Frame:
     """As :func:`find_frame` does; but a file for every photograph that is of another size belongs to another photograph."""
     try:
-        return find_frame((own.height, own.width), header, box, what)
+        return find_frame((own.height, own.width), header, None, what)
     except BadImageError as error:
         raise _bad(str(error)) from error
 
