@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blurkit.errors import UsageError, nearest
 from blurkit.jit import compiled
-from blurkit.recipe import BAYER_PATTERNS
+from blurkit.sections import BAYER_PATTERNS
 
 #: How many pixels around a pixel its interpolation reads.
 REACH = 2

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from blurkit.bayer import demosaic_malvar, mosaic, pattern_at, scale
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
-from blurkit.recipe import Bayer
+from blurkit.sections import Bayer
 from blurkit.sensor import add_noise
 
 #: Linear sRGB to CIE XYZ under D65, of IEC 61966-2-1.

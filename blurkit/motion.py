@@ -16,9 +16,10 @@ from blurkit.fused import blur_region
 from blurkit.gather import blur_field
 from blurkit.kernel import exposure_weights
 from blurkit.nodes import KernelField
-from blurkit.recipe import Defocus, Recipe, Rotation
+from blurkit.recipe import Recipe
 from blurkit.response import Response
 from blurkit.rotation import camera_rotation, centered, displacements
+from blurkit.sections import Defocus, Rotation
 from blurkit.shake import draw_shake, shake_bytes
 from blurkit.tiles import Box
 from blurkit.trajectory import ShakeTerms

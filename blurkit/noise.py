@@ -19,8 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blurkit.configuration import one_of, require, rising, within
-
-Range = tuple[float, float]
+from blurkit.sections import Range
 
 MODELS = ("log-linear", "uniform", "photon-count")
 

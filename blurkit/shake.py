@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from blurkit.bank import KernelBank, center
 from blurkit.kernel import exposed_path, rasterize_anchored
-from blurkit.recipe import Recipe, Trajectory
+from blurkit.recipe import Recipe
+from blurkit.sections import Trajectory
 from blurkit.trajectory import PUBLISHED_SAMPLES, ShakeTerms, boracchi_foi, camera_shake, sample_count
 
 #: The larger side of the widest kernels, in lengths of the longest path.

@@ -8,8 +8,8 @@ from scipy import ndimage
 from blurkit.bayer import demosaic_malvar, mosaic, pattern_at, scale
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
-from blurkit.recipe import BAYER_PATTERNS
 from blurkit.response import load_response
+from blurkit.sections import BAYER_PATTERNS
 from blurkit.sources import open_source
 
 GREEN = np.array([[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]) / 8

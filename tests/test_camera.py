@@ -6,7 +6,7 @@ import pytest
 from blurkit.bayer import REACH, mosaic
 from blurkit.camera import Camera, draw_camera, transform
 from blurkit.errors import UsageError
-from blurkit.recipe import XYZ_TO_A7R3, Bayer
+from blurkit.sections import XYZ_TO_A7R3, Bayer
 
 MAGENTA = (0.8, 0.1, 0.6)
 
