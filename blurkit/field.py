@@ -14,6 +14,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from blurkit.camera_paths import NodePaths
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
 from blurkit.kernel import splat
@@ -52,8 +53,7 @@ def rotation_field(
     middle = principal_point(shape) if center is None else center
 
     def paths(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-        points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-        return -displacements(-exposed, points, focal=focal, center=middle)
+        return _paths(exposed, y, x, focal, middle)
 
     # A displacement along x depends on y by a Moebius map, so it is largest in the first or last row, and likewise along y.
     reach = math.ceil(max(float(np.abs(edge).max()) for edge in (paths(y[[0, -1]], x), paths(y, x[[0, -1]]))))
@@ -62,6 +62,23 @@ def rotation_field(
     rows = [_splat_row(paths(place[None], x), weights, reach) for place in y]  # the paths of all nodes would be gigabytes
     counts, places, values = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     return KernelField(y, x, reach, np.concatenate(([0], np.cumsum(counts))), places, values)
+
+
+def turning(
+    poses: ArrayLike, weights: NDArray[np.float64], *, shape: tuple[int, int], box: Box | None = None, focal: float
+) -> NodePaths:
+    """The paths that make the field of :func:`rotation_field`, which takes the same arguments."""
+    field = rotation_field(poses, weights, shape=shape, box=box, focal=focal)
+    exposed, middle = checked_poses(poses, weights)[: len(weights)], principal_point(shape)
+    return NodePaths(field, lambda y, x: _paths(exposed, np.array([y]), np.array([x]), focal, middle)[0], weights)
+
+
+def _paths(
+    exposed: NDArray[np.float64], y: NDArray[np.float64], x: NDArray[np.float64], focal: float, center: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Where each place of a lattice is taken by each pose, float64 (Ny * Nx, T, 2), (x, y) in pixels."""
+    points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    return -displacements(-exposed, points, focal=focal, center=center)
 
 
 def principal_point(shape: tuple[int, int]) -> tuple[float, float]:

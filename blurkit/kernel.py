@@ -48,9 +48,21 @@ def rasterize_anchored(points: NDArray[np.float64], *, exposure: float, size: in
         raise UsageError(f"a kernel's size is an odd number of pixels, got {size}")
     elif size < 2 * half + 1:
         raise UsageError(f"this path needs a kernel of {2 * half + 1} px, size={size} would cut it off; raise it or leave it out")
-    mass = np.zeros((size, size))
-    splat(exposed, weights, mass)
-    return (mass / mass.sum()).astype(np.float32)
+    return splat_kernel(exposed, weights, size=size)
+
+
+def splat_kernel(
+    points: NDArray[np.float64], weights: NDArray[np.float64], *, size: int | None = None, total: float | None = None
+) -> NDArray[np.float32]:
+    """The kernel of points (T, 2), (x, y) in pixels from its centre, and their weights (T,), float32 ``(k, k)``.
+
+    ``size``: odd, at least what the points need, which is the default. Its sum is 1, or where ``total`` is given, the share of
+    it that the weights are.
+    """
+    side = 2 * math.ceil(np.abs(points).max()) + 1 if size is None else size
+    mass = np.zeros((side, side))
+    splat(points, weights, mass)
+    return (mass / (mass.sum() if total is None else total)).astype(np.float32)
 
 
 def exposed_path(path: ArrayLike, *, exposure: float = 1.0, anchor: str = "centroid") -> NDArray[np.float64]:

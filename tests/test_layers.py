@@ -7,17 +7,22 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from blurkit.camera_paths import UniformPath
 from blurkit.convolve import blur
 from blurkit.cutout import cut_out
 from blurkit.errors import UsageError
+from blurkit.field import principal_point, rotation_field, turning
+from blurkit.gather import blur_field
 from blurkit.kernel import exposed_path, exposure_weights, rasterize_anchored
 from blurkit.layers import FADE, blur_layers
 from blurkit.response import load_response
+from blurkit.rotation import camera_rotation, centered, displacements
 from blurkit.sources import open_source
 from blurkit.tiles import BORDERS
 from blurkit.trajectory import boracchi_foi
 
 SRGB = load_response("srgb")
+STILL = UniformPath.of([[0, 0]], [1.0])
 
 
 @functools.cache
@@ -103,7 +108,7 @@ def test_the_sum_over_all_instants(test_data, rng, name, count, still, box, leng
     own[list(still)] = 0
     weights = np.full(2000, 1 / 2000)
     expected = plain_sum(linear, masks, camera, own, weights, box)
-    result = blur_layers(linear, masks, camera, own, weights, box=box)
+    result = blur_layers(linear, masks, UniformPath.of(camera, weights), own, box=box)
     edges = near_edges(masks, box)
     assert edges.mean() > 0.05
     assert decibels(result, expected) > 55
@@ -117,7 +122,7 @@ def test_without_tolerance_the_sum_is_exact(test_data, rng):
     own = np.stack([shake(30, rng)[::50], line(9, -7, 40), np.zeros((40, 2))])
     box = (0, 0, *linear.shape[:2])
     expected = plain_sum(linear, masks, camera, own, weights / weights.sum(), box)
-    result = blur_layers(linear, masks, camera, own, weights, box=box, tolerance=0)
+    result = blur_layers(linear, masks, UniformPath.of(camera, weights), own, box=box, tolerance=0)
     np.testing.assert_allclose(result, np.maximum(expected, 0), atol=2e-6)
 
 
@@ -127,19 +132,19 @@ def test_nothing_that_moves_on_its_own_is_the_uniform_blur(test_data, rng, borde
     path, exposure = shake(40, rng), 0.7
     expected = blur(linear, rasterize_anchored(path, exposure=exposure), border=border)
     weights = exposure_weights(len(path), exposure)
-    camera, own = path[: len(weights)], np.zeros((2, len(weights), 2))
+    camera, own = UniformPath.of(path[: len(weights)], weights), np.zeros((2, len(weights), 2))
     box = (10, 20, 101, 90)
     inner = expected[10:111, 20:110]
-    assert np.array_equal(blur_layers(linear, masks, camera, own, weights, box=box, border=border), inner)
-    assert np.array_equal(blur_layers(linear, masks[:0], camera, own[:0], weights, box=box, border=border), inner)
-    assert np.array_equal(blur_layers(linear, masks & False, camera, own + 7, weights, box=box, border=border), inner)
+    assert np.array_equal(blur_layers(linear, masks, camera, own, box=box, border=border), inner)
+    assert np.array_equal(blur_layers(linear, masks[:0], camera, own[:0], box=box, border=border), inner)
+    assert np.array_equal(blur_layers(linear, masks & False, camera, own + 7, box=box, border=border), inner)
 
 
 def test_pixels_out_of_reach_are_the_uniform_blur(test_data, rng):
     linear, masks = photograph(test_data, "208901", 1)
     camera, own, weights = shake(20, rng), line(20, 10)[None], np.ones(2000)
     expected = blur(linear, rasterize_anchored(camera, exposure=1.0))
-    result = blur_layers(linear, masks, camera, own, weights, box=(0, 0, *linear.shape[:2]))
+    result = blur_layers(linear, masks, UniformPath.of(camera, weights), own, box=(0, 0, *linear.shape[:2]))
     reach = math.ceil(np.abs(camera).max() + 10) + 6
     rows, columns = np.nonzero(masks[0])
     near = np.zeros(masks[0].shape, bool)
@@ -154,7 +159,7 @@ def test_a_little_motion_changes_little(test_data, rng):
     camera, weights = shake(20, rng), np.ones(2000)
     own = np.stack([line(0.02, 0.02)] * 3)
     expected = blur(linear, rasterize_anchored(camera, exposure=1.0))[200:300, 100:300]
-    assert decibels(blur_layers(linear, masks, camera, own, weights, box=(200, 100, 100, 200)), expected) > 50
+    assert decibels(blur_layers(linear, masks, UniformPath.of(camera, weights), own, box=(200, 100, 100, 200)), expected) > 50
 
 
 def scene(height=60, width=160):
@@ -168,7 +173,7 @@ def scene(height=60, width=160):
 def test_displacements_move_the_content_to_the_right_and_down():
     linear, masks = scene()
     box = (0, 0, 60, 160)
-    result = blur_layers(linear, masks, [[2, 5]], [[[9, -4]]], [1.0], box=box)
+    result = blur_layers(linear, masks, UniformPath.of([[2, 5]], [1.0]), [[[9, -4]]], box=box)
     solid = np.argwhere(result[..., 0] > 0.75)
     assert (solid.min(axis=0) - (20, 70)).tolist() == pytest.approx([1, 11], abs=1)
     assert (solid.max(axis=0) - (35, 85)).tolist() == pytest.approx([1, 11], abs=1)
@@ -176,7 +181,7 @@ def test_displacements_move_the_content_to_the_right_and_down():
     rows, columns = np.indices(weight.shape)
     assert (weight * columns).sum() / weight.sum() == pytest.approx(77.5 + 11, abs=0.05)
     assert (weight * rows).sum() / weight.sum() == pytest.approx(27.5 + 1, abs=0.05)
-    shifted = blur_layers(linear, masks, [[2, 5]], [[[0, 0]]], [1.0], box=box)
+    shifted = blur_layers(linear, masks, UniformPath.of([[2, 5]], [1.0]), [[[0, 0]]], box=box)
     assert np.allclose(shifted[5:, 2:], linear[:-5, :-2])
 
 
@@ -187,16 +192,17 @@ def test_later_masks_are_in_front():
     linear[other[0]] = (0.1, 0.4, 0.1)
     towards = [[[0, 0]], [[22, 0]]]  # the second, green, comes to lie over the first
     both = np.concatenate((mask, other))
-    result = blur_layers(linear, both, [[0, 0]], towards, [1.0], box=(0, 0, 60, 160))
+    result = blur_layers(linear, both, STILL, towards, box=(0, 0, 60, 160))
     assert np.allclose(result[24:32, 74:82], (0.1, 0.4, 0.1), atol=0.01)
-    result = blur_layers(linear, both[::-1], [[0, 0]], towards[::-1], [1.0], box=(0, 0, 60, 160))
+    result = blur_layers(linear, both[::-1], STILL, towards[::-1], box=(0, 0, 60, 160))
     assert np.allclose(result[24:32, 74:82], 0.8, atol=0.01), "a standing object hides what moves behind it"
     assert np.allclose(result[24:32, 52:60], 0.1, atol=0.01), "what was behind the moved object is the background"
 
 
 def test_a_straight_motion_is_a_trapezium():
     linear, masks = scene()
-    result = blur_layers(linear, masks, np.zeros((2000, 2)), line(12, 0)[None], np.ones(2000), box=(28, 0, 1, 160))
+    still = UniformPath.of(np.zeros((2000, 2)), np.ones(2000))
+    result = blur_layers(linear, masks, still, line(12, 0)[None], box=(28, 0, 1, 160))
     columns = np.arange(160)
     covered = np.clip((14 - np.abs(columns - 77.5)) / 12, 0, 1)  # the share of the time that a square 16 px wide is there
     inside = (np.abs(covered - 0.5) < 0.3) | (covered == 1) | (np.abs(columns - 77.5) > 18)
@@ -207,13 +213,13 @@ def test_a_straight_motion_is_a_trapezium():
 def test_a_crop_of_the_whole(test_data, rng):
     linear, masks = photograph(test_data, "338304", 5)
     camera, own, weights = shake(20, rng), np.stack([shake(30, rng) for _ in range(5)]), np.ones(2000)
-    whole = blur_layers(linear, masks, camera, own, weights, box=(0, 0, *linear.shape[:2]))
+    whole = blur_layers(linear, masks, UniformPath.of(camera, weights), own, box=(0, 0, *linear.shape[:2]))
     for y, x in ((200, 100), (333, 17)):
-        crop = blur_layers(linear, masks, camera, own, weights, box=(y, x, 128, 128))
+        crop = blur_layers(linear, masks, UniformPath.of(camera, weights), own, box=(y, x, 128, 128))
         difference = np.abs(SRGB.encode(crop) - SRGB.encode(whole[y : y + 128, x : x + 128]))
         assert np.median(difference) < 0.1 / 255
         assert decibels(crop, whole[y : y + 128, x : x + 128]) > 45
-        assert np.array_equal(crop, blur_layers(linear, masks, camera, own, weights, box=(y, x, 128, 128)))
+        assert np.array_equal(crop, blur_layers(linear, masks, UniformPath.of(camera, weights), own, box=(y, x, 128, 128)))
 
 
 @pytest.mark.parametrize(
@@ -222,10 +228,8 @@ def test_a_crop_of_the_whole(test_data, rng):
         ({"linear": np.zeros((60, 160, 3))}, "float32"),
         ({"masks": np.zeros((1, 60, 160))}, "masks are bool"),
         ({"masks": np.zeros((2, 60, 160), bool)}, r"for 2 masks"),
-        ({"camera": np.zeros((3, 2))}, r"camera is \(T, 2\)"),
-        ({"camera": [[0, np.nan]]}, "finite"),
-        ({"weights": [-1.0]}, "weights"),
-        ({"weights": [0.0]}, "weights"),
+        ({"own": np.zeros((1, 3, 2))}, r"1 instants own is \(1, T, 2\)"),
+        ({"own": [[[0, np.nan]]]}, "finite"),
         ({"box": (0, 0, 61, 160)}, "box"),
         ({"box": (0, 0, 0, 80)}, "box"),
         ({"border": "mirror"}, "border"),
@@ -237,10 +241,74 @@ def test_what_makes_no_sense_is_refused(change, message):
     arguments = {
         "linear": linear,
         "masks": masks,
-        "camera": [[0, 0]],
+        "camera": STILL,
         "own": [[[1, 0]]],
-        "weights": [1.0],
         "box": (0, 0, 60, 160),
     }
     with pytest.raises(UsageError, match=message):
         blur_layers(**{**arguments, **change})
+
+
+@pytest.mark.parametrize(
+    ("path", "weights", "message"),
+    [
+        (np.zeros((3, 2)), [1.0], r"path is \(T, 2\)"),
+        ([[0, np.nan]], [1.0], "finite"),
+        ([[0, 0]], [-1.0], "weights"),
+        ([[0, 0]], [0.0], "weights"),
+    ],
+)
+def test_a_path_that_makes_no_sense_is_refused(path, weights, message):
+    with pytest.raises(UsageError, match=message):
+        UniformPath.of(path, weights)
+
+
+def turned(shape, samples, rng):
+    """A camera that turns, with much roll: its exposed poses, their node paths, and its focal length."""
+    focal = float(max(shape))
+    poses = camera_rotation(length=0.04, roll_length=0.06, diffusion=0.3, pull=1.0, reversals=0.0, samples=samples, rng=rng)
+    weights = np.ones(samples)
+    poses = centered(poses, weights)
+    return poses, turning(poses, weights, shape=shape, focal=focal), focal
+
+
+def test_a_turning_camera_without_moving_objects_is_its_field(test_data, rng):
+    linear, masks = photograph(test_data, "425989", 2)
+    poses, camera, focal = turned(linear.shape[:2], 500, rng)
+    box = (20, 30, 90, 110)
+    field = rotation_field(poses, camera.weights, shape=linear.shape[:2], focal=focal)
+    expected = blur_field(linear, field, box)
+    assert np.array_equal(blur_layers(linear, masks, camera, np.zeros((2, 500, 2)), box=box), expected)
+
+
+def test_objects_under_a_turning_camera_are_the_sum_over_all_poses(test_data, rng):
+    linear, masks = photograph(test_data, "010764", 2)
+    poses, camera, focal = turned(linear.shape[:2], 60, rng)
+    own = np.stack([line(14, -9, 60), shake(20, rng)[::33][:60]])
+    own -= own.mean(axis=1, keepdims=True)
+    y, x, height, width = box = (60, 320, 72, 88)
+    result = blur_layers(linear, masks, camera, own, box=box)
+
+    layers = cut_out(linear, masks, np.array([True, True]))
+    rows, columns = np.indices((height, width)).reshape(2, -1) + np.array([[y], [x]])
+    moves = displacements(-poses, np.stack((columns, rows), axis=1), focal=focal, center=principal_point(linear.shape[:2]))
+
+    def read(values, t, shift=(0, 0)):
+        places = [rows + moves[:, t, 1] - shift[1], columns + moves[:, t, 0] - shift[0]]
+        planes = np.atleast_3d(values).transpose(2, 0, 1)
+        return np.stack([scipy.ndimage.map_coordinates(plane, places, order=1, mode="mirror") for plane in planes], axis=1)
+
+    total = 0.0
+    for t in range(60):
+        scene = read(layers.background, t)
+        for j, path in enumerate(own):
+            layer = read(layers.objects[j], t, path[t])
+            scene = scene + read(layers.clear[j], t) * (layer[:, :3] - layer[:, 3:] * scene)
+        for j, path in enumerate(own):
+            scene = scene + max(1 - math.hypot(*path[t]) / FADE, 0) * read(layers.rest[j], t)
+        total = total + scene / 60
+    expected = total.reshape(height, width, 3)
+    edges = near_edges(masks, box)
+    assert edges.mean() > 0.05
+    assert decibels(result, expected) > 45
+    assert decibels(result[edges], expected[edges]) > 45

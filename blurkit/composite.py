@@ -1,0 +1,129 @@
+"""Objects laid over a background, instant by instant, row by row: the compiled part of :mod:`blurkit.layers`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.jit import compiled
+
+_U = np.uint64  # unsigned, as in blurkit.taps
+
+
+@compiled(error_model="numpy")
+def planes_of(values: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The pixels of (H, W, C) at these rows and columns, as planes (C, h, w); zero where an index is negative."""
+    planes = np.empty((values.shape[2], rows.size, columns.size), np.float32)
+    for y in range(rows.size):
+        for x in range(columns.size):
+            inside = rows[y] >= 0 and columns[x] >= 0
+            for c in range(values.shape[2]):
+                planes[c, y, x] = values[rows[y], columns[x], c] if inside else np.float32(0)
+    return planes
+
+
+@compiled(error_model="numpy")
+def spans_of(opacity: NDArray[np.float32]) -> NDArray[np.int64]:
+    """For each row of each object, int64 (k, h, 2), its first column and the one after its last; (w, 0) where it has none."""
+    spans = np.empty((*opacity.shape[:2], 2), np.int64)
+    for j in range(opacity.shape[0]):
+        for y in range(opacity.shape[1]):
+            spans[j, y, 0], spans[j, y, 1] = opacity.shape[2], 0
+            for x in range(opacity.shape[2]):
+                if opacity[j, y, x] > 0:
+                    spans[j, y, 0] = min(spans[j, y, 0], x)
+                    spans[j, y, 1] = x + 1
+    return spans
+
+
+@compiled(error_model="numpy")
+def add_objects(
+    background: NDArray[np.float32],
+    planes: NDArray[np.float32],
+    clear: NDArray[np.float32],
+    hidden: NDArray[np.bool_],
+    spans: NDArray[np.int64],
+    displacements: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    margin_y: int,
+    margin_x: int,
+    blurred: NDArray[np.float32],
+) -> None:
+    """Add to ``blurred`` (h, w, 3), the blurred background, what the objects change: the mean over the instants.
+
+    ``background``: (3, H, W), whose pixel (``margin_y``, ``margin_x``) is the first of ``blurred``; ``planes``: (k, 4, H, W),
+    colours and opacity; ``clear``: (k, H, W), read where objects are ``hidden`` (k,) in part; ``spans`` of the opacities.
+    ``displacements``: (1 + k, m, 2), the camera's first, (x, y) in pixels; ``shares`` (m,) of the instants.
+    """
+    height, width = blurred.shape[0], blurred.shape[1]
+    count = planes.shape[0]
+    total, change, behind = np.zeros((3, width), np.float32), np.zeros((3, width), np.float32), np.zeros((3, width), np.float32)
+    colour, cover, light = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    starts, stops = np.empty(count, np.int64), np.empty(count, np.int64)
+    for y in range(height):
+        total[:] = 0
+        for t in range(shares.size):
+            first, last = width, 0
+            for j in range(count):
+                row = y + margin_y + math.floor(-displacements[1 + j, t, 1])
+                shift = margin_x + math.floor(-displacements[1 + j, t, 0])
+                start = min(spans[j, row, 0], spans[j, row + 1, 0]) - 1 - shift
+                stop = max(spans[j, row, 1], spans[j, row + 1, 1]) - shift
+                starts[j], stops[j] = max(start, 0), min(stop, width)
+                if starts[j] < stops[j]:
+                    first, last = min(first, starts[j]), max(last, stops[j])
+            if first >= last:
+                continue
+            share = np.float32(shares[t])
+            for c in range(3):
+                change[c, first:last] = 0
+                _read(background[c], y + margin_y, first + margin_x, displacements[0, t], behind[c, first:last])
+            for j in range(count):
+                if starts[j] >= stops[j]:
+                    continue
+                a, b = starts[j], stops[j]
+                _read(planes[j, 3], y + margin_y, a + margin_x, displacements[1 + j, t], cover[a:b])
+                if hidden[j]:
+                    _read(clear[j], y + margin_y, a + margin_x, displacements[0, t], light[a:b])
+                for c in range(3):
+                    _read(planes[j, c], y + margin_y, a + margin_x, displacements[1 + j, t], colour[a:b])
+                    _lay(colour[a:b], cover[a:b], behind[c, a:b], light[a:b], hidden[j], change[c, a:b])
+            for c in range(3):
+                sums, added = total[c, first:last], change[c, first:last]
+                for x in range(_U(sums.size)):
+                    sums[x] += share * added[x]
+        for c in range(3):
+            for x in range(width):
+                blurred[y, x, c] += total[c, x]
+
+
+@compiled(error_model="numpy")
+def _read(plane: NDArray[np.float32], y: int, x: int, displacement: NDArray[np.float64], values: NDArray[np.float32]) -> None:
+    """Consecutive pixels of a row, from (x, y) on, of a plane moved by a displacement."""
+    row, column = math.floor(-displacement[1]), math.floor(-displacement[0])
+    fy, fx = np.float32(-displacement[1] - row), np.float32(-displacement[0] - column)
+    gy, gx = np.float32(1) - fy, np.float32(1) - fx
+    w00, w01, w10, w11 = gy * gx, gy * fx, fy * gx, fy * fx
+    upper, lower = plane[y + row, x + column :], plane[y + row + 1, x + column :]
+    for i in range(_U(values.size)):
+        values[i] = w00 * upper[i] + w01 * upper[i + _U(1)] + w10 * lower[i] + w11 * lower[i + _U(1)]
+
+
+@compiled(error_model="numpy")
+def _lay(
+    colour: NDArray[np.float32],
+    cover: NDArray[np.float32],
+    behind: NDArray[np.float32],
+    light: NDArray[np.float32],
+    hidden: bool,
+    change: NDArray[np.float32],
+) -> None:
+    """Lay a row of an object over what is ``behind`` it, with the ``change`` that objects further back have made."""
+    if hidden:
+        for x in range(_U(change.size)):
+            change[x] += light[x] * (colour[x] - cover[x] * (behind[x] + change[x]))
+    else:
+        for x in range(_U(change.size)):
+            change[x] += colour[x] - cover[x] * (behind[x] + change[x])
