@@ -32,15 +32,16 @@ class Choices(Selection):
 
     def plan(self) -> Plan:
         """The plan that follows from these choices; it opens the source and reads no pixels."""
+        recipe = self.load_recipe()
         settings = Settings(
-            recipe=self.load_recipe(),
+            recipe=recipe,
             seed=self.seed,
             size=parse_size(self.size),
             per_image=self.per_image,
             shard_bytes=self._shard_bytes(),
             downscale=self.downscale,
             min_sharpness=self.min_sharpness,
-            masks=self.masks,
+            masks=self.masks or recipe.objects is not None,
         )
         choice = {
             "split": self.split,
@@ -50,7 +51,7 @@ class Choices(Selection):
             "weight": list(self.weight),
             "annotations": self.annotations or "newest",
         }
-        return make_plan(select(self, masks=self.masks), settings, choice=choice)
+        return make_plan(select(self, masks=settings.masks), settings, choice=choice)
 
     def _shard_bytes(self) -> int:
         values = [parse_value(setting.partition("=")[2].strip()) for setting in self.settings if _is_shard_bytes(setting)]

@@ -42,6 +42,15 @@ def downscale(codes: NDArray[np.uint8], factor: int, response: Response) -> NDAr
     return smaller.reshape(height, width, 3)
 
 
+def downscale_disparity(disparity: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """A disparity map, float32 (H, W), of the smaller photograph: the largest value of each ``factor`` x ``factor`` pixels, as a
+    mean would be a surface where there is none; not finite where none of them is."""
+    height, width = (side // factor for side in disparity.shape)
+    known = np.where(np.isfinite(disparity), disparity, -np.inf)[: height * factor, : width * factor]
+    nearest: NDArray[np.float32] = known.reshape(height, factor, width, factor).max(axis=(1, 3))
+    return nearest
+
+
 def downscale_mask(masks: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
     """Masks for an image of :func:`downscale`: a pixel belongs to an object where at least half of its block does.
 

@@ -91,6 +91,13 @@ def _nodes(start: int, size: int, spacing: int) -> NDArray[np.float64]:
     return np.arange(start // spacing, (start + size - 1) // spacing + 2, dtype=np.float64) * spacing
 
 
+def composed(field: KernelField, kernel: NDArray[np.float32]) -> KernelField:
+    """The field of two blurs, one after the other: each node's kernel convolved with ``kernel``, float32 (k, k), k odd, sum 1."""
+    reach = field.reach + len(kernel) // 2
+    counts, places, values = _compose(field.starts, field.places, field.weights, reach, np.ascontiguousarray(kernel, np.float64))
+    return KernelField(field.y, field.x, reach, np.concatenate(([0], np.cumsum(counts))), places, values)
+
+
 @compiled(error_model="numpy")
 def _splat_row(
     paths: NDArray[np.float64], weights: NDArray[np.float64], reach: int
@@ -103,16 +110,64 @@ def _splat_row(
     taps = 0
     for n in range(paths.shape[0]):
         splat(paths[n], weights, mass)
-        before = taps
         x, y = paths[n, :, 0] + reach, paths[n, :, 1] + reach
-        first, last = max(int(x.min()), 0), math.ceil(x.max()) + 1
-        for row in range(max(int(y.min()), 0), min(math.ceil(y.max()) + 1, len(mass))):
-            line = mass[row, first:last]
-            for column in range(line.size):
-                if line[column] != 0.0:
-                    places[taps, 0], places[taps, 1] = row - reach, column + first - reach
-                    values[taps] = line[column] / total
-                    line[column] = 0.0
-                    taps += 1
-        counts[n] = taps - before
+        rows = max(int(y.min()), 0), min(math.ceil(y.max()) + 1, len(mass))
+        columns = max(int(x.min()), 0), min(math.ceil(x.max()) + 1, len(mass))
+        counts[n] = _take(mass, rows, columns, total, places[taps:], values[taps:])
+        taps += counts[n]
     return counts, places[:taps].copy(), values[:taps].copy()
+
+
+@compiled(error_model="numpy")
+def _compose(
+    starts: NDArray[np.int64],
+    places: NDArray[np.int16],
+    weights: NDArray[np.float32],
+    reach: int,
+    kernel: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float32]]:
+    """The taps of each node's kernel convolved with another kernel."""
+    mass = np.zeros((2 * reach + 1, 2 * reach + 1))
+    counts = np.empty(starts.size - 1, np.int64)
+    side = kernel.shape[0]
+    corner = reach - side // 2
+    room = 0
+    for n in range(counts.size):
+        room += min((starts[n + 1] - starts[n]) * kernel.size, mass.size)
+    made, values = np.empty((room, 2), np.int16), np.empty(room, np.float32)
+    taps = 0
+    for n in range(counts.size):
+        for tap in range(starts[n], starts[n + 1]):
+            top, left = places[tap, 0] + corner, places[tap, 1] + corner
+            for row in range(side):
+                for column in range(side):
+                    mass[top + row, left + column] += weights[tap] * kernel[row, column]
+        own = places[starts[n] : starts[n + 1]]
+        rows = own[:, 0].min() + corner, own[:, 0].max() + corner + side
+        columns = own[:, 1].min() + corner, own[:, 1].max() + corner + side
+        counts[n] = _take(mass, rows, columns, mass[rows[0] : rows[1], columns[0] : columns[1]].sum(), made[taps:], values[taps:])
+        taps += counts[n]
+    return counts, made[:taps].copy(), values[:taps].copy()
+
+
+@compiled(error_model="numpy")
+def _take(
+    mass: NDArray[np.float64],
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    total: float,
+    places: NDArray[np.int16],
+    values: NDArray[np.float32],
+) -> int:
+    """Take the taps out of a canvas, which is left empty: their displacements and shares of ``total``. Returns how many."""
+    reach = mass.shape[0] // 2
+    taps = 0
+    for row in range(rows[0], rows[1]):
+        line = mass[row, columns[0] : columns[1]]
+        for column in range(line.size):
+            if line[column] != 0.0:
+                places[taps, 0], places[taps, 1] = row - reach, column + columns[0] - reach
+                values[taps] = line[column] / total
+                line[column] = 0.0
+                taps += 1
+    return taps

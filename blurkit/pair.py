@@ -18,9 +18,12 @@ from blurkit.bayer import REACH
 from blurkit.errors import BadImageError, UsageError
 from blurkit.exposure import draw_exposure
 from blurkit.fused import blur_codes
+from blurkit.masks import Masks
 from blurkit.motion import draw_motion
+from blurkit.moves import Moves
 from blurkit.nodes import KernelField
 from blurkit.recipe import Recipe
+from blurkit.scene import Scene
 from blurkit.sensor import LARGEST_JPEG_SIDE
 from blurkit.sharpness import laplacian_variance
 
@@ -30,18 +33,22 @@ Box = tuple[int, int, int, int]
 #: How often a place is drawn for a crop before the photograph is given up as blurred or empty.
 PLACES = 10
 
+_NOTHING_KNOWN = Scene()
+
 
 @dataclass(frozen=True)
 class Pair:
     """A sharp and a blurred image, uint8 (h, w, 3) RGB, and the truth about them.
 
     ``kernel``: float32 (k, k), k odd, sum 1, indexed by displacement: linear light of blurred = linear light of sharp * kernel;
-    where the blur varies over the frame, that of the crop's middle. ``path``: float64 (T, 2), the camera's whole path, (x, y) in
-    pixels from the kernel's centre. ``crop``: where the images lie in the photograph. ``valid``: the part of them, in their own
+    where the blur varies over the frame, that of the crop's middle; (0, 0) of averaged frames, which hide theirs. ``path``:
+    float64 (T, 2), the camera's whole path, (x, y) in pixels from the kernel's centre. ``crop``: where the images lie in the
+    photograph. ``valid``: the part of them, in their own
     coordinates, whose blur saw pixels of the photograph alone; outside it the photograph was reflected at its border.
     ``parameters``: what was drawn, by name. ``nodes``: the field of kernels in the crop's coordinates, of a rotation; ``poses``:
     float64 (T, 3), its rotation vectors in radians. ``saturation``: bool (h, w), where the blurred light reached full well, of a
-    recipe that draws highlights.
+    recipe that draws highlights. ``objects``: those in the crop, of a recipe that moves them, and ``moves``: which did, and how.
+    ``radius``: float32 (h, w), the signed radius of defocus in pixels, where that follows depth.
     """
 
     sharp: NDArray[np.uint8]
@@ -54,6 +61,9 @@ class Pair:
     nodes: KernelField | None
     poses: NDArray[np.float64]
     saturation: NDArray[np.bool_] | None
+    objects: Masks | None
+    moves: Moves
+    radius: NDArray[np.float32] | None
 
 
 def make_pair(
@@ -63,39 +73,41 @@ def make_pair(
     rng: np.random.Generator,
     size: tuple[int, int] | None = None,
     min_sharpness: float = 0.0,
-    focal: float | None = None,
+    scene: Scene = _NOTHING_KNOWN,
 ) -> Pair:
     """Blur a photograph.
 
     ``image``: uint8 (H, W, 3) RGB of any size. ``size``: (h, w) of the crop, whose place is drawn; ``None`` keeps all of it.
     ``min_sharpness``: the least variance of the crop's Laplacian; a place that has less is drawn again, :data:`PLACES` times.
-    ``focal``: the focal length in pixels, where it is known.
+    ``scene``: what is known about the photograph. Where it does not have the objects or the depth that a recipe asks for, the
+    blur is that of the camera alone.
 
-    Raises :class:`BadImageError`: ``too_small`` where the image is smaller than ``size``, ``not_sharp`` where no place will do.
+    Raises :class:`BadImageError`: ``too_small`` where the image is smaller than ``size``, ``not_sharp`` where no place will do,
+    ``too_few_frames`` where a recipe averages more than there are around it.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise UsageError(f"an image is uint8 (H, W, 3) RGB, got {image.dtype} {image.shape}")
     if recipe.jpeg and max(size or image.shape[:2]) > LARGEST_JPEG_SIDE:
         raise BadImageError("too_large", f"JPEG holds at most {LARGEST_JPEG_SIDE} pixels on a side; choose a --size")
-    motion = draw_motion(recipe, (image.shape[0], image.shape[1]), focal=focal, rng=rng)
+    motion = draw_motion(recipe, (image.shape[0], image.shape[1]), scene, rng=rng)
     crop = draw_sharp_crop(image, size, motion.reach, min_sharpness, rng=rng)
     y, x, height, width = crop
+    region = _grown(crop, image.shape)
+    blur = motion.over(crop, region, rng=rng)
     exposure = draw_exposure(recipe, fraction=motion.exposure, rng=rng)
 
     sharp = exposure.sharp(image[y : y + height, x : x + width])
-    blur = motion.over(_grown(crop, image.shape))
-    if exposure.is_plain and blur.nodes is None:
+    if exposure.is_plain and blur.uniform:
         blurred, saturation = blur_codes(image, blur.kernel, exposure.tone, box=crop), None
     else:
-        blurred, saturation = exposure.take(lambda box: blur.light(image, box, exposure.tone), crop, image.shape, rng=rng)
+        blurred, saturation = exposure.take(blur.light(image, exposure.tone, region), crop, image.shape, rng=rng)
     blurred = exposure.compressed(blurred, rng=rng)
 
     parameters = {**motion.parameters, **exposure.parameters}
     valid = valid_box(image.shape[:2], crop, motion.reach)
     nodes = blur.nodes.shifted(y, x) if blur.nodes else None
-    return Pair(
-        np.ascontiguousarray(sharp), blurred, blur.kernel, blur.path, crop, valid, parameters, nodes, blur.poses, saturation
-    )
+    truth = nodes, blur.poses, saturation, blur.objects, blur.moves, blur.radius
+    return Pair(np.ascontiguousarray(sharp), blurred, blur.kernel, blur.path, crop, valid, parameters, *truth)
 
 
 def _grown(crop: Box, shape: tuple[int, ...]) -> Box:

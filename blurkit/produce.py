@@ -2,45 +2,66 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.downscale import downscale, downscale_mask
+from blurkit.downscale import downscale, downscale_disparity, downscale_mask
 from blurkit.errors import BadImageError
 from blurkit.masks import Masks
 from blurkit.pair import make_pair
 from blurkit.response import load_response
+from blurkit.scene import Frames, Scene
 from blurkit.seeds import generator, seed_words
 from blurkit.settings import Settings
 from blurkit.shard.format import Sample
-from blurkit.sources.record import Box, ImageRecord
+from blurkit.sources.disparity import read_disparity
+from blurkit.sources.record import Box, Clip, ImageRecord
+
+#: Of a frame of 35 mm film, in millimetres, by whose diagonal focal lengths are compared.
+DIAGONAL_35MM = math.hypot(36, 24)
 
 
 @dataclass(frozen=True, eq=False)
 class Photograph:
-    """A record with its pixels, uint8 (H, W, 3), made smaller where the settings ask for it; ``notes``: what decoding changed."""
+    """A record with its pixels, uint8 (H, W, 3), made smaller where the settings ask for it, and what else is known of it.
+    ``notes``: what decoding changed, and what of the recipe cannot be done."""
 
     record: ImageRecord
     pixels: NDArray[np.uint8]
     sha256: str
     notes: str
+    scene: Scene
 
 
 def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
     """Decode a photograph. Raises :class:`blurkit.errors.BadImageError` where it cannot be used."""
     decoded = record.read()
-    pixels, notes = decoded.pixels, decoded.notes
+    pixels, notes, recipe = decoded.pixels, decoded.notes, settings.recipe
     if settings.downscale > min(pixels.shape[:2]):
         raise BadImageError(
             "too_small", f"{pixels.shape[1]}x{pixels.shape[0]} pixels cannot be downscaled by {settings.downscale}"
         )
+    disparity = None
+    if record.disparity and recipe.defocus is not None and recipe.defocus.depth:
+        disparity = downscale_disparity(read_disparity(record.disparity, pixels.shape[:2]), settings.downscale)
     if settings.downscale > 1:
-        pixels = downscale(pixels, settings.downscale, load_response(settings.recipe.response.decode))
+        pixels = _smaller(pixels, settings)
         notes = (*notes, f"downscaled by {settings.downscale}")
-    return Photograph(record, pixels, decoded.sha256, "; ".join(notes))
+    if recipe.objects is not None and record.annotation is None:
+        notes = (*notes, "no object is outlined, the camera alone moves")
+    scene = Scene(
+        focal=decoded.focal_35mm * math.hypot(*pixels.shape[:2]) / DIAGONAL_35MM if decoded.focal_35mm else None,
+        masks=None if record.annotation is None else functools.partial(_masks, record, settings.downscale),
+        disparity=disparity,
+        frames=None if record.clip is None else _frames(record.clip, record.frame, settings),
+    )
+    return Photograph(record, pixels, decoded.sha256, "; ".join(notes), scene)
 
 
 def make_sample(photograph: Photograph, settings: Settings, variant: int) -> Sample:
@@ -50,9 +71,8 @@ def make_sample(photograph: Photograph, settings: Settings, variant: int) -> Sam
     """
     record = photograph.record
     words = seed_words(settings.seed, record.source, record.id, variant)
-    pair = make_pair(
-        photograph.pixels, settings.recipe, rng=generator(words), size=settings.size, min_sharpness=settings.min_sharpness
-    )
+    asked: dict[str, Any] = {"size": settings.size, "min_sharpness": settings.min_sharpness}
+    pair = make_pair(photograph.pixels, settings.recipe, rng=generator(words), scene=photograph.scene, **asked)
     meta = {
         "source": record.source,
         "licence": record.licence,
@@ -64,7 +84,9 @@ def make_sample(photograph: Photograph, settings: Settings, variant: int) -> Sam
         "seed": words,
         **pair.parameters,
     }
-    objects = _masks(record, pair.crop, settings.downscale) if settings.masks else Masks.none(*pair.crop[2:])
+    objects = pair.objects
+    if objects is None:
+        objects = _masks(record, settings.downscale, pair.crop) if settings.masks else Masks.none(*pair.crop[2:])
     return Sample(
         pair.sharp,
         pair.blurred,
@@ -76,6 +98,8 @@ def make_sample(photograph: Photograph, settings: Settings, variant: int) -> Sam
         nodes=pair.nodes,
         poses=pair.poses.astype(np.float32),
         saturation=pair.saturation,
+        moves=pair.moves,
+        radius=pair.radius,
     )
 
 
@@ -86,13 +110,25 @@ def make_samples(record: ImageRecord, settings: Settings, variants: Iterable[int
         yield make_sample(photograph, settings, variant)
 
 
-def _masks(record: ImageRecord, crop: Box, factor: int) -> Masks:
-    """The masks of the objects that a crop of the photograph shows; none, and a problem, where they fit another photograph."""
-    y, x, height, width = (side * factor for side in crop)
+def _smaller(pixels: NDArray[np.uint8], settings: Settings) -> NDArray[np.uint8]:
+    return downscale(pixels, settings.downscale, load_response(settings.recipe.response.decode))
+
+
+def _frames(clip: Clip, place: int, settings: Settings) -> Frames:
+    def read(number: int) -> NDArray[np.uint8]:
+        pixels = clip.read(number).pixels
+        return _smaller(pixels, settings) if settings.downscale > 1 else pixels
+
+    return Frames(read, len(clip), place)
+
+
+def _masks(record: ImageRecord, factor: int, box: Box) -> Masks:
+    """The masks of the objects in a box of the photograph; none, and a problem, where they fit another photograph."""
+    y, x, height, width = (side * factor for side in box)
     try:
         found = record.masks((y, x, height, width))
     except BadImageError as error:
         if error.reason != "size_mismatch":
             raise
-        return replace(Masks.none(*crop[2:]), problems=(str(error),))
+        return replace(Masks.none(*box[2:]), problems=(str(error),))
     return found.with_planes(downscale_mask(found.masks, factor))

@@ -19,7 +19,19 @@ from typing import Any
 from blurkit.configuration import assign, from_dict, one_of, require, to_dict, to_toml, with_setting, with_value
 from blurkit.errors import UsageError, nearest
 from blurkit.noise import Noise
-from blurkit.sections import Bayer, Defocus, Jpeg, Kernel, ResponseCurves, Rotation, Saturation, Sensor, Trajectory
+from blurkit.sections import (
+    Bayer,
+    Defocus,
+    FrameAveraging,
+    Jpeg,
+    Kernel,
+    Objects,
+    ResponseCurves,
+    Rotation,
+    Saturation,
+    Sensor,
+    Trajectory,
+)
 
 DEFAULT = "handheld"
 
@@ -34,6 +46,8 @@ class Recipe:
     kernels: str = ""
     trajectory: Trajectory | None = None
     rotation: Rotation | None = None
+    objects: Objects | None = None
+    frames: FrameAveraging | None = None
     kernel: Kernel = Kernel()
     defocus: Defocus | None = None
     response: ResponseCurves = ResponseCurves()
@@ -49,12 +63,15 @@ class Recipe:
             section = getattr(self, field.name)
             if dataclasses.is_dataclass(section):
                 section.check()  # type: ignore[union-attr]
-        if self.rotation:
-            require(
-                not (self.kernels or self.trajectory or self.defocus),
-                f"recipe {self.name!r}: with [rotation] no kernel holds for the whole frame; leave out kernels, [trajectory], "
-                "[defocus]",
+        if self.frames:
+            self._alone(
+                "frames", ("kernels", "trajectory", "rotation", "objects", "defocus"), "averaged frames hold their motion"
             )
+            return self
+        if self.objects:
+            self._alone("objects", ("kernels", "defocus"), "objects move on top of a path of the camera, all in focus")
+        if self.rotation:
+            self._alone("rotation", ("kernels", "trajectory"), "no kernel holds for the whole frame")
             one_of("kernel.anchor (of a rotation)", self.kernel.anchor, ("centroid",))
             return self
         if self.kernels:
@@ -66,6 +83,11 @@ class Recipe:
         )
         one_of("kernel.anchor", self.kernel.anchor, ("centroid", "start", "midpoint", "bbox"))
         return self
+
+    def _alone(self, section: str, others: tuple[str, ...], why: str) -> None:
+        """Require that none of the others is there beside a section."""
+        found = [f"[{other}]" if other != "kernels" else other for other in others if getattr(self, other)]
+        require(not found, f"recipe {self.name!r}: with [{section}], {why}; leave out {', '.join(found)}")
 
     def named_files(self) -> dict[str, str]:
         """Each value that may name a file, by its key."""

@@ -83,12 +83,15 @@ def _records(
 def _difference(stored: Sample, made: Sample) -> str:
     if stored.meta["source_sha256"] != made.meta["source_sha256"]:
         return "its photograph has changed since (sha256)"
-    for name in ("sharp", "blurred", "kernel", "path", "poses", "saturation"):
+    for name in ("sharp", "blurred", "kernel", "path", "poses", "saturation", "radius"):
         if not np.array_equal(getattr(stored, name), getattr(made, name)):
             return f"made again from its photograph, {name} differs; was it made with other package versions?"
     for name in ("y", "x", "reach", "starts", "places", "weights"):
-        if not np.array_equal(getattr(stored.field, name), getattr(made.field, name)):
+        if not np.array_equal(getattr(stored.nodes, name, ()), getattr(made.nodes, name, ())):
             return f"made again from its photograph, its kernel field differs ({name}); was it made with other package versions?"
+    for name in ("objects", "paths", "kernels"):
+        if not np.array_equal(getattr(stored.moves, name), getattr(made.moves, name)):
+            return f"made again from its photograph, the moves of its objects differ ({name}); have their annotations changed?"
     for name in ("names", "ids", "crowd", "masks"):
         if not np.array_equal(getattr(stored.objects, name), getattr(made.objects, name)):
             return f"made again from its photograph, its objects differ ({name}); have their annotations changed since?"

@@ -112,17 +112,59 @@ class Defocus:
     """The whole frame is out of focus, beside its motion: the kernel is convolved with that of the aperture.
 
     ``radius`` of the circle of confusion in pixels, uniform. ``blades``: one of these, equally likely; 0 is a disk, 3 and more a
-    polygon of the same area, turned at random. ``share`` of the samples that are defocused.
+    polygon of the same area, turned at random. ``share`` of the samples that are defocused. ``depth``: whether the radius follows
+    the disparity of a photograph that has a map of it; it is then the largest in the photograph. A camera that turns has the same
+    radius everywhere.
     """
 
     radius: Range = (0.5, 6.0)
     blades: tuple[int, ...] = (0, 6, 8)
     share: float = 1.0
+    depth: bool = True
 
     def check(self) -> None:
         rising("defocus.radius", self.radius, 0, 200)
         require(all(blades == 0 or 3 <= blades <= 32 for blades in self.blades), "defocus.blades are 0, or from 3 to 32")
         within("defocus.share", [self.share], 0, 1)
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Outlined objects move on their own, on top of the camera's motion, with what is behind them filled in.
+
+    ``count``: how many of those that a crop shows, a whole number, each as likely. ``length`` of an object's own path over the
+    whole exposure, in pixels, uniform. ``anxiety``: one of these, equally likely, as for the camera. ``least``: pixels of an
+    object that the crop shows. ``classes``: the names of those that can move, or how they begin; none for all.
+    """
+
+    count: tuple[int, int] = (1, 5)
+    length: Range = (5.0, 60.0)
+    anxiety: tuple[float, ...] = (0.0, 0.0003, 0.001)
+    least: int = 400
+    classes: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        rising("objects.count", self.count, 0, 100)
+        rising("objects.length", self.length, 0, 10_000)
+        within("objects.anxiety", self.anxiety, 0, 0.1)
+        require(self.least >= 1, f"objects.least is at least 1 pixel, got {self.least}")
+
+
+@dataclass(frozen=True)
+class FrameAveraging:
+    """The blurred image is the mean of consecutive frames, of which the sharp one is the middle.
+
+    ``count``: how many frames, one of the odd numbers in this range, equally likely. ``steps``: from one frame to the next; with
+    2 and more, as many less one are interpolated between them.
+    """
+
+    count: tuple[int, int] = (7, 13)
+    steps: int = 1
+
+    def check(self) -> None:
+        rising("frames.count", self.count, 3, 1001)
+        require(self.count[0] | 1 <= self.count[1], f"frames.count has an odd number in its range, got {list(self.count)}")
+        require(1 <= self.steps <= 64, f"frames.steps is from 1 to 64, got {self.steps}")
 
 
 @dataclass(frozen=True)

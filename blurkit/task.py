@@ -19,7 +19,7 @@ from blurkit.shard.writer import write_shard
 from blurkit.sources.record import ImageRecord, path_id
 
 #: Reasons that leave a sample out without anything being wrong with it; all others count against ``--max-bad``.
-SKIPS = frozenset(("too_small", "not_sharp"))
+SKIPS = frozenset(("too_small", "not_sharp", "too_few_frames"))
 
 #: The stage at which a reason is found, where that is not decoding.
 _STAGES = {
@@ -28,6 +28,9 @@ _STAGES = {
     "not_sharp": "crop",
     "bad_annotation": "masks",
     "size_mismatch": "masks",
+    "bad_disparity": "disparity",
+    "too_few_frames": "frames",
+    "frame_size": "frames",
 }
 
 

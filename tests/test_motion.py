@@ -9,7 +9,7 @@ from scipy.signal import convolve2d
 from blurkit.aperture import Aperture
 from blurkit.errors import UsageError
 from blurkit.kernel import exposure_weights, statistics
-from blurkit.motion import draw_kernel, draw_motion
+from blurkit.camera_motion import draw_camera_motion, draw_kernel
 from blurkit.pair import make_pair
 from blurkit.recipe import load_recipe
 from blurkit.response import load_response
@@ -33,8 +33,8 @@ def psnr(first, second):
 def test_without_an_aperture_it_is_the_shake_alone(name):
     recipe = load_recipe(name)
     shake = draw_shake(recipe, rng=np.random.default_rng(1))
-    motion = draw_motion(recipe, (200, 300), rng=np.random.default_rng(1))
-    blur = motion.over((0, 0, 10, 10))
+    motion = draw_camera_motion(recipe, (200, 300), rng=np.random.default_rng(1))
+    blur = motion.over((0, 0, 10, 10), (0, 0, 10, 10), rng=np.random.default_rng(1))
     assert np.array_equal(blur.kernel, shake.kernel)
     assert np.array_equal(blur.path, shake.path)
     assert motion.parameters == shake.parameters
@@ -45,13 +45,13 @@ def test_defocus_and_motion_are_convolved():
     recipe = load_recipe("defocus")
     for seed in range(10):
         shake = draw_shake(recipe, rng=np.random.default_rng(seed))
-        motion = draw_motion(recipe, (200, 300), rng=np.random.default_rng(seed))
+        motion = draw_camera_motion(recipe, (200, 300), rng=np.random.default_rng(seed))
         drawn = motion.parameters
         assert drawn["blades"] in (0, 6, 8)
         assert 0.5 <= drawn["defocus_radius"] <= 6
         aperture = Aperture(int(drawn["blades"]), drawn["aperture_rotation"]).kernel(drawn["defocus_radius"])
         expected = convolve2d(shake.kernel.astype(float), aperture)
-        kernel = motion.over((0, 0, 1, 1)).kernel
+        kernel = motion.over((0, 0, 1, 1), (0, 0, 1, 1), rng=np.random.default_rng(seed)).kernel
         margin = (expected.shape[0] - kernel.shape[0]) // 2  # empty borders are left out
         inner = expected[margin : margin + kernel.shape[0], margin : margin + kernel.shape[0]]
         assert np.abs(kernel - inner).max() < 1e-6
@@ -61,7 +61,9 @@ def test_defocus_and_motion_are_convolved():
 
 def test_a_share_of_the_samples_is_defocused():
     recipe = load_recipe("defocus", ["defocus.share=0.3"])
-    radii = ["defocus_radius" in draw_motion(recipe, (9, 9), rng=np.random.default_rng(seed)).parameters for seed in range(300)]
+    radii = [
+        "defocus_radius" in draw_camera_motion(recipe, (9, 9), rng=np.random.default_rng(seed)).parameters for seed in range(300)
+    ]
     assert np.mean(radii) == pytest.approx(0.3, abs=0.08)
 
 
@@ -109,11 +111,11 @@ def test_a_crop_of_a_rotation_is_the_crop_of_the_whole(photograph):
 
 def test_the_focal_length_can_be_given_or_drawn(photograph):
     recipe = load_recipe("rotation", ["rotation.focal=[0.8, 2]"])
-    drawn = [draw_motion(recipe, (480, 640), rng=np.random.default_rng(seed)).parameters["focal"] for seed in range(200)]
+    drawn = [draw_camera_motion(recipe, (480, 640), rng=np.random.default_rng(seed)).parameters["focal"] for seed in range(200)]
     assert min(drawn) > 0.8 * 640
     assert max(drawn) < 2 * 640
     assert np.ptp(drawn) > 600
-    assert draw_motion(recipe, (480, 640), focal=700.0, rng=np.random.default_rng(0)).parameters["focal"] == 700.0
+    assert draw_camera_motion(recipe, (480, 640), focal=700.0, rng=np.random.default_rng(0)).parameters["focal"] == 700.0
 
 
 def test_what_cannot_go_together_is_refused():

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from blurkit.bank import KernelBank
+from blurkit.camera_motion import draw_kernel
 from blurkit.errors import OK, UsageError
 from blurkit.kernel import statistics
-from blurkit.motion import draw_kernel
 from blurkit.progress import data_size
 from blurkit.recipe import Recipe
 from blurkit.seeds import generator, seed_words

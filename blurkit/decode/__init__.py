@@ -45,11 +45,13 @@ class Decoded:
 
     ``pixels``: uint8 (H, W, 3), RGB, upright, contiguous. ``sha256``: hexadecimal, of the file's bytes. ``notes``: each change on
     the way that nobody would see, such as ``16 bits rounded to 8``, ``alpha dropped``, ``rotated by EXIF orientation 6``.
+    ``focal_35mm``: as in :class:`blurkit.decode.header.Header`.
     """
 
     pixels: Pixels
     sha256: str
     notes: tuple[str, ...]
+    focal_35mm: int = 0
 
 
 def read_image(path: FilePath, *, max_pixels: int = MAX_PIXELS) -> Decoded:
@@ -80,7 +82,7 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
     notes = _notes(header)
     if body.several:
         notes.append("first of several frames")
-    return Decoded(pixels, hashlib.sha256(data).hexdigest(), tuple(notes))
+    return Decoded(pixels, hashlib.sha256(data).hexdigest(), tuple(notes), header.focal_35mm)
 
 
 def image_size(source: FilePath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from blurkit.decode.tags import Directory, Source, exif_orientation, unpack
+from blurkit.decode.tags import Directory, Source, read_exif, unpack
 from blurkit.errors import BadImageError
 
 
@@ -19,7 +19,8 @@ class Header:
     """``height`` and ``width`` in pixels as stored; ``depth`` in bits per sample; ``orientation`` as in Exif, 1 to 8.
 
     ``format`` is JPEG, PNG, WebP, BMP, TIFF or GIF. ``colour`` is grey, RGB, palette or CMYK. ``alpha`` names the kind of
-    transparency (``alpha`` or ``tRNS``) and is empty where there is none.
+    transparency (``alpha`` or ``tRNS``) and is empty where there is none. ``focal_35mm``: the focal length in millimetres with
+    the same view on 35 mm film, 0 where the file does not say.
     """
 
     format: str
@@ -29,6 +30,7 @@ class Header:
     colour: str = "RGB"
     alpha: str = ""
     orientation: int = 1
+    focal_35mm: int = 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -54,7 +56,7 @@ def read_header(source: Source) -> Header:
 
 
 def _jpeg(source: Source) -> Header:
-    position, orientation, frame = 2, 0, None
+    position, orientation, focal, frame = 2, 0, 0, None
     while True:
         prefix, marker = unpack("BB", source, position)
         if prefix != 0xFF:
@@ -72,14 +74,15 @@ def _jpeg(source: Source) -> Header:
                 raise BadImageError("unsupported", f"JPEG with the frame header SOF{marker - 0xC0} is not supported.")
             frame = unpack(">BHHB", source, position + 4)
         elif marker == 0xE1 and not orientation and source[position + 4 : position + 10] == b"Exif\0\0":
-            orientation = exif_orientation(source[position + 4 : position + 2 + length])
+            orientation, focal = read_exif(source[position + 4 : position + 2 + length])
         position += 2 + length
     if frame is None:
         raise BadImageError("corrupt", "The JPEG scan comes before the frame header.")
     depth, height, width, components = frame
     if depth != 8 or components not in (1, 3, 4):
         raise BadImageError("unsupported", f"JPEG with {components} components of {depth} bits is not supported.")
-    return Header("JPEG", height, width, colour={1: "grey", 3: "RGB", 4: "CMYK"}[components], orientation=orientation or 1)
+    colour = {1: "grey", 3: "RGB", 4: "CMYK"}[components]
+    return Header("JPEG", height, width, colour=colour, orientation=orientation or 1, focal_35mm=focal)
 
 
 def png_chunks(source: Source) -> Iterator[tuple[bytes, int, int]]:
@@ -100,13 +103,13 @@ def _png(source: Source) -> Header:
     names = {0: "grey", 2: "RGB", 3: "palette", 4: "grey", 6: "RGB"}
     if (length, kind) != (13, b"IHDR") or colour not in names or depth not in (1, 2, 4, 8, 16):
         raise BadImageError("corrupt", "The PNG header (IHDR) is not valid.")
-    alpha, orientation = "alpha" if colour in (4, 6) else "", 1
+    alpha, exif = "alpha" if colour in (4, 6) else "", (1, 0)
     for kind, position, length in png_chunks(source):  # to the end: eXIf may come after the pixels
         if kind == b"tRNS":
             alpha = alpha or "tRNS"
         elif kind == b"eXIf":
-            orientation = exif_orientation(source[position : position + length])
-    return Header("PNG", height, width, depth, names[colour], alpha, orientation)
+            exif = read_exif(source[position : position + length])
+    return Header("PNG", height, width, depth, names[colour], alpha, *exif)
 
 
 def webp_chunks(source: Source, position: int = 12, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
@@ -141,14 +144,14 @@ def _webp(source: Source) -> Header:
     if kind != b"VP8X":
         raise BadImageError("corrupt", "The WebP file holds no image.")
     flags, low_width, high_width, low_height, high_height = unpack("<B3xHBHB", source, 20)
-    orientation = 1
+    exif = 1, 0
     if flags & 0x08:
         for kind, position, length in webp_chunks(source):
             if kind == b"EXIF":
-                orientation = exif_orientation(source[position : position + length])
+                exif = read_exif(source[position : position + length])
                 break
     height, width = (high_height << 16 | low_height) + 1, (high_width << 16 | low_width) + 1
-    return Header("WebP", height, width, alpha="alpha" if flags & 0x10 else "", orientation=orientation)
+    return Header("WebP", height, width, 8, "RGB", "alpha" if flags & 0x10 else "", *exif)
 
 
 def _bmp(source: Source) -> Header:
@@ -197,7 +200,8 @@ def _tiff(source: Source) -> Header:
             f"{samples} samples of {depths[0]} bits, sample format {tags.value(339, 1)}, photometric "
             f"interpretation {photometric}, compression {compression}{', in tiles' if tiled else ''}.",
         )
-    return Header("TIFF", tags.value(257), tags.value(256), depths[0], colour, "alpha" if extra else "", tags.orientation)
+    alpha, exif = "alpha" if extra else "", (tags.orientation, tags.focal_35mm)
+    return Header("TIFF", tags.value(257), tags.value(256), depths[0], colour, alpha, *exif)
 
 
 def _gif(source: Source) -> Header:

@@ -30,14 +30,16 @@ def unpack(layout: str, source: Source, position: int) -> tuple[Any, ...]:
 class Directory:
     """The first directory of tags in a TIFF file, or in the block of the same form that holds Exif."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, position: int | None = None) -> None:
+        """``position``: of another directory than the first one."""
         self._source = source
         self._order = {b"II": "<", b"MM": ">"}.get(source[:2], "")
         if not self._order or source[2:4] not in (struct.pack(self._order + "H", version) for version in (42, 43)):
             raise BadImageError("corrupt", "The TIFF header is neither little-endian nor big-endian TIFF.")
         big = 43 in source[2:4]
         offset, counter, entry = ("Q", "Q", "HHQ") if big else ("I", "H", "HHI")
-        (position,) = unpack(self._order + offset, source, 8 if big else 4)
+        if position is None:
+            (position,) = unpack(self._order + offset, source, 8 if big else 4)
         (count,) = unpack(self._order + counter, source, position)
         if not 1 <= count <= 4096:
             raise BadImageError("corrupt", f"The TIFF directory claims {count} tags.")
@@ -84,10 +86,20 @@ class Directory:
             return 1
         return value if 1 <= value <= 8 else 1
 
+    @property
+    def focal_35mm(self) -> int:
+        """The focal length in millimetres that has the same view on 35 mm film; 0 where it is absent or meaningless."""
+        try:
+            value = Directory(self._source, self.value(34665)).value(41989) if 34665 in self else 0
+        except BadImageError:
+            return 0
+        return value if 4 <= value <= 5000 else 0
 
-def exif_orientation(block: bytes) -> int:
-    """The orientation in a block of Exif, with or without its ``Exif`` prefix; 1 where there is none to be had."""
+
+def read_exif(block: bytes) -> tuple[int, int]:
+    """:attr:`Directory.orientation` and :attr:`Directory.focal_35mm` of a block of Exif, with or without its ``Exif`` prefix."""
     try:
-        return Directory(block.removeprefix(b"Exif\0\0")).orientation
+        tags = Directory(block.removeprefix(b"Exif\0\0"))
     except BadImageError:  # broken Exif is common and harms no pixel
-        return 1
+        return 1, 0
+    return tags.orientation, tags.focal_35mm

@@ -6,7 +6,7 @@ fixed-length UTF-8 text, so that a reader can map it into memory.
 - ``sharp``, ``blurred``: uint8 (N, H, W, 3) RGB where all samples have one size; else flat, with ``offset``, ``height`` and
   ``width`` of each
 - ``id``, ``source`` and so on: one row per sample, see ``TEXTS`` and ``NUMBERS``
-- ``kernel``: float32 (N, K, K), each kernel centred, with zeros around its ``kernel_size``
+- ``kernel``: float32 (N, K, K), each kernel centred, with zeros around its ``kernel_size``, which is 0 where nobody knows it
 - ``path``: float32 (P, 2), all paths one after the other, ``path_length`` rows each
 - ``mask``: uint8 (M,), the packed masks of all objects one after the other, ``mask_count`` of each sample; ``mask_name``,
   ``mask_class`` and ``mask_crowd``: one row per object
@@ -14,11 +14,14 @@ fixed-length UTF-8 text, so that a reader can map it into memory.
   ``node_columns`` nodes each, whose taps reach ``node_reach`` pixels
 - ``pose``: float32 (P, 3), the camera's rotation vectors, ``pose_length`` of each sample
 - ``saturation``: uint8 (B,), packed, of each sample whose ``saturation_stored`` is 1
+- ``move_object``, ``move_path``, ``move_kernel``: objects that moved on their own, ``move_count`` of each sample, with paths of
+  ``move_length`` points and kernels of ``move_size`` pixels a side
+- ``radius``: float32 (R,), of each sample whose ``radius_stored`` is 1
 - ``parameters/<name>``: float64 (N,), what was drawn; not a number where nothing was
 - ``crc32``: uint32 (N, 2, bands) of sharp and blurred, one per band of ``BAND_ROWS`` rows, keyed with the sample's name
 - ``row_crc32``: uint32 (N,), of everything else about the sample
 
-Of masks, fields, poses and saturation, what no sample of the shard has is absent, see :mod:`blurkit.shard.truth`.
+Of masks, fields, poses, saturation, moves and radii, what no sample of the shard has is absent, see :mod:`blurkit.shard.truth`.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.errors import UsageError
 from blurkit.masks import Masks
+from blurkit.moves import Moves
 from blurkit.nodes import KernelField
 from blurkit.shard.kinds import KINDS
 from blurkit.shard.truth import Rows
@@ -61,6 +66,9 @@ CONVENTIONS = {
     "at node_y, node_x in pixels of the crop; nodes row by row; tap_place is the displacement (dy, dx)",
     "pose": "rotation vectors of the camera in radians, equally spaced in time; the first parameters/exposure of them was seen",
     "saturation": "packed like a mask: where the blurred light reached full well, before it was clipped",
+    "move": "move_object is the number of a mask of the sample; its path is what its own motion added to the camera's, (x, y) in "
+    "pixels, equally spaced in time; its kernel is that of both together, in the middle of what the crop shows of it",
+    "radius": "of the circle of confusion in pixels, rows from the top, positive nearer than what is in focus",
     "boxes": "crop and valid are (y, x, height, width); crop in the photograph, valid in the crop",
     "seed": "entropy of numpy.random.Philox(numpy.random.SeedSequence(words)): the user's seed, then 4 words of "
     "blake2b('source/id#variant', digest_size=16), little-endian",
@@ -80,9 +88,12 @@ class Sample:
     changed), ``crop``, ``valid``, ``seed``, and the parameters that were drawn, such as ``length`` and ``exposure``. ``objects``:
     those of the photograph, with their masks in ``sharp``; by default none. Their ``problems`` are not stored.
 
+    ``kernel`` is (0, 0) where the sample is a mean of frames, which hides it.
+
     ``nodes``: where the blur varies over the frame, its kernels, in the coordinates of ``sharp``. ``poses``: float32 (P, 3), the
     camera's rotation vectors over the whole path, where it turned. ``saturation``: bool (H, W), where the blurred light reached
-    full well before it was clipped, where that is known.
+    full well before it was clipped, where that is known. ``moves``: which of the objects moved on their own, and how. ``radius``:
+    float32 (H, W), the signed radius of defocus in pixels, positive nearer than what is in focus, where it follows depth.
     """
 
     sharp: NDArray[np.uint8]
@@ -96,6 +107,8 @@ class Sample:
     nodes: KernelField | None = None
     poses: NDArray[np.float32] = dataclasses.field(default_factory=lambda: np.empty((0, 3), np.float32))
     saturation: NDArray[np.bool_] | None = None
+    moves: Moves = dataclasses.field(default_factory=Moves.none)
+    radius: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.objects is _NO_OBJECTS:
@@ -108,8 +121,18 @@ class Sample:
 
     @property
     def field(self) -> KernelField:
-        """The kernel of every pixel of ``sharp``: ``sample.field.at(y, x)``. Where the blur is uniform, ``kernel`` everywhere."""
+        """The camera's kernel at every pixel of ``sharp``: ``sample.field.at(y, x)``. Where the blur is uniform, ``kernel``
+        everywhere. Raises :class:`UsageError` where nobody knows it."""
+        if not self.kernel.size:
+            raise UsageError(f"{self.name} is a mean of frames: its kernels are not known")
         return KernelField.of([0], [0], self.kernel[None, None]) if self.nodes is None else self.nodes
+
+    def kernel_at(self, y: float, x: float) -> NDArray[np.float32]:
+        """The kernel of a pixel, float32 (k, k): that of the moved object that is seen there, or the camera's."""
+        for place in reversed(range(len(self.moves))):
+            if self.masks[self.moves.objects[place], round(y), round(x)]:
+                return self.moves.kernels[place]
+        return self.field.at(y, x)
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""The kinds of truth that a sample may have: objects, a kernel field, the camera's poses, a map of saturation."""
+"""The kinds of truth that a sample may have: objects, how they moved, a kernel field, poses, maps of saturation and defocus."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
 from blurkit.masks import Masks
+from blurkit.moves import Moves
 from blurkit.nodes import KernelField
 from blurkit.shard.packed import PackedMasks, pack, pack_planes, plane_bytes, unpack_planes
 from blurkit.shard.truth import Columns, Kind, Rows, Shape
@@ -144,5 +145,72 @@ class Saturation(Kind):
         return bool(np.all(columns["saturation_stored"] <= 1))
 
 
+class Moved(Kind):
+    """:class:`Moves` of some of the objects."""
+
+    numbers: ClassVar = {"move_count": "<i4", "move_length": "<i4", "move_size": "<i4"}
+    flat: ClassVar = {"move_object": ("<i4", ()), "move_path": ("<f4", (2,)), "move_kernel": ("<f4", ())}
+
+    def pack(self, value: Moves, shape: Shape) -> Rows:
+        value.check()
+        if not len(value):
+            return self.none()
+        return {
+            "move_count": len(value),
+            "move_length": value.paths.shape[1],
+            "move_size": value.kernels.shape[1],
+            "move_object": value.objects,
+            "move_path": value.paths.reshape(-1, 2),
+            "move_kernel": value.kernels.ravel(),
+        }
+
+    def unpack(self, rows: Rows, shape: Shape) -> Moves:
+        count, size = rows["move_count"], rows["move_size"]
+        if not count:
+            return Moves.none()
+        kernels = rows["move_kernel"].reshape(count, size, size)
+        moves = Moves(rows["move_object"], rows["move_path"].reshape(count, rows["move_length"], 2), kernels)
+        moves.check()
+        return moves
+
+    def length(self, column: str, rows: Rows, shape: Shape) -> int:
+        each = {"move_object": 1, "move_path": rows["move_length"], "move_kernel": rows["move_size"] ** 2}
+        return int(rows["move_count"] * each[column])
+
+    def sound(self, columns: Columns) -> bool:
+        return all(columns[name].min(initial=0) >= 0 for name in (*self.numbers, "move_object"))
+
+
+class Radius(Kind):
+    """The signed radius of defocus of each pixel."""
+
+    numbers: ClassVar = {"radius_stored": "u1"}
+    flat: ClassVar = {"radius": ("<f4", ())}
+
+    def pack(self, value: NDArray[np.float32] | None, shape: Shape) -> Rows:
+        if value is None:
+            return self.none()
+        if value.dtype != np.float32 or value.shape != shape:
+            raise UsageError(f"a sample's radius is float32 {shape}, a number for each pixel, got {value.dtype} {value.shape}")
+        return {"radius_stored": 1, "radius": value.ravel()}
+
+    def unpack(self, rows: Rows, shape: Shape) -> NDArray[np.float32] | None:
+        radius: NDArray[np.float32] | None = rows["radius"].reshape(shape) if rows["radius_stored"] else None
+        return radius
+
+    def length(self, column: str, rows: Rows, shape: Shape) -> int:
+        return int(rows["radius_stored"] * shape[0] * shape[1])
+
+    def sound(self, columns: Columns) -> bool:
+        return bool(np.all(columns["radius_stored"] <= 1))
+
+
 #: By the field of :class:`blurkit.shard.Sample` that holds it, in the order of the checksum.
-KINDS: dict[str, Kind] = {"objects": Objects(), "nodes": Nodes(), "poses": Poses(), "saturation": Saturation()}
+KINDS: dict[str, Kind] = {
+    "objects": Objects(),
+    "nodes": Nodes(),
+    "poses": Poses(),
+    "saturation": Saturation(),
+    "moves": Moved(),
+    "radius": Radius(),
+}

@@ -201,7 +201,7 @@ class Shard:
         if (
             kernels.ndim != 3
             or kernels.shape[1] != kernels.shape[2]
-            or np.any((sizes < 1) | (sizes % 2 == 0) | (sizes > kernels.shape[1]))
+            or np.any((sizes < 0) | ((sizes % 2 == 0) & (sizes > 0)) | (sizes > kernels.shape[1]))
         ):
             return False
         self._path_ends = np.cumsum(lengths)

@@ -112,9 +112,10 @@ class _Rows:
 
     def _kernels(self) -> dict[str, NDArray[np.generic]]:
         sizes = [len(sample.kernel) for sample in self.samples]
-        stack = np.zeros((len(sizes), max(sizes), max(sizes)), "<f4")
+        side = max(1, *sizes)  # HDF5 gives an empty column no place
+        stack = np.zeros((len(sizes), side, side), "<f4")
         for row, sample, size in zip(stack, self.samples, sizes, strict=True):
-            margin = (max(sizes) - size) // 2
+            margin = (side - size) // 2
             row[margin : margin + size, margin : margin + size] = sample.kernel
         return {"kernel": stack, "kernel_size": np.array(sizes, "<i4")}
 

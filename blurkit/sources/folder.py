@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from blurkit.errors import UsageError
+from blurkit.sources.disparity import SUFFIXES as SUFFIXES_OF_MAPS
+from blurkit.sources.disparity import find_map
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import RecordTable
 
@@ -47,21 +49,24 @@ def open_folder(root: Path, name: str = "folder") -> Source:
 
 
 def _records(root: Path, name: str, passed_over: list[PassedOver]) -> Iterator[ImageRecord]:
-    for relative, entry in _walk(root):
+    for relative, entry, maps in _walk(root):
         reason = _reason(entry)
         if reason is None:
-            yield ImageRecord(path_id(relative), entry.path, name)
-        else:
+            found = find_map(entry.name, maps)
+            disparity = os.path.join(os.path.dirname(entry.path), found) if found else ""
+            yield ImageRecord(path_id(relative), entry.path, name, disparity=disparity)
+        elif entry.name not in maps:
             passed_over.append(PassedOver(path_id(relative), entry.path, reason, REASONS[reason]))
 
 
-def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Every entry that is not a folder to be walked, with its relative path, sorted by bytes within each folder."""
-    pending: list[tuple[str, os.DirEntry[str] | None]] = [("", None)]
+def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str], frozenset[str]]]:
+    """Every entry that is not a folder to be walked, with its relative path, sorted by bytes within each folder; and the names of
+    the disparity maps beside it."""
+    pending: list[tuple[str, os.DirEntry[str] | None, frozenset[str]]] = [("", None, frozenset())]
     while pending:
-        relative, entry = pending.pop()
+        relative, entry, maps = pending.pop()
         if entry is not None and (entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False)):
-            yield relative, entry
+            yield relative, entry, maps
             continue
         try:
             with os.scandir(root / relative) as found:
@@ -69,9 +74,14 @@ def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
         except OSError:
             if entry is None:
                 raise
-            yield relative, entry
+            yield relative, entry, maps
             continue
-        pending += [(os.path.join(relative, inner.name), inner) for inner in entries]
+        maps = frozenset(inner.name for inner in entries if inner.name.endswith(SUFFIXES_OF_MAPS) and _is_file(inner))
+        pending += [(os.path.join(relative, inner.name), inner, maps) for inner in entries]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False) and not entry.name.startswith(".")
 
 
 def _reason(entry: os.DirEntry[str]) -> str | None:

@@ -49,7 +49,8 @@ class ImageRecord:
     id it is. ``licence``: a short name, or an empty text where none is known. ``split``: train, val, test, or empty.
 
     ``annotation``: its objects. ``blurred``: real blurred photographs of the same scene, as (kind, path). ``clip`` and ``frame``:
-    the sequence that it is part of, and its place there; a clip that is a video file holds the pixels too.
+    the sequence that it is part of, and its place there; a clip that is a video file holds the pixels too. ``disparity``: the
+    file with its disparity map, or an empty text.
     """
 
     id: str
@@ -61,6 +62,7 @@ class ImageRecord:
     blurred: tuple[tuple[str, str], ...] = ()
     clip: Clip | None = None
     frame: int = 0
+    disparity: str = ""
 
     def read(self) -> Decoded:
         """The photograph's pixels. Raises :class:`blurkit.errors.BadImageError`."""

@@ -42,8 +42,8 @@ def _itself(annotation: Annotation) -> Annotation:
 
 
 class RecordTable(Sequence[ImageRecord]):
-    """A sequence of records in about 60 bytes each, beside what few have: a clip, a real blurred partner, an annotation that is
-    no :class:`NumberedAnnotation`."""
+    """A sequence of records in about 60 bytes each, beside what few have: a clip, a real blurred partner, a disparity map, an
+    annotation that is no :class:`NumberedAnnotation`."""
 
     def __init__(self, records: Iterable[ImageRecord] = ()) -> None:
         self._ids, self._names = _Texts(), _Texts()
@@ -86,8 +86,8 @@ class RecordTable(Sequence[ImageRecord]):
         among, number, annotation = None, 0, record.annotation
         if isinstance(annotation, NumberedAnnotation):
             among, number, annotation = annotation.among, annotation.number, None
-        rest = (annotation, record.blurred, record.clip, record.frame)
-        if rest != (None, (), None, 0):
+        rest = (annotation, record.blurred, record.clip, record.frame, record.disparity)
+        if rest != (None, (), None, 0, ""):
             self._rest[len(self._kinds)] = rest
         kind = (record.path[:cut], record.source, record.licence, record.split, among)
         self._kinds.append(self._known.setdefault(kind, len(self._known)))

@@ -1,0 +1,77 @@
+"""Blur as a longer exposure would have made it: the mean of the frames around the sharp one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.blurring import Blur, Light, at_once, within
+from blurkit.errors import BadImageError, UsageError
+from blurkit.frames import average_frames, window
+from blurkit.interpolate import interpolated
+from blurkit.response import Response
+from blurkit.scene import Frames
+from blurkit.sections import FrameAveraging
+from blurkit.tiles import Box
+
+#: Pixels around what is asked for in which motion between frames is measured too.
+_MARGIN = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Averaged:
+    """``numbers`` of the frames, whose middle one is the photograph of ``shape`` (H, W); ``steps`` from frame to frame."""
+
+    frames: Frames
+    numbers: range
+    steps: int
+    shape: tuple[int, int]
+
+    #: The light of a pixel comes from that pixel of each frame, and all of the path is seen.
+    reach = 0
+    exposure = 1.0
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """What was drawn, by name."""
+        return {"frames": float(len(self.numbers)), "first_frame": float(self.numbers[0]), "frame_steps": float(self.steps)}
+
+    def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
+        """The mean over a region; nobody knows its kernels."""
+        return Blur(np.empty((0, 0), np.float32), functools.partial(_light, self))
+
+    def read(self, image: NDArray[np.uint8], box: Box) -> Iterator[NDArray[np.uint8]]:
+        """The frames' codes in a box, uint8 (h, w, 3)."""
+        for number in self.numbers:
+            frame = image if number == self.frames.place else self.frames.read(number)
+            if frame.shape != image.shape:
+                raise BadImageError("frame_size", f"frame {number} has shape {frame.shape}, the sharp one {image.shape}")
+            yield np.ascontiguousarray(frame[within((0, 0, *self.shape), box)])
+
+
+def draw_averaged(rule: FrameAveraging, frames: Frames | None, shape: tuple[int, int], *, rng: np.random.Generator) -> Averaged:
+    """Draw how many frames are averaged around a photograph. Raises :class:`BadImageError` ``too_few_frames``."""
+    try:
+        numbers = window(frames.count if frames else 1, rule.count, rng=rng, centre=frames.place if frames else 0)
+    except UsageError as error:
+        raise BadImageError("too_few_frames", f"the recipe averages {rule.count[0]} frames at least: {error}") from error
+    assert frames is not None  # a window of three and more was found in them
+    return Averaged(frames, numbers, rule.steps, shape)
+
+
+def _light(averaged: Averaged, image: NDArray[np.uint8], tone: Response, region: Box) -> Light:
+    """All of the region at once: every frame is decoded once."""
+    box = region
+    if averaged.steps > 1:
+        y, x = max(region[0] - _MARGIN, 0), max(region[1] - _MARGIN, 0)
+        bottom, right = (
+            min(start + side + _MARGIN, full) for start, side, full in zip(region[:2], region[2:], averaged.shape, strict=True)
+        )
+        box = (y, x, bottom - y, right - x)
+    codes = averaged.read(image, box)
+    mean = average_frames(interpolated(codes, averaged.steps, tone) if averaged.steps > 1 else codes, tone)
+    return at_once(mean, box)

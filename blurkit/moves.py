@@ -1,0 +1,42 @@
+"""The truth about objects that moved on their own. It is stored with a sample, so nothing here is compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """``objects``: int32 (m,), which of the sample's masks moved. ``paths``: float32 (m, T, 2), what its own motion added to the
+    camera's at each instant of the whole path, (x, y) in pixels. ``kernels``: float32 (m, k, k), k odd, sum 1 each: that of both
+    motions together, in the middle of what the crop shows of the object."""
+
+    objects: NDArray[np.int32]
+    paths: NDArray[np.float32]
+    kernels: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def check(self) -> None:
+        """Raise UsageError unless the arrays fit together."""
+        types = tuple(str(values.dtype) for values in (self.objects, self.paths, self.kernels))
+        if types != ("int32", "float32", "float32"):
+            raise UsageError(f"objects, paths and kernels of moves are int32, float32 and float32, got {', '.join(types)}")
+        shape, count = self.kernels.shape, len(self.objects)
+        sound = self.objects.shape == (count,) and self.paths.shape[::2] == (count, 2) and self.paths.ndim == 3
+        if not sound or len(shape) != 3 or shape[0] != count or shape[1] != shape[2] or (count and shape[1] % 2 == 0):
+            raise UsageError(
+                f"moves of m objects have paths (m, T, 2) and kernels (m, k, k), k odd, got {self.paths.shape} and {shape} for "
+                f"{self.objects.shape}"
+            )
+
+    @classmethod
+    def none(cls) -> Moves:
+        """Nothing moved on its own."""
+        return cls(np.empty(0, np.int32), np.empty((0, 0, 2), np.float32), np.empty((0, 0, 0), np.float32))
