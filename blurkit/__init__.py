@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from blurkit.convolve import blur as blur
     from blurkit.kernel import rasterize as rasterize
     from blurkit.pair import make_pair as make_pair
-    from blurkit.recipe import load_recipe as load_recipe
+    from blurkit.recipe_files import load_recipe as load_recipe
     from blurkit.response import load_response as load_response
     from blurkit.shard import open_dataset as open_dataset
     from blurkit.trajectory import boracchi_foi as boracchi_foi
@@ -31,7 +31,7 @@ _HOMES = {
     "blur": "blurkit.convolve",
     "boracchi_foi": "blurkit.trajectory",
     "camera_shake": "blurkit.trajectory",
-    "load_recipe": "blurkit.recipe",
+    "load_recipe": "blurkit.recipe_files",
     "load_response": "blurkit.response",
     "make_pair": "blurkit.pair",
     "open_dataset": "blurkit.shard",

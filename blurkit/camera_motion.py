@@ -17,6 +17,7 @@ from blurkit.field import composed, principal_point, rotation_field, turning
 from blurkit.fused import blur_region
 from blurkit.gather import blur_field
 from blurkit.kernel import exposure_weights
+from blurkit.mixture import Mixture
 from blurkit.nodes import KernelField
 from blurkit.recipe import Recipe
 from blurkit.response import Response
@@ -135,8 +136,9 @@ def _field_light(nodes: KernelField, image: NDArray[np.uint8], tone: Response, r
     return lambda box: blur_field(image, nodes, box, table=tone.table)
 
 
-def draw_kernel(recipe: Recipe, *, rng: np.random.Generator) -> NDArray[np.float32]:
+def draw_kernel(recipe: Recipe | Mixture, *, rng: np.random.Generator) -> NDArray[np.float32]:
     """The kernel of one sample, float32 (k, k). Raises :class:`UsageError` where there is none for the whole frame."""
+    recipe, _ = recipe.choose(rng=rng)
     if recipe.rotation is not None or recipe.frames is not None:
         raise UsageError(
             f"the blur of recipe {recipe.name!r} has no single kernel that holds for the frame; choose another --recipe"

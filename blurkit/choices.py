@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from blurkit.configuration import parse_value
 from blurkit.errors import UsageError
+from blurkit.mixture import Mixture
 from blurkit.plan import Plan, make_plan
-from blurkit.recipe import DEFAULT, Recipe, load_recipe
+from blurkit.recipe import Recipe
+from blurkit.recipe_files import DEFAULT, load_recipe
 from blurkit.settings import DEFAULT_SHARD_BYTES, DEFAULT_SIZE, Settings, parse_size
 from blurkit.sources.selection import Selection, select
 
@@ -26,7 +28,7 @@ class Choices(Selection):
     masks: bool = False
     seed: int = 0
 
-    def load_recipe(self) -> Recipe:
+    def load_recipe(self) -> Recipe | Mixture:
         """The recipe with its settings applied."""
         return load_recipe(self.recipe, [setting for setting in self.settings if not _is_shard_bytes(setting)])
 
@@ -41,7 +43,7 @@ class Choices(Selection):
             shard_bytes=self._shard_bytes(),
             downscale=self.downscale,
             min_sharpness=self.min_sharpness,
-            masks=self.masks or recipe.objects is not None,
+            masks=self.masks or any(part.objects for part in recipe.parts),
         )
         choice = {
             "split": self.split,

@@ -31,12 +31,8 @@ def to_dict(configuration: Any) -> dict[str, Any]:
 
 
 def to_toml(values: dict[str, Any]) -> str:
-    """TOML text of a dictionary of scalars, lists and one level of tables."""
-    lines = [f"{_key(key)} = {_value(value)}" for key, value in values.items() if not isinstance(value, dict)]
-    for key, value in values.items():
-        if isinstance(value, dict):
-            lines += ["", f"[{key}]", *(f"{_key(inner)} = {_value(item)}" for inner, item in value.items())]
-    return "\n".join(lines) + "\n"
+    """TOML text of a dictionary of scalars, lists and tables."""
+    return "\n".join(_lines(values, "")) + "\n"
 
 
 def known_keys(cls: type) -> list[str]:
@@ -154,6 +150,15 @@ def _section(cls: type, name: str) -> Any:
 
 def _optional(cls: type, name: str) -> bool:
     return type(None) in typing.get_args(typing.get_type_hints(cls)[name])
+
+
+def _lines(values: dict[str, Any], table: str) -> list[str]:
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in values.items() if not isinstance(value, dict)]
+    for key, value in values.items():
+        if isinstance(value, dict):
+            inner = f"{table}{_key(key)}"
+            lines += ["", f"[{inner}]", *_lines(value, f"{inner}.")]
+    return lines
 
 
 def _value(value: Any) -> str:

@@ -11,6 +11,7 @@ from blurkit.blurring import Motion
 from blurkit.camera_motion import draw_camera_motion
 from blurkit.field import SPACING
 from blurkit.focusing import draw_focused
+from blurkit.mixture import Mixture
 from blurkit.moving import draw_moving
 from blurkit.recipe import Recipe
 from blurkit.scene import Scene
@@ -36,11 +37,16 @@ def draw_motion(recipe: Recipe, shape: tuple[int, int], scene: Scene, *, rng: np
     return draw_moving(camera, recipe.objects, scene.masks, shape, anchor=recipe.kernel.anchor, rng=rng)
 
 
-def truth_bytes(recipe: Recipe, size: tuple[int, int] | None) -> int:
+def truth_bytes(recipe: Recipe | Mixture, size: tuple[int, int] | None) -> int:
     """About how many bytes the truth about a crop of ``size`` takes as it is stored; whole photographs count as a megapixel.
 
     Nothing compiled is called: planning a million photographs is to fit in little memory.
     """
+    each = [weight * _truth_bytes(part, size) for weight, part in zip(recipe.weights, recipe.parts, strict=True)]
+    return round(sum(each) / sum(recipe.weights))
+
+
+def _truth_bytes(recipe: Recipe, size: tuple[int, int] | None) -> int:
     height, width = size or (1000, 1000)
     mask = height * width // 8 if recipe.saturation else 0
     if recipe.frames is not None:

@@ -19,6 +19,7 @@ from blurkit.errors import BadImageError, UsageError
 from blurkit.exposure import draw_exposure
 from blurkit.fused import blur_codes
 from blurkit.masks import Masks
+from blurkit.mixture import Mixture
 from blurkit.motion import draw_motion
 from blurkit.moves import Moves
 from blurkit.nodes import KernelField
@@ -68,7 +69,7 @@ class Pair:
 
 def make_pair(
     image: NDArray[np.uint8],
-    recipe: Recipe,
+    recipe: Recipe | Mixture,
     *,
     rng: np.random.Generator,
     size: tuple[int, int] | None = None,
@@ -87,6 +88,7 @@ def make_pair(
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise UsageError(f"an image is uint8 (H, W, 3) RGB, got {image.dtype} {image.shape}")
+    recipe, chosen = recipe.choose(rng=rng)
     if recipe.jpeg and max(size or image.shape[:2]) > LARGEST_JPEG_SIDE:
         raise BadImageError("too_large", f"JPEG holds at most {LARGEST_JPEG_SIDE} pixels on a side; choose a --size")
     motion = draw_motion(recipe, (image.shape[0], image.shape[1]), scene, rng=rng)
@@ -103,7 +105,7 @@ def make_pair(
         blurred, saturation = exposure.take(blur.light(image, exposure.tone, region), crop, image.shape, rng=rng)
     blurred = exposure.compressed(blurred, rng=rng)
 
-    parameters = {**motion.parameters, **exposure.parameters}
+    parameters = {**chosen, **motion.parameters, **exposure.parameters}
     valid = valid_box(image.shape[:2], crop, motion.reach)
     nodes = blur.nodes.shifted(y, x) if blur.nodes else None
     truth = nodes, blur.poses, saturation, blur.objects, blur.moves, blur.radius

@@ -82,6 +82,16 @@ class Plan:
             Failure(entry.id, path_id(entry.path), "source", entry.reason, entry.message, 0) for entry in self.source.passed_over
         ]
 
+    def notices(self) -> list[str]:
+        """What of the recipe the source cannot give, as far as its first photographs tell."""
+        parts, first = self.settings.recipe.parts, list(_first(self.records))
+        lacks = []
+        if any(part.objects for part in parts) and not any(record.annotation for record in first):
+            lacks.append(f"{self.source.name} has no outlined objects: where the recipe moves objects, the camera alone moves")
+        if any(part.frames for part in parts) and not any(record.clip for record in first):
+            lacks.append(f"{self.source.name} has single photographs: where the recipe averages frames, no pair is made")
+        return lacks
+
     @staticmethod
     def _complete(record: dict[str, Any] | None, retry_failed: bool) -> bool:
         if record is None:
@@ -98,6 +108,10 @@ def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] =
     records = RecordTable.of(source.records)
     if not len(records):
         raise UsageError(f"nothing to do: the source {source.name} has no photograph")
+    if all(part.frames for part in settings.recipe.parts) and not any(record.clip for record in _first(records)):
+        raise UsageError(
+            f"the recipe {settings.recipe.name!r} averages frames, and {source.name} has single photographs; take --src video"
+        )
     shards, first, filled, total = [], 0, 0, 0
     for position, size in enumerate(_sizes(records, settings, truth)):
         if position > first and filled + size > settings.shard_bytes:
@@ -107,6 +121,10 @@ def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] =
         total += size
     shards.append((first, len(records)))
     return Plan(source, settings, records, shards, total, _configuration(source, settings, records, choice))
+
+
+def _first(records: RecordTable) -> Iterator[ImageRecord]:
+    return itertools.islice(records, 1000)
 
 
 def agree(folder: Path, plan: Plan) -> None:

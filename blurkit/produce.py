@@ -48,12 +48,12 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
             "too_small", f"{pixels.shape[1]}x{pixels.shape[0]} pixels cannot be downscaled by {settings.downscale}"
         )
     disparity = None
-    if record.disparity and recipe.defocus is not None and recipe.defocus.depth:
+    if record.disparity and any(part.defocus is not None and part.defocus.depth for part in recipe.parts):
         disparity = downscale_disparity(read_disparity(record.disparity, pixels.shape[:2]), settings.downscale)
     if settings.downscale > 1:
         pixels = _smaller(pixels, settings)
         notes = (*notes, f"downscaled by {settings.downscale}")
-    if recipe.objects is not None and record.annotation is None:
+    if record.annotation is None and any(part.objects for part in recipe.parts):
         notes = (*notes, "no object is outlined, the camera alone moves")
     scene = Scene(
         focal=decoded.focal_35mm * math.hypot(*pixels.shape[:2]) / DIAGONAL_35MM if decoded.focal_35mm else None,
@@ -111,7 +111,7 @@ def make_samples(record: ImageRecord, settings: Settings, variants: Iterable[int
 
 
 def _smaller(pixels: NDArray[np.uint8], settings: Settings) -> NDArray[np.uint8]:
-    return downscale(pixels, settings.downscale, load_response(settings.recipe.response.decode))
+    return downscale(pixels, settings.downscale, load_response(settings.recipe.decode))
 
 
 def _frames(clip: Clip, place: int, settings: Settings) -> Frames:

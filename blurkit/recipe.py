@@ -1,4 +1,4 @@
-"""Recipes: what is drawn for a sample, as frozen dataclasses that read from and write to TOML.
+"""Recipes: what is drawn for a sample, as frozen dataclasses that become TOML; :mod:`blurkit.recipe_files` reads them.
 
 A recipe's digest covers every value that can change a pixel, and the contents of the files it names; its name and its
 description are not part of it.
@@ -10,14 +10,14 @@ import dataclasses
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from blurkit.configuration import assign, from_dict, one_of, require, to_dict, to_toml, with_setting, with_value
-from blurkit.errors import UsageError, nearest
+import numpy as np
+
+from blurkit.configuration import assign, one_of, require, to_dict, to_toml
+from blurkit.errors import UsageError
 from blurkit.noise import Noise
 from blurkit.sections import (
     Bayer,
@@ -32,8 +32,6 @@ from blurkit.sections import (
     Sensor,
     Trajectory,
 )
-
-DEFAULT = "handheld"
 
 
 @dataclass(frozen=True)
@@ -100,16 +98,37 @@ class Recipe:
         """The path of each file that this recipe reads, by its key."""
         return {key: path for key, path in self.named_files().items() if key == "kernels" or Path(path).is_file()}
 
-    def portable_toml(self) -> str:
-        """The recipe as TOML with file names in place of paths, and the sha256 of each file under ``[files]``."""
+    @property
+    def parts(self) -> tuple[Recipe, ...]:
+        """The recipes that samples are drawn by: this one. See :class:`blurkit.mixture.Mixture`."""
+        return (self,)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The weight of each of the parts."""
+        return (1.0,)
+
+    @property
+    def decode(self) -> str:
+        """The response by which photographs are decoded."""
+        return self.response.decode
+
+    def choose(self, *, rng: np.random.Generator) -> tuple[Recipe, dict[str, float]]:
+        """The recipe of one sample, and what was drawn to find it."""
+        return self, {}
+
+    def portable(self) -> dict[str, Any]:
+        """The recipe as nested dictionaries, with file names in place of paths, and the sha256 of each file under ``files``."""
         values = to_dict(self)
         digests = {}
         for key, path in self.files().items():
             assign(values, key, Path(path).name)
-            digests[key] = _file_digest(path)
-        if digests:
-            values["files"] = digests
-        return to_toml(values)
+            digests[key] = file_digest(path)
+        return {**values, "files": digests} if digests else values
+
+    def portable_toml(self) -> str:
+        """:meth:`portable` as TOML."""
+        return to_toml(self.portable())
 
     def digest(self) -> str:
         """A hexadecimal sha256 of all that can change a pixel."""
@@ -119,59 +138,8 @@ class Recipe:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def recipe_names() -> list[str]:
-    """The names of the recipes in the package."""
-    return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
-
-
-def packaged_text(name: str) -> str:
-    """The TOML text of a recipe in the package."""
-    return str((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
-
-
-def load_recipe(name: str = DEFAULT, settings: Iterable[str] = ()) -> Recipe:
-    """A recipe by name or TOML file, with ``settings`` such as ``"trajectory.length=[5, 40]"`` or ``"noise=none"`` applied."""
-    if name in recipe_names():
-        text, folder = packaged_text(name), None
-    elif name.endswith(".toml") or Path(name).is_file():
-        folder = Path(name).parent
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"recipe {name} cannot be read: {error}") from error
-    else:
-        raise UsageError(
-            f"unknown recipe {name!r}: it is none of {', '.join(recipe_names())}, nor a .toml file{nearest(name, recipe_names())}"
-        )
-    return recipe_from_toml(text, where=f"recipe {name}", folder=folder, settings=settings)
-
-
-def recipe_from_toml(text: str, *, where: str = "recipe", folder: Path | None = None, settings: Iterable[str] = ()) -> Recipe:
-    """A checked recipe from TOML text. Relative paths of files are taken from ``folder``, those in ``settings`` from here."""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not valid TOML: {error}") from error
-    digests = values.pop("files", {})
-    recipe = from_dict(Recipe, values, where=where)
-    if folder is not None:
-        for key, value in recipe.named_files().items():
-            if (folder / value).is_file() or (key == "kernels" and (folder / value).is_dir()):
-                recipe = with_value(recipe, key, str(folder / value), where=where)
-    for setting in settings:
-        recipe = with_setting(recipe, setting)
-    recipe = recipe.check()
-    for key, path in recipe.files().items():
-        if key in digests and digests[key] != _file_digest(path):
-            raise UsageError(f"{where}: {path} is not the file that this recipe was made with (its sha256 differs)")
-    return recipe
-
-
-def _folder() -> Any:
-    return resources.files("blurkit") / "recipes"
-
-
-def _file_digest(path: str) -> str:
+def file_digest(path: str) -> str:
+    """The sha256 of a file, or of all files of a folder, that a recipe names."""
     file = Path(path)
     parts = sorted(file.iterdir()) if file.is_dir() else [file]
     digest = hashlib.sha256()

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from blurkit.errors import UsageError
+from blurkit.mixture import Mixture
 from blurkit.recipe import Recipe
 
 DEFAULT_SIZE = "320"
@@ -18,7 +19,7 @@ class Settings:
     ``shard_bytes``: about how large a shard is to be. ``downscale``: photographs are made smaller by this factor first.
     ``min_sharpness``: the least variance of the Laplacian of a sharp crop. ``masks``: whether objects' masks are stored."""
 
-    recipe: Recipe
+    recipe: Recipe | Mixture
     seed: int = 0
     size: tuple[int, int] | None = (320, 320)
     per_image: int = 1

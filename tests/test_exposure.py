@@ -9,7 +9,7 @@ from blurkit.bayer import REACH
 from blurkit.camera import draw_camera
 from blurkit.exposure import draw_exposure
 from blurkit.pair import make_pair
-from blurkit.recipe import load_recipe
+from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response
 
 SRGB = load_response("srgb")

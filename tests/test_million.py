@@ -18,7 +18,7 @@ import re, sys, time
 from pathlib import Path
 from blurkit.choices import Choices
 from blurkit.plan import make_plan
-from blurkit.recipe import load_recipe
+from blurkit.recipe_files import load_recipe
 from blurkit.settings import Settings
 from blurkit.sources.record import ImageRecord, Source
 """

@@ -7,11 +7,11 @@ import pytest
 from scipy.signal import convolve2d
 
 from blurkit.aperture import Aperture
+from blurkit.camera_motion import draw_camera_motion, draw_kernel
 from blurkit.errors import UsageError
 from blurkit.kernel import exposure_weights, statistics
-from blurkit.camera_motion import draw_camera_motion, draw_kernel
 from blurkit.pair import make_pair
-from blurkit.recipe import load_recipe
+from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response
 from blurkit.shake import draw_shake
 from blurkit.warp import blur_poses

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from blurkit.errors import BadImageError, UsageError
 from blurkit.pair import draw_crop, make_pair, valid_box
-from blurkit.recipe import load_recipe
+from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response
 
 

@@ -11,7 +11,7 @@ from blurkit.decode import read_image
 from blurkit.errors import BadImageError
 from blurkit.pair import make_pair
 from blurkit.produce import load_photograph, make_samples
-from blurkit.recipe import load_recipe
+from blurkit.recipe_files import load_recipe
 from blurkit.settings import Settings
 from blurkit.sharpness import laplacian_variance
 from blurkit.sources import open_source

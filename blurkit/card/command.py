@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from blurkit.configuration import from_dict, to_dict, to_toml
-from blurkit.recipe import Recipe, packaged_text, recipe_names
+from blurkit.recipe import Recipe
+from blurkit.recipe_files import packaged_text, recipe_names
 from blurkit.settings import DEFAULT_SHARD_BYTES
 from blurkit.sources import SOURCES
 
@@ -76,7 +77,7 @@ def _recipe(configuration: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _settings(recipe: dict[str, Any]) -> list[str] | None:
     """How a recipe differs from the packaged one of its name, as KEY=VALUE; ``None`` where it is one of its own."""
-    if recipe["name"] not in recipe_names():
+    if recipe["name"] not in recipe_names() or "mixture" in recipe:
         return None
     ours, theirs = dict(recipe), _packaged(recipe["name"])
     ours.pop("files", None)

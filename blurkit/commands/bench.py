@@ -28,7 +28,7 @@ from blurkit.engine import run_tasks
 from blurkit.errors import OK, UsageError, nearest
 from blurkit.fused import blur_codes
 from blurkit.kernel import rasterize, statistics
-from blurkit.recipe import load_recipe
+from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response
 from blurkit.seeds import generator, seed_words
 from blurkit.shake import draw_shake
@@ -97,7 +97,7 @@ def times(*actions: Callable[[], Any], repeats: int) -> list[float]:
 
 
 def _kernels() -> Iterator[Figure]:
-    rng, clean = np.random.default_rng(0), load_recipe("clean")
+    rng, clean = np.random.default_rng(0), load_recipe("clean").parts[0]
     published, drawn = times(
         lambda: [rasterize(boracchi_foi(length=60, anxiety=0.005, rng=rng)) for _ in range(100)],
         lambda: [draw_shake(clean, rng=rng) for _ in range(100)],

@@ -57,6 +57,9 @@ def _generate(choices: Choices, running: Running, stop: Stop) -> int:
     plan = choices.plan()
     if stop:
         raise stop.error("nothing was written yet")
+    if not running.quiet:
+        for notice in plan.notices():
+            print(notice, file=sys.stderr)
     if running.dry_run:
         return _dry_run(plan, workers, running.json)
     begin = time.monotonic()

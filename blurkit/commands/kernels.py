@@ -12,12 +12,13 @@ from blurkit.bank import KernelBank
 from blurkit.camera_motion import draw_kernel
 from blurkit.errors import OK, UsageError
 from blurkit.kernel import statistics
+from blurkit.mixture import Mixture
 from blurkit.progress import data_size
 from blurkit.recipe import Recipe
 from blurkit.seeds import generator, seed_words
 
 
-def kernels(recipe: Recipe, *, count: int, seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
+def kernels(recipe: Recipe | Mixture, *, count: int, seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
     """Draw ``count`` kernels and save them as a bank. Kernel i depends on (seed, i) and the recipe alone."""
     if count < 1:
         raise UsageError(f"-n is at least 1, got {count}")

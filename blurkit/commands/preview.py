@@ -39,6 +39,8 @@ def _stored(shards: str, count: int) -> tuple[list[Sample], str, str]:
 
 def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
     plan = choices.plan()
+    for notice in plan.notices():
+        print(notice, file=sys.stderr)
     settings = plan.settings
     samples: list[Sample] = []
     reasons = []

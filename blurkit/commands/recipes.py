@@ -6,7 +6,7 @@ import json
 import tomllib
 
 from blurkit.errors import OK
-from blurkit.recipe import DEFAULT, load_recipe, packaged_text, recipe_names
+from blurkit.recipe_files import DEFAULT, load_recipe, packaged_text, recipe_names
 
 
 def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
