@@ -90,8 +90,8 @@ def arrange(samples: Sequence[Sample], grid: Grid, top: int) -> list[tuple[Box, 
     return triples
 
 
-def shown(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The part of an image (H, W, 3) that is shown: its middle where it is extremely narrow or wide."""
+def shown(image: NDArray[Any]) -> NDArray[Any]:
+    """The part of an image (H, W, 3), or of a mask (H, W), that is shown: its middle where it is extremely narrow or wide."""
     height, width = image.shape[:2]
     high, wide = min(height, math.ceil(width / ASPECTS[0])), min(width, math.ceil(height * ASPECTS[1]))
     y, x = (height - high) // 2, (width - wide) // 2
@@ -109,13 +109,12 @@ def resampled(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
 def captions(sample: Sample) -> tuple[list[str], list[str], list[str]]:
     """Up to two lines each below the sharp image, the blurred image and the kernel, of what is known."""
     meta = _known(sample)
-    variant = f" #{meta['variant']}" if meta.get("variant") else ""
-    part = "middle of " if shown(sample.sharp).shape != sample.sharp.shape else ""
-    height, width = sample.sharp.shape[:2]
     exposure = f"exposure {100 * meta['exposure']:.3g} %" if "exposure" in meta else ""
     noise = f"noise {100 * math.sqrt(meta['shot'] + meta.get('read', 0.0) ** 2):.1f} %" if "shot" in meta else ""
     jpeg = f"JPEG {meta['jpeg_quality']:.0f}" if "jpeg_quality" in meta else ""
     losses = ", ".join(filter(None, (noise, jpeg)))
+    if not sample.kernel.size:
+        return _title(sample, meta), list(filter(None, (exposure, losses))), [f"mean of {meta['frames']:.0f} frames"]
     shake = statistics(sample.kernel)
     length = f"{meta['length']:.1f} px path" if "length" in meta else f"{shake.extent} px extent"
     if "rotation_length" in meta:
@@ -123,10 +122,47 @@ def captions(sample: Sample) -> tuple[list[str], list[str], list[str]]:
     if "defocus_radius" in meta:
         length += f", r {meta['defocus_radius']:.1f}"
     return (
-        [f"{sample.id}{variant}", f"{part}{width} × {height} px"],
+        _title(sample, meta),
         list(filter(None, (exposure, losses))),
         [length, f"{shake.effective_length:.1f} px effective"],
     )
+
+
+def _title(sample: Sample, meta: dict[str, Any]) -> list[str]:
+    variant = f" #{meta['variant']}" if meta.get("variant") else ""
+    part = "middle of " if shown(sample.sharp).shape != sample.sharp.shape else ""
+    height, width = sample.sharp.shape[:2]
+    moved = f", {len(sample.moves)} moved" if len(sample.moves) else ""
+    return [f"{sample.id}{variant}", f"{part}{width} × {height} px{moved}"]
+
+
+def outlines(sample: Sample, box: Box) -> list[tuple[NDArray[np.float64], bool]]:
+    """The contours of the objects, points (n, 2) of the page where the sharp image fills a box; and whether the object moved."""
+    contours = []
+    moved = set(sample.moves.objects.tolist())
+    for number, mask in enumerate(sample.masks):
+        seen = shown(mask)
+        scale = np.array([box.width / seen.shape[1], box.height / seen.shape[0]])
+        found, _ = cv2.findContours(seen.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        closed = (np.concatenate((contour[:, 0], contour[:1, 0])) + 0.5 for contour in found if len(contour) > 2)
+        contours += [(points * scale + (box.x, box.y), number in moved) for points in closed]
+    return contours
+
+
+def moved_paths(sample: Sample, box: Box) -> list[NDArray[np.float64]]:
+    """Where each object that moved was while the shutter was open, points (n, 2) of the page where the image fills a box: its own
+    motion, and that of the camera where it is the same all over the frame."""
+    paths = []
+    for number, own in zip(sample.moves.objects, sample.moves.paths, strict=True):
+        seen = shown(sample.masks[number])
+        if not seen.any():
+            continue
+        exposed = len(exposure_weights(len(own), _known(sample).get("exposure", 1.0)))
+        path = own[:exposed] + (sample.path[:exposed] if len(sample.path) == len(own) else 0)
+        middle = np.argwhere(seen).mean(axis=0)[::-1] + 0.5
+        scale = np.array([box.width / seen.shape[1], box.height / seen.shape[0]])
+        paths.append((path + middle) * scale + (box.x, box.y))
+    return paths
 
 
 def kernels_shown(sample: Sample) -> NDArray[np.float32]:

@@ -31,6 +31,7 @@ _NO_PIXELS = (
     "download.",
     "histogram.",
     "manifest.",
+    "page.",
     "progress.",
     "sheet.",
     "unpack.",

@@ -1,51 +1,34 @@
-"""Contact sheets of samples, and histograms of a dataset, laid out in whole pixels so that pictures keep theirs.
-
-Matplotlib is imported in this module alone; that takes a while, so commands import this module where they need it.
-"""
+"""Contact sheets of samples, and histograms of a dataset, laid out in whole pixels so that pictures keep theirs."""
 
 from __future__ import annotations
 
-import bisect
-import functools
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, get_font
-from matplotlib.patches import Rectangle
-from matplotlib.textpath import text_to_path
 from numpy.typing import ArrayLike, NDArray
 
 from blurkit import contact
-from blurkit.contact import GUTTER, MARGIN, Box, captions, resampled, shade, shown, thinned
+from blurkit.contact import GUTTER, MARGIN, Box, captions, shade, shown, thinned
 from blurkit.errors import UsageError
-from blurkit.files import make_folder, write_atomic
 from blurkit.histogram import finite_values, histogram, number_text, round_below
+from blurkit.page import (
+    BAR,
+    BRIGHT,
+    CLOSES,
+    LIGHT,
+    MUTED,
+    OPENS,
+    PANEL,
+    TEXT,
+    TIME,
+    UNSEEN,
+    Page,
+    require_format,
+    text_width,
+)
 from blurkit.shard.format import Sample
-
-_JPEG = {"pil_kwargs": {"quality": 93, "subsampling": 0}}
-#: File suffixes that can be written, and what matplotlib is told about them.
-FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {},
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".pdf": {"metadata": {"CreationDate": None}},
-    ".svg": {"metadata": {"Date": None}},
-}
-
-_DPI = 128  # a power of two: pixels become inches, and inches pixels again, without rounding
-_POINT = _DPI / 72
-
-PAPER, PANEL, BRIGHT, TEXT, MUTED = "#17181b", "#08080a", "#ffffff", "#d4d6db", "#9a9da6"
-OPENS, CLOSES, UNSEEN, BAR = "#2fd6ff", "#ff4787", "#ffffff60", "#3f7fb5"
-TIME, LIGHT = (OPENS, "#8b6cff", CLOSES), (PANEL, "#65676e", "#c6c7cc")
 
 
 def draw_sheet(samples: Sequence[Sample], path: Path, *, title: str = "", subtitle: str = "") -> None:
@@ -71,12 +54,6 @@ def draw_sheet(samples: Sequence[Sample], path: Path, *, title: str = "", subtit
             for box, label in zip(boxes, ("sharp", "blurred", "kernel and path"), strict=True):
                 page.text(box.x, top - 0.6 * grid.text, label, grid.text, MUTED, room=box.width)
     page.save(path)
-
-
-def require_format(path: Path) -> None:
-    """Raise :class:`UsageError` where the suffix of ``path`` names no format that can be written."""
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path}: {path.suffix or 'no suffix'} is no picture format; use one of {', '.join(FORMATS)}")
 
 
 def _draw_heading(page: Page, title: str, subtitle: str, *, legend: bool) -> None:
@@ -111,6 +88,10 @@ def _draw_triple(page: Page, sample: Sample, boxes: tuple[Box, Box, Box], size: 
     """Sharp, blurred and kernel in their boxes, with captions of a size of text below."""
     page.picture(shown(sample.sharp), boxes[0])
     page.picture(shown(sample.blurred), boxes[1])
+    for points, moved in contact.outlines(sample, boxes[0]):
+        page.line(points, OPENS if moved else UNSEEN, size / (12 if moved else 20), inside=boxes[0])
+    for points in contact.moved_paths(sample, boxes[1]):
+        _draw_exposed(page, thinned(points), size / 10, inside=boxes[1])
     _draw_kernel(page, sample, boxes[2], size)
     for box, lines in zip(boxes, captions(sample), strict=True):
         for number, line in enumerate(lines):
@@ -122,6 +103,8 @@ def _draw_triple(page: Page, sample: Sample, boxes: tuple[Box, Box, Box], size: 
 def _draw_kernel(page: Page, sample: Sample, panel: Box, text: float) -> None:
     """The kernel's light in crisp pixels, the camera's path over it, and a scale bar."""
     page.rectangle(panel, PANEL)
+    if not sample.kernel.size:
+        return  # of averaged frames nobody knows it
     kernel = contact.kernels_shown(sample)
     rows, columns = np.nonzero(kernel)
     top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
@@ -140,9 +123,9 @@ def _draw_kernel(page: Page, sample: Sample, panel: Box, text: float) -> None:
     _draw_scale_bar(page, panel, scale, text)
 
 
-def _draw_exposed(page: Page, points: NDArray[np.floating], width: float) -> None:
+def _draw_exposed(page: Page, points: NDArray[np.floating], width: float, *, inside: Box | None = None) -> None:
     """A path coloured by time, from a ring to a dot."""
-    page.line(points, shade(TIME, np.linspace(0, 1, max(len(points) - 1, 1))), width)
+    page.line(points, shade(TIME, np.linspace(0, 1, max(len(points) - 1, 1))), width, inside=inside)
     page.dot(points[0], PANEL, OPENS, 0.9 * width)
     page.dot(points[-1], CLOSES, PANEL, 0.9 * width)
 
@@ -211,90 +194,3 @@ def _draw_bars(page: Page, values: NDArray[np.float64], quantiles: NDArray[np.fl
     every = math.ceil(1.4 * max(text_width(label, 16) for label in labels) / spacing)
     for x, label in list(zip(places, labels, strict=True))[::every]:
         page.text(x, box.bottom + 24, label, 16, MUTED, align="center")
-
-
-class Page:
-    """A dark page of a size in pixels. Colours are "#rrggbb" or "#rrggbbaa", or RGB in [0, 1]; all lengths are pixels."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.width, self.height = width, height
-        self._figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
-        FigureCanvasAgg(self._figure)
-        self._axes = self._figure.add_axes((0, 0, 1, 1))
-        self._axes.set_axis_off()
-        self._axes.set_autoscale_on(False)
-        self._axes.set(xlim=(0, width), ylim=(height, 0))
-
-    def text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        size: float,
-        color: str,
-        *,
-        room: float = math.inf,
-        bold: bool = False,
-        align: str = "left",
-    ) -> None:
-        """Text with its baseline at ``y``, and at ``x`` its left, center or right; see :func:`fitted` for ``room``."""
-        style: dict[str, Any] = {"fontproperties": _font(size, bold), "color": color, "horizontalalignment": align}
-        self._axes.text(x, y, fitted(text, size, room, bold=bold), **style, parse_math=False, usetex=False)
-
-    def rectangle(self, box: Box, color: str) -> None:
-        """A filled rectangle, behind all pictures and lines."""
-        self._axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, facecolor=color, linewidth=0, zorder=-1))
-
-    def picture(self, image: NDArray[np.uint8], box: Box) -> None:
-        """An image, uint8 (H, W, 3) RGB, resampled to fill a box."""
-        extent = (box.x, box.right, box.bottom, box.y)
-        self._axes.imshow(resampled(image, box.height, box.width), extent=extent, aspect="auto", interpolation="none")
-
-    def line(self, points: NDArray[np.floating], color: Any, width: float, *, inside: Box | None = None) -> None:
-        """A line through points (n, 2), of one colour or of n - 1, seen within a box."""
-        parts = [points] if isinstance(color, str) else list(np.stack((points[:-1], points[1:]), axis=1))
-        lines = LineCollection(parts, colors=color, linewidths=width / _POINT, capstyle="round", joinstyle="round")
-        self._axes.add_collection(lines, autolim=False)
-        if inside is not None:
-            lines.set_clip_path(Rectangle((inside.x, inside.y), inside.width, inside.height, transform=self._axes.transData))
-
-    def dot(self, point: NDArray[np.floating], color: str, edge: str, width: float) -> None:
-        """A disc of a diameter of four widths, with an edge of one."""
-        size, line = 4 * width / _POINT, width / _POINT
-        self._axes.plot(*point, "o", markersize=size, markeredgewidth=line, markerfacecolor=color, markeredgecolor=edge)
-
-    def save(self, path: Path) -> None:
-        """Write the page in the format of the suffix, one of ``FORMATS``, complete or not at all."""
-        buffer, suffix = io.BytesIO(), path.suffix.lower()
-        self._figure.savefig(buffer, format=suffix[1:], dpi=_DPI, facecolor=PAPER, **FORMATS[suffix])
-        make_folder(path.parent)
-        write_atomic(path, buffer.getvalue())
-
-
-def fitted(text: str, size: float, room: float = math.inf, *, bold: bool = False) -> str:
-    """Text on one line: characters without a glyph as escapes, and an ellipsis for the middle of what is wider than ``room``."""
-    glyphs = get_font(_font_file(bold)).get_charmap()
-    text = "".join(c if c.isprintable() and ord(c) in glyphs else c.encode("unicode_escape").decode() for c in text)
-    if text_width(text, size, bold=bold) <= room:
-        return text
-
-    def cut(kept: int) -> str:
-        return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
-
-    fits = bisect.bisect_right(range(1, len(text)), room, key=lambda kept: text_width(cut(kept), size, bold=bold))
-    return cut(max(fits, 1))
-
-
-def text_width(text: str, size: float, *, bold: bool = False) -> float:
-    """The width of a line of text in pixels."""
-    return float(text_to_path.get_text_width_height_descent(text, _font(size, bold), False)[0]) * _POINT
-
-
-@functools.cache
-def _font(size: float, bold: bool) -> FontProperties:
-    return FontProperties(fname=_font_file(bold), size=size / _POINT)
-
-
-def _font_file(bold: bool) -> Path:
-    """DejaVu Sans of matplotlib itself: no font of the system can change a page."""
-    return Path(matplotlib.get_data_path()) / "fonts/ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")

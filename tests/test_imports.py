@@ -65,14 +65,28 @@ def test_blurkit_never_imports_trainer_and_knows_no_torch():
 
 
 def test_trainer_uses_of_blurkit_what_it_may():
-    allowed = {"shard", "errors", "decode", "files", "sheet", "torch", "configuration"}
+    allowed = {
+        "shard",
+        "errors",
+        "decode",
+        "files",
+        "sheet",
+        "page",
+        "contact",
+        "torch",
+        "configuration",
+        "signals",
+        "progress",
+        "response",
+        "program",
+    }
     for path in files(TRAINER):
         assert {name.split(".")[1] for name in imports(path) if name.startswith("blurkit.")} <= allowed, path
 
 
-def test_matplotlib_is_imported_in_the_sheet_alone():
+def test_matplotlib_is_imported_for_pages_alone():
     users = {path.name for path in files(BLURKIT) if any(name.split(".")[0] == "matplotlib" for name in imports(path))}
-    assert users == {"sheet.py"}
+    assert users == {"page.py"}
 
 
 def loaded_after(statement):

@@ -10,8 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from blurkit.errors import UsageError
 from blurkit.kernel import exposed_path, rasterize
+from blurkit.page import BAR, CLOSES, FORMATS, OPENS, Page, fitted, text_width
 from blurkit.shard.format import Sample
-from blurkit.sheet import BAR, CLOSES, FORMATS, OPENS, Page, draw_histograms, draw_sheet, fitted, text_width
+from blurkit.sheet import draw_histograms, draw_sheet
 
 NO_PATH = np.empty((0, 2), np.float32)
 DELTA = np.ones((1, 1), np.float32)

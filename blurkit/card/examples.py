@@ -38,8 +38,10 @@ def _column(dataset: Dataset, index: int) -> NDArray[np.uint8]:
     side = min(height, width, LARGEST_PART)
     images = dataset.crop(index, (height - side) // 2, (width - side) // 2, side)
     sharp, blurred = (resampled(image, _IMAGE, _IMAGE) for image in images)
-    blurred[-_KERNEL:, -_KERNEL:] = 255  # a frame
-    blurred[2 - _KERNEL :, 2 - _KERNEL :] = _kernel(dataset, index, _KERNEL - 2)
+    shard, row = dataset.locate(index)
+    if shard.kernel(row).size:  # which that of averaged frames has not
+        blurred[-_KERNEL:, -_KERNEL:] = 255  # a frame
+        blurred[2 - _KERNEL :, 2 - _KERNEL :] = _kernel(dataset, index, _KERNEL - 2)
     return np.vstack([sharp, np.full((_GAP, _IMAGE, 3), 255, np.uint8), blurred])
 
 
@@ -47,6 +49,8 @@ def _kernel(dataset: Dataset, index: int, side: int) -> NDArray[np.uint8]:
     """A kernel in grey on black, at the scale of its own largest value; the square root keeps its faint parts visible."""
     shard, row = dataset.locate(index)
     kernel = shard.kernel(row)
+    if not kernel.size:  # of averaged frames
+        return np.zeros((side, side, 3), np.uint8)
     shades = np.rint(255 * np.sqrt(kernel / kernel.max())).astype(np.uint8)
     return resampled(np.pad(np.stack([shades] * 3, axis=-1), ((1, 1), (1, 1), (0, 0))), side, side)
 

@@ -70,11 +70,18 @@ class Facts:
     @property
     def summary(self) -> str:
         """What the pairs are, in two sentences."""
-        banked = bool(self.configuration["recipe"].get("kernels"))
-        blur, path = ("a kernel from a bank", "") if banked else ("simulated camera shake", "the path of the camera, ")
+        recipe = self.configuration["recipe"]
+        if "frames" in recipe:
+            blur, truth = "the mean of the frames around it", ""
+        elif recipe.get("kernels"):
+            blur, truth = "a kernel from a bank", "its blur kernel and "
+        elif "objects" in recipe:
+            blur, truth = "simulated motion of the camera and of objects", "the kernels and paths of both and "
+        else:
+            blur, truth = "simulated camera shake", "its blur kernel, the path of the camera, and "
         return (
             f"{plural(self.index['samples'], 'pair')} of a sharp photograph and a copy of it blurred by {blur}. With each "
-            f"pair come its blur kernel, {path}and every number that was drawn for it."
+            f"pair come {truth}every number that was drawn for it."
         )
 
     def pairs_by_licence(self) -> dict[str, int]:

@@ -34,8 +34,9 @@ def info(shards: str, *, out: Path | None, as_json: bool) -> int:
         if value is not None:  # unknown until the dataset is complete
             print(f"{key:<10} {value_text(value)}")
     for label in ("blur extent [px]", "effective length [px]"):
-        print()
-        print(text_histogram(columns[label], label=label))
+        if label in columns:  # averaged frames have no kernels
+            print()
+            print(text_histogram(columns[label], label=label))
     if out is not None:
         print(f"\n{out}: all distributions as a plot")
     return OK
@@ -79,7 +80,10 @@ def _columns(dataset: Dataset) -> dict[str, NDArray[np.float64]]:
     for number in range(len(dataset.files)):
         shard = dataset.shard(number)
         for row in range(len(shard)):
-            shape = statistics(shard.kernel(row))
+            kernel = shard.kernel(row)
+            if not kernel.size:
+                continue
+            shape = statistics(kernel)
             columns["blur extent [px]"].append(shape.extent)
             columns["effective length [px]"].append(shape.effective_length)
         for name, label in (("length", "path length [px]"), ("exposure", "exposure"), ("jpeg_quality", "JPEG quality")):

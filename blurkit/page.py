@@ -1,0 +1,137 @@
+"""A page laid out in whole pixels, so that pictures keep theirs: text, rectangles, pictures and lines.
+
+Matplotlib is imported in this module alone; that takes a while, so commands import this module where they need it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, get_font
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import text_to_path
+from numpy.typing import NDArray
+
+from blurkit.contact import Box, resampled
+from blurkit.errors import UsageError
+from blurkit.files import make_folder, write_atomic
+
+_JPEG = {"pil_kwargs": {"quality": 93, "subsampling": 0}}
+#: File suffixes that can be written, and what matplotlib is told about them.
+FORMATS: dict[str, dict[str, Any]] = {
+    ".png": {},
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".pdf": {"metadata": {"CreationDate": None}},
+    ".svg": {"metadata": {"Date": None}},
+}
+
+_DPI = 128  # a power of two: pixels become inches, and inches pixels again, without rounding
+_POINT = _DPI / 72
+
+PAPER, PANEL, BRIGHT, TEXT, MUTED = "#17181b", "#08080a", "#ffffff", "#d4d6db", "#9a9da6"
+OPENS, CLOSES, UNSEEN, BAR = "#2fd6ff", "#ff4787", "#ffffff60", "#3f7fb5"
+TIME, LIGHT = (OPENS, "#8b6cff", CLOSES), (PANEL, "#65676e", "#c6c7cc")
+
+
+def require_format(path: Path) -> None:
+    """Raise :class:`UsageError` where the suffix of ``path`` names no format that can be written."""
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{path}: {path.suffix or 'no suffix'} is no picture format; use one of {', '.join(FORMATS)}")
+
+
+class Page:
+    """A dark page of a size in pixels. Colours are "#rrggbb" or "#rrggbbaa", or RGB in [0, 1]; all lengths are pixels."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self._figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+        FigureCanvasAgg(self._figure)
+        self._axes = self._figure.add_axes((0, 0, 1, 1))
+        self._axes.set_axis_off()
+        self._axes.set_autoscale_on(False)
+        self._axes.set(xlim=(0, width), ylim=(height, 0))
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float,
+        color: str,
+        *,
+        room: float = math.inf,
+        bold: bool = False,
+        align: str = "left",
+    ) -> None:
+        """Text with its baseline at ``y``, and at ``x`` its left, center or right; see :func:`fitted` for ``room``."""
+        style: dict[str, Any] = {"fontproperties": _font(size, bold), "color": color, "horizontalalignment": align}
+        self._axes.text(x, y, fitted(text, size, room, bold=bold), **style, parse_math=False, usetex=False)
+
+    def rectangle(self, box: Box, color: str) -> None:
+        """A filled rectangle, behind all pictures and lines."""
+        self._axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, facecolor=color, linewidth=0, zorder=-1))
+
+    def picture(self, image: NDArray[np.uint8], box: Box) -> None:
+        """An image, uint8 (H, W, 3) RGB, resampled to fill a box."""
+        extent = (box.x, box.right, box.bottom, box.y)
+        self._axes.imshow(resampled(image, box.height, box.width), extent=extent, aspect="auto", interpolation="none")
+
+    def line(self, points: NDArray[np.floating], color: Any, width: float, *, inside: Box | None = None) -> None:
+        """A line through points (n, 2), of one colour or of n - 1, seen within a box."""
+        parts = [points] if isinstance(color, str) else list(np.stack((points[:-1], points[1:]), axis=1))
+        lines = LineCollection(parts, colors=color, linewidths=width / _POINT, capstyle="round", joinstyle="round")
+        self._axes.add_collection(lines, autolim=False)
+        if inside is not None:
+            lines.set_clip_path(Rectangle((inside.x, inside.y), inside.width, inside.height, transform=self._axes.transData))
+
+    def dot(self, point: NDArray[np.floating], color: str, edge: str, width: float) -> None:
+        """A disc of a diameter of four widths, with an edge of one."""
+        size, line = 4 * width / _POINT, width / _POINT
+        self._axes.plot(*point, "o", markersize=size, markeredgewidth=line, markerfacecolor=color, markeredgecolor=edge)
+
+    def save(self, path: Path) -> None:
+        """Write the page in the format of the suffix, one of ``FORMATS``, complete or not at all."""
+        buffer, suffix = io.BytesIO(), path.suffix.lower()
+        self._figure.savefig(buffer, format=suffix[1:], dpi=_DPI, facecolor=PAPER, **FORMATS[suffix])
+        make_folder(path.parent)
+        write_atomic(path, buffer.getvalue())
+
+
+def fitted(text: str, size: float, room: float = math.inf, *, bold: bool = False) -> str:
+    """Text on one line: characters without a glyph as escapes, and an ellipsis for the middle of what is wider than ``room``."""
+    glyphs = get_font(_font_file(bold)).get_charmap()
+    text = "".join(c if c.isprintable() and ord(c) in glyphs else c.encode("unicode_escape").decode() for c in text)
+    if text_width(text, size, bold=bold) <= room:
+        return text
+
+    def cut(kept: int) -> str:
+        return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+    fits = bisect.bisect_right(range(1, len(text)), room, key=lambda kept: text_width(cut(kept), size, bold=bold))
+    return cut(max(fits, 1))
+
+
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """The width of a line of text in pixels."""
+    return float(text_to_path.get_text_width_height_descent(text, _font(size, bold), False)[0]) * _POINT
+
+
+@functools.cache
+def _font(size: float, bold: bool) -> FontProperties:
+    return FontProperties(fname=_font_file(bold), size=size / _POINT)
+
+
+def _font_file(bold: bool) -> Path:
+    """DejaVu Sans of matplotlib itself: no font of the system can change a page."""
+    return Path(matplotlib.get_data_path()) / "fonts/ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
