@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import cv2
 import matplotlib
 
 matplotlib.use("Agg")
@@ -43,6 +45,9 @@ COMMANDS = (
     "blurkit preview -n 4 --size 160 --seed 2 --recipe defocus -o docs/_static/preview-defocus.jpg",
     "blurkit preview -n 4 --size 160 --seed 1 --recipe boracchi-foi -o docs/_static/preview-boracchi-foi.jpg",
     "blurkit preview -n 4 --size 160 --seed 5 --recipe vegan -o docs/_static/preview-vegan.jpg",
+    "blurkit preview -n 4 --size 256 --seed 9 --recipe objects -o docs/_static/preview-objects.jpg",
+    "blurkit preview -n 4 --size 256 --seed 6 --recipe street -o docs/_static/preview-street.jpg",
+    "blurkit preview -n 2 --src video --root pan --recipe frames -o docs/_static/preview-frames.jpg",
 )
 
 PAPER, PANEL, TEXT, OPENS, CLOSES, UNSEEN = "#17181b", "#08080a", "#d4d6db", "#2fd6ff", "#ff4787", "#ffffff60"
@@ -54,8 +59,11 @@ STYLE = {
 
 def main() -> None:
     """Make the pictures and refuse those that are too large for a repository."""
-    for command in COMMANDS:
-        subprocess.run([sys.executable, "-m", *shlex.split(command)], check=True, cwd=FOLDER.parent.parent)
+    with tempfile.TemporaryDirectory() as folder:
+        write_pan(Path(folder))
+        for command in COMMANDS:
+            words = [folder if word == "pan" else word for word in shlex.split(command)]
+            subprocess.run([sys.executable, "-m", *words], check=True, cwd=FOLDER.parent.parent)
     with plt.rc_context(STYLE):
         pictures = {
             "kernels.png": draw_kernels,
@@ -70,6 +78,15 @@ def main() -> None:
     for path in sorted(FOLDER.iterdir()):
         if path.stat().st_size > LARGEST:
             raise SystemExit(f"{path} has {path.stat().st_size} bytes, more than {LARGEST}: show fewer pairs, or write .jpg")
+
+
+def write_pan(folder: Path) -> None:
+    """Frames of a pan over a packaged photograph, two pixels apart."""
+    photograph = next(record.path for record in open_source("sample").records if record.id == "rocket")
+    codes = read_image(photograph).pixels
+    for number in range(40):
+        frame = codes[140 : 140 + 280, 2 * number : 2 * number + 420]
+        (folder / f"{number:03d}.png").write_bytes(cv2.imencode(".png", frame[..., ::-1])[1].tobytes())
 
 
 def draw_kernels() -> Figure:

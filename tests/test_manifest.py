@@ -14,6 +14,7 @@ from PIL import Image
 
 from blurkit.errors import UsageError
 from blurkit.manifest import load_manifest, manifest_names
+from blurkit.sources import open_source
 
 FOLDER = Path(str(resources.files("blurkit.data_manifests")))
 
@@ -104,7 +105,8 @@ def test_the_licences():
 
 def test_the_packaged_photographs_are_as_their_manifest_says():
     manifest = load_manifest("sample")
-    assert {photograph.file for photograph in manifest.photographs} == {path.name for path in (FOLDER / "sample").iterdir()}
+    files = {path.name for path in (FOLDER / "sample").iterdir()}
+    assert {photograph.file for photograph in manifest.photographs} == files - {"objects.json"}
     for photograph in manifest.photographs:
         content = (FOLDER / "sample" / photograph.file).read_bytes()
         assert hashlib.sha256(content).hexdigest() == photograph.sha256
@@ -160,3 +162,20 @@ def loaded_after(statement):
 def test_the_reader_needs_the_standard_library_alone():
     loaded = loaded_after("from blurkit.manifest import load_manifest; load_manifest('sample')")
     assert loaded - loaded_after("pass") - set(sys.stdlib_module_names) == {"blurkit"}
+
+
+def test_the_packaged_outlines_are_as_their_manifest_says():
+    document = json.loads((FOLDER / "sample.json").read_text())
+    (entry,) = [entry for entry in document["distribution"] if entry["name"] == "objects.json"]
+    content = (FOLDER / "sample" / "objects.json").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+    assert entry["contentSize"] == f"{len(content)} B"
+    outlined = {record.id: record.masks() for record in open_source("sample").records if record.annotation}
+    assert {name: objects.names for name, objects in outlined.items()} == {
+        "astronaut": ("person",), "camera": ("person",), "coffee": ("cup",), "rocket": ("rocket",),
+    }  # fmt: skip
+    assert not any(objects.problems for objects in outlined.values())
+    for image in json.loads(content)["images"]:
+        objects = outlined[image["file_name"].removesuffix(".jpg")]
+        (area,) = [entry["area"] for entry in json.loads(content)["annotations"] if entry["image_id"] == image["id"]]
+        assert objects.masks.sum() == pytest.approx(area, rel=0.03)  # the polygon's, without half of its outline

@@ -88,5 +88,6 @@ def test_the_records_are_the_same(pair):
         read = [{key: text(value) for key, value in row.items()} for row in rows(dataset, "photographs")]
         assert read == [{key: getattr(photograph, key) for key in read[0]} for photograph in manifest.photographs]
         assert set(read[0]) == set(vars(manifest.photographs[0])) - {"bytes", "sha256"}
-        hashes = {(file.name, file.sha256, file.content_size) for file in dataset.metadata.file_objects}
+        files = [file for file in dataset.metadata.file_objects if file.encoding_formats == ["image/jpeg"]]
+        hashes = {(file.name, file.sha256, file.content_size) for file in files}
         assert hashes == {(photo.file, photo.sha256, f"{photo.bytes} B") for photo in manifest.photographs}

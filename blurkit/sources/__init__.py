@@ -55,7 +55,7 @@ def open_source(
     if annotations is not None and name != "mapillary":
         raise UsageError(f"--annotations chooses among the sets of mapillary; the source {name} has at most one")
     if name in ("sample", "folder") or name not in SOURCES:
-        return _open_local(name, root, split, shares, label)
+        return _open_local(name, root, split, shares, label, masks)
     openers: dict[str, Callable[[], Source]] = {
         "coco": lambda: open_coco(root, split, masks=masks),
         "mapillary": lambda: open_mapillary(root, split, annotations, masks=masks),
@@ -65,11 +65,11 @@ def open_source(
     return openers[name]()
 
 
-def _open_local(name: str, root: Path | None, split: str, shares: str, label: str) -> Source:
+def _open_local(name: str, root: Path | None, split: str, shares: str, label: str, masks: bool) -> Source:
     if root is not None and name != "folder":
         raise UsageError(f"--root goes with a source that is known by name and lies somewhere, --src {name} is not one of these")
     if name == "sample":
-        return open_sample(split)
+        return open_sample(split, masks=masks)
     path = _given("folder", root) if name == "folder" else Path(name)
     if not path.is_dir() and "/" not in name and name != "folder":
         raise UsageError(

@@ -6,19 +6,42 @@ from importlib import resources
 from pathlib import Path
 
 from blurkit.manifest import load_manifest
+from blurkit.sources.coco_objects import CocoAnnotation, index_annotations
+from blurkit.sources.jsonstream import elements
 from blurkit.sources.place import choose_splits
 from blurkit.sources.record import ImageRecord, Source
 from blurkit.sources.split import NAMES
 from blurkit.sources.table import RecordTable
 
+#: Outlines of objects in some of them, in the format of COCO.
+OBJECTS = "objects.json"
 
-def open_sample(split: str) -> Source:
+
+def open_sample(split: str, *, masks: bool = True) -> Source:
     """The packaged photographs of ``split``: ``all``, ``train``, ``val`` or ``test``, as their manifest assigns them."""
     root = Path(str(resources.files("blurkit.data_manifests") / "sample"))
     folders = choose_splits(split, {name: name for name in NAMES}, "sample")
+    outlined = _annotations(str(root / OBJECTS)) if masks else {}
     records = [
-        ImageRecord(entry.file.removesuffix(".jpg"), str(root / entry.file), "sample", entry.licence, entry.split)
+        ImageRecord(
+            entry.file.removesuffix(".jpg"),
+            str(root / entry.file),
+            "sample",
+            entry.licence,
+            entry.split,
+            outlined.get(entry.file),
+        )
         for entry in load_manifest("sample").photographs
         if entry.split in folders
     ]
     return Source("sample", root, RecordTable(records))
+
+
+def _annotations(path: str) -> dict[str, CocoAnnotation]:
+    """By the names of the photographs that have any."""
+    index = index_annotations(path)
+    images = [element.value for element in elements(path, ("images",))]
+    return {
+        image["file_name"]: CocoAnnotation(path, index.spans(image["id"]), (image["height"], image["width"]), index.categories)
+        for image in images
+    }
