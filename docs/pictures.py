@@ -47,7 +47,7 @@ COMMANDS = (
     "blurkit preview -n 4 --size 160 --seed 5 --recipe vegan -o docs/_static/preview-vegan.jpg",
     "blurkit preview -n 4 --size 256 --seed 9 --recipe objects -o docs/_static/preview-objects.jpg",
     "blurkit preview -n 4 --size 256 --seed 6 --recipe street -o docs/_static/preview-street.jpg",
-    "blurkit preview -n 2 --src video --root pan --recipe frames -o docs/_static/preview-frames.jpg",
+    "blurkit preview -n 5 --size 256 --src video --root pan --recipe frames -o docs/_static/preview-frames.jpg",
 )
 
 PAPER, PANEL, TEXT, OPENS, CLOSES, UNSEEN = "#17181b", "#08080a", "#d4d6db", "#2fd6ff", "#ff4787", "#ffffff60"
