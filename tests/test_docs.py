@@ -8,21 +8,20 @@ commands of the README leave behind, such as ``shards/``.
 
 import contextlib
 import io
-import os
 import re
 import shlex
 import shutil
 import sys
 from importlib import resources
 from pathlib import Path
-from unittest import mock
 
 import click
 import numpy as np
 import pytest
+from command_line import run
 
 from blurkit import KernelBank
-from blurkit.cli import cli, main
+from blurkit.cli import cli
 from blurkit.configuration import known_keys
 from blurkit.recipe import Recipe
 from blurkit.shard import open_dataset
@@ -75,25 +74,11 @@ def folder(tmp_path_factory):
     tried = []
     for command in (command for page in TRIED for command in commands(page) if command not in tried):
         environment, arguments, output = command
-        printed = run(arguments, folder, environment)
+        printed = run(*arguments, cwd=folder, **environment).stdout
         if output:
             (folder / output).write_text(printed)
         tried.append(command)
     return folder
-
-
-def run(arguments, cwd, environment):
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.chdir(cwd),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        mock.patch.dict(os.environ, environment),
-        mock.patch.object(sys, "argv", ["blurkit", *arguments]),
-    ):
-        code = main()
-    assert code == 0, f"blurkit {shlex.join(arguments)}\n{err.getvalue()}{out.getvalue()}"
-    return out.getvalue()
 
 
 def test_the_commands_of_the_readme_leave_what_it_says(folder):
