@@ -23,7 +23,8 @@ from command_line import run
 from blurkit import KernelBank
 from blurkit.cli import cli
 from blurkit.configuration import known_keys
-from blurkit.recipe import Recipe
+from blurkit.noise import PRESETS
+from blurkit.recipe import Recipe, load_recipe
 from blurkit.shard import open_dataset
 from blurkit.sources.folder import REASONS
 from blurkit.task import SKIPS
@@ -147,6 +148,15 @@ def test_every_key_of_a_recipe_is_explained():
         section, _, name = key.rpartition(".")
         part = page.partition(f"\n### [{section}]\n" if section else "\n### The recipe itself\n")[2].partition("\n### ")[0]
         assert f"`{name}`" in part, key
+
+
+def test_published_levels_of_noise_are_the_presets():
+    rows = re.findall(r"^\| [^|`]+ \| (`noise\.[^|]*) \|$", text("recipes"), re.MULTILINE)
+    stated = [load_recipe("clean", re.findall(r"`([^`]+)`", settings)).noise for settings in rows]
+    for noise, name in zip(stated, ("unprocessing", "realblur", "rsblur", "boracchi-foi"), strict=True):
+        for key, value in vars(PRESETS[name]).items():
+            assert getattr(noise, key) == (value if isinstance(value, str) else pytest.approx(value, rel=1e-12)), (name, key)
+    assert load_recipe("handheld").noise == PRESETS["mild"]
 
 
 def test_every_part_of_a_shard_is_explained(folder):
