@@ -79,5 +79,20 @@ def refusal(name, root, **options):
     return str(caught.value)
 
 
+def put_instead(path, kind, foreign=""):
+    """Something else in the place of a file or a folder: a fifo, an empty file or folder, or a link, to what is foreign, to
+    itself or to nothing."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "file":
+            path.touch()
+        case _:
+            os.symlink({"link": foreign, "loop": path.name, "broken": "nowhere"}[kind], path)
+
+
 def coco_ids(*numbers):
     return [f"val2017/{100 + number:012d}" for number in numbers]

@@ -8,23 +8,24 @@ commands of the README leave behind, such as ``shards/``.
 
 import contextlib
 import io
-import os
 import re
 import shlex
 import shutil
 import sys
 from importlib import resources
 from pathlib import Path
-from unittest import mock
 
 import click
 import numpy as np
 import pytest
+from command_line import run
 
 from blurkit import KernelBank
-from blurkit.cli import cli, main
+from blurkit.cli import cli
 from blurkit.configuration import known_keys
+from blurkit.noise import PRESETS
 from blurkit.recipe import Recipe
+from blurkit.recipe_files import load_recipe
 from blurkit.shard import open_dataset
 from blurkit.sources.folder import REASONS
 from blurkit.task import SKIPS
@@ -75,25 +76,11 @@ def folder(tmp_path_factory):
     tried = []
     for command in (command for page in TRIED for command in commands(page) if command not in tried):
         environment, arguments, output = command
-        printed = run(arguments, folder, environment)
+        printed = run(*arguments, cwd=folder, **environment).stdout
         if output:
             (folder / output).write_text(printed)
         tried.append(command)
     return folder
-
-
-def run(arguments, cwd, environment):
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.chdir(cwd),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        mock.patch.dict(os.environ, environment),
-        mock.patch.object(sys, "argv", ["blurkit", *arguments]),
-    ):
-        code = main()
-    assert code == 0, f"blurkit {shlex.join(arguments)}\n{err.getvalue()}{out.getvalue()}"
-    return out.getvalue()
 
 
 def test_the_commands_of_the_readme_leave_what_it_says(folder):
@@ -162,6 +149,15 @@ def test_every_key_of_a_recipe_is_explained():
         section, _, name = key.rpartition(".")
         part = page.partition(f"\n### [{section}]\n" if section else "\n### The recipe itself\n")[2].partition("\n### ")[0]
         assert f"`{name}`" in part, key
+
+
+def test_published_levels_of_noise_are_the_presets():
+    rows = re.findall(r"^\| [^|`]+ \| (`noise\.[^|]*) \|$", text("recipes"), re.MULTILINE)
+    stated = [load_recipe("clean", re.findall(r"`([^`]+)`", settings)).noise for settings in rows]
+    for noise, name in zip(stated, ("unprocessing", "realblur", "rsblur", "boracchi-foi"), strict=True):
+        for key, value in vars(PRESETS[name]).items():
+            assert getattr(noise, key) == (value if isinstance(value, str) else pytest.approx(value, rel=1e-12)), (name, key)
+    assert load_recipe("handheld").noise == PRESETS["mild"]
 
 
 def test_every_part_of_a_shard_is_explained(folder):

@@ -8,6 +8,8 @@ import pytest
 from blurkit.bayer import REACH
 from blurkit.camera import draw_camera
 from blurkit.exposure import draw_exposure
+from blurkit.fused import blur_region
+from blurkit.motion import draw_kernel
 from blurkit.pair import make_pair
 from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response
@@ -29,6 +31,20 @@ def test_saturation_is_where_light_was_clipped(photograph):
         below = pair.blurred[~pair.saturation]
         assert np.mean(below.max(axis=1) == 255) < 0.02  # what rounds to 255 without reaching it
     assert make_pair(photograph, load_recipe("clean"), rng=np.random.default_rng(0)).saturation is None
+
+
+@pytest.mark.parametrize("name", ["handheld", "defocus", "vegan"])
+def test_before_saturation_no_light_is_lost(photograph, name):
+    """On a periodic image, where none leaves it; highlights are raised beyond full well, and there is none that blur makes up."""
+    recipe = load_recipe(name, ["trajectory.length=[5, 60]"])
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        kernel = draw_kernel(recipe, rng=rng)
+        tone = draw_exposure(recipe, fraction=1.0, rng=rng).tone
+        light = tone.table[photograph]
+        blurred = blur_region(photograph, kernel, tone, (0, 0, *photograph.shape[:2]), border="wrap")
+        assert np.abs(blurred - light).max() > 0.1
+        assert blurred.mean(dtype=float) == pytest.approx(light.mean(dtype=float), rel=1e-5)
 
 
 def test_gain_brightens_both_images_alike(photograph):
@@ -71,8 +87,6 @@ def test_a_mosaic_without_noise_is_the_camera_on_the_blurred_light(photograph):
     pair = make_pair(photograph, recipe, rng=np.random.default_rng(2), size=(60, 70))
     plain = dataclasses.replace(recipe, bayer=None, saturation=load_recipe("handheld").saturation)
     y, x, height, width = pair.crop
-    from blurkit.fused import blur_region
-
     box = (y - REACH, x - REACH, height + 2 * REACH, width + 2 * REACH)
     light = blur_region(photograph, pair.kernel, SRGB, box)
     rng = np.random.default_rng(2)

@@ -15,14 +15,12 @@ import subprocess
 import sys
 import time
 import zipfile
-from types import SimpleNamespace
-from unittest import mock
 
 import pytest
+from command_line import run
 from file_server import FileServer, cut, redirect, stall, status
 
 from blurkit import progress
-from blurkit.cli import main
 from blurkit.commands import fetch as module
 from blurkit.download import LOCK, Patience
 from blurkit.files import locked
@@ -102,18 +100,8 @@ def manifest(server, monkeypatch):
 def fetch(manifest, tmp_path):
     """A function that runs ``blurkit fetch`` in an empty folder, expects an exit code, and returns what it printed."""
 
-    def fetch(*arguments, code=0, **environment):
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            contextlib.chdir(tmp_path),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            mock.patch.dict(os.environ, environment),
-            mock.patch.object(sys, "argv", ["blurkit", "fetch", *map(str, arguments)]),
-        ):
-            returned = main()
-        assert returned == code, err.getvalue() + out.getvalue()
-        return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
+    def fetch(*arguments, **how):
+        return run("fetch", *arguments, cwd=tmp_path, **how)
 
     fetch.root = tmp_path / "data/coco"
     return fetch

@@ -87,6 +87,23 @@ def test_a_constant_image_stays_constant(rng):
     np.testing.assert_allclose(blur_field(np.full((150, 200, 3), 0.7, np.float32), field), 0.7, rtol=0, atol=1e-6)
 
 
+def test_the_light_of_every_point_is_kept(rng):
+    """A gather form promises it of no single point: that kernels sum to 1 says what arrives at a pixel, not what leaves it."""
+    poses, weights = draw_poses(rng)
+    field = rotation_field(poses, weights, shape=(200, 260), focal=260.0)
+    spread = []
+    for y, x in np.ndindex(6, 8):
+        point = np.zeros((200, 260, 1), np.float32)
+        point[38 + 24 * y + x, 36 + 25 * x + y] = 1
+        light = blur_field(point, field)
+        spread.append(np.count_nonzero(light))
+        assert light.sum(dtype=float) == pytest.approx(1, abs=0.005)
+    assert min(spread) > 20
+    image = np.zeros((200, 260, 3), np.float32)
+    image[30:-30, 30:-30] = rng.random((140, 200, 3))
+    assert blur_field(image, field).sum(dtype=float) == pytest.approx(image.sum(dtype=float), rel=0.001)
+
+
 @pytest.mark.parametrize("border", ["reflect101", "zero"])
 def test_on_every_pixel_a_node_the_field_is_the_exact_sum(rng, border):
     """An asymmetric path on noise: neither the direction nor the inverse of a pose can be wrong unseen."""

@@ -1,7 +1,5 @@
 """The command line end to end: what is made, resumed, sliced, refused and reported."""
 
-import contextlib
-import io
 import json
 import os
 import shutil
@@ -15,27 +13,11 @@ from unittest import mock
 import cv2
 import numpy as np
 import pytest
+from command_line import SMALL, run
+from damage import flip
 
-from blurkit.cli import main
 from blurkit.files import locked
 from blurkit.shard import open_dataset
-
-SMALL = ("--size", "48", "--recipe", "clean", "--set", "shard_bytes=100000", "-q")
-
-
-def run(*arguments, cwd, code=0, **environment):
-    """Run blurkit in a folder, expect an exit code, return what it printed. Workers are processes; the command itself is not."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.chdir(cwd),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        mock.patch.dict(os.environ, environment),
-        mock.patch.object(sys, "argv", ["blurkit", *map(str, arguments)]),
-    ):
-        returned = main()
-    assert returned == code, err.getvalue() + out.getvalue()
-    return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def result(*arguments, **options):
@@ -382,9 +364,7 @@ def test_verify_names_the_shard_and_the_sample_of_one_flipped_bit(reference, tmp
     name = shard.name(2)
     place += 2 * 48 * 48 * 3 + 1000
     path = Path(shard.path)
-    data = bytearray(path.read_bytes())
-    data[place] ^= 1
-    path.write_bytes(data)
+    flip(path, place)
     done = run("verify", "shards", cwd=tmp_path, code=1)
     assert f"{path.name} {name}" in done.stdout
     problems = json.loads(run("verify", "shards", "--json", cwd=tmp_path, code=1).stdout)["problems"]

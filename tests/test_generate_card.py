@@ -1,7 +1,5 @@
 """What a finished dataset says of itself, end to end: the same whoever writes it, written once, and never over others' files."""
 
-import contextlib
-import io
 import json
 import os
 import re
@@ -14,27 +12,17 @@ from unittest import mock
 import cv2
 import numpy as np
 import pytest
+from command_line import SMALL, run
 
 from blurkit.card.stamp import read_stamp
-from blurkit.cli import main
 from blurkit.shard import open_dataset
 
-SMALL = ("--size", "48", "--recipe", "clean", "--set", "shard_bytes=100000", "-q")
 NAMES = ("README.md", "croissant.json", "examples.jpg")
 
 
 def generate(*arguments, cwd, code=0):
     """Make a dataset in ``shards`` and return what was said on standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.chdir(cwd),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        mock.patch.object(sys, "argv", ["blurkit", "generate", *map(str, arguments)]),
-    ):
-        returned = main()
-    assert returned == code, err.getvalue() + out.getvalue()
-    return err.getvalue()
+    return run("generate", *arguments, cwd=cwd, code=code).stderr
 
 
 def contents(folder):

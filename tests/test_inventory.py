@@ -1,38 +1,27 @@
 """``blurkit info --src``: what of a dataset is there, and what is missing of the whole."""
 
-import contextlib
 import hashlib
-import io
 import json
 import os
-import sys
 from dataclasses import replace
-from types import SimpleNamespace
-from unittest import mock
+from pathlib import Path
 
 import pytest
+from command_line import run
 from dataset_roots import coco_document, write_coco, write_vistas
 
-from blurkit.cli import main
 from blurkit.commands import inventory as module
 from blurkit.manifest import load_manifest
 
 KEYS = ["-aaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbb"]
 
 
-def run(*arguments, code=0):
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        mock.patch.object(sys, "argv", ["blurkit", "info", *map(str, arguments)]),
-    ):
-        assert main() == code, err.getvalue()
-    return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
+def info(*arguments, code=0):
+    return run("info", *arguments, cwd=Path(), code=code)
 
 
 def result(*arguments, **options):
-    return json.loads(run(*arguments, "--json", **options).stdout)
+    return json.loads(info(*arguments, "--json", **options).stdout)
 
 
 def test_coco_is_counted_and_held_against_its_manifest(tmp_path):
@@ -47,7 +36,7 @@ def test_coco_is_counted_and_held_against_its_manifest(tmp_path):
     assert found["bytes"] == sum(entry.stat().st_size for entry in os.scandir(tmp_path / "val2017") if entry.name != "extra.jpg")
     assert found["splits"] == {"train": {"images": 0, "of": 118287}, "val": {"images": 3, "of": 5000}}
     assert set(found["archives"].values()) == {"absent"}
-    text = run("--src", "coco", "--root", tmp_path).stdout
+    text = info("--src", "coco", "--root", tmp_path).stdout
     assert "3 of the 5,000 images" in text
     assert "000000000103.jpg: the JSON file lists it, and it is not on the disk" in text
     assert "val2017.zip: not here" in text
@@ -87,11 +76,11 @@ def test_archives_are_held_against_their_hashes(tmp_path, monkeypatch, place):
     assert result("--src", "coco", "--root", root)["archives"] == states
     states |= {sound.name: "sound", damaged.name: "damaged"}
     assert result("--src", "coco", "--root", root, "--hash", code=1)["archives"] == states
-    assert f"{damaged.name}: here, but its sha256 is wrong" in run("--src", "coco", "--root", root, "--hash", code=1).stdout
+    assert f"{damaged.name}: here, but its sha256 is wrong" in info("--src", "coco", "--root", root, "--hash", code=1).stdout
 
 
 def test_what_is_not_there_says_how_to_get_it(tmp_path):
-    said = run("--src", "coco", "--root", tmp_path, code=2).stderr
+    said = info("--src", "coco", "--root", tmp_path, code=2).stderr
     assert str(tmp_path) in said
     assert "blurkit fetch coco" in said
     assert "instances_val2017.json" in said

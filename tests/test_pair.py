@@ -5,12 +5,18 @@ import math
 
 import numpy as np
 import pytest
+from masked_samples import save
 from scipy import ndimage
 
 from blurkit.errors import BadImageError, UsageError
+from blurkit.kernel import ANCHORS, statistics
 from blurkit.pair import draw_crop, make_pair, valid_box
+from blurkit.produce import make_samples
 from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response
+from blurkit.settings import Settings
+from blurkit.shard import open_dataset
+from blurkit.sources import open_source
 
 
 def decode(codes):
@@ -111,15 +117,51 @@ def test_jpeg_is_drawn_for_its_share(photograph):
     assert 97 <= max(qualities) <= 100
 
 
-def test_registration_of_the_images_themselves(photograph):
-    """The centre of light of a blurred dot stays where the dot was."""
-    dot = np.zeros((121, 121, 3), np.uint8)
-    dot[60, 60] = 255
-    for seed in range(30):
-        pair = make_pair(dot, load_recipe("clean"), rng=np.random.default_rng(seed))
-        light = convolve(decode(dot), pair.kernel)[..., 0]
-        y, x = ndimage.center_of_mass(light)
-        assert (y, x) == pytest.approx((60, 60), abs=0.02)
+def low_frequency_shift(sharp, blurred):
+    """The signed shift (x, y) in pixels of linear light: the slope of the cross-spectrum's phase over its lowest frequencies."""
+    spectra = [np.fft.fft2(decode(np.arange(256))[codes].mean(axis=2)) for codes in (sharp, blurred)]
+    cross = spectra[1] * spectra[0].conj()
+    y, x = np.meshgrid(*map(np.fft.fftfreq, cross.shape), indexing="ij")
+    low = (np.hypot(y, x) < 2.5 / max(cross.shape)) & (cross != cross[0, 0])
+    slopes = -2 * np.pi * np.stack((x[low], y[low]), axis=1)
+    share = np.sqrt(np.abs(cross[low]))  # where there is no light, there is no phase
+    return np.linalg.lstsq(slopes * share[:, None], np.angle(cross[low]) * share, rcond=None)[0]
+
+
+@pytest.mark.parametrize("name", ["clean", "handheld"])
+def test_on_average_blurred_lies_where_sharp_does(name):
+    """200 pairs; no highlight is clipped and no light crosses the border, so that whatever moves is the image itself."""
+    photographs = [record.read().pixels for record in open_source("sample").records]
+    spot = np.sqrt(np.outer(np.hanning(130), np.hanning(130)))[1:-1, 1:-1, None]
+    recipe, shifts = load_recipe(name), []
+    for seed in range(200):
+        rng = np.random.default_rng((20, seed))
+        photograph = photographs[seed % len(photographs)]
+        y, x = rng.integers(0, np.subtract(photograph.shape[:2], 128))
+        lit = np.rint(0.9 * spot * photograph[y : y + 128, x : x + 128]).astype(np.uint8)
+        pair = make_pair(lit, recipe, rng=rng)
+        shifts.append(low_frequency_shift(pair.sharp, pair.blurred))
+    assert np.std(shifts) > 0.005, "a kernel's own asymmetry scatters single pairs"
+    assert np.abs(np.mean(shifts, axis=0)).max() < 0.02
+
+
+@pytest.mark.parametrize("anchor", ANCHORS)
+def test_a_stored_kernel_lies_by_the_anchor_of_its_stored_path(anchor, tmp_path):
+    recipe = load_recipe("clean", [f"kernel.anchor={anchor}", "kernel.exposure=[0.1, 0.3337, 1]"])
+    (record, *_), settings = open_source("sample").records, Settings(recipe, size=(8, 8), per_image=60)
+    save(tmp_path, make_samples(record, settings))
+    for pair in open_dataset(tmp_path):
+        steps = pair.meta["exposure"] * len(pair.path)
+        weights = np.clip(steps - np.arange(len(pair.path)), 0, 1)
+        mean = np.average(pair.path, axis=0, weights=weights)
+        places = {
+            "centroid": mean,
+            "start": pair.path[0],
+            "midpoint": [np.interp(steps / 2 - 0.5, np.arange(len(pair.path)), axis) for axis in pair.path.T],
+            "bbox": (pair.path.min(axis=0) + pair.path.max(axis=0)) / 2,
+        }
+        assert places[anchor] == pytest.approx((0, 0), abs=0.001)
+        assert statistics(pair.kernel).centroid == pytest.approx(mean, abs=0.02)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 90), (3, 2), (17, 200), (513, 5)])

@@ -8,6 +8,7 @@ import zlib
 import h5py
 import numpy as np
 import pytest
+from damage import flip
 
 from blurkit.errors import CorruptShardError, UsageError
 from blurkit.shard import Shard, open_dataset
@@ -111,7 +112,7 @@ def test_a_crop_checks_the_bands_that_it_touches_and_no_others(write, sizes):
         offset = file["blurred"].id.get_offset()
         offset += int(file["offset"][1]) if "offset" in file else samples[0].blurred.nbytes
     width = samples[1].blurred.shape[1]
-    _flip(path, offset + (BAND_ROWS + 3) * width * 3 + 7)  # in the second band of the second sample
+    flip(path, offset + (BAND_ROWS + 3) * width * 3 + 7)  # in the second band of the second sample
     shard = Shard(path)
     shard.crop(1, 0, 0, 20)
     assert_equal(shard[0], samples[0])
@@ -119,12 +120,6 @@ def test_a_crop_checks_the_bands_that_it_touches_and_no_others(write, sizes):
         shard.crop(1, 60, 0, 10)
     with pytest.raises(CorruptShardError, match="sample 1"):
         shard[1]
-
-
-def _flip(path, place, bit=3):
-    data = bytearray(path.read_bytes())
-    data[place] ^= 1 << bit
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("sizes", [[(70, 50)] * 4, [(70, 50), (60, 40), (65, 9)]])
@@ -142,9 +137,8 @@ def test_no_flipped_bit_goes_unnoticed(write, sizes, tmp_path):
     places += list(range(0, 4096, 41))  # the superblock and the root group
     messages = []
     for place in places:
-        data = bytearray(good)
-        data[place] ^= 1 << int(rng.integers(8))
-        path.write_bytes(data)
+        path.write_bytes(good)
+        flip(path, place, int(rng.integers(8)))
         try:
             shard = Shard(path)
             for index, sample in enumerate(samples):

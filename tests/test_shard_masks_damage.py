@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from damage import flipped_bits
 from masked_samples import COLUMNS, save, with_objects
 
 from blurkit.cli import cli
@@ -24,13 +25,7 @@ def samples(make_sample):
 def test_no_flipped_bit_goes_unnoticed(samples, tmp_path, column):
     """20 bits of each column, or all: an error that names the shard, and the sample where only that is hurt."""
     path = save(tmp_path, samples([(9, 11)] * 3, (2, 0, 3)))
-    good = path.read_bytes()
-    with h5py.File(path) as file:
-        start, bits = file[column].id.get_offset(), 8 * file[column].nbytes
-    for bit in np.unique(np.linspace(0, bits - 1, 20).astype(int)).tolist():
-        data = bytearray(good)
-        data[start + bit // 8] ^= 1 << bit % 8
-        path.write_bytes(data)
+    for _ in flipped_bits(path, column, 20):
         with pytest.raises(CorruptShardError, match=re.escape(str(path))):
             [Shard(path)[index] for index in range(3)]
     done = CliRunner().invoke(cli, ["verify", str(tmp_path), "--json"], standalone_mode=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from damage import flipped_bits
 from masked_samples import save, with_objects
 from true_samples import COLUMNS, with_truth
 
@@ -196,13 +197,7 @@ def test_every_column_is_documented():
 @pytest.mark.parametrize("column", [name for columns in COLUMNS.values() for name in columns])
 def test_no_flipped_bit_goes_unnoticed(samples, tmp_path, column):
     path = save(tmp_path, samples([(9, 11)] * 3, ("nps", "", "npS")))
-    good = path.read_bytes()
-    with h5py.File(path) as file:
-        start, bits = file[column].id.get_offset(), 8 * file[column].nbytes
-    for bit in np.unique(np.linspace(0, bits - 1, 12).astype(int)).tolist():
-        data = bytearray(good)
-        data[start + bit // 8] ^= 1 << bit % 8
-        path.write_bytes(data)
+    for _ in flipped_bits(path, column, 12):
         with pytest.raises(CorruptShardError, match=re.escape(str(path))):
             [Shard(path)[index] for index in range(3)]
 

@@ -8,7 +8,7 @@ import os
 import shutil
 
 import pytest
-from bad_roots import FOREIGN, coco_ids, nothing_outside, outcome, refusal
+from bad_roots import FOREIGN, coco_ids, nothing_outside, outcome, put_instead, refusal
 from dataset_roots import coco_document, rectangle, write_coco
 
 from blurkit.errors import UsageError
@@ -64,13 +64,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, data, message):
 def test_what_is_in_the_file_s_place_is_named(tmp_path, kind, masks):
     root = write_coco(tmp_path / "coco", coco_document(3))
     path = root / "annotations" / "instances_val2017.json"
-    path.unlink()
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        os.symlink(tmp_path / FOREIGN / path.name if kind == "link" else path.name, path)
+    put_instead(path, kind, tmp_path / FOREIGN / path.name)
     assert "instances_val2017.json" in refusal("coco", root, masks=masks, split="val")
     assert "annotations" in refusal("coco", root, masks=masks)
 
@@ -79,13 +73,7 @@ def test_what_is_in_the_file_s_place_is_named(tmp_path, kind, masks):
 @pytest.mark.parametrize("kind", ["fifo", "file", "link", "loop"])
 def test_what_is_in_a_folder_s_place_is_named(tmp_path, folder, kind):
     root = write_coco(tmp_path / "coco", coco_document(3))
-    (root / folder).rename(tmp_path / "moved")
-    if kind == "fifo":
-        os.mkfifo(root / folder)
-    elif kind == "file":
-        (root / folder).write_text("")
-    else:
-        os.symlink(tmp_path / FOREIGN if kind == "link" else folder, root / folder)
+    put_instead(root / folder, kind, tmp_path / FOREIGN)
     assert folder in refusal("coco", root)
 
 

@@ -6,7 +6,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from bad_roots import FOREIGN, nothing_outside, outcome, refusal
+from bad_roots import FOREIGN, nothing_outside, outcome, put_instead, refusal
 from dataset_roots import HEIGHT, WIDTH, save_labels, save_photograph, scene, write_vistas
 
 
@@ -67,13 +67,7 @@ def test_a_damaged_annotation_rejects_its_sample(vistas, damage):
 @pytest.mark.parametrize("kind", ["fifo", "folder", "link", "loop", "broken"])
 def test_what_is_in_an_annotation_s_place_rejects_its_sample(vistas, tmp_path, which, kind):
     path = png(vistas, which)
-    path.unlink()
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        os.symlink({"link": tmp_path / FOREIGN / f"{which}.png", "loop": path.name, "broken": "nowhere"}[kind], path)
+    put_instead(path, kind, tmp_path / FOREIGN / f"{which}.png")
     found = outcome("mapillary", vistas)
     assert (found.made, found.ledger) == ([f"training/{GOOD}"], {f"training/{KEY}": ("bad_annotation", 1)})
     assert len(outcome("mapillary", vistas, masks=False).made) == 2
@@ -95,13 +89,7 @@ def test_without_an_annotation_the_photograph_is_kept(vistas, absent):
 @pytest.mark.parametrize("kind", ["fifo", "file", "link", "loop"])
 def test_what_is_in_a_folder_s_place_of_vistas_is_named(vistas, tmp_path, folder, kind):
     write_vistas(vistas, "validation", [GOOD])
-    shutil.rmtree(vistas / folder)
-    if kind == "fifo":
-        os.mkfifo(vistas / folder)
-    elif kind == "file":
-        (vistas / folder).write_text("")
-    else:
-        os.symlink(tmp_path / FOREIGN if kind == "link" else os.path.basename(folder), vistas / folder)
+    put_instead(vistas / folder, kind, tmp_path / FOREIGN)
     assert str(vistas / folder) in refusal("mapillary", vistas)
     if "v1.2" in folder:
         assert len(outcome("mapillary", vistas, masks=False).made) == 3
@@ -110,13 +98,7 @@ def test_what_is_in_a_folder_s_place_of_vistas_is_named(vistas, tmp_path, folder
 @pytest.mark.parametrize("kind", ["fifo", "folder", "link", "loop", "broken"])
 def test_what_is_in_the_classes_place_is_named(vistas, tmp_path, kind):
     path = vistas / "config_v1.2.json"
-    path.unlink()
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        os.symlink({"link": tmp_path / FOREIGN / "config.json", "loop": path.name, "broken": "nowhere"}[kind], path)
+    put_instead(path, kind, tmp_path / FOREIGN / "config.json")
     assert "config_v1.2.json" in refusal("mapillary", vistas)
     assert len(outcome("mapillary", vistas, masks=False).made) == 2
 

@@ -1,19 +1,15 @@
 """COCO and Mapillary Vistas in one dataset, end to end: the same bytes however it is made, and only with the same choices."""
 
-import contextlib
-import io
 import json
 import os
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
-from unittest import mock
 
 import pytest
+from command_line import run
 from dataset_roots import HEIGHT, WIDTH, coco_document, rectangle, write_coco, write_vistas
 
-from blurkit.cli import main
 from blurkit.shard import open_dataset
 
 KEYS = ["-q5kvAT1Ptaty4NoODIMhA", "a0TJFhNKAixyz8gAm9fONQ", "__CRyFzoDOXn6unQ6a3DnQ"]
@@ -24,19 +20,6 @@ ASKED = (
 )
 HERE = ("--root", "coco=coco", "--root", "mapillary=vistas")
 THERE = ("--root", "coco=elsewhere/c", "--root", "mapillary=elsewhere/m")
-
-
-def run(*arguments, cwd, code=0):
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.chdir(cwd),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        mock.patch.object(sys, "argv", ["blurkit", *arguments]),
-    ):
-        returned = main()
-    assert returned == code, err.getvalue() + out.getvalue()
-    return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
 
 
 @pytest.fixture(scope="module")

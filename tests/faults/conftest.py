@@ -153,19 +153,40 @@ def sabotage(tmp_path):
 
 
 @pytest.fixture
-def slowly(sabotage):
+def lingering(sabotage, tmp_path):
+    """A function that returns the environment of a run whose processes wait where a condition on an audit event holds.
+
+    Who waits has written its process id to the file ``lingering`` of ``tmp_path``.
+    """
+
+    def prepare(condition, seconds):
+        return sabotage(
+            f"""
+            import os, sys, time
+
+            def linger(event, arguments):
+                if {condition}:
+                    with open({str(tmp_path / "lingering")!r}, "w") as file:
+                        file.write(str(os.getpid()))
+                    time.sleep({seconds})
+
+            sys.addaudithook(linger)
+            """
+        )
+
+    return prepare
+
+
+@pytest.fixture
+def lingering_over(lingering):
+    """A function that returns the environment of a run that waits when it opens files whose names end like this."""
+    return lambda name, seconds: lingering(f'event == "open" and str(arguments[0]).endswith({name!r})', seconds)
+
+
+@pytest.fixture
+def slowly(lingering_over):
     """The environment of a run that takes a tenth of a second longer over each photograph."""
-    return sabotage(
-        """
-        import os, sys, time
-
-        def linger(event, arguments):
-            if event == "open" and str(arguments[0]).endswith(".jpg"):
-                time.sleep(0.1)
-
-        sys.addaudithook(linger)
-        """
-    )
+    return lingering_over(".jpg", 0.1)
 
 
 @pytest.fixture

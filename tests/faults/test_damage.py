@@ -5,6 +5,7 @@ import shutil
 
 import h5py
 import pytest
+from damage import flip
 
 from blurkit.shard import Shard
 
@@ -16,19 +17,13 @@ def problems(done):
     return [(problem["shard"], problem["sample"]) for problem in json.loads(done.stdout)["problems"]]
 
 
-def flip(path, name, row, bit=3):
+def flip_in(path, name, row):
     """Flip one bit of a row of a data set; the row's middle byte."""
     with h5py.File(path) as root:
         values = root[name]
         length = values.nbytes // len(values)
         offset = values.id.get_offset() + row * length + length // 2
-    flip_at(path, offset, bit)
-
-
-def flip_at(path, offset, bit=3):
-    data = bytearray(path.read_bytes())
-    data[offset] ^= 1 << bit
-    path.write_bytes(data)
+    flip(path, offset)
 
 
 def test_a_sound_dataset_has_no_problems(blurkit, undisturbed):
@@ -44,10 +39,10 @@ def test_flipped_bits_are_found_in_their_shards_and_samples(blurkit, begun):
     expected = []
     for row, (path, column) in enumerate(zip(shards, columns, strict=False)):
         row %= len(names[path.name])
-        flip(path, column, row)
+        flip_in(path, column, row)
         expected.append((path.name, names[path.name][row]))
     recipe, path = shards[8].read_bytes().find(b"clean"), shards[8]
-    flip_at(path, recipe)
+    flip(path, recipe)
     assert recipe > 0
     assert problems(blurkit.verify(begun, "--json")) == [*expected, (path.name, "")]
 
@@ -56,7 +51,7 @@ def test_flipped_bits_are_found_in_their_shards_and_samples(blurkit, begun):
 def test_one_flipped_bit_is_named_for_a_person(blurkit, begun):
     path = begun / "00004.h5"
     name = Shard(path).name(1)
-    flip(path, "blurred", 1)
+    flip_in(path, "blurred", 1)
     done = blurkit.verify(begun)
     assert done.returncode == 1
     assert done.stdout.startswith(f"00004.h5 {name}: ")
@@ -67,7 +62,7 @@ def test_files_that_are_missing_cut_off_or_strange_are_named_and_mended(blurkit,
     (begun / "00001.h5").unlink()
     (begun / "00002.h5").write_bytes((begun / "00002.h5").read_bytes()[:-5000])
     shutil.copy(begun / "00003.h5", begun / "00004.h5")
-    flip_at(begun / "00005.h5", 0)  # the signature of HDF5
+    flip(begun / "00005.h5", 0)  # the signature of HDF5
     (begun / "00006.h5").write_bytes(b"")
     shutil.copy(begun / "00003.h5", begun / "00042.h5")
     (begun / "00007.h5.abcdefgh.tmp").write_bytes(b"half of a shard")

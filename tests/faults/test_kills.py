@@ -79,23 +79,10 @@ def test_workers_killed_at_any_time_are_replaced(blurkit, undisturbed, slowly, w
 
 
 @linux
-def test_a_worker_killed_while_it_waits_for_work_holds_up_nobody(blurkit, sabotage, wait_until, worker_processes, tmp_path):
+def test_a_worker_killed_while_it_waits_for_work_holds_up_nobody(blurkit, lingering_over, wait_until, worker_processes, tmp_path):
     """It dies with the lock of the queue in its hands, which the worker that is still busy will want."""
-    out, busy = tmp_path / "shards", tmp_path / "busy"
-    lingering = sabotage(
-        f"""
-        import os, sys, time
-
-        def linger(event, arguments):
-            if event == "open" and str(arguments[0]).endswith("first/astronaut.jpg"):
-                with open({str(busy)!r}, "w") as file:
-                    file.write(str(os.getpid()))
-                time.sleep(1)
-
-        sys.addaudithook(linger)
-        """
-    )
-    process = blurkit.start(out, "--limit", "4", "--workers", "2", env=lingering)
+    out, busy = tmp_path / "shards", tmp_path / "lingering"
+    process = blurkit.start(out, "--limit", "4", "--workers", "2", env=lingering_over("first/astronaut.jpg", 1))
     wait_until(lambda: (out / "00001.json").exists() and busy.exists() and busy.read_text())
     (idle,) = set(worker_processes(process.pid)) - {int(busy.read_text())}
     os.kill(idle, signal.SIGKILL)

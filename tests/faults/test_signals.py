@@ -81,42 +81,19 @@ def test_stopped_by_one_signal_after_another_it_ends_with_the_same_bytes(blurkit
 
 @linux
 @pytest.mark.parametrize("number", [USR1, *slow([INT], [TERM])])
-def test_a_signal_to_the_group_while_workers_start_ends_it_quietly(blurkit, sabotage, wait_until, tmp_path, number):
+def test_a_signal_to_the_group_while_workers_start_ends_it_quietly(blurkit, lingering, wait_until, tmp_path, number):
     """No traceback of a worker, nor of a helper that Python itself starts, hides the message."""
-    lingering = sabotage(
-        f"""
-        import sys, time
-
-        def linger(event, arguments):
-            if event == "import" and arguments[0] == "cv2" and "spawn_main" in " ".join(sys.orig_argv):
-                open({str(tmp_path / "starting")!r}, "w").close()
-                time.sleep(0.5)
-
-        sys.addaudithook(linger)
-        """
-    )
-    process = blurkit.start(tmp_path / "shards", "--limit", "4", env=lingering)
-    wait_until((tmp_path / "starting").exists)
+    a_worker_starts = 'event == "import" and arguments[0] == "cv2" and "spawn_main" in " ".join(sys.orig_argv)'
+    process = blurkit.start(tmp_path / "shards", "--limit", "4", env=lingering(a_worker_starts, 0.5))
+    wait_until((tmp_path / "lingering").exists)
     os.killpg(process.pid, number)
     check_stopped(blurkit.finish(process), tmp_path / "shards", number)
 
 
 @pytest.mark.parametrize("number", [TERM, *slow([INT], [USR1])])
-def test_a_signal_while_it_plans_ends_it_with_the_same_code(blurkit, sabotage, wait_until, tmp_path, number):
-    lingering = sabotage(
-        f"""
-        import sys, time
-
-        def linger(event, arguments):
-            if event == "open" and str(arguments[0]).endswith(".jpg"):
-                open({str(tmp_path / "planning")!r}, "w").close()
-                time.sleep(0.05)
-
-        sys.addaudithook(linger)
-        """
-    )
-    process = blurkit.start(tmp_path / "shards", "--size", "full", env=lingering)  # it reads the size of every photograph
-    wait_until((tmp_path / "planning").exists)
+def test_a_signal_while_it_plans_ends_it_with_the_same_code(blurkit, slowly, wait_until, tmp_path, number):
+    process = blurkit.start(tmp_path / "shards", "--size", "full", env=slowly)  # it reads the size of every photograph
+    wait_until((tmp_path / "lingering").exists)
     process.send_signal(number)
     done = blurkit.finish(process)
     assert done.returncode == CODES[number], done.stderr
@@ -126,22 +103,10 @@ def test_a_signal_while_it_plans_ends_it_with_the_same_code(blurkit, sabotage, w
 @linux
 @pytest.mark.parametrize("number", [TERM, *slow([INT], [USR1])])
 def test_a_second_signal_ends_it_at_once(
-    blurkit, undisturbed, sabotage, wait_until, worker_processes, are_gone, tmp_path, number
+    blurkit, undisturbed, lingering_over, wait_until, worker_processes, are_gone, tmp_path, number
 ):
     out = tmp_path / "shards"
-    endless = sabotage(
-        f"""
-        import sys, time
-
-        def linger(event, arguments):
-            if event == "open" and str(arguments[0]).endswith("first/gravel.jpg"):
-                open({str(tmp_path / "lingering")!r}, "w").close()
-                time.sleep(1000)
-
-        sys.addaudithook(linger)
-        """
-    )
-    process = blurkit.start(out, env=endless)
+    process = blurkit.start(out, env=lingering_over("first/gravel.jpg", 1000))
     wait_until((tmp_path / "lingering").exists)
     workers = worker_processes(process.pid)
     assert len(workers) == 1

@@ -1,0 +1,46 @@
+"""The command line within the process of the tests."""
+
+import contextlib
+import io
+import os
+import pickle
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+
+from blurkit.cli import main
+from blurkit.engine import Finished, Tick
+from blurkit.signals import Stop
+from blurkit.task import ShardTask, make_shard
+
+#: A dataset of the packaged photographs, in several shards.
+SMALL = ("--size", "48", "--recipe", "clean", "--set", "shard_bytes=100000", "-q")
+
+
+def run(*arguments: object, cwd: Path, code: int = 0, **environment: str) -> SimpleNamespace:
+    """Run blurkit in a folder, expect an exit code, and return what it printed: ``stdout`` and ``stderr``.
+
+    Shards are made in this process, unless the arguments say by how many ``--workers``: a worker takes a second to start, and
+    what comes of it is the same, as the tests that give their number show.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.nullcontext() if "--workers" in arguments else mock.patch("blurkit.commands.generate.run_tasks", run_here),
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.dict(os.environ, environment),
+        mock.patch.object(sys, "argv", ["blurkit", *map(str, arguments)]),
+    ):
+        returned = main()
+    assert returned == code, err.getvalue() + out.getvalue()
+    return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
+
+
+def run_here(tasks: Iterable[ShardTask], *, workers: int, stop: Stop, tick: Tick) -> Iterator[Finished]:
+    """As :func:`blurkit.engine.run_tasks`, without workers; each task is as a worker would have received it."""
+    for task in tasks:
+        record = make_shard(pickle.loads(pickle.dumps(task)), lambda _, decided: tick(decided))
+        yield Finished(task.number, record, len(task.records) * task.settings.per_image)
