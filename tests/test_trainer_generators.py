@@ -189,7 +189,7 @@ def test_bfloat16_autocast_answers_in_float32():
         ({"name": "resnet", "widht": 8}, "unknown option 'widht'; did you mean 'width'"),
         ({"name": "resnet", "width": "8"}, "width takes a value like 64, got '8'"),
         ({"name": "resnet", "skip": 1}, "skip takes a value like True"),
-        ({"name": "resnet", "blocks": 0}, "generator.blocks takes values within"),
+        ({"name": "resnet", "blocks": -1}, "generator.blocks takes values within"),
         ({"name": "resnet", "upsampling": "resized"}, "did you mean 'resize'"),
     ],
 )

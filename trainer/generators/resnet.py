@@ -35,7 +35,7 @@ class ResnetGenerator(nn.Module):
         upsampling: str = "transposed",
         skip: bool = True,
     ) -> None:
-        within("generator.blocks", [blocks], 1, 64)
+        within("generator.blocks", [blocks], 0, 64)
         within("generator.width", [width], 1, 1024)
         within("generator.dropout", [dropout], 0, 1)
         one_of("generator.upsampling", upsampling, list(DOUBLE))
