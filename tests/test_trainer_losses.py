@@ -174,7 +174,7 @@ def test_perceptual_is_the_mean_square_of_features_14(published, weights_file):
     plain = published.double()
     expected = (plain(restored) - plain(sharp)).square().mean()
     assert losses["perceptual"].item() == pytest.approx(expected.item(), rel=1e-12)
-    gradients = [torch.autograd.grad(loss, restored)[0] for loss in (content.total(losses), 100 * expected)]
+    gradients = [torch.autograd.grad(loss, restored)[0] for loss in (losses["perceptual"], expected)]
     assert torch.allclose(*gradients, rtol=0, atol=1e-12)
     published.float()
 
@@ -209,9 +209,8 @@ def test_pixel_terms_are_their_definitions():
         "charbonnier": ((difference**2 + 1e-6) ** 0.5).mean(),
     }
     assert {term: loss.item() for term, loss in losses.items()} == pytest.approx(expected, rel=1e-12)
-    total = 2 * expected["l1"] + 3 * expected["mse"] + 0.5 * expected["charbonnier"]
-    assert content.total(losses).item() == pytest.approx(total, rel=1e-12)
     assert content.weights == {"l1": 2.0, "mse": 3.0, "charbonnier": 0.5}
+    assert build_content({"l1": 0.0})(restored, sharp) == {}
 
 
 def test_charbonnier_has_a_gradient_where_the_photographs_agree():
@@ -250,10 +249,10 @@ def test_torchvisions_weights_are_asked_for_with_their_digest(monkeypatch, publi
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"not weights", "not a file of weights"),
+        (b"not weights", "cannot be read as weights.*; give the path"),
         ([1, 2], "holds a list"),
-        ({"features.0.weight": 3}, "features.0.weight is missing"),
-        ({}, "features.0.weight is missing"),
+        ({"features.0.weight": 3}, "'features.0.weight' is missing; give the path"),
+        ({}, "'features.0.weight' is missing"),
         ("wrong shape", "no weights of VGG-19.*size mismatch for 0.weight"),
     ],
 )
@@ -272,7 +271,6 @@ def test_files_that_hold_no_vgg(published, tmp_path, content, message):
     [
         ({"perceptal": 1.0}, "did you mean 'perceptual'"),
         ({"l1": -1.0}, "content.l1 takes values within"),
-        ({"l1": 0.0}, "no term with a weight above zero"),
     ],
 )
 def test_terms_that_cannot_be_built(weights, message):

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from blurkit.configuration import one_of, within
-from blurkit.errors import UsageError
 from trainer import vgg
 from trainer.networks import full_precision
 
@@ -24,7 +23,7 @@ TERMS = ("perceptual", *PIXEL)
 
 
 class Content(nn.Module):
-    """Weighted terms; ``weights`` holds those above zero. Frozen: it has no parameter that trains."""
+    """Terms to be weighted by ``weights``, which holds those above zero. Frozen: it has no parameter that trains."""
 
     def __init__(self, weights: Mapping[str, float], features: nn.Module | None) -> None:
         super().__init__()
@@ -35,10 +34,6 @@ class Content(nn.Module):
         """The loss of each term, a scalar before its weight, of float photographs (B, 3, H, W) in [-1, 1]."""
         pixels = full_precision(restored), full_precision(sharp)
         return {term: PIXEL[term](*pixels) if term in PIXEL else self._perceptual(restored, sharp) for term in self.weights}
-
-    def total(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of what :meth:`forward` answered."""
-        return torch.stack([self.weights[term] * loss for term, loss in losses.items()]).sum()
 
     def _perceptual(self, restored: Tensor, sharp: Tensor) -> Tensor:
         assert self.features is not None
@@ -52,12 +47,10 @@ def build_content(weights: Mapping[str, float], *, vgg_weights: str = "") -> Con
 
     "perceptual" is DeblurGAN's: the mean square of the difference of VGG-19's conv3_3 before its ReLU, of photographs in [-1, 1]
     as they are. ``vgg_weights`` is the file of its weights, or empty for torchvision's, downloaded once. Raises
-    :class:`blurkit.errors.UsageError` for unknown terms, for weights that cannot be had, and where no term is left.
+    :class:`blurkit.errors.UsageError` for unknown terms, and for features whose weights cannot be had.
     """
     for term, weight in weights.items():
         one_of("a content term", term, TERMS)
         within(f"content.{term}", [weight], 0, 1e9)
     weights = {term: float(weight) for term, weight in weights.items() if weight}
-    if not weights:
-        raise UsageError(f"content has no term with a weight above zero; set one of {', '.join(TERMS)}")
     return Content(weights, vgg.features(vgg_weights) if "perceptual" in weights else None)

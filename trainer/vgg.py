@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from blurkit.errors import UsageError
+from trainer.weights import read_state
 
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 
@@ -30,18 +31,19 @@ def layers() -> nn.Sequential:
 
 
 def features(weights: str = "") -> nn.Sequential:
-    """:func:`layers` with the weights of a file (a state dictionary of VGG-19, ``.pth``), or torchvision's where it is empty."""
-    state = _read(Path(weights)) if weights else _download()
-    with torch.device("meta"):
-        network = layers()
-    wanted = {name: state.get(f"features.{name}", state.get(name)) for name in network.state_dict()}
-    missing = [name for name, value in wanted.items() if not isinstance(value, Tensor)]
-    if missing:
-        raise UsageError(f"{weights or URL}: no weights of VGG-19, features.{missing[0]} is missing; {_ways()}")
+    """:func:`layers` with the weights of a file (a state dictionary of VGG-19), or torchvision's where it is empty."""
     try:
+        state = read_state(Path(weights)) if weights else _download()
+        with torch.device("meta"):
+            network = layers()
+        wanted = {name: state[name if name in state else f"features.{name}"] for name in network.state_dict()}
         network.load_state_dict(wanted, assign=True)
+    except UsageError as error:
+        raise UsageError(f"{error}; {_ways()}") from error
+    except KeyError as error:
+        raise UsageError(f"{weights or URL}: no weights of VGG-19, {error} is missing; {_ways()}") from error
     except RuntimeError as error:
-        raise UsageError(f"{weights or URL}: no weights of VGG-19 ({str(error).splitlines()[-1].strip()}); {_ways()}") from error
+        raise UsageError(f"{weights or URL}: no weights of VGG-19, {str(error).splitlines()[-1].strip()}; {_ways()}") from error
     return network.float().eval().requires_grad_(False)
 
 
@@ -49,21 +51,7 @@ def _download() -> dict[str, Any]:
     try:
         return torch.hub.load_state_dict_from_url(URL, map_location="cpu", check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:  # no network, a full disk, another digest
-        raise UsageError(
-            f"the perceptual loss needs the weights of VGG-19, and {URL} cannot be had ({error}); {_ways()}"
-        ) from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such file; {_ways()}") from error
-    except Exception as error:  # torch raises many kinds for a file that is none of its own
-        raise UsageError(f"{path}: not a file of weights ({type(error).__name__}); {_ways()}") from error
-    if not isinstance(state, dict):
-        raise UsageError(f"{path}: holds a {type(state).__name__}, not a state dictionary; {_ways()}")
-    return state
+        raise UsageError(f"the perceptual loss needs the weights of VGG-19, and {URL} cannot be had ({error})") from error
 
 
 def _ways() -> str:
