@@ -18,28 +18,33 @@ from trainer.pairs import Pairs
 class Buffer:
     """A batch of bytes in the processor's memory, used again and again.
 
-    ``crops``: uint8 (2, B, size, size, 3), blurred and sharp, as stored. ``orientation``: uint8 (B,), see
-    :mod:`trainer.augment`. Both are page-locked where they go to a GPU. ``copied``: an event after which they may be overwritten.
+    ``crops``: uint8 (2, B, size, size, 3), blurred and sharp, as stored; page-locked where they go to a GPU. ``orientations``: B
+    of them, see :mod:`trainer.augment`.
     """
 
     def __init__(self, batch: int, size: int, device: torch.device) -> None:
         pinned = device.type == "cuda"
         self.crops = torch.empty((2, batch, size, size, 3), dtype=torch.uint8, pin_memory=pinned)
-        self.orientation = torch.empty(batch, dtype=torch.uint8, pin_memory=pinned)
-        self.copied: torch.cuda.Event | None = None
+        self.orientations = [0] * batch
+        self._copied: torch.cuda.Event | None = None
 
-    def to(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """``crops`` and ``orientation`` on the device, without waiting for a GPU; on the CPU the buffer's own."""
-        moved = self.crops.to(device, non_blocking=True), self.orientation.to(device, non_blocking=True)
+    def to(self, device: torch.device) -> torch.Tensor:
+        """``crops`` on the device, without waiting for a GPU; on the CPU the buffer's own."""
+        moved = self.crops.to(device, non_blocking=True)
         if device.type == "cuda":
-            self.copied = torch.cuda.current_stream(device).record_event()
+            self._copied = torch.cuda.current_stream(device).record_event()
         return moved
+
+    def wait(self) -> None:
+        """Wait until nothing reads ``crops`` any more."""
+        if self._copied is not None:
+            self._copied.synchronize()
 
 
 class Crops:
     """Batches of bytes in the stream's order, ``prefetch`` of them read ahead by ``threads`` threads.
 
-    Batch k holds the positions ``start + k * stride`` and on. The order of batches and their bytes do not depend on the threads.
+    Batch k holds the positions ``start + k * stride`` and on, turned as the bits of ``allowed`` allow; threads do not change it.
     """
 
     def __init__(
@@ -51,9 +56,9 @@ class Crops:
         start: int,
         stride: int,
         threads: int,
-        orientations: int = ANY_FLIP | TRANSPOSE,
+        allowed: int = ANY_FLIP | TRANSPOSE,
     ) -> None:
-        self._pairs, self._seed, self._orientations = pairs, seed, orientations
+        self._pairs, self._seed, self._allowed = pairs, seed, allowed
         self._order = Order(pairs.counts, seed=seed, weights=pairs.weights)
         self._next, self._stride = start, stride
         self._closed = threading.Event()
@@ -77,7 +82,7 @@ class Crops:
     def give(self, buffer: Buffer) -> None:
         """Give a buffer back, to be filled with the batch after those read ahead."""
         if not self._closed.is_set():
-            indices = self._order.indices(self._next, len(buffer.orientation))
+            indices = self._order.indices(self._next, len(buffer.orientations))
             self._ahead.append((buffer, self._pool.submit(self._fill, buffer, indices, self._next)))
             self._next += self._stride
 
@@ -88,10 +93,9 @@ class Crops:
         self._ahead.clear()
 
     def _fill(self, buffer: Buffer, indices: NDArray[np.int64], position: int) -> None:
-        if buffer.copied is not None:
-            buffer.copied.synchronize()
+        buffer.wait()
         words = draws(self._seed, position, len(indices))
-        buffer.orientation.numpy()[:] = words[:, 2] & np.uint64(self._orientations)
+        buffer.orientations = [word & self._allowed for word in words[:, 2].tolist()]
         blurred, sharp = buffer.crops.numpy()
         size = sharp.shape[1]
         for place, (index, (y, x)) in enumerate(zip(indices.tolist(), words[:, :2].tolist(), strict=True)):

@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from blurkit.configuration import require
 from blurkit.errors import UsageError
 from trainer.augment import ANY_FLIP, TRANSPOSE, augment
 from trainer.crops import Buffer, Crops
@@ -59,6 +60,7 @@ class Stream:
         flips: bool = True,
         transpose: bool = True,
     ) -> None:
+        require(min(batch, crop, threads, prefetch) >= 1, f"a batch of {batch} crops of {crop} pixels is none")
         _require_room(pairs, crop)
         self.consumed, self.device = consumed, device or torch.device("cpu")
         self._joint = batch * world
@@ -69,7 +71,7 @@ class Stream:
             start=consumed + rank * batch,
             stride=self._joint,
             threads=threads,
-            orientations=ANY_FLIP * flips | TRANSPOSE * transpose,
+            allowed=ANY_FLIP * flips | TRANSPOSE * transpose,
         )
 
     def __iter__(self) -> Self:
@@ -79,7 +81,7 @@ class Stream:
         buffer = self._crops.take()
         if buffer is None:
             raise StopIteration
-        blurred, sharp = augment(*buffer.to(self.device))
+        blurred, sharp = augment(buffer.to(self.device), buffer.orientations)
         self._crops.give(buffer)
         self.consumed += self._joint
         return Batch(blurred, sharp)

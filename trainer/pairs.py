@@ -70,23 +70,27 @@ class Pairs:
     def __init__(self, datasets: Sequence[Dataset], weights: Sequence[float] | None) -> None:
         self.weights = None if weights is None else tuple(weights)
         self._shards = _Shards([dataset.folder / file for dataset in datasets for file in dataset.files])
-        self._digests, lengths = [], []
-        recipes, owners, photographs, sizes = [], [], [], []
+        self._digests: list[str] = []
+        lengths: list[int] = []
+        owners: list[int] = []
+        recipes: list[str] = []
+        photographs: list[NDArray[np.bytes_]] = []
+        sizes: list[tuple[int, int]] = []
         for number, dataset in enumerate(datasets):
             digest = 0
             for place in range(len(dataset.files)):
                 shard = dataset.shard(place)
                 self._shards.keep(len(lengths), shard)
                 lengths.append(len(shard))
-                owners.append(np.full(len(shard), number))
+                owners.append(number)
                 photographs.append(shard.columns["source_sha256"])
-                sizes.append([shard.shape(row) for row in range(len(shard))])
+                sizes.extend(map(shard.shape, range(len(shard))))
                 digest += 0 if dataset.digest else sum(map(shard.digest, range(len(shard))))
             recipes.append(_recipe(shard))
             self._digests.append(dataset.digest or digest_text(digest))
         self.recipes, self._ends = tuple(recipes), np.cumsum(lengths)
-        self._owners, self.photographs, self.sizes = map(np.concatenate, (owners, photographs, sizes))
-        self._members = np.arange(len(self._owners))
+        self.photographs, self.sizes = np.concatenate(photographs), np.array(sizes)
+        self._owners, self._members = np.repeat(owners, lengths), np.arange(len(sizes))
 
     def __len__(self) -> int:
         return len(self._members)
@@ -101,7 +105,7 @@ class Pairs:
     @property
     def counts(self) -> list[int]:
         """The number of pairs of each dataset."""
-        return np.bincount(self._owners, minlength=len(self.recipes)).tolist()
+        return [int(count) for count in np.bincount(self._owners, minlength=len(self.recipes))]
 
     @property
     def digest(self) -> str:
