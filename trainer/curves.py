@@ -22,6 +22,7 @@ from blurkit.sheet import BAR, BRIGHT, CLOSES, MUTED, OPENS, PANEL, Page, requir
 _DRAWN = ("val/", "loss/", "rate/")
 _BLURRED = "_blurred"
 _WIDTH, _TALL, _LOW = 1240, 320, 200
+_BELOW = 112  # from a panel to the next, with the steps of the one and the heading of the other between
 _GRID = "#ffffff1c"
 #: A curve is smoothed over this share of the run.
 _SMOOTH = 0.02
@@ -100,14 +101,12 @@ def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float6
 
 
 def _boxes(wide: int, small: int, top: int) -> list[Box]:
-    boxes = []
-    for _ in range(wide):
-        boxes.append(Box(MARGIN, top, _WIDTH, _TALL))
-        top = boxes[-1].bottom + 40 + GUTTER * 2
-    width = (_WIDTH - 2 * GUTTER) // 3
-    for number in range(small):
-        boxes.append(Box(MARGIN + number % 3 * (width + GUTTER), top + number // 3 * (_LOW + 40 + GUTTER * 2), width, _LOW))
-    return boxes
+    """Panels over the whole width one below another, then small ones, three to a row."""
+    tall, low, width = _TALL + _BELOW, _LOW + _BELOW, (_WIDTH - 2 * GUTTER) // 3
+    upper = [Box(MARGIN, top + number * tall, _WIDTH, _TALL) for number in range(wide)]
+    top += wide * tall
+    places = [divmod(number, 3) for number in range(small)]
+    return upper + [Box(MARGIN + column * (width + GUTTER), top + row * low, width, _LOW) for row, column in places]
 
 
 def _draw_panel(

@@ -47,18 +47,22 @@ def ssim(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
 
 
 class Metric(NamedTuple):
-    """A function of (restored, sharp), uint8 (H, W, 3) each; what exactly it measures; its unit; and how it is printed."""
+    """A function of (restored, sharp), uint8 (H, W, 3) each; what exactly it measures; decimals and unit of its text."""
 
     measure: Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
     convention: str
-    unit: str
-    digits: int
+    decimals: int
+    unit: str = ""
+
+    def text(self, value: float, *, sign: str = "") -> str:
+        """A value for people, with its sign where ``sign`` is ``+``."""
+        return f"{value:{sign}.{self.decimals}f}{self.unit}"
 
 
 METRICS = {
-    "psnr": Metric(psnr, "RGB codes rounded to 8 bits, peak 255, one mean squared error per image", "dB", 2),
+    "psnr": Metric(psnr, "RGB codes rounded to 8 bits, peak 255, one mean squared error per image", 2, " dB"),
     "ssim": Metric(
-        ssim, "Gaussian window 11 x 11, sigma 1.5, population covariance, where the window fits, mean of R, G and B", "", 4
+        ssim, "Gaussian window 11 x 11, sigma 1.5, population covariance, where the window fits, mean of R, G and B", 4
     ),
 }
 
