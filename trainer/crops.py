@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
 
 import numpy as np
 import torch
@@ -67,10 +68,13 @@ class Crops:
         for buffer in buffers:
             self.give(buffer)
 
-    def take(self) -> Buffer | None:
-        """The next batch, to be given back; ``None`` once closed. What went wrong while it was read is raised, after closing."""
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Buffer:
+        """The next batch, to be given back. What went wrong while it was read is raised here, after closing."""
         if self._closed.is_set():
-            return None
+            raise StopIteration
         buffer, filled = self._ahead.popleft()
         try:
             filled.result()

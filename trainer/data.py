@@ -78,9 +78,7 @@ class Stream:
         return self
 
     def __next__(self) -> Batch:
-        buffer = self._crops.take()
-        if buffer is None:
-            raise StopIteration
+        buffer = next(self._crops)
         blurred, sharp = augment(buffer.to(self.device), buffer.orientations)
         self._crops.give(buffer)
         self.consumed += self._joint

@@ -173,4 +173,7 @@ def _allow_open(files: int) -> int:
 
 
 def _recipe(shard: Shard) -> str:
-    return str(tomllib.loads(str(shard.attributes.get("recipe", ""))).get("name", ""))
+    try:
+        return str(tomllib.loads(str(shard.attributes.get("recipe", ""))).get("name", ""))
+    except tomllib.TOMLDecodeError:  # a shard that another program wrote
+        return ""
