@@ -128,6 +128,8 @@ def test_under_bfloat16_the_penalty_stays_float32():
         terms = Adversarial().critic_loss(critic, fake, real, alpha=alpha)
         half = Adversarial().critic_loss(critic, fake.bfloat16().float(), real.bfloat16(), alpha=alpha)
     assert torch.equal(terms["penalty"], exact["penalty"])
+    double = Adversarial().critic_loss(critic.double(), fake.double(), real.double(), alpha=alpha)
+    assert terms["penalty"].item() == pytest.approx(double["penalty"].item(), rel=1e-5)
     assert half["penalty"].dtype == torch.float32
     assert terms["critic"].dtype == torch.float32
     assert terms["critic"].item() != exact["critic"].item()
@@ -168,12 +170,13 @@ def weights_file(published, tmp_path_factory):
 
 
 def test_perceptual_is_the_mean_square_of_features_14(published, weights_file):
-    restored, sharp = drawn(2, 3, 16, 24, seed=1).requires_grad_(), drawn(2, 3, 16, 24, seed=2)
+    restored, sharp = drawn(2, 3, 16, 24, seed=1).requires_grad_(), drawn(2, 3, 16, 24, seed=2).requires_grad_()
     content = build_content({"perceptual": 100.0}, vgg_weights=str(weights_file)).double()
     losses = content(restored, sharp)
     plain = published.double()
     expected = (plain(restored) - plain(sharp)).square().mean()
     assert losses["perceptual"].item() == pytest.approx(expected.item(), rel=1e-12)
+    assert torch.autograd.grad(losses["perceptual"], sharp, retain_graph=True, allow_unused=True) == (None,)
     gradients = [torch.autograd.grad(loss, restored)[0] for loss in (losses["perceptual"], expected)]
     assert torch.allclose(*gradients, rtol=0, atol=1e-12)
     published.float()

@@ -100,7 +100,7 @@ def test_published_state_dictionaries_say_which_network_they_are(tmp_path, block
     state = published(generator, prefix)
     state |= {f"{prefix}model.2.running_mean": torch.zeros(4), f"{prefix}model.2.num_batches_tracked": torch.tensor(3)}
     path = tmp_path / "latest_net_G.pth"
-    torch.save(state, path)
+    torch.save(state, path, _use_new_zipfile_serialization=False)  # that of 2018
     loaded, description = load_generator(path)
     assert description == {"generator": {"name": "resnet", "blocks": blocks, "width": 4, "upsampling": upsampling}}
     assert same(loaded, generator)
