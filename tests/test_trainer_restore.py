@@ -9,15 +9,9 @@ from blurkit.errors import BlurkitError, UsageError
 from trainer.generators import build_generator
 from trainer.restore import Restorer
 
+torch.set_num_threads(1)
+
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Local(nn.Module):

@@ -55,7 +55,7 @@ def sizes(scores: Sequence[Score]) -> dict[str, int]:
 
 def gain(score: Score, metric: str) -> float:
     """By how much the restored image is better than the blurred one."""
-    return score.restored[metric] - score.blurred[metric]
+    return _change(score.blurred[metric], score.restored[metric])
 
 
 def telling(scores: Sequence[Score], metric: str) -> dict[int, str]:
@@ -71,7 +71,7 @@ def show(restore: Restorer, pairs: PairSet, index: int, metric: Metric, *, words
     restored = restore(blurred)
     before, after = (metric.measure(image, sharp) for image in (blurred, restored))
     height, width = sharp.shape[:2]
-    change = f"{words} {metric.text(after - before, sign='+')}"
+    change = f"{words} {metric.text(_change(before, after), sign='+')}"
     return Row(
         blurred,
         restored,
@@ -107,3 +107,7 @@ def to_table(scores: Sequence[Score], metrics: Mapping[str, Metric]) -> str:
         lines.append(line)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
+
+
+def _change(before: float, after: float) -> float:
+    return after - before if after != before else 0.0  # of a pair that is not blurred both are infinite

@@ -24,9 +24,9 @@ from blurkit.shard.index import INDEX, PLAN
 from trainer.images import walk
 from trainer.pairs import open_pairs
 
-_BLURRED = re.compile(r"(?<![a-z])(blurred|blurry|blur(_gamma|_comp|_jpeg)?|input)(?![a-z])", re.IGNORECASE)
-_SHARP = re.compile(r"(?<![a-z])(sharp|target|gt|ground_?truth)(?![a-z])", re.IGNORECASE)
 _SHARP_WORDS = ("sharp", "target", "gt", "groundtruth", "ground_truth")
+_BLURRED = re.compile(r"(?<![a-z])(blurred|blurry|blur(_gamma|_comp|_jpeg)?|input)(?![a-z])", re.IGNORECASE)
+_SHARP = re.compile(rf"(?<![a-z])({'|'.join(_SHARP_WORDS)})(?![a-z])", re.IGNORECASE)
 
 #: Halves of one image resemble each other, seen from afar, at least this much (correlation).
 _ALIKE = 0.6
@@ -106,19 +106,23 @@ def open_pairset(path: Path) -> PairSet:
 
 def _by_name(root: Path, files: dict[str, Path]) -> list[tuple[str, Path, Path | None]]:
     """Pairs (name, blurred, sharp) of files whose names differ in the word that says which they are; all have a partner."""
-    stems = {str(Path(name).with_suffix("")): name for name in files}
+    stems = {_stem(name): name for name in files}
+    partners = {
+        name: [stems[stem] for stem in _partners(_stem(name)) if stem in stems] for name in files if _BLURRED.search(name)
+    }
     pairs: dict[str, str] = {}
-    lone = []
-    for name in filter(_BLURRED.search, files):
-        partner = next((stems[stem] for stem in _partners(str(Path(name).with_suffix(""))) if stem in stems), None)
-        if partner is None:
-            lone.append(name)
-        else:
-            pairs.setdefault(partner, name)
-    lone += [name for name in files if _SHARP.search(name) and not _BLURRED.search(name) and name not in pairs]
+    for name, found in partners.items():
+        if found:
+            pairs.setdefault(found[0], name)
+    lone = [name for name, found in partners.items() if not found and name not in pairs]
+    lone += [name for name in files if _SHARP.search(name) and name not in partners and name not in pairs]
     if lone and (pairs or _BLURRED.search(lone[0])):
         raise UsageError(f"{root / lone[0]} has no partner{f', and {len(lone) - 1} more' * (len(lone) > 1)}; pairs are {LAYOUTS}")
     return [(blurred, files[blurred], files[sharp]) for sharp, blurred in pairs.items()]
+
+
+def _stem(name: str) -> str:
+    return str(Path(name).with_suffix("")).lower()
 
 
 def _partners(stem: str) -> Iterator[str]:
@@ -178,4 +182,4 @@ def _alike(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
 
 
 def _text(shape: tuple[int, ...]) -> str:
-    return f"{shape[-1]}x{shape[-2]}"
+    return "x".join(map(str, reversed(shape)))
