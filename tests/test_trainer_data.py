@@ -168,8 +168,8 @@ def test_closing_gives_up_what_is_being_read(pairs, monkeypatch):
 
 
 def test_crops_that_do_not_fit_say_sizes_and_what_to_do(pairs):
-    with pytest.raises(UsageError, match=r"19x19 do not fit 4 of 11 pairs, such as one of 18x18.*--set crop=18.*--size"):
-        Stream(pairs, batch=1, crop=19, seed=0)
+    with pytest.raises(UsageError, match=r"20x20 do not fit 7 of 11 pairs, such as one of 18x18.*--set crop=18.*--size"):
+        Stream(pairs, batch=1, crop=20, seed=0)
     with pytest.raises(UsageError, match="is none"):
         Stream(pairs, batch=0, crop=8, seed=0)
 

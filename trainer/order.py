@@ -50,10 +50,9 @@ class Order:
 
     def indices(self, start: int, count: int) -> NDArray[np.int64]:
         """int64 (count,): the samples at the positions from ``start`` on."""
-        epochs = range(start // self.n, -(-(start + count) // self.n))
-        members = np.concatenate([self._members(epoch) for epoch in epochs])
-        first = start - epochs.start * self.n
-        return members[first : first + count]
+        end = start + count
+        begins = range(start // self.n * self.n, end, self.n)
+        return np.concatenate([self._members(begin // self.n)[max(start - begin, 0) : end - begin] for begin in begins])
 
     def _epoch(self, epoch: int) -> NDArray[np.int64]:
         shuffled = permutation(self.n, seed=self._seed, epoch=epoch)
@@ -77,8 +76,12 @@ def _quotas(counts: list[int], weights: Sequence[float]) -> list[int]:
     n, total = sum(counts), sum(weights)
     edges = [round(n * sum(weights[:end]) / total) for end in range(len(weights) + 1)]
     quotas = [last - first for first, last in itertools.pairwise(edges)]
-    if not all(quotas):
-        raise UsageError(f"weights {list(weights)} leave a dataset without a sample among {n}; give it a larger weight")
+    for number, (count, quota) in enumerate(zip(counts, quotas, strict=True), 1):
+        if not (count and quota):
+            raise UsageError(
+                f"dataset {number} has {count} of {n:,} samples, and its weight, {weights[number - 1]:g} of {total:g}, gives it "
+                f"{quota} positions in an epoch; leave it out, or give it more samples or weight"
+            )
     return quotas
 
 
