@@ -61,7 +61,7 @@ def test_weights_share_every_epoch_and_repeat_no_sample_before_its_dataset_is_th
 
 
 def test_what_cannot_be_ordered_is_refused():
-    with pytest.raises(UsageError, match="dataset 1 has 5 of 10 .* 0 positions"):
+    with pytest.raises(UsageError, match=r"dataset 1 has 5 of 10 .* 0 positions"):
         Order([5, 5], seed=0, weights=[1, 1000])
     with pytest.raises(UsageError, match="dataset 2 has 0 of 10"):
         Order([10, 0], seed=0, weights=[1, 1])

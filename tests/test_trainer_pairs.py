@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pair_folders import variants, write_folder
 
+import trainer.pairs
 from blurkit.cli import main
 from blurkit.errors import UsageError
 from blurkit.shard import open_dataset
@@ -99,14 +100,18 @@ def test_a_digest_tells_pairs_apart(folder, second):
 
 
 def test_more_shards_than_files_may_be_open(tmp_path, make_sample):
-    samples = [make_sample(number, 8, 8) for number in range(34)]
+    samples = [make_sample(number, 8, 8) for number in range(5)]
     folder = write_folder(tmp_path / "many", [[sample] for sample in samples])
-    with mock.patch.object(resource, "getrlimit", return_value=(100, 100)), mock.patch.object(resource, "setrlimit"):
+    with (
+        mock.patch.object(resource, "getrlimit", return_value=(100, 100)),
+        mock.patch.object(resource, "setrlimit"),
+        mock.patch.object(trainer.pairs, "MOST_OPEN", 3),
+    ):
         pairs = open_pairs([folder])
-    for index in [*range(34), 0, 33]:
+    for index in [*range(5), 0, 4]:
         assert np.array_equal(pairs.images(index)[0], samples[index].sharp)
-    assert len(pairs._shards._open) == 32
-    assert len(open_pairs([folder])._shards._open) == 34
+    assert len(pairs._shards._open) == 3
+    assert len(open_pairs([folder])._shards._open) == 5
 
 
 def test_the_limit_of_open_files_is_raised_as_far_as_it_goes(folder):
