@@ -184,7 +184,9 @@ def test_perceptual_is_the_mean_square_of_features_14(published, weights_file):
 
 def test_the_features_are_frozen_and_read_without_the_first_part_of_their_names(published, tmp_path):
     torch.save(published.state_dict(), tmp_path / "features.pth")
+    before = torch.get_rng_state()
     content = build_content({"perceptual": 1}, vgg_weights=str(tmp_path / "features.pth"))
+    assert torch.equal(torch.get_rng_state(), before)
     assert not any(parameter.requires_grad for parameter in content.parameters())
     assert torch.equal(content.features[14].weight, published[14].weight)
     assert [str(layer) for layer in content.features] == [str(layer) for layer in published]

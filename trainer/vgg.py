@@ -34,17 +34,17 @@ def features(weights: str = "") -> nn.Sequential:
     """:func:`layers` with the weights of a file (a state dictionary of VGG-19), or torchvision's where it is empty."""
     try:
         state = read_state(Path(weights)) if weights else _download()
-        with torch.device("meta"):
+        with torch.random.fork_rng(devices=[]):  # what is drawn only to be overwritten changes no later draw
             network = layers()
         wanted = {name: state[name if name in state else f"features.{name}"] for name in network.state_dict()}
-        network.load_state_dict(wanted, assign=True)
+        network.load_state_dict(wanted)
     except UsageError as error:
         raise UsageError(f"{error}; {_ways()}") from error
     except KeyError as error:
         raise UsageError(f"{weights or URL}: no weights of VGG-19, {error} is missing; {_ways()}") from error
     except RuntimeError as error:
         raise UsageError(f"{weights or URL}: no weights of VGG-19, {str(error).splitlines()[-1].strip()}; {_ways()}") from error
-    return network.float().eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
 
 
 def _download() -> dict[str, Any]:

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from blurkit.errors import BlurkitError, UsageError
 from blurkit.files import write_atomic
 from trainer.generators import build_generator
-from trainer.networks import full_precision
 
 NAME = "generator.safetensors"
 DESCRIPTION = "generator.json"
@@ -44,7 +43,7 @@ def save_generator(folder: Path | str, generator: nn.Module, description: Mappin
 
 
 def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
-    """A generator on the CPU in evaluation mode, and its description, of which "generator" is always there.
+    """A generator on the CPU, float32, in evaluation mode, and its description, of which "generator" is always there.
 
     ``path`` is a run's folder, a ``.safetensors`` file, or a state dictionary of torch's such as those published with DeblurGAN,
     whose network is inferred from its names. Raises :class:`blurkit.errors.UsageError` where there is no generator to be had, and
@@ -57,10 +56,10 @@ def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
             raise UsageError(f"no {NAME} in {path.parent}: train first, with trainer run --out {path.parent}")
     state, metadata = _read(path)
     description = _verified(path, state, metadata[KEY]) if KEY in metadata else {"generator": infer_spec(state, where=str(path))}
-    with torch.device("meta"):  # nothing is drawn only to be overwritten
+    with torch.random.fork_rng(devices=[]):  # what is drawn only to be overwritten changes no later draw
         generator = build_generator(description["generator"])
     try:
-        generator.load_state_dict({name: full_precision(tensor) for name, tensor in state.items()}, assign=True)
+        generator.load_state_dict(state)
     except RuntimeError as error:
         wrong = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
         raise UsageError(f"{path}: not the weights of the generator {description['generator']}: {wrong}") from error

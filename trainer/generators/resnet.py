@@ -35,8 +35,8 @@ class ResnetGenerator(nn.Module):
         upsampling: str = "transposed",
         skip: bool = True,
     ) -> None:
-        within("generator.blocks", [blocks], 0, 64)
-        within("generator.width", [width], 1, 1024)
+        within("generator.blocks", [blocks], 0, 32)
+        within("generator.width", [width], 1, 256)
         within("generator.dropout", [dropout], 0, 1)
         one_of("generator.upsampling", upsampling, list(DOUBLE))
         super().__init__()
