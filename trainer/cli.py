@@ -22,6 +22,7 @@ tile_option = click.option(
     metavar="N",
     help="Restore in overlapping tiles of this side.  [default: only photographs above 2 megapixels]",
 )
+settings_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 
 
@@ -32,6 +33,54 @@ def cli() -> None:
 
     Options can also be set in the environment, such as TRAINER_RUN_DEVICE=cpu.
     """
+
+
+@cli.command()
+@click.option(
+    "--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Shards to learn from; or several."
+)
+@click.option("--weight", type=float, multiple=True, metavar="W", help="How often pairs of each --data come, in their order.")
+@click.option("--val", type=PATH, multiple=True, help="Shards to validate on.  [default: a tenth of the photographs]")
+@click.option("--out", type=PATH, metavar="DIR", help="Folder of the run; run again to resume.  [default: runs/RECIPE]")
+@click.option("--recipe", default="quick", show_default=True, metavar="NAME|FILE", help="See `trainer recipes`.")
+@settings_option
+@device_option
+@click.option("--resume", default="auto", show_default=True, metavar="auto|never|FILE", help="Go on, begin anew, or from there.")
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def run(**values: Any) -> int:
+    """Train a generator on shards.
+
+    Progress, held-out pairs and curves are in --out while it runs. Stopped by a signal or killed, the same command goes on where
+    it was. The recipe quick shows within minutes what training does; deblurgan trains DeblurGAN as published.
+    """
+    from trainer.commands.run import Asked, run
+
+    return run(Asked(json=values.pop("as_json"), **values))
+
+
+@cli.command()
+@click.argument("name", required=False)
+@settings_option
+@json_option
+def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
+    """List the recipes, or print one as TOML, to be changed and given to `trainer run --recipe FILE`."""
+    from trainer.commands.recipes import recipes
+
+    return recipes(name, settings, as_json=as_json)
+
+
+@cli.command()
+@click.argument("sections", nargs=-1)
+@json_option
+def bench(sections: tuple[str, ...], as_json: bool) -> int:
+    """Measure speed, each figure beside its limit.
+
+    SECTIONS: step, loader; all of them if none is named.
+    """
+    from trainer.commands.bench import bench
+
+    return bench(sections, as_json=as_json)
 
 
 @cli.command("eval")

@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ REPORTING = ("name", "summary", "provenance", "checkpoint_every", "log_every", "
 
 @dataclass(frozen=True)
 class Generator:
-    """The network that restores, as :func:`trainer.generators.build_generator` takes it."""
+    """The network that restores. Options that it does not have keep their defaults here, which are every network's own."""
 
     name: str = "resnet"
     blocks: int = 9
@@ -37,10 +37,7 @@ class Generator:
 
 @dataclass(frozen=True)
 class Critic:
-    """The network that tells restored from sharp, as :func:`trainer.critics.build_critic` takes it.
-
-    ``layers``: its strided convolutions; 0 for as many as the named one was published with.
-    """
+    """The network that tells restored from sharp. ``layers``: 0 for as many as the named one was published with."""
 
     name: str = "patch"
     width: int = 64
@@ -181,6 +178,16 @@ class Recipe:
         require(not parts, "precision.graph records a step as a whole; set accumulate = 1 with it")
 
     @property
+    def generator_spec(self) -> dict[str, Any]:
+        """What :func:`trainer.generators.build_generator` takes."""
+        return _spec(self.generator)
+
+    @property
+    def critic_spec(self) -> dict[str, Any]:
+        """What :func:`trainer.critics.build_critic` takes."""
+        return _spec(self.critic)
+
+    @property
     def digest(self) -> str:
         """64 hexadecimal digits that depend on everything that decides the weights."""
         values = {key: value for key, value in to_dict(self).items() if key not in REPORTING}
@@ -235,6 +242,12 @@ def differences(one: Recipe, other: Recipe) -> list[str]:
     first, second = _flat(to_dict(one)), _flat(to_dict(other))
     keys = [key for key in first | second if key not in REPORTING and first.get(key) != second.get(key)]
     return [f"{key} {first.get(key, 'none')!r} there, {second.get(key, 'none')!r} here" for key in keys]
+
+
+def _spec(network: Generator | Critic) -> dict[str, Any]:
+    """A network's name and those options that are not their defaults, since each network takes others."""
+    defaults = {option.name: option.default for option in fields(network)}
+    return {key: value for key, value in asdict(network).items() if key == "name" or value != defaults[key]}
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -176,8 +175,7 @@ class Step:
 def build_step(recipe: Recipe, device: torch.device, ranks: Ranks) -> Step:
     """The networks of a recipe with weights drawn from its seed, ready to train. Raises :class:`UsageError`."""
     torch.manual_seed(keyed(recipe.seed, _WEIGHTS))
-    generator = build_generator(asdict(recipe.generator))
-    critic = build_critic({key: value for key, value in asdict(recipe.critic).items() if value})
+    generator, critic = build_generator(recipe.generator_spec), build_critic(recipe.critic_spec)
     content = build_content(recipe.content.terms, vgg_weights=recipe.content.vgg_weights)
     if recipe.precision.channels_last:
         generator, critic, content = channels_last(generator), channels_last(critic), channels_last(content)

@@ -20,7 +20,13 @@ def _resnet() -> Callable[..., nn.Module]:
     return ResnetGenerator
 
 
-GENERATORS = {"resnet": _resnet}
+def _residual_unet() -> Callable[..., nn.Module]:
+    from trainer.generators.residual_unet import ResidualUnet
+
+    return ResidualUnet
+
+
+GENERATORS = {"resnet": _resnet, "residual-unet": _residual_unet}
 
 
 def build_generator(spec: Mapping[str, Any]) -> nn.Module:
