@@ -105,9 +105,12 @@ def test_what_a_kill_left_is_removed(tmp_path):
     checkpoint.save(tmp_path, made(1), best=True)
     for name in ("00000002.ckpt.x3f.tmp", "best.ckpt.u2.tmp", "mine.tmp"):
         (tmp_path / FOLDER / name).touch()
-    checkpoint.clean(tmp_path)
+    checkpoint.clean(tmp_path, after=1)
     assert names(tmp_path) == ["00000001.ckpt", BEST, "mine.tmp"]
-    checkpoint.clean(tmp_path, everything=True)
+    checkpoint.save(tmp_path, made(5))
+    checkpoint.clean(tmp_path, after=3)
+    assert names(tmp_path) == ["00000001.ckpt", BEST, "mine.tmp"]
+    checkpoint.clean(tmp_path, after=0)
     assert names(tmp_path) == ["mine.tmp"]
 
 

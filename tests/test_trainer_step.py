@@ -10,9 +10,10 @@ from torch import nn
 
 from trainer.config import Adversarial, Content, Generator, Optimizer, Precision, Recipe
 from trainer.content import Content as Terms
+from trainer.critics import build_critic
 from trainer.distributed import Ranks
-from trainer.published import Critic, Published
-from trainer.published import Generator as PublishedGenerator
+from trainer.generators import build_generator
+from trainer.published import Published
 from trainer.step import Step, keyed
 
 CPU = torch.device("cpu")
@@ -30,8 +31,8 @@ def networks(dtype=torch.float64, dropout=0.0):
     """Small networks of the published shape, and features in place of VGG's."""
     torch.manual_seed(3)
     features = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 4, 3)).requires_grad_(False)
-    made = PublishedGenerator(width=4, blocks=2, dropout=dropout), Critic(width=4), features
-    return tuple(network.to(dtype) for network in made)
+    generator = build_generator({"name": "resnet", "width": 4, "blocks": 2, "dropout": dropout})
+    return tuple(network.to(dtype) for network in (generator, build_critic({"name": "patch", "width": 4}), features))
 
 
 def photographs(batch=2, side=32, dtype=torch.float64):

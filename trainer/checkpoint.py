@@ -122,8 +122,12 @@ def list_checkpoints(out: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.stem), reverse=True)
 
 
-def clean(out: Path, *, everything: bool = False) -> None:
-    """Remove what a killed save left; with ``everything`` the checkpoints too. Only while holding the run's lock."""
+def clean(out: Path, *, after: int) -> None:
+    """Remove what a killed save left, and checkpoints of steps after that one, which are about to be done again; the best one too
+    where ``after`` is 0. Only while holding the run's lock."""
     remove_temporaries(out / FOLDER, lambda name: bool(_NAME.fullmatch(name)))
-    for path in [*list_checkpoints(out), out / FOLDER / BEST] if everything else []:
-        path.unlink(missing_ok=True)
+    for path in list_checkpoints(out):
+        if int(path.stem) > after:
+            path.unlink()
+    if not after:
+        (out / FOLDER / BEST).unlink(missing_ok=True)

@@ -88,7 +88,7 @@ def run_steps(setting: Setting, step: Step, begin: Checkpoint | None, *, stop: S
                 return now
             losses = step(now.step, *next(stream))
             now = replace(now, step=now.step + 1, consumed=stream.consumed)
-            _require_numbers(step, now.step, setting.device)
+            _require_numbers(step, now.step, setting.device, watch)
             if watch is not None:
                 watch.step(now.step, losses, recipe.optimizer.rate * factor(recipe.schedule, now.step - 1, recipe.steps))
 
@@ -97,11 +97,13 @@ def _due(done: int, every: int, steps: int) -> bool:
     return done % every == 0 or done == steps
 
 
-def _require_numbers(step: Step, done: int, device: torch.device) -> None:
+def _require_numbers(step: Step, done: int, device: torch.device, watch: Watch | None) -> None:
     """To read the count is to wait for the device, so on a GPU that is done now and then."""
     if device.type == "cuda" and done % PATIENCE:
         return
     in_a_row, in_all = step.skipped.tolist()
+    if in_a_row and watch is not None:
+        watch.say(f"step {done:,} is skipped: a loss or a gradient is no number ({in_all:.0f} steps so far)")
     if in_a_row >= PATIENCE:
         raise BlurkitError(
             f"step {done:,}: {in_a_row:.0f} steps in a row gave losses or gradients that are no numbers ({in_all:.0f} in all) "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -9,14 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from blurkit.errors import OK, UsageError, nearest
 from trainer import vgg
 from trainer.bench import loader_ratio
 from trainer.config import Precision, load_recipe
 from trainer.content import Content
+from trainer.critics import build_critic
 from trainer.distributed import Ranks
-from trainer.published import Critic, Generator, Published
+from trainer.generators import build_generator
+from trainer.published import Published
 from trainer.step import Step
 
 #: Repetitions of which the fastest counts.
@@ -63,14 +67,18 @@ def _step() -> Iterator[Figure]:
     """One step of the recipe ``deblurgan`` on the CPU, of one pair of 256x256, against the published one; VGG is a random one."""
     device = torch.device("cpu")
     blurred, sharp = torch.rand((2, 1, 3, 256, 256)) * 2 - 1
-    plain = Published(Generator(), Critic(), vgg.layers().requires_grad_(False))
     alphas = list(torch.rand(5, 1, 1, 1, 1))
-    actions: list[Callable[[], object]] = [lambda: plain.step(blurred, sharp, alphas)]
+    recipe = load_recipe("deblurgan")
+
+    def networks() -> tuple[nn.Module, nn.Module, nn.Module]:
+        return build_generator(recipe.generator_spec), build_critic(recipe.critic_spec), vgg.layers().requires_grad_(False)
+
+    actions: list[Callable[[], object]] = [functools.partial(Published(*networks()).step, blurred, sharp, alphas)]
     for precision in _precisions():
-        recipe = replace(load_recipe("deblurgan"), precision=precision)
-        networks = (Generator(), Critic(), Content(recipe.content.terms, vgg.layers().requires_grad_(False)))
-        step = Step(recipe, *networks, device, Ranks())
-        actions.append(lambda step=step: step(0, blurred, sharp))
+        generator, critic, features = networks()
+        content = Content(recipe.content.terms, features)
+        step = Step(replace(recipe, precision=precision), generator, critic, content, device, Ranks())
+        actions.append(functools.partial(step, 0, blurred, sharp))
     seconds = fastest(actions)
     yield Figure("a step at parity over the published one, written plainly", seconds[1] / seconds[0], 1.05, at_most=True)
     if len(seconds) > 2:

@@ -22,7 +22,7 @@ from trainer.distributed import joined
 from trainer.loop import Setting, run_steps
 from trainer.pairs import Pairs, hold_out, open_pairs
 from trainer.step import build_step
-from trainer.watch import METRICS, Watch
+from trainer.watch import Watch
 
 RECIPE = "recipe.toml"
 #: Of the photographs, where none are named for validation.
@@ -61,8 +61,9 @@ def run(asked: Asked) -> int:
         ranks.wait()  # until all have read what the first is about to change
         watch = None
         if ranks.first:
-            _prepare(asked.resume, setting)
             start = begin.step if begin else 0
+            checkpoint.clean(out, after=start)
+            write_atomic(out / RECIPE, recipe.toml().encode())
             watch = Watch(out, start=start, steps=recipe.steps, every=recipe.log_every, quiet=asked.quiet)
             for line in (f"on {reason}", _pairs_text(setting, asked), *([f"resumed at step {start:,}"] if begin else [])):
                 watch.say(line)
@@ -94,14 +95,6 @@ def _begin(resume: str, setting: Setting) -> Checkpoint | None:
         )
     begin.origin.require_same(setting.origin, where)
     return begin
-
-
-def _prepare(resume: str, setting: Setting) -> None:
-    """Remove what a killed run left and, where the run begins anew, what the one before wrote."""
-    checkpoint.clean(setting.out, everything=resume == "never")
-    if resume == "never":
-        (setting.out / METRICS).unlink(missing_ok=True)
-    write_atomic(setting.out / RECIPE, setting.recipe.toml().encode())
 
 
 def _pairs_text(setting: Setting, asked: Asked) -> str:
