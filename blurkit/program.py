@@ -1,0 +1,40 @@
+"""What both command lines share: how a group of commands is run, and the names of its options in the environment."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import click
+
+from blurkit.errors import USAGE, guard
+
+
+def run_program(program: str, group: click.Group) -> int:
+    """Run the commands of ``group`` on this process's arguments and return the exit code; see :mod:`blurkit.errors`."""
+    if sys.platform == "win32":
+        print(f"{program}: Windows is not supported; use Linux, macOS, or WSL", file=sys.stderr)
+        return USAGE
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that no terminal shows
+    return guard(program, lambda: _run(program, group))
+
+
+def name_variables(group: click.Group, prefix: str) -> None:
+    """Every option can be set in the environment by its own name: ``--per-image`` of generate is BLURKIT_GENERATE_PER_IMAGE."""
+    for name, command in group.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                flag = max(option.opts, key=len).lstrip("-")
+                option.envvar = f"{prefix}_{name}_{flag}".replace("-", "_").upper()
+
+
+def _run(program: str, group: click.Group) -> int:
+    try:
+        return int(group(prog_name=program, standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code

@@ -1,0 +1,131 @@
+"""Checkpoints are what was saved or an error, whatever befalls the file."""
+
+import errno
+import io
+import os
+import pickle
+
+import pytest
+import torch
+
+from blurkit.errors import BlurkitError, UsageError
+from trainer import checkpoint
+from trainer.checkpoint import BEST, FOLDER, Checkpoint, Origin
+
+ORIGIN = Origin("a" * 64, "b" * 64, "cpu", 1, 1)
+
+
+def made(step=7, origin=ORIGIN):
+    state = {"generator": {"weight": torch.arange(6.0) + step}, "adam": {0: {"step": torch.tensor(3.0)}}}
+    return Checkpoint(origin, step, 14, {"best": -float("inf"), "psnr": 21.5}, state)
+
+
+def names(out):
+    return sorted(path.name for path in (out / FOLDER).iterdir())
+
+
+def test_what_is_loaded_is_what_was_saved(tmp_path):
+    checkpoint.save(tmp_path, made())
+    loaded = checkpoint.newest(tmp_path)
+    assert (loaded.origin, loaded.step, loaded.consumed, loaded.validation) == (ORIGIN, 7, 14, made().validation)
+    assert torch.equal(loaded.state["generator"]["weight"], made().state["generator"]["weight"])
+    assert torch.equal(loaded.state["adam"][0]["step"], torch.tensor(3.0))
+
+
+def test_the_last_two_and_the_best_are_kept(tmp_path):
+    assert checkpoint.newest(tmp_path) is None
+    checkpoint.save(tmp_path, made(2), best=True)
+    for step in (1, 2, 99_999_999, 123_456_789):
+        checkpoint.save(tmp_path, made(step))
+    assert names(tmp_path) == ["123456789.ckpt", "99999999.ckpt", BEST]
+    assert checkpoint.newest(tmp_path).step == 123_456_789
+    assert checkpoint.load(tmp_path / FOLDER / BEST).step == 2
+
+
+def test_every_flipped_or_missing_byte_is_found(tmp_path):
+    checkpoint.save(tmp_path, made())
+    path = tmp_path / FOLDER / "00000007.ckpt"
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 41):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(BlurkitError):
+            checkpoint.load(path)
+        path.write_bytes(whole[:place])
+        with pytest.raises(BlurkitError):
+            checkpoint.load(path)
+
+
+def test_a_damaged_one_is_passed_over_for_the_one_before(tmp_path):
+    for step in (3, 4):
+        checkpoint.save(tmp_path, made(step))
+    newest = tmp_path / FOLDER / "00000004.ckpt"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    assert checkpoint.newest(tmp_path).step == 3
+    (tmp_path / FOLDER / "00000003.ckpt").write_bytes(b"")
+    with pytest.raises(BlurkitError, match=r"00000004\.ckpt is damaged.*begin anew with --resume never"):
+        checkpoint.newest(tmp_path)
+
+
+def test_no_code_runs(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    for payload in (pickle.dumps(Hostile()), pickle.dumps({"origin": {}})):
+        path = tmp_path / "hostile.ckpt"
+        path.write_bytes(checkpoint._MAGIC + checkpoint.hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+        with pytest.raises(BlurkitError, match="holds no checkpoint"):
+            checkpoint.load(path)
+    buffer = io.BytesIO()
+    torch.save({"origin": Hostile()}, buffer)
+    path.write_bytes(
+        checkpoint._MAGIC + checkpoint.hashlib.sha256(buffer.getvalue()).hexdigest().encode() + b"\n" + buffer.getvalue()
+    )
+    with pytest.raises(BlurkitError, match="holds no checkpoint"):
+        checkpoint.load(path)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path, made(1))
+
+    def full(descriptor, data):
+        os.write(descriptor, bytes(data)[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_all", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save(tmp_path, made(2))
+    assert names(tmp_path) == ["00000001.ckpt"]
+    assert checkpoint.newest(tmp_path).step == 1
+
+
+def test_what_a_kill_left_is_removed(tmp_path):
+    checkpoint.save(tmp_path, made(1))
+    checkpoint.save(tmp_path, made(1), best=True)
+    for name in ("00000002.ckpt.x3f.tmp", "best.ckpt.u2.tmp", "mine.tmp"):
+        (tmp_path / FOLDER / name).touch()
+    checkpoint.clean(tmp_path, after=1)
+    assert names(tmp_path) == ["00000001.ckpt", BEST, "mine.tmp"]
+    checkpoint.save(tmp_path, made(5))
+    checkpoint.clean(tmp_path, after=3)
+    assert names(tmp_path) == ["00000001.ckpt", BEST, "mine.tmp"]
+    checkpoint.clean(tmp_path, after=0)
+    assert names(tmp_path) == ["mine.tmp"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": "c" * 64}, "other training pairs"),
+        ({"device": "cuda"}, "--device cuda"),
+        ({"threads": 4}, "OMP_NUM_THREADS=4"),
+        ({"processes": 2}, "--nproc-per-node 2"),
+        ({"recipe": "d" * 64}, "another recipe"),
+    ],
+)
+def test_another_run_is_refused(tmp_path, change, message):
+    other = Origin(**(vars(ORIGIN) | change))
+    with pytest.raises(UsageError, match=f"{message}.*--resume never"):
+        other.require_same(ORIGIN, tmp_path)
+    other.require_same(other, tmp_path)

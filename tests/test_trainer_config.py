@@ -1,0 +1,90 @@
+"""Recipes: what they hold, what they refuse, and that their schedules are the published ones."""
+
+import math
+
+import pytest
+
+from blurkit.errors import UsageError
+from trainer.config import Recipe, Schedule, differences, load_recipe, parse_recipe, recipe_names
+from trainer.schedule import factor
+
+
+def test_the_packaged_recipes_are_sound_and_differ():
+    recipes = {name: load_recipe(name) for name in recipe_names()}
+    assert {"deblurgan", "deblurgan-fixed", "quick"} <= set(recipes)
+    assert len({recipe.digest for recipe in recipes.values()}) == len(recipes)
+    for name, recipe in recipes.items():
+        assert recipe.name == name
+        assert recipe.summary
+        assert recipe.provenance
+        again = parse_recipe(recipe.toml(), where="its own text")
+        assert again == recipe
+        assert again.digest == recipe.digest
+
+
+def test_deblurgan_is_as_published():
+    recipe = load_recipe("deblurgan")
+    assert recipe.generator_spec == {"name": "resnet"}
+    assert recipe.critic_spec == {"name": "patch"}
+    assert (recipe.batch, recipe.crop, recipe.optimizer.rate, recipe.optimizer.betas) == (1, 256, 1e-4, (0.5, 0.999))
+    assert recipe.content.terms == {"perceptual": 100.0}
+    assert recipe.adversarial is not None
+    assert (recipe.adversarial.gp, recipe.adversarial.critic_steps, recipe.adversarial.penalty) == ("pixel", 5, 10.0)
+    rate, epoch = 1e-4, 2103  # the published loop: constant for 150 epochs, then less after each epoch from the 151st on
+    for number in range(1, 301):
+        for step in ((number - 1) * epoch, number * epoch - 1):
+            assert 1e-4 * factor(recipe.schedule, step, recipe.steps) == pytest.approx(rate, rel=1e-9)
+        rate -= 1e-4 / 150 if number > 150 else 0
+    assert recipe.steps == 300 * epoch
+
+
+def test_the_cosine_rises_and_falls():
+    schedule = Schedule(kind="cosine", warmup=10, hold=20)
+    found = [factor(schedule, step, 120) for step in range(120)]
+    assert found[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert found[10:21] == [1.0] * 11
+    assert found[70] == pytest.approx(0.5)
+    assert found[119] == pytest.approx(math.sin(math.pi / 200) ** 2)
+    assert all(factor(Schedule(), step, 5) == 1 for step in range(5))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("bach=3", "unknown key 'bach'; did you mean 'batch'"),
+        ("generator.width=wide", "generator.width takes a whole number"),
+        ("batch=0", "batch is at least 1, got 0"),
+        ("steps=10.5", "steps takes a whole number"),
+        ("accumulate=3", "accumulate divides batch, got 3 parts of 8"),
+        ("schedule.kind=cosin", "did you mean 'cosine'"),
+        ("content.charbonnier=0", "no term with a weight above zero"),
+        ("optimizer.betas=[0.5, 1.0]", "optimizer.betas"),
+        ("adversarial.critic_steps=0", "critic_steps is from 1"),
+        ("seed=-1", "seed lies between"),
+    ],
+)
+def test_what_cannot_be_is_refused(setting, message):
+    with pytest.raises(UsageError, match=message.replace("[", r"\[")):
+        load_recipe("quick", [setting])
+
+
+def test_a_recipe_that_is_not_there_or_no_toml(tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'quick'"):
+        load_recipe("quik")
+    (tmp_path / "a.toml").write_text("batch = = 3")
+    with pytest.raises(UsageError, match="is not TOML"):
+        load_recipe(str(tmp_path / "a.toml"))
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_recipe(str(tmp_path / "none.toml"))
+
+
+def test_the_digest_is_of_what_decides_the_weights():
+    recipe = load_recipe("quick")
+    for setting in ("name=other", "log_every=7", "checkpoint_every=9", "validate_pairs=3"):
+        assert load_recipe("quick", [setting]).digest == recipe.digest
+        assert differences(load_recipe("quick", [setting]), recipe) == []
+    for setting in ("seed=8", "steps=7", "generator.width=17", "precision.bf16=false", "adversarial=none"):
+        assert load_recipe("quick", [setting]).digest != recipe.digest
+    changed = differences(recipe, load_recipe("quick", ["batch=4", "optimizer.rate=1e-3"]))
+    assert changed == ["batch 8 there, 4 here", "optimizer.rate 0.002 there, 0.001 here"]
+    assert Recipe().adversarial is None

@@ -1,0 +1,111 @@
+"""Critics against the networks published in 2018 and 2019, written out here as a plain function of their parameters in order."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from blurkit.errors import UsageError
+from trainer.critics import build_critic
+from trainer.networks import channels_last
+
+torch.set_num_threads(1)
+
+
+def plain_critic(parameters, x, layers):
+    parameters = iter(parameters)
+
+    def convolved(x, stride):
+        return F.conv2d(x, next(parameters), next(parameters), stride=stride, padding=2)
+
+    def leaky(x):
+        return torch.where(x > 0, x, 0.2 * x)
+
+    y = leaky(convolved(x, 2))
+    for stride in [2] * (layers - 1) + [1]:
+        y = convolved(y, stride)
+        centred = y - y.mean((2, 3), keepdim=True)
+        y = leaky(centred / (centred.square().mean((2, 3), keepdim=True) + 1e-5).sqrt())
+    y = convolved(y, 1)
+    assert next(parameters, None) is None
+    return y
+
+
+def photographs(*shape):
+    return torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) * 2 - 1
+
+
+def small(name="patch", **options):
+    torch.manual_seed(1)
+    return build_critic({"name": name, "width": 4, **options}).double()
+
+
+@pytest.mark.parametrize(("name", "count", "side"), [("patch", 2_764_737, 35), ("full", 11_154_369, 11)])
+def test_sizes_are_those_published(name, count, side):
+    with torch.device("meta"):
+        critic = build_critic({"name": name})
+        scores = critic(torch.empty(1, 3, 256, 256))
+    assert sum(parameter.numel() for parameter in critic.parameters()) == count
+    assert scores.shape == (1, 1, side, side)
+
+
+def test_names_are_those_published():
+    names = [f"model.{layer}.{kind}" for layer in (0, 2, 5, 8, 11) for kind in ("weight", "bias")]
+    assert list(small().state_dict()) == names
+
+
+@pytest.mark.parametrize(("name", "layers"), [("patch", 3), ("full", 5), ("patch", 1)])
+def test_scores_are_those_of_the_published_network(name, layers):
+    critic = small(name) if layers > 1 else small(layers=1)
+    for parameter in critic.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    sharp = photographs(2, 3, 40, 32)
+    scores = critic(sharp)
+    expected = plain_critic(critic.parameters(), sharp, layers)
+    assert scores.shape == expected.shape
+    assert torch.allclose(scores, expected, rtol=0, atol=1e-12)
+    assert scores.std() > 0.1
+
+
+def test_the_scores_of_a_sample_do_not_depend_on_its_batch():
+    critic, sharp = small(), photographs(3, 3, 32, 32)
+    alone = torch.cat([critic(sharp[k : k + 1]) for k in range(3)])
+    assert torch.allclose(critic(sharp), alone, rtol=0, atol=1e-14)
+
+
+def test_channels_last_is_the_same_function():
+    critic, sharp = small().float(), photographs(2, 3, 64, 64).float()
+    expected = critic(sharp)
+    assert torch.allclose(channels_last(critic)(sharp), expected, rtol=0, atol=5e-6)
+
+
+def test_the_start_is_the_published_one():
+    critic = build_critic({"name": "patch"})
+    weights = torch.cat(
+        [parameter.detach().flatten() for name, parameter in critic.named_parameters() if name.endswith("weight")]
+    )
+    assert weights.std() == pytest.approx(0.02, rel=0.005)
+    assert not critic.model[2].bias.any()
+
+
+def test_published_states_load():
+    state = {f"module.{name}": value for name, value in small().state_dict().items()} | {
+        "module.model.3.running_mean": torch.zeros(8)
+    }
+    critic = small()
+    torch.nn.init.zeros_(critic.model[0].weight)
+    critic.load_state_dict(state)
+    assert torch.equal(critic.model[0].weight, state["module.model.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"name": "path"}, "unknown critic 'path'; did you mean 'patch'"),
+        ({"name": "full", "layer": 2}, "unknown option 'layer'; did you mean 'layers'"),
+        ({"name": "full", "layers": 2.0}, "layers takes a value like 5"),
+        ({"name": "patch", "layers": 0}, "critic.layers takes values within"),
+    ],
+)
+def test_specifications_that_cannot_be_built(spec, message):
+    with pytest.raises(UsageError, match=message):
+        build_critic(spec)

@@ -1,0 +1,181 @@
+"""Streams: their pixels are those of the shards, and nothing but seed and position decides which."""
+
+import threading
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from pair_folders import damage, write_folder
+
+from blurkit.errors import CorruptShardError, UsageError
+from trainer.data import Stream, open_pairs
+from trainer.order import Order
+
+SIZES = [(20, 23), (18, 18), (25, 19)]
+CROP = 16
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    torch.set_num_threads(1)
+    yield
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("crops")]
+
+
+@pytest.fixture
+def pairs(tmp_path, make_sample):
+    """Eleven pairs of three sizes, stored flat, in two shards."""
+    samples = [make_sample(number, *SIZES[number % 3]) for number in range(11)]
+    return open_pairs([write_folder(tmp_path / "shards", [samples[:4], samples[4:]])])
+
+
+def batches(pairs, count, **options):
+    options = {"batch": 3, "crop": CROP, "seed": 5, **options}
+    with Stream(pairs, **options) as stream:
+        return [torch.stack(next(stream)) for _ in range(count)]
+
+
+def assert_same(one, other):
+    assert len(one) == len(other)
+    assert all(map(torch.equal, one, other))
+
+
+def every_crop(pairs):
+    """Where each crop of each pair, in each orientation, comes from: its bytes to (sample, y, x, orientation)."""
+    places = {}
+    for index in range(len(pairs)):
+        both = np.stack(pairs.images(index))
+        _, height, width, _ = both.shape
+        for y in range(height - CROP + 1):
+            for x in range(width - CROP + 1):
+                crop = both[:, y : y + CROP, x : x + CROP]
+                for orientation in range(8):
+                    turned = np.rot90(crop, orientation % 4, (1, 2))
+                    turned = turned[:, ::-1] if orientation >= 4 else turned
+                    places[turned.tobytes()] = index, y, x, orientation
+    return places
+
+
+def found(pairs, stream, count):
+    places = every_crop(pairs)
+    for _ in range(count):
+        blurred, sharp = (((half + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy() for half in next(stream))
+        for pair in zip(sharp, blurred, strict=True):
+            yield places[np.stack(pair).tobytes()]  # a KeyError where it is no crop of any pair
+
+
+def test_batches_are_crops_of_the_pairs_in_order_anywhere_and_any_way_up(pairs):
+    with Stream(pairs, batch=4, crop=CROP, seed=5) as stream:
+        crops = list(found(pairs, stream, 60))
+    assert [crop[0] for crop in crops] == Order([11], seed=5).indices(0, 240).tolist()
+    assert min(Counter(crop[3] for crop in crops).values()) > 240 / 8 / 2
+    assert {crop[3] for crop in crops} == set(range(8))
+    for index in range(3):  # among 20 or so draws of at most 10 rows or columns
+        ys, xs = zip(*[crop[1:3] for crop in crops if crop[0] % 3 == index], strict=True)
+        assert set(ys) == set(range(SIZES[index][0] - CROP + 1))
+        assert set(xs) == set(range(SIZES[index][1] - CROP + 1))
+
+
+@pytest.mark.parametrize(("flips", "transpose", "count"), [(False, False, 1), (True, False, 4), (False, True, 2)])
+def test_turns_can_be_refused(pairs, flips, transpose, count):
+    with Stream(pairs, batch=4, crop=CROP, seed=5, flips=flips, transpose=transpose) as stream:
+        crops = list(found(pairs, stream, 20))
+    assert len({crop[3] for crop in crops}) == count
+    with Stream(pairs, batch=4, crop=CROP, seed=5) as stream:  # the places stay
+        assert [crop[:3] for crop in found(pairs, stream, 20)] == [crop[:3] for crop in crops]
+
+
+def test_threads_and_reading_ahead_change_nothing(pairs):
+    expected = batches(pairs, 12, threads=1, prefetch=1)
+    for threads, prefetch in ((1, 4), (2, 3), (4, 9)):
+        assert_same(batches(pairs, 12, threads=threads, prefetch=prefetch), expected)
+    assert not torch.equal(batches(pairs, 1, seed=6)[0], expected[0])
+
+
+def test_processes_share_the_batches_of_one(pairs):
+    whole = batches(pairs, 5, batch=6)
+    parts = [batches(pairs, 5, batch=2, rank=rank, world=3) for rank in range(3)]
+    assert_same([torch.cat(part, dim=1) for part in zip(*parts, strict=True)], whole)
+
+
+def test_what_was_stopped_anywhere_goes_on_the_same(pairs):
+    whole = batches(pairs, 12)
+    for done in range(12):
+        with Stream(pairs, batch=3, crop=CROP, seed=5, prefetch=4) as stream:
+            for _ in range(done):
+                next(stream)
+            consumed = stream.consumed
+        assert consumed == 3 * done
+        assert_same(batches(pairs, 12 - done, consumed=consumed, threads=1), whole[done:])
+    with Stream(pairs, batch=1, crop=CROP, seed=5, rank=1, world=3, consumed=9) as stream:
+        next(stream)
+        assert stream.consumed == 12
+    assert_same(batches(pairs, 4, batch=9), [torch.cat(whole[k : k + 3], dim=1) for k in (0, 3, 6, 9)])
+
+
+def test_weights_reach_the_batches(tmp_path, make_sample):
+    for name, first in (("rare", 0), ("often", 50)):
+        write_folder(tmp_path / name, [[make_sample(number, CROP, CROP) for number in range(first, first + 6)]])
+    pairs = open_pairs([tmp_path / "rare", tmp_path / "often"], weights=[1, 3])
+    with Stream(pairs, batch=4, crop=CROP, seed=1) as stream:
+        counts = Counter(crop[0] >= 6 for crop in found(pairs, stream, 12))
+    assert counts == {False: 12, True: 36}
+
+
+def test_batches_keep_their_pixels(pairs):
+    with Stream(pairs, batch=2, crop=CROP, seed=5, prefetch=2) as stream:
+        first = next(stream)
+        kept = first.blurred.clone(), first.sharp.clone()
+        for _ in range(6):
+            next(stream)
+    assert_same(first, kept)
+    assert first.blurred.is_contiguous()
+    assert first.sharp.dtype == torch.float32
+    assert not np.shares_memory(first.blurred.numpy(), first.sharp.numpy())
+
+
+@pytest.mark.parametrize("field", ["sharp", "blurred"])
+def test_a_corrupt_shard_is_an_error_of_the_consumer_and_ends_the_threads(tmp_path, make_sample, field):
+    folder = write_folder(tmp_path / "shards", [[make_sample(number, CROP, CROP) for number in range(8)]])
+    damage(folder / "00000.h5", 5, field)
+    stream = Stream(open_pairs([folder]), batch=1, crop=CROP, seed=3)
+    place = Order([8], seed=3).indices(0, 8).tolist().index(5)
+    for _ in range(place):
+        next(stream)
+    with pytest.raises(CorruptShardError, match=f"00000.h5: sample 5 .*{field}"):
+        next(stream)
+    assert list(stream) == []
+
+
+def test_closing_gives_up_what_is_being_read(pairs, monkeypatch):
+    crop, read = type(pairs).crop, []
+
+    def slow(*arguments):
+        read.append(arguments)
+        time.sleep(0.02)
+        return crop(*arguments)
+
+    monkeypatch.setattr(type(pairs), "crop", slow)
+    stream = Stream(pairs, batch=1000, crop=CROP, seed=1, threads=2, prefetch=5)
+    while not read:
+        time.sleep(0.001)
+    begin = time.monotonic()
+    stream.close()
+    assert time.monotonic() - begin < 1  # a batch takes 20 s
+    assert list(stream) == []
+    stream.close()
+
+
+def test_crops_that_do_not_fit_say_sizes_and_what_to_do(pairs):
+    with pytest.raises(UsageError, match=r"20x20 do not fit 7 of 11 pairs, such as one of 18x18.*--set crop=18.*--size"):
+        Stream(pairs, batch=1, crop=20, seed=0)
+    with pytest.raises(UsageError, match="is none"):
+        Stream(pairs, batch=0, crop=8, seed=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_gets_the_same_batches(pairs):
+    expected = batches(pairs, 40)
+    assert_same([batch.cpu() for batch in batches(pairs, 40, device=torch.device("cuda"))], expected)

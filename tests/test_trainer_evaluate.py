@@ -1,0 +1,283 @@
+"""``trainer eval``: pairs as datasets have them, their scores, and the files that it writes."""
+
+import csv
+import json
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import nn
+
+from blurkit.errors import BadImageError, UsageError
+from trainer.cli import cli
+from trainer.commands import evaluate as command
+from trainer.evaluate import Score, gain, means, score_pairs, show, telling, to_csv, to_table
+from trainer.generators import build_generator
+from trainer.metrics import choose_metrics
+from trainer.pairsets import open_pairset
+from trainer.restore import Restorer
+from trainer.weights import save_generator
+
+torch.set_num_threads(1)
+
+
+class Darker(nn.Module):
+    """Takes 20.4 codes from each pixel."""
+
+    multiple, least = 4, 8
+
+    def forward(self, x):
+        return x - 0.16
+
+
+DARKER = Restorer(Darker(), torch.device("cpu"))
+BOTH = choose_metrics("psnr,ssim")
+
+
+def image(number, height=24, width=30):
+    """A smooth image of its own, so that halves of one picture resemble each other from afar."""
+    coarse = np.random.default_rng(number).integers(40, 216, (4, 5, 3), np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def blurred(pixels):
+    return cv2.blur(pixels, (3, 3))
+
+
+def write(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), pixels[..., ::-1])
+
+
+LAYOUTS = {
+    "gopro": ("test/GOPR0384_11_00/blur/00001.png", "test/GOPR0384_11_00/sharp/00001.png"),
+    "gopro gamma": ("test/GOPR0384_11_00/blur_gamma/00001.png", "test/GOPR0384_11_00/sharp/00001.png"),
+    "reds": ("val/val_blur/000/00000001.png", "val/val_sharp/000/00000001.png"),
+    "two folders": ("blurred/a/motion blur 1.png", "sharp/a/motion blur 1.png"),
+    "other names": ("input/1.bmp", "target/1.png"),
+    "capitals": ("Blurry/1.png", "GT/1.png"),
+    "one folder": ("blur_1.png", "sharp_1.png"),
+    "folders and files": ("blurred/x_blurred.png", "sharp/x_sharp.png"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_of_folders(tmp_path, layout):
+    for number in range(3):
+        for name, pixels in zip(LAYOUTS[layout], (blurred(image(number)), image(number)), strict=True):
+            write(tmp_path / name.replace("1.", f"{number}.").replace("x_", f"{number}_"), pixels)
+    pairs = open_pairset(tmp_path)
+    assert len(pairs) == 3
+    for number in range(3):
+        sharp, soft = pairs.images(number)
+        np.testing.assert_array_equal(sharp, image(number))
+        np.testing.assert_array_equal(soft, blurred(image(number)))
+        assert (tmp_path / pairs.name(number)).exists()
+
+
+def test_of_two_kinds_of_blur_the_plain_one_is_taken(tmp_path):
+    for kind, pixels in (("blur_gamma", image(1)), ("blur", image(2)), ("sharp", image(3))):
+        write(tmp_path / "GOPR" / kind / "1.png", pixels)
+    pairs = open_pairset(tmp_path)
+    assert (len(pairs), pairs.name(0)) == (1, "GOPR/blur/1.png")
+
+
+def test_halves_and_arrays(tmp_path):
+    for number in range(2):
+        halves = np.concatenate((blurred(image(number)), image(number)), axis=1)
+        write(tmp_path / "halves" / f"{number}.png", halves)
+        (tmp_path / "arrays").mkdir(exist_ok=True)
+        np.save(tmp_path / "arrays" / f"{number}.npy", halves)
+    (tmp_path / "stacks").mkdir()
+    np.save(tmp_path / "stacks" / "sharp.npy", np.stack([image(0), image(1)]))
+    np.save(tmp_path / "stacks" / "blurred.npy", np.stack([blurred(image(0)), blurred(image(1))]))
+    for folder in ("halves", "arrays", "stacks"):
+        pairs = open_pairset(tmp_path / folder)
+        assert len(pairs) == 2
+        for number in range(2):
+            sharp, soft = pairs.images(number)
+            np.testing.assert_array_equal(sharp, image(number))
+            np.testing.assert_array_equal(soft, blurred(image(number)))
+    assert open_pairset(tmp_path / "stacks").name(1) == "blurred.npy[1]"
+
+
+def test_shards_are_pairs(write):
+    path, samples, _ = write([(70, 50), (30, 40)])
+    pairs = open_pairset(path)
+    assert len(pairs) == 2
+    np.testing.assert_array_equal(pairs.images(1)[0], samples[1].sharp)
+    np.testing.assert_array_equal(pairs.images(1)[1], samples[1].blurred)
+    assert pairs.name(0).startswith(samples[0].id)
+
+
+def test_mismatches_say_which_file(tmp_path):
+    with pytest.raises(UsageError, match="no such folder"):
+        open_pairset(tmp_path / "nothing")
+    with pytest.raises(UsageError, match="no images in"):
+        open_pairset(tmp_path)
+    a = tmp_path / "a"
+    write(a / "blur/1.png", image(1))
+    write(a / "sharp/1.png", image(1))
+    write(a / "blur/2.png", image(2))
+    with pytest.raises(UsageError, match=r"a/blur/2\.png has no partner"):
+        open_pairset(a)
+    write(a / "sharp/2.png", image(2, 20))
+    with pytest.raises(UsageError, match=r"blur/2\.png is 30x24 pixels and .*sharp/2\.png 30x20"):
+        open_pairset(a)
+    write(a / "sharp/2.png", image(2))
+    write(a / "sharp/3.png", image(2))
+    with pytest.raises(UsageError, match=r"a/sharp/3\.png has no partner"):
+        open_pairset(a)
+    (a / "sharp/3.png").unlink()
+    (a / "blur/2.png").write_bytes(b"<html>")
+    with pytest.raises(BadImageError, match=r"blur/2\.png: "):
+        open_pairset(a)
+
+
+def test_photographs_that_are_no_pairs_are_not_taken_for_halves(tmp_path):
+    write(tmp_path / "1.png", np.concatenate((image(1), image(2)), axis=1))
+    with pytest.raises(UsageError, match=r"1\.png: its halves show different things"):
+        open_pairset(tmp_path).images(0)
+    write(tmp_path / "2.png", image(1, width=31))
+    with pytest.raises(UsageError, match=r"2\.png is 31x24 pixels, which has no two halves"):
+        open_pairset(tmp_path)
+    for array in (np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), np.array([{}])):
+        folder = tmp_path / "arrays"
+        folder.mkdir(exist_ok=True)
+        np.save(folder / "x.npy", array, allow_pickle=True)
+        with pytest.raises(BadImageError, match=r"x\.npy: "):
+            open_pairset(folder)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Five pairs, of which each next one is blurred more."""
+    for number in range(5):
+        soft = image(number)
+        for _ in range(number + 1):
+            soft = blurred(soft)
+        write(tmp_path / "data" / "blur" / f"{number}.png", soft)
+        write(tmp_path / "data" / "sharp" / f"{number}.png", image(number))
+    return tmp_path / "data"
+
+
+def test_scores_are_those_of_scikit_image(folder):
+    pairs = open_pairset(folder)
+    seen = []
+    scores = score_pairs(DARKER, pairs, BOTH, tick=seen.append)
+    assert seen == [1, 2, 3, 4, 5]
+    options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255, "channel_axis": 2}
+    for number, score in enumerate(scores):
+        sharp, soft = pairs.images(number)
+        dark = np.rint(np.clip(soft - 20.4, 0, 255)).astype(np.uint8)
+        assert (score.name, score.height, score.width) == (f"blur/{number}.png", 24, 30)
+        for values, pixels in ((score.blurred, soft), (score.restored, dark)):
+            assert values["psnr"] == pytest.approx(peak_signal_noise_ratio(sharp, pixels), abs=1e-9)
+            assert values["ssim"] == pytest.approx(structural_similarity(sharp, pixels, **options), abs=1e-9)
+    total = means(scores)
+    assert total["n"] == 5
+    assert total["restored"]["psnr"] == pytest.approx(sum(score.restored["psnr"] for score in scores) / 5)
+
+
+def test_the_telling_pairs_are_in_order_of_their_gain(folder):
+    scores = score_pairs(DARKER, open_pairset(folder), BOTH)
+    chosen = telling(scores, "psnr")
+    order = sorted(range(5), key=lambda number: -gain(scores[number], "psnr"))
+    assert list(chosen.items()) == [(order[0], "greatest gain"), (order[2], "median gain"), (order[4], "least gain")]
+    assert list(telling(scores[:1], "psnr").values()) == ["greatest gain"]
+    assert list(telling(scores[:2], "psnr").values()) == ["greatest gain", "least gain"]
+    row = show(DARKER, open_pairset(folder), 1, BOTH["psnr"])
+    assert f"{scores[1].blurred['psnr']:.2f} dB → {scores[1].restored['psnr']:.2f} dB" in row.captions
+
+
+def test_tables_have_every_pair_and_the_means(folder):
+    scores = score_pairs(DARKER, open_pairset(folder), BOTH)
+    lines = list(csv.DictReader(to_csv(scores).splitlines()))
+    assert [line["name"] for line in lines] == [f"blur/{number}.png" for number in range(5)]
+    assert float(lines[3]["ssim_restored"]) == pytest.approx(scores[3].restored["ssim"], abs=1e-6)
+    table = to_table(scores, BOTH).splitlines()
+    assert len(table) == 7
+    assert table[-1].split()[:3] == ["mean", "of", "5"]
+    assert f"{means(scores)['blurred']['psnr']:.2f}" in table[-1]
+    assert len({len(line) for line in table}) == 1
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """The command with a generator of known answer; returns its output, with the names of the weights in its place."""
+    monkeypatch.setattr(command, "load_generator", lambda path: (Darker(), {"step": 7}))
+
+    def call(data, *, out=None, as_json=False, metrics="psnr,ssim", tile=0):
+        code = command.evaluate("runs/x", data, metrics=metrics, tile=tile, device="cpu", out=out, as_json=as_json, quiet=as_json)
+        assert code == 0
+        return capsys.readouterr()
+
+    return call
+
+
+def test_the_command_prints_and_writes(folder, run, tmp_path):
+    said = run(folder, out=tmp_path / "out")
+    assert "mean of 5" in said.out
+    assert "30x24; full frame" in said.out
+    assert "population covariance" in said.out
+    assert "5 pairs" in said.err
+    result = json.loads((tmp_path / "out/results.json").read_text())
+    assert result["sizes"] == {"30x24": 5}
+    assert result["step"] == 7
+    assert len((tmp_path / "out/images.csv").read_text().splitlines()) == 6
+    sheet = cv2.imread(str(tmp_path / "out/sheet.png"))
+    assert sheet.shape[1] > 1000
+
+
+def test_json_is_one_strict_object(folder, run, tmp_path):
+    said = run(folder, as_json=True, metrics="psnr")
+    result = json.loads(said.out)
+    assert said.err == ""
+    assert result["n"] == 5
+    assert set(result["blurred"]) == {"psnr"}
+    scores = score_pairs(DARKER, open_pairset(folder), BOTH)
+    assert result["restored"]["psnr"] == pytest.approx(np.mean([score.restored["psnr"] for score in scores]))
+    write(folder / "blur/0.png", image(0))  # as good as it gets: an infinite PSNR, for which JSON has no word
+    assert json.loads(run(folder, as_json=True).out, parse_constant=pytest.fail)["blurred"]["psnr"] is None
+
+
+def test_a_pair_without_blur_gains_nothing():
+    same = Score("a", 24, 30, {"psnr": math.inf}, {"psnr": math.inf})
+    worse = Score("b", 24, 30, {"psnr": math.inf}, {"psnr": 30.0})
+    better = Score("c", 24, 30, {"psnr": 30.0}, {"psnr": 31.0})
+    assert gain(same, "psnr") == 0
+    assert list(telling([worse, same, better], "psnr")) == [2, 1, 0]
+
+
+def test_reds_as_scikit_image_has_it(test_data, run):
+    """The mean over 30 real pairs, on PSNR and SSIM of the blurred frames."""
+    root = test_data / "blurred_pairs/reds_320x180"
+    result = json.loads(run(root, as_json=True).out)
+    values = []
+    for path in sorted(root.glob("*/blur/*.png")):
+        soft, sharp = (cv2.imread(str(file)) for file in (path, path.parent.parent / "sharp" / path.name))
+        options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255, "channel_axis": 2}
+        values.append((peak_signal_noise_ratio(sharp, soft), structural_similarity(sharp, soft, **options)))
+    assert result["n"] == len(values) == 30
+    assert result["blurred"]["psnr"] == pytest.approx(np.mean([psnr for psnr, _ in values]), abs=1e-4)
+    assert result["blurred"]["ssim"] == pytest.approx(np.mean([ssim for _, ssim in values]), abs=1e-4)
+
+
+def test_the_command_line_with_real_weights(folder, tmp_path):
+    spec = {"name": "resnet", "blocks": 1, "width": 4}
+    torch.manual_seed(1)
+    generator = build_generator(spec)
+    save_generator(tmp_path, generator, {"generator": spec, "step": 3})
+    options = ["--data", str(folder), "--metrics", "psnr", "--device", "cpu", "--json", "-q", "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, ["eval", str(tmp_path), *options], standalone_mode=False)
+    assert done.return_value == 0
+    expected = means(score_pairs(Restorer(generator, torch.device("cpu")), open_pairset(folder), choose_metrics("psnr")))
+    assert {key: json.loads(done.stdout)[key] for key in expected} == expected
+    done = CliRunner().invoke(cli, ["deblur", str(tmp_path), str(folder), "-o", str(tmp_path / "restored"), "--device", "cpu"])
+    assert "10 photographs restored" in done.stdout
+    restored = cv2.imread(str(tmp_path / "restored/blur/3.png"), cv2.IMREAD_COLOR_RGB)
+    np.testing.assert_array_equal(restored, Restorer(generator, torch.device("cpu"))(open_pairset(folder).images(3)[1]))

@@ -1,0 +1,214 @@
+"""Generators against the network published in 2018, written out here as a plain function of its parameters in their order."""
+
+import importlib
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from blurkit.errors import UsageError
+from trainer import generators
+from trainer.generators import build_generator
+from trainer.networks import channels_last
+
+torch.set_num_threads(1)
+
+
+def plain_norm(x):
+    centred = x - x.mean((2, 3), keepdim=True)
+    return centred / (centred.square().mean((2, 3), keepdim=True) + 1e-5).sqrt()
+
+
+def plain_resnet(parameters, x, blocks):
+    """DeblurGAN's generator without dropout."""
+    parameters = iter(parameters)
+
+    def convolved(x, **options):
+        return F.conv2d(x, next(parameters), next(parameters), **options)
+
+    def reflected(x, margin):
+        return F.pad(x, (margin,) * 4, mode="reflect")
+
+    y = plain_norm(convolved(reflected(x, 3))).relu()
+    for _ in range(2):
+        y = plain_norm(convolved(y, stride=2, padding=1)).relu()
+    for _ in range(blocks):
+        inner = plain_norm(convolved(reflected(y, 1))).relu()
+        y = y + plain_norm(convolved(reflected(inner, 1)))
+    for _ in range(2):
+        y = F.conv_transpose2d(y, next(parameters), next(parameters), stride=2, padding=1, output_padding=1)
+        y = plain_norm(y).relu()
+    y = convolved(reflected(y, 3)).tanh()
+    assert next(parameters, None) is None
+    return torch.clamp(x + y, -1, 1)
+
+
+def small(**options):
+    torch.manual_seed(1)
+    return build_generator({"name": "resnet", "blocks": 2, "width": 4, **options}).double()
+
+
+def photographs(*shape):
+    return torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) * 2 - 1
+
+
+@pytest.mark.parametrize(("blocks", "count", "gmac"), [(9, 11_378_179, 49.55), (6, 7_837_699, 35.06)])
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_sizes_are_those_published(blocks, count, gmac, upsampling):
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        generator = build_generator({"name": "resnet", "blocks": blocks, "upsampling": upsampling})
+        generator(torch.empty(1, 3, 256, 256))
+    assert sum(parameter.numel() for parameter in generator.parameters()) == count
+    if upsampling == "transposed":
+        assert counter.get_total_flops() / 2e9 == pytest.approx(gmac, abs=0.005)
+
+
+def test_names_are_those_published():
+    with torch.device("meta"):
+        names = list(build_generator({"name": "resnet"}).state_dict())
+    layers = ["1", "4", "7", *(f"{block}.conv_block.{inner}" for block in range(10, 19) for inner in (1, 6)), "19", "22", "26"]
+    assert names == [f"model.{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+
+
+def test_outputs_are_those_of_the_published_network():
+    generator = small().eval()
+    for parameter in generator.parameters():  # larger than at the start, so that every layer and the clamp show in the output
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    blurred = photographs(2, 3, 24, 16)
+    restored = generator(blurred)
+    expected = plain_resnet(generator.parameters(), blurred, blocks=2)
+    assert torch.allclose(restored, expected, rtol=0, atol=1e-12)
+    assert restored.abs().max() == 1
+    assert (restored - blurred).abs().median() > 0.1
+
+
+def test_gradients_are_those_of_the_published_network():
+    generator, blurred = small(dropout=0.0), photographs(1, 3, 16, 16)
+    weights = photographs(1, 3, 16, 16)
+    ours = torch.autograd.grad((generator(blurred) * weights).sum(), list(generator.parameters()))
+    plain = torch.autograd.grad((plain_resnet(generator.parameters(), blurred, 2) * weights).sum(), list(generator.parameters()))
+    assert max((a - b).abs().max() for a, b in zip(ours, plain, strict=True)) < 1e-12
+
+
+def test_the_start_is_the_published_one():
+    generator = build_generator({"name": "resnet", "blocks": 1})
+    weights = torch.cat(
+        [parameter.detach().flatten() for name, parameter in generator.named_parameters() if name.endswith("weight")]
+    )
+    assert abs(weights.mean()) < 1e-4
+    assert weights.std() == pytest.approx(0.02, rel=0.005)
+    assert not any(parameter.any() for name, parameter in generator.named_parameters() if name.endswith("bias"))
+    torch.manual_seed(1)
+    twin = build_generator({"name": "resnet", "blocks": 2, "width": 4}).double()
+    assert all(torch.equal(a, b) for a, b in zip(twin.parameters(), small().parameters(), strict=True))
+
+
+def test_dropout_halves_the_features_of_a_block_while_training_or_when_asked_for():
+    blurred = photographs(1, 3, 16, 16)
+    assert torch.equal(small().eval()(blurred), small(dropout=0.0)(blurred))
+    kept = []
+    for generator in (small().train(), small(mc_dropout=True).eval()):
+        assert not torch.equal(generator(blurred), generator(blurred))
+        block = generator.model[10].conv_block
+        block[4].register_forward_hook(lambda module, inputs, output: kept.append((inputs[0] > 0, output / inputs[0])))
+        generator(photographs(1, 3, 64, 64))
+    for positive, ratio in kept:
+        assert ratio[positive].unique().tolist() == pytest.approx([0, 2])
+        assert (ratio[positive] == 0).double().mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_resize_is_a_nearest_neighbour_enlargement_then_a_convolution():
+    generator = small(upsampling="resize")
+    layer, features = generator.model[12], photographs(1, 16, 4, 6)
+    enlarged = features.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    weight, bias = layer.parameters()
+    expected = F.conv2d(F.pad(enlarged, (1, 1, 1, 1), mode="reflect"), weight, bias)
+    assert torch.allclose(layer(features), expected, rtol=0, atol=1e-12)
+    assert generator(photographs(1, 3, 16, 8)).shape == (1, 3, 16, 8)
+
+
+def test_without_skip_the_input_is_not_added():
+    blurred = photographs(1, 3, 16, 16)
+    assert torch.allclose(small().eval()(blurred), (blurred + small(skip=False).eval()(blurred)).clamp(-1, 1), rtol=0, atol=1e-15)
+
+
+def test_channels_last_is_the_same_function_with_the_same_parameters():
+    generator, blurred = small().float().eval(), photographs(2, 3, 32, 24).float()
+    expected, names = generator(blurred), list(generator.state_dict())
+    assert channels_last(generator) is generator
+    layouts = []
+    for module in generator.modules():
+        if isinstance(module, torch.nn.GroupNorm):
+            module.register_forward_hook(
+                lambda _, __, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
+            )
+    restored = generator(blurred.to(memory_format=torch.channels_last))
+    assert list(generator.state_dict()) == names
+    assert len(layouts) == 9
+    assert all(layouts)
+    assert torch.allclose(restored, expected, rtol=0, atol=5e-6)
+    assert not any(isinstance(module, torch.nn.InstanceNorm2d) for module in generator.modules())
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_published_states_load_with_and_without_running_statistics(prefix):
+    state = small().state_dict()
+    published = {prefix + name: value for name, value in state.items()}
+    for norm in ("model.2", "model.10.conv_block.2"):
+        for name, value in (
+            ("running_mean", torch.zeros(4)),
+            ("running_var", torch.ones(4)),
+            ("num_batches_tracked", torch.tensor(7)),
+        ):
+            published[f"{prefix}{norm}.{name}"] = value
+    before = list(published)
+    generator = small()
+    torch.nn.init.zeros_(generator.model[1].weight)
+    generator.load_state_dict(published)
+    assert list(published) == before
+    assert all(torch.equal(value, state[name]) for name, value in generator.state_dict().items())
+    with pytest.raises(RuntimeError, match="Missing key"):
+        generator.load_state_dict({name: value for name, value in published.items() if "model.1." not in name})
+
+
+def test_bfloat16_autocast_answers_in_float32():
+    generator, blurred = small().float().eval(), photographs(1, 3, 16, 16).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        restored = generator(blurred)
+    assert restored.dtype == torch.float32
+    assert 0 < (restored - generator(blurred)).abs().mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"name": "resent"}, "unknown generator 'resent'; did you mean 'resnet'"),
+        ({}, "unknown generator ''"),
+        ({"name": "resnet", "widht": 8}, "unknown option 'widht'; did you mean 'width'"),
+        ({"name": "resnet", "width": "8"}, "width takes a value like 64, got '8'"),
+        ({"name": "resnet", "skip": 1}, "skip takes a value like True"),
+        ({"name": "resnet", "blocks": -1}, "generator.blocks takes values within"),
+        ({"name": "resnet", "upsampling": "resized"}, "did you mean 'resize'"),
+    ],
+)
+def test_specifications_that_cannot_be_built(spec, message):
+    with pytest.raises(UsageError, match=message):
+        build_generator(spec)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 18, 16), (1, 3, 16, 10), (1, 3, 4, 16)])
+def test_sizes_that_are_no_multiple_are_refused(shape):
+    with pytest.raises(UsageError, match=r"multiples of 4 and at least 8, got \(1, 3"):
+        small()(photographs(*shape))
+    assert small()(photographs(1, 3, 8, 12)).shape == (1, 3, 8, 12)
+
+
+def test_a_generator_is_imported_only_when_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "trainer.generators.resnet", None)  # an import of it fails
+    module = importlib.reload(generators)
+    monkeypatch.setitem(module.GENERATORS, "sound", lambda: torch.nn.Identity)
+    assert isinstance(module.build_generator({"name": "sound"}), torch.nn.Identity)
+    with pytest.raises(ImportError):
+        module.build_generator({"name": "resnet"})

@@ -1,0 +1,63 @@
+"""Metrics against scikit-image and closed forms."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from blurkit.errors import UsageError
+from trainer.metrics import METRICS, choose_metrics, psnr, ssim
+
+
+def reference_ssim(a, b):
+    options = {"gaussian_weights": True, "use_sample_covariance": False, "sigma": 1.5, "data_range": 255, "channel_axis": 2}
+    return structural_similarity(a, b, **options)
+
+
+@pytest.mark.parametrize("shape", [(11, 11), (64, 37), (12, 200)])
+@pytest.mark.parametrize("noise", [1, 20, 255])
+def test_random_images_against_scikit_image(rng, shape, noise):
+    sharp = rng.integers(0, 256, (*shape, 3), np.uint8)
+    other = np.clip(sharp + rng.integers(-noise, noise + 1, sharp.shape), 0, 255).astype(np.uint8)
+    assert psnr(other, sharp) == pytest.approx(peak_signal_noise_ratio(sharp, other), abs=1e-9)
+    assert ssim(other, sharp) == pytest.approx(reference_ssim(sharp, other), abs=1e-9)
+
+
+def test_real_pairs_against_scikit_image(test_data):
+    blurred = sorted((test_data / "blurred_pairs/reds_320x180").glob("*/blur/*.png"))[::5]
+    assert len(blurred) == 6
+    for path in blurred:
+        a, b = (cv2.imread(str(p)) for p in (path, path.parent.parent / "sharp" / path.name))
+        assert psnr(a, b) == pytest.approx(peak_signal_noise_ratio(b, a), abs=1e-9)
+        assert ssim(a, b) == pytest.approx(reference_ssim(b, a), abs=1e-9)
+
+
+def test_closed_forms():
+    flat = np.full((20, 20, 3), 100, np.uint8)
+    assert psnr(flat, flat) == math.inf
+    assert ssim(flat, flat) == pytest.approx(1)
+    assert psnr(flat + 10, flat) == pytest.approx(20 * math.log10(25.5))
+    assert psnr(np.uint8(flat * 0), np.uint8(flat * 0 + 255)) == 0  # differences do not wrap around
+    c = (0.01 * 255) ** 2
+    assert ssim(flat + 10, flat) == pytest.approx((2 * 110 * 100 + c) / (110**2 + 100**2 + c))
+
+
+def test_what_cannot_be_compared_is_refused():
+    image = np.zeros((20, 20, 3), np.uint8)
+    for other in (image[:19], image.astype(np.float32), image[..., 0], image[:0]):
+        for metric in METRICS.values():
+            with pytest.raises(UsageError, match="one shape, uint8"):
+                metric.measure(other, image)
+    with pytest.raises(UsageError, match="at least 11 pixels"):
+        ssim(image[:10], image[:10])
+
+
+def test_metrics_by_name():
+    assert list(choose_metrics("ssim, psnr")) == ["ssim", "psnr"]
+    assert list(choose_metrics("psnr,")) == ["psnr"]
+    with pytest.raises(UsageError, match="unknown metric 'snr'; did you mean 'psnr'"):
+        choose_metrics("snr")
+    with pytest.raises(UsageError, match="at least one"):
+        choose_metrics(" ,")

@@ -1,0 +1,132 @@
+"""Pairs of several datasets, and photographs held out of training."""
+
+import contextlib
+import io
+import resource
+import sys
+from unittest import mock
+
+import numpy as np
+import pytest
+from pair_folders import variants, write_folder
+
+import trainer.pairs
+from blurkit.cli import main
+from blurkit.errors import UsageError
+from blurkit.shard import open_dataset
+from trainer.pairs import hold_out, open_pairs
+
+
+@pytest.fixture
+def folder(tmp_path, make_sample):
+    """Ten photographs in four variants each, over three shards, those of one photograph not all in one."""
+    samples = [sample for number in range(10) for sample in variants(make_sample(number, 24, 20), 4)]
+    return write_folder(tmp_path / "shards", [samples[:15], samples[15:18], samples[18:]])
+
+
+@pytest.fixture
+def second(tmp_path, make_sample):
+    """Six photographs, the first two of them copies of two in the other folder under other names."""
+    return write_folder(tmp_path / "second", [[make_sample(number, 30, 24) for number in (8, 9, 20, 21, 22, 23)]])
+
+
+def photographs(pairs):
+    return set(pairs.photographs.tolist())
+
+
+def test_pairs_are_those_of_the_datasets_in_their_order(folder, second):
+    pairs = open_pairs([folder, second])
+    samples = [*open_dataset(folder), *open_dataset(second)]
+    assert len(pairs) == len(samples) == 46
+    assert pairs.counts == [40, 6]
+    assert pairs.recipes == ("test", "test")
+    for index, sample in enumerate(samples):
+        for image, expected in zip(pairs.images(index), (sample.sharp, sample.blurred), strict=True):
+            assert np.array_equal(image, expected)
+        assert pairs.name(index) == sample.name
+        assert pairs.photographs[index].decode() == sample.meta["source_sha256"]
+        assert tuple(pairs.sizes[index]) == sample.sharp.shape[:2]
+    assert np.array_equal(pairs.crop(41, 3, 2, 11)[1], samples[41].blurred[3:14, 2:13])
+
+
+def test_held_out_photographs_are_never_trained_on(folder, second):
+    pairs = open_pairs([folder, second])
+    for seed in range(20):
+        train, held = hold_out(pairs, 0.2, seed=seed)
+        assert not photographs(train) & photographs(held)
+        assert photographs(train) | photographs(held) == photographs(pairs)
+        assert len(photographs(held)) == 3  # of 14
+        assert len(train) + len(held) == len(pairs)
+        names = [train.name(index) for index in range(len(train))] + [held.name(index) for index in range(len(held))]
+        assert sorted(names) == sorted(pairs.name(index) for index in range(len(pairs)))
+
+
+def test_who_is_held_out_depends_on_seed_and_photographs_alone(folder, second):
+    one, other = open_pairs([folder, second]), open_pairs([second, folder])
+    chosen = [photographs(hold_out(one, seed=seed)[1]) for seed in range(30)]
+    assert chosen == [photographs(hold_out(other, seed=seed)[1]) for seed in range(30)]
+    assert len(set.union(*chosen)) > 10
+
+
+def test_real_variants_stay_together(tmp_path):
+    command = "blurkit generate --src sample --limit 4 --per-image 4 --size 64 --workers 1 --set shard_bytes=100000 -q --out"
+    with mock.patch.object(sys, "argv", [*command.split(), str(tmp_path / "shards")]), contextlib.redirect_stdout(io.StringIO()):
+        assert main() == 0
+    train, held = hold_out(open_pairs([tmp_path / "shards"]), 0.3, seed=1)
+    ids = [{pairs.name(index).split("#")[0] for index in range(len(pairs))} for pairs in (train, held)]
+    assert (len(train), len(held)) == (12, 4)
+    assert (len(ids[0]), len(ids[1])) == (3, 1)
+    assert not ids[0] & ids[1]
+
+
+def test_one_photograph_cannot_be_divided(tmp_path, make_sample):
+    pairs = open_pairs([write_folder(tmp_path / "one", [variants(make_sample(0, 9, 9), 3)])])
+    with pytest.raises(UsageError, match=r"1 photograph.*--val"):
+        hold_out(pairs, seed=0)
+
+
+def test_a_digest_tells_pairs_apart(folder, second):
+    pairs = open_pairs([folder])
+    others = [
+        open_pairs([second]),
+        open_pairs([folder, second]),
+        open_pairs([folder, second], weights=[1, 2]),
+        *hold_out(pairs, seed=0),
+        hold_out(pairs, seed=1)[0],
+    ]
+    assert open_pairs([folder]).digest == pairs.digest
+    assert len({pairs.digest, *(other.digest for other in others)}) == 7
+    assert open_pairs([second]).digest == open_pairs([second / "00000.h5"]).digest  # a shard knows what its dataset's index says
+
+
+def test_more_shards_than_files_may_be_open(tmp_path, make_sample):
+    samples = [make_sample(number, 8, 8) for number in range(5)]
+    folder = write_folder(tmp_path / "many", [[sample] for sample in samples])
+    with (
+        mock.patch.object(resource, "getrlimit", return_value=(100, 100)),
+        mock.patch.object(resource, "setrlimit"),
+        mock.patch.object(trainer.pairs, "MOST_OPEN", 3),
+    ):
+        pairs = open_pairs([folder])
+    for index in [*range(5), 0, 4]:
+        assert np.array_equal(pairs.images(index)[0], samples[index].sharp)
+    assert len(pairs._shards._open) == 3
+    assert len(open_pairs([folder])._shards._open) == 5
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_goes(folder):
+    with mock.patch.object(resource, "getrlimit", return_value=(64, 130)), mock.patch.object(resource, "setrlimit") as changed:
+        open_pairs([folder])
+    changed.assert_called_once_with(resource.RLIMIT_NOFILE, (130, 130))
+
+
+def test_data_that_is_none_says_what_to_do(tmp_path, folder):
+    with pytest.raises(UsageError, match="blurkit generate"):
+        open_pairs([])
+    with pytest.raises(UsageError, match="blurkit generate"):
+        open_pairs([tmp_path / "nowhere"])
+    with pytest.raises(UsageError, match="no pairs"):
+        open_pairs([write_folder(tmp_path / "empty", [])])
+    for weights in ([1.0, 2.0], [0.0], [float("nan")]):
+        with pytest.raises(UsageError, match="weights"):
+            open_pairs([folder], weights=weights)

@@ -1,0 +1,152 @@
+"""Sheets and curves, read back as pixels."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from blurkit.errors import UsageError
+from blurkit.sheet import CLOSES, OPENS
+from trainer.curves import Axis, draw_curves, fit_axis, number_text, smoothed
+from trainer.pictures import Row, draw_triples, gain_map
+
+
+def read(path):
+    return cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+
+
+def rgb(color):
+    return np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
+
+
+def near(image, color, within=12):
+    return (np.abs(image.astype(int) - rgb(color)) <= within).all(axis=2)
+
+
+def flat(color, height=60, width=80):
+    return np.full((height, width, 3), color, np.uint8)
+
+
+def test_each_image_stands_in_its_column(tmp_path):
+    colors = [[(200, 10 + 40 * row, 0), (0, 200, 10 + 40 * row), (10 + 40 * row, 0, 200)] for row in range(2)]
+    rows = [Row(*map(flat, three), ("a name", "a gain")) for three in colors]
+    draw_triples(tmp_path / "sheet.png", rows, title="title", subtitle="subtitle")
+    image = read(tmp_path / "sheet.png")
+    tops = []
+    for three in colors:
+        lefts = []
+        for color in three:
+            rows_there, columns = np.nonzero((image == color).all(axis=2))
+            assert (np.ptp(rows_there) + 1, np.ptp(columns) + 1) == (300, 400)
+            lefts.append(columns.min())
+            tops.append(rows_there.min())
+        assert lefts == [32, 437, 842]
+    assert tops == sorted(tops)
+    assert len(set(tops)) == 2
+
+
+def test_mixed_sizes_odd_names_and_many_rows(tmp_path, rng):
+    shapes = [(1, 1), (4, 90), (32, 32)] * 3
+    rows = [Row(*rng.integers(0, 256, (3, *shape, 3), np.uint8), ("$x_写真\udcff" * 40, "b", "c", "d")) for shape in shapes]
+    for count in (1, 9):
+        draw_triples(tmp_path / f"{count}.jpg", rows[:count])
+        assert read(tmp_path / f"{count}.jpg").shape[1] > 1000
+    with pytest.raises(UsageError, match="at least one"):
+        draw_triples(tmp_path / "none.png", [])
+    with pytest.raises(UsageError, match="no picture format"):
+        draw_triples(tmp_path / "x.gif", rows)
+
+
+def test_the_map_says_where_it_got_better():
+    sharp = flat(100, 40, 300)
+    blurred, restored = sharp.copy(), sharp.copy()
+    blurred[:, :100] += 60  # taken away
+    restored[:, 200:] += 60  # brought in
+    colours = gain_map(Row(blurred, restored, sharp))
+    assert near(colours[:, 10:90], OPENS, 1).all()
+    assert (colours[:, 110:190] < 12).all()
+    assert near(colours[:, 210:290], CLOSES, 1).all()
+    half = gain_map(Row(sharp + np.uint8(12), sharp, sharp))
+    assert np.abs(half.astype(int) - np.add(rgb(OPENS), (8, 8, 10)) / 2).max() <= 1
+
+
+def curve(steps=100):
+    return [
+        {
+            "step": step,
+            "loss/l1": 2.0 ** -(step / 10),
+            "rate/generator": 1e-4,
+            "val/psnr": 20 + step / 10,
+            "val/psnr_blurred": 25.0,
+        }
+        for step in range(0, steps + 1, 5)
+    ]
+
+
+def test_validation_rises_through_the_level_of_the_blurred_input(tmp_path):
+    draw_curves(tmp_path / "curves.png", curve(), title="title", subtitle="subtitle")
+    image = read(tmp_path / "curves.png")[130:470]  # the first panel
+    level = near(image, CLOSES, 30).sum(axis=1)
+    assert level.max() > 1000
+    height = int(np.argmax(level))
+    rising = near(image, OPENS, 30)
+    tops = np.array([rising[:, x].nonzero()[0].mean() for x in (200, 640, 1100)])
+    assert tops[0] > tops[1] > tops[2]
+    assert tops[1] == pytest.approx(height, abs=14)  # the middle of the run is where 25 dB are reached
+    assert np.diff(tops, 2) == pytest.approx(0, abs=20)
+
+
+def test_gaps_repeats_and_single_lines_are_drawn(tmp_path):
+    lines = [{"step": 7, "loss/a": math.nan}, {"step": 3, "note": "x"}, {"step": 5, "loss/a": -1.0, "val/psnr": 3.0}]
+    draw_curves(tmp_path / "a.png", lines[2:])
+    draw_curves(tmp_path / "b.png", lines)
+    np.testing.assert_array_equal(read(tmp_path / "a.png"), read(tmp_path / "b.png"))
+    draw_curves(tmp_path / "b.png", [{"step": 5, "loss/a": 9.0, "val/psnr": 3.0}, *lines])  # a step done again counts once
+    np.testing.assert_array_equal(read(tmp_path / "a.png"), read(tmp_path / "b.png"))
+    draw_curves(tmp_path / "zero.png", [{"step": 0, "loss/a": 0.0}])
+    for lines in ([], [{"step": 1}], [{"step": 1, "psnr": 3.0}]):
+        with pytest.raises(UsageError, match="nothing to draw"):
+            draw_curves(tmp_path / "c.png", lines)
+
+
+def test_axes_are_logarithmic_where_that_says_more():
+    assert fit_axis(np.array([1.0, 9.0])) == Axis(1 - 0.64, 9 + 0.64)
+    assert fit_axis(np.array([0.01, 3.0])).log
+    assert not fit_axis(np.array([-1.0, 3000.0])).log
+    assert not fit_axis(np.array([0.0, 3000.0])).log
+    np.testing.assert_allclose(Axis(1, 1000, log=True).share(np.array([1, 10, 1000])), [0, 1 / 3, 1])
+    np.testing.assert_allclose(Axis(-1, 3).share(np.array([-1, 0, 3])), [0, 0.25, 1])
+    for value in (0.0, 5.0, -2e-7):
+        axis = fit_axis(np.array([value]))
+        assert axis.low < value < axis.high
+
+
+@pytest.mark.parametrize(
+    ("axis", "ticks"),
+    [
+        (Axis(0, 100), [0, 20, 40, 60, 80, 100]),
+        (Axis(0.31, 0.72), [0.4, 0.5, 0.6, 0.7]),
+        (Axis(-1e-4, 3e-4), [-1e-4, 0, 1e-4, 2e-4, 3e-4]),
+        (Axis(0.009, 0.6, log=True), [0.01, 0.03, 0.1, 0.3]),
+        (Axis(0.9, 11, log=True), [1, 2, 5, 10]),
+        (Axis(1e-9, 10, log=True), [1e-9, 1e-6, 1e-3, 1]),
+    ],
+)
+def test_ticks_are_round(axis, ticks):
+    np.testing.assert_allclose(axis.ticks(), ticks, rtol=1e-9, atol=1e-12)
+
+
+def test_smoothing_keeps_means_and_straight_lines(rng):
+    steps = np.arange(200.0)
+    straight = np.column_stack((steps, 3 * steps))
+    np.testing.assert_allclose(smoothed(straight)[4:-4], straight[4:-4])
+    noisy = np.column_stack((steps, rng.normal(size=200)))
+    np.testing.assert_allclose(smoothed(noisy)[100, 1], noisy[96:105, 1].mean())
+    np.testing.assert_allclose(smoothed(noisy)[-1, 1], noisy[195:, 1].mean())
+    np.testing.assert_array_equal(smoothed(noisy[:20]), noisy[:20])
+
+
+def test_numbers_are_short():
+    texts = {0.0: "0", 24.4321: "24.43", 0.0001: "0.0001", 1.5e-5: "1.5e-5", -1234567.0: "-1.235e6", 3e12: "3e+12"}
+    assert {value: number_text(value) for value in texts} == texts

@@ -1,0 +1,141 @@
+"""Restoring photographs of any size with generators whose answer is known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from blurkit.errors import BlurkitError, UsageError
+from trainer.generators import build_generator
+from trainer.restore import Restorer
+
+torch.set_num_threads(1)
+
+CPU = torch.device("cpu")
+
+
+class Local(nn.Module):
+    """A small generator of local reach: the mean of each channel over 3 x 3 pixels; records the sizes that it is given."""
+
+    multiple, least = 4, 8
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def forward(self, x):
+        self.sizes.append(tuple(x.shape))
+        assert x.dtype == torch.float32
+        assert x.abs().max() <= 1
+        return nn.functional.avg_pool2d(nn.functional.pad(x, (1, 1, 1, 1), mode="reflect"), 3, 1)
+
+
+class Same(Local):
+    def forward(self, x):
+        self.sizes.append(tuple(x.shape))
+        return x
+
+
+def means(image):
+    """The mean over 3 x 3 pixels, reflected at the edges, as codes."""
+    height, width = image.shape[:2]
+    padded = np.pad(image.astype(np.float64), ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    return np.rint(sum(padded[i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (9, 13), (64, 30), (181, 322)])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_any_size_comes_back_at_its_size(rng, shape, kind):
+    image = rng.integers(0, np.iinfo(kind).max, (*shape, 3), kind, endpoint=True)
+    result = Restorer(Local(), CPU)(image)
+    assert result.dtype == kind
+    assert np.abs(result.astype(int) - means(image)).max() <= (kind is np.uint16)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2), (70, 1), (7, 300)])
+def test_tiny_images_are_padded_to_the_least(rng, shape):
+    image = rng.integers(0, 256, (*shape, 3), np.uint8)
+    generator = Same()
+    for tile in (0, 32):
+        np.testing.assert_array_equal(Restorer(generator, CPU, tile=tile, overlap=8)(image), image)
+    assert all(height >= 8 and width >= 8 and height % 4 == width % 4 == 0 for _, _, height, width in generator.sizes)
+
+
+def test_every_code_survives_the_scaling():
+    codes = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1).repeat(3, axis=2)
+    np.testing.assert_array_equal(Restorer(Same(), CPU)(codes), codes)
+    few = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    np.testing.assert_array_equal(Restorer(Same(), CPU)(few), few)
+
+
+@pytest.mark.parametrize("shape", [(100, 100), (33, 95), (32, 65), (40, 57), (61, 129)])
+@pytest.mark.parametrize("overlap", [4, 8])
+def test_tiles_of_a_local_generator_are_the_whole(rng, shape, overlap):
+    image = rng.integers(0, 256, (*shape, 3), np.uint8)
+    generator = Local()
+    tiled = Restorer(generator, CPU, tile=32, overlap=overlap)(image)
+    assert len(generator.sizes) > 1
+    assert all(height <= 36 and width <= 36 for _, _, height, width in generator.sizes)
+    assert np.abs(tiled.astype(int) - means(image)).max() <= 1
+    assert (tiled == means(image)).mean() > 0.9
+
+
+def test_seams_are_blended_by_a_raised_cosine():
+    class Number(Same):
+        """Each tile as one value, the next a little higher."""
+
+        def forward(self, x):
+            super().forward(x)
+            return torch.full_like(x, 0.5 * len(self.sizes) - 1)
+
+    image = np.zeros((8, 56, 3), np.uint16)
+    values = Restorer(Number(), CPU, tile=32, overlap=8)(image)[3, :, 0] / 32767.5 - 1
+    expected = np.sin(np.pi / 2 * np.clip((np.arange(56) + 0.5 - 28) / 8 + 0.5, 0, 1)) ** 2
+    np.testing.assert_allclose(values, 0.5 * expected - 0.5, atol=2e-5)
+
+
+def test_large_images_are_tiled_by_default_and_small_ones_are_not():
+    restore = Restorer(Same(), CPU)
+    assert restore.tile(1080, 1920) == 1024
+    assert restore.tile(720, 1280) == 0
+    assert restore.tile(1, 3_000_000) == 1024
+    assert Restorer(Same(), CPU, tile=302).tile(720, 1280) == 304
+    assert Restorer(Same(), CPU, tile=5000).tile(4000, 5000) == 0
+
+
+def test_memory_of_a_tiled_image_is_that_of_a_row_of_tiles(monkeypatch, rng):
+    image = rng.integers(0, 256, (600, 64, 3), np.uint8)
+    largest, real = [], np.zeros
+    monkeypatch.setattr(np, "zeros", lambda shape, kind: largest.append(shape[0]) or real(shape, kind))
+    np.testing.assert_array_equal(Restorer(Same(), CPU, tile=64, overlap=8)(image), image)
+    assert max(largest) == 64
+
+
+def test_a_real_generator_restores_without_dropout_and_in_half_precision(rng):
+    torch.manual_seed(1)
+    generator = build_generator({"name": "resnet", "blocks": 1, "width": 4})
+    image = rng.integers(0, 256, (50, 39, 3), np.uint8)
+    generator.train()
+    full = Restorer(generator, CPU)(image)
+    np.testing.assert_array_equal(Restorer(generator, CPU)(image), full)
+    assert generator.training
+    half = Restorer(generator, CPU, precision="bf16")(image)
+    assert 0 < np.abs(half.astype(int) - full).mean() < 3
+    tiny = Restorer(generator, CPU)(image[:1, :1])
+    assert tiny.shape == (1, 1, 3)
+
+
+def test_what_is_no_image_is_refused_and_memory_is_explained():
+    restore = Restorer(Same(), CPU)
+    for image in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 4), np.uint8)):
+        with pytest.raises(UsageError, match="uint8 or uint16"):
+            restore(image)
+    with pytest.raises(UsageError, match="at least 256"):
+        Restorer(Same(), CPU, tile=128)
+
+    class Hungry(Same):
+        def forward(self, x):
+            return torch.empty(2**60)
+
+    with pytest.raises(BlurkitError, match="lower --tile"):
+        Restorer(Hungry(), CPU)(np.zeros((8, 8, 3), np.uint8))

@@ -1,0 +1,205 @@
+"""Runs: stopped, killed and gone on with, they come to the same bytes; and what they refuse."""
+
+import json
+import os
+import shutil
+import signal
+
+import pytest
+import torch
+from tiny_runs import write_pairs, write_recipe
+
+from blurkit.errors import BlurkitError, LockedError, StoppedError, UsageError
+from blurkit.files import locked
+from blurkit.shard import Shard
+from trainer import loop
+from trainer.checkpoint import BEST, FOLDER
+from trainer.commands.run import Asked, run
+from trainer.step import Step
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """They take most of the time; the run in ``whole`` draws its own."""
+    monkeypatch.setattr(loop, "draw", lambda *_, **__: None)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    write_pairs(folder)
+    write_recipe(folder)
+    return folder
+
+
+def train(place, out, *settings, resume="auto", **changes):
+    values = {"data": (place / "00000.h5",), "val": (), "weight": (), "recipe": str(place / "tiny.toml"), "device": "cpu"}
+    return run(Asked(**(values | {"out": out, "settings": settings, "resume": resume, "json": True, "quiet": True} | changes)))
+
+
+@pytest.fixture(scope="module")
+def whole(place):
+    """An uninterrupted run, its pictures too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert train(place, place / "whole") == 0
+    torch.set_num_threads(before)
+    return place / "whole"
+
+
+class Killed(Exception):
+    """In place of SIGKILL: nothing more of the run is written."""
+
+
+def disturb(monkeypatch, at, deed):
+    """Do ``deed`` within these steps, counted over all runs of the test."""
+    call, taken = Step.__call__, []
+
+    def disturbed(self, number, *images):
+        taken.append(number)
+        if len(taken) in at:
+            deed()
+        return call(self, number, *images)
+
+    monkeypatch.setattr(Step, "__call__", disturbed)
+    return taken
+
+
+def kill():
+    raise Killed
+
+
+def same_result(out, whole):
+    assert (out / "generator.safetensors").read_bytes() == (whole / "generator.safetensors").read_bytes()
+    assert (out / "best" / "generator.safetensors").read_bytes() == (whole / "best" / "generator.safetensors").read_bytes()
+    lines = [[json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()] for folder in (out, whole)]
+    validated = [[line for line in part if "val/psnr" in line] for part in lines]
+    for one, other in zip(*validated, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    return lines
+
+
+def test_a_run_leaves_what_it_promises(whole, capsys):
+    names = {path.name for path in whole.iterdir()} - {".lock", "tensorboard"}
+    assert names == {
+        *("recipe.toml", "metrics.jsonl", "generator.safetensors", "generator.json"),
+        *("validation.png", "curves.png", FOLDER, "best"),
+    }
+    assert {path.name for path in (whole / FOLDER).iterdir()} == {"00000006.ckpt", "00000009.ckpt", BEST}
+    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss/l1" in line] == [2, 4, 6, 8, 9]
+    assert [line["step"] for line in lines if "val/psnr" in line] == [4, 8, 9]
+    assert all("loss/critic" in line for line in lines if line["step"] > 2 and "loss/l1" in line)
+    assert json.loads((whole / "generator.json").read_text())["step"] == 9
+
+
+def test_killed_five_times_within_an_epoch(place, whole, tmp_path, monkeypatch):
+    taken = disturb(monkeypatch, (2, 6, 9, 12, 15), kill)
+    for _ in range(5):
+        with pytest.raises(Killed):
+            train(place, tmp_path, "checkpoint_every=2")
+    train(place, tmp_path, "checkpoint_every=2")
+    assert taken == [0, 1, 0, 1, 2, 3, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8]
+    same_result(tmp_path, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_leads_to_a_checkpoint_and_its_exit_code(place, whole, tmp_path, monkeypatch, number):
+    taken = disturb(monkeypatch, (2, 4), lambda: os.kill(os.getpid(), number))
+    for step in (2, 4):
+        with pytest.raises(StoppedError, match=rf"stopped by {number.name}; a checkpoint of step {step}") as stopped:
+            train(place, tmp_path)
+        assert stopped.value.exit_code == (130 if number == signal.SIGINT else 75)
+    train(place, tmp_path)
+    assert taken == list(range(9))
+    same_result(tmp_path, whole)
+
+
+def test_a_signal_during_validation_costs_no_validation(place, whole, tmp_path, monkeypatch):
+    validate, calls = loop.validate, []
+
+    def signalled(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return validate(*arguments)
+
+    monkeypatch.setattr(loop, "validate", signalled)
+    with pytest.raises(StoppedError, match="step 8"):
+        train(place, tmp_path)
+    train(place, tmp_path)
+    same_result(tmp_path, whole)
+
+
+def test_a_run_that_is_done_says_so_again(place, whole, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "copy")
+    first = (whole / "generator.safetensors").stat().st_mtime_ns
+    train(place, whole)
+    assert (whole / "generator.safetensors").stat().st_mtime_ns == first
+    said = json.loads(capsys.readouterr().out)
+    assert said["steps"] == 9
+    assert said["psnr_blurred"] > 0
+
+
+def test_begin_anew_or_from_a_file(place, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    train(place, tmp_path / "run", "seed=4", resume="never")
+    other = (tmp_path / "run" / "generator.safetensors").read_bytes()
+    assert other != (whole / "generator.safetensors").read_bytes()
+    train(place, tmp_path / "other", resume=str(whole / FOLDER / "00000006.ckpt"))
+    assert (tmp_path / "other" / "generator.safetensors").read_bytes() == (whole / "generator.safetensors").read_bytes()
+
+
+def test_what_must_not_mix_is_refused(place, whole, tmp_path):
+    with pytest.raises(UsageError, match=r"another recipe: batch 2 there, 4 here"):
+        train(place, whole, "batch=4")
+    write_pairs(tmp_path, photographs=6)
+    with pytest.raises(UsageError, match="other training pairs"):
+        train(place, whole, data=(tmp_path / "00000.h5",))
+    torch.set_num_threads(2)
+    with pytest.raises(UsageError, match="1 torch threads"):
+        train(place, whole)
+    with locked(whole / ".lock"), pytest.raises(LockedError):
+        train(place, whole)
+
+
+def test_bad_input_says_what_to_do(place, tmp_path):
+    with pytest.raises(UsageError, match="blurkit generate"):
+        train(place, tmp_path, data=(tmp_path / "none",))
+    with pytest.raises(UsageError, match=r"do not fit.*--set crop=24"):
+        train(place, tmp_path, "crop=64")
+    with pytest.raises(UsageError, match="multiples of 4"):
+        train(place, tmp_path, "crop=18")
+    if not torch.cuda.is_available():
+        with pytest.raises(UsageError, match=r"--device cuda: no GPU is there.*--device cpu"):
+            train(place, tmp_path, device="cuda")
+    data, columns = bytearray((place / "00000.h5").read_bytes()), Shard(place / "00000.h5").columns
+    first = data.find(columns["sharp"][7].tobytes())
+    data[first] ^= 1
+    (tmp_path / "bad.h5").write_bytes(data)
+    with pytest.raises(BlurkitError, match="differ from what was written"):
+        train(place, tmp_path, "steps=20", data=(tmp_path / "bad.h5",))
+
+
+def test_what_is_no_number_ends_the_run_after_ten(place, tmp_path, monkeypatch):
+    call = Step.__call__
+    monkeypatch.setattr(Step, "__call__", lambda self, number, *images: call(self, number, *(i * torch.nan for i in images)))
+    with pytest.raises(BlurkitError, match="step 10: 10 steps in a row"):
+        train(place, tmp_path, "steps=20", "validate_every=20")
+
+
+def test_out_of_memory_says_what_to_lower(place, tmp_path, monkeypatch):
+    def full(*_):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+
+    monkeypatch.setattr(Step, "__call__", full)
+    with pytest.raises(BlurkitError, match=r"out of memory; lower --set batch=1 or --set crop=8, or raise --set accumulate"):
+        train(place, tmp_path)

@@ -1,0 +1,218 @@
+"""One step against the published one, written plainly; and what is not published, against arithmetic of its own."""
+
+import copy
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from trainer.config import Adversarial, Content, Generator, Optimizer, Precision, Recipe
+from trainer.content import Content as Terms
+from trainer.critics import build_critic
+from trainer.distributed import Ranks
+from trainer.generators import build_generator
+from trainer.published import Published
+from trainer.step import Step, keyed
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def networks(dtype=torch.float64, dropout=0.0):
+    """Small networks of the published shape, and features in place of VGG's."""
+    torch.manual_seed(3)
+    features = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 4, 3)).requires_grad_(False)
+    generator = build_generator({"name": "resnet", "width": 4, "blocks": 2, "dropout": dropout})
+    return tuple(network.to(dtype) for network in (generator, build_critic({"name": "patch", "width": 4}), features))
+
+
+def photographs(batch=2, side=32, dtype=torch.float64):
+    return torch.rand((2, batch, 3, side, side), generator=torch.Generator().manual_seed(5), dtype=dtype) * 2 - 1
+
+
+def recipe(**changes):
+    values = {"batch": 2, "adversarial": Adversarial(), "optimizer": Optimizer(rate=1e-4), "content": Content(perceptual=100.0)}
+    return Recipe(**(values | changes))
+
+
+def step_of(recipe, generator, critic, features, ranks=Ranks()):  # noqa: B008  # frozen
+    return Step(recipe, generator, critic, Terms(recipe.content.terms, features), CPU, ranks)
+
+
+def pixels(**changes):
+    return recipe(content=Content(perceptual=0.0, l1=1.0), adversarial=None, **changes)
+
+
+def weights(network):
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+def gradients(step):
+    """Record the gradients with which each optimiser steps, newest last."""
+    found = {name: [] for name in step._optimizers}
+    for name, optimizer in step._optimizers.items():
+        parameters = optimizer.param_groups[0]["params"]
+        optimizer.register_step_pre_hook(
+            lambda *_, name=name, parameters=parameters: found[name].append([p.grad.clone() for p in parameters])
+        )
+    return found
+
+
+def lasting(network):
+    """All weights but the biases that normalisation takes out again: their gradients are rounding alone, which Adam magnifies."""
+    rows = [list(part) for part in network.modules() if isinstance(part, nn.Sequential)]
+    followed = [one for row in rows for one, other in itertools.pairwise(row) if isinstance(other, nn.InstanceNorm2d)]
+    idle = {id(module.bias) for module in followed}
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters() if id(parameter) not in idle])
+
+
+def test_three_steps_are_the_published_ones():
+    generator, critic, features = networks()
+    plain = Published(copy.deepcopy(generator), copy.deepcopy(critic), features)
+    ours = step_of(recipe(), generator, critic, features)
+    found = gradients(ours)
+    for number in range(3):
+        blurred, sharp = photographs().roll(number, -1)
+        alphas = ours._alphas(number).to(torch.float64)
+        assert alphas.shape == (5, 1, 1, 1, 1)
+        plain.step(blurred, sharp, alphas)
+        for group in (ours._optimizers["generator"].param_groups, ours._optimizers["critic"].param_groups):
+            group[0]["lr"].fill_(1e-4)
+        losses = ours.compute(blurred, sharp, alphas)
+        for name, loss in plain.losses.items():
+            torch.testing.assert_close(losses[name], loss.detach(), rtol=1e-9, atol=1e-9)
+        for mine, parameter in zip(found["generator"][-1], plain.generator.parameters(), strict=True):
+            torch.testing.assert_close(mine, parameter.grad, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(lasting(generator), lasting(plain.generator), rtol=0, atol=1e-9)
+    torch.testing.assert_close(lasting(critic), lasting(plain.critic), rtol=0, atol=1e-9)
+
+
+def test_the_critics_gradients_are_the_published_ones():
+    generator, critic, features = networks()
+    plain = Published(copy.deepcopy(generator), copy.deepcopy(critic), features)
+    ours = step_of(recipe(), generator, critic, features)
+    found, (blurred, sharp) = gradients(ours), photographs()
+    alphas = torch.full((1, 1, 1, 1, 1), 0.3, dtype=torch.float64)
+    fake = plain.generator(blurred)
+    opinion = plain.critic(fake.detach()).mean() - plain.critic(sharp).mean()
+    expected = torch.autograd.grad(opinion + plain.penalty(fake, sharp, alphas[0]), list(plain.critic.parameters()))
+    ours.compute(blurred, sharp, alphas)
+    for mine, other in zip(found["critic"][0], expected, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9)
+
+
+def test_parts_of_a_batch_sum_up_to_the_batch():
+    blurred, sharp = photographs(batch=4)
+    alphas = torch.rand((2, 4, 1, 1, 1), dtype=torch.float64)
+    results = []
+    for parts in (1, 2, 4):
+        generator, critic, features = networks()
+        step = step_of(recipe(batch=4, accumulate=parts, adversarial=Adversarial(gp="sample")), generator, critic, features)
+        for optimizer in step._optimizers.values():
+            optimizer.param_groups[0]["lr"].fill_(1e-4)
+        losses = step.compute(blurred, sharp, alphas)
+        told = torch.stack([losses[name] for name in sorted(losses)])
+        results.append(torch.cat([told, lasting(generator), lasting(critic)]))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(results[2], results[0], rtol=1e-9, atol=1e-11)
+
+
+def test_without_a_critic_until_its_start():
+    generator, critic, features = networks(torch.float32)
+    step = step_of(recipe(adversarial=Adversarial(start=1, critic_steps=1)), generator, critic, features)
+    before, (blurred, sharp) = weights(critic), photographs(dtype=torch.float32)
+    assert "adversarial" not in step(0, blurred, sharp)
+    assert torch.equal(weights(critic), before)
+    assert {"critic", "penalty", "adversarial", "perceptual"} <= set(step(1, blurred, sharp))
+    assert not torch.equal(weights(critic), before)
+
+
+def test_clipping_shortens_what_is_too_long_alone():
+    blurred, sharp = photographs()
+    norms = []
+    for clip in (0.0, 1e-4, 1e9):
+        generator, critic, features = networks()
+        step = step_of(pixels(optimizer=Optimizer(clip=clip)), generator, critic, features)
+        found = gradients(step)
+        step.compute(blurred, sharp, None)
+        norms.append(torch.cat([gradient.flatten() for gradient in found["generator"][0]]).norm().item())
+    assert norms[0] > 1e-3
+    assert norms[1] == pytest.approx(1e-4, rel=1e-9)
+    assert norms[2] == norms[0]
+
+
+def test_what_is_no_number_changes_nothing_and_is_counted():
+    generator, critic, features = networks(torch.float32)
+    step = step_of(recipe(adversarial=Adversarial(critic_steps=2)), generator, critic, features)
+    blurred, sharp = photographs(dtype=torch.float32)
+    step(0, blurred, sharp)
+    before = torch.cat([weights(generator), weights(critic)])
+    for number in (1, 2):
+        step(number, blurred, sharp.clone().fill_(math.nan))
+        assert torch.equal(torch.cat([weights(generator), weights(critic)]), before)
+        assert step.skipped.tolist() == [number, number]
+    step(3, blurred, sharp)
+    assert step.skipped.tolist() == [0, 2]
+    assert weights(generator).isfinite().all()
+    assert not torch.equal(weights(generator), before[: weights(generator).numel()])
+
+
+def test_the_average_follows_the_weights():
+    generator, critic, features = networks(torch.float32)
+    step = step_of(pixels(optimizer=Optimizer(rate=0.01, ema=0.5)), generator, critic, features)
+    expected, (blurred, sharp) = weights(generator), photographs(dtype=torch.float32)
+    for number in range(5):
+        step(number, blurred, sharp)
+        decay = min(0.5, (1 + number) / (10 + number))
+        expected = decay * expected + (1 - decay) * weights(generator)
+    torch.testing.assert_close(weights(step.average.network), expected, rtol=1e-6, atol=1e-7)
+    assert step.average.network is not generator
+    assert not step.average.network.training
+    without = step_of(pixels(), generator, critic, features)
+    assert without.average.network is generator
+
+
+def test_dropout_is_drawn_by_step_and_process():
+    def after(number, ranks=Ranks()):  # noqa: B008  # frozen
+        generator, critic, features = networks(torch.float32, dropout=0.5)
+        torch.manual_seed(int(1e6 * torch.rand(())))  # whatever was drawn before counts for nothing
+        step = step_of(pixels(), generator, critic, features, ranks)
+        step(number, *photographs(dtype=torch.float32))
+        return weights(generator)
+
+    assert torch.equal(after(0), after(0))
+    assert not torch.equal(after(0), after(1))
+    assert keyed(1, 2, 3) != keyed(1, 2, 4) != keyed(12, 4)
+
+
+def test_half_precision_comes_close():
+    blurred, sharp = photographs(dtype=torch.float32)
+    losses = {}
+    for bf16 in (False, True):
+        generator, critic, features = networks(torch.float32)
+        step = step_of(recipe(precision=Precision(bf16=bf16)), generator, critic, features)
+        losses[bf16] = step(0, blurred, sharp)
+        assert all(loss.dtype == torch.float32 for loss in losses[bf16].values())
+    assert losses[True]["perceptual"] == pytest.approx(losses[False]["perceptual"].item(), rel=0.05)
+    assert losses[True]["penalty"] == pytest.approx(losses[False]["penalty"].item(), rel=0.05)
+    assert losses[True]["perceptual"] != losses[False]["perceptual"]
+
+
+def test_channels_last_is_the_same_function():
+    from trainer.step import build_step
+
+    results = []
+    for last in (False, True):
+        small = pixels(generator=Generator(width=4, blocks=1, dropout=0.0), precision=Precision(channels_last=last))
+        step = build_step(small, CPU, Ranks())
+        results.append(step(0, *photographs(dtype=torch.float32))["l1"])
+    torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-6)

@@ -1,0 +1,125 @@
+"""``trainer run``: train."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from blurkit.errors import OK, UsageError
+from blurkit.files import locked, make_folder, write_atomic
+from blurkit.progress import plural
+from blurkit.signals import stopping
+from trainer import checkpoint
+from trainer.checkpoint import Checkpoint
+from trainer.config import differences, load_recipe, parse_recipe
+from trainer.device import choose_device, memory_advice
+from trainer.distributed import joined
+from trainer.loop import Setting, run_steps
+from trainer.pairs import Pairs, hold_out, open_pairs
+from trainer.step import build_step
+from trainer.watch import Watch
+
+RECIPE = "recipe.toml"
+#: Of the photographs, where none are named for validation.
+SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options: ``resume`` is "auto", "never" or a file; ``weight`` is empty or has a number for each of ``data``."""
+
+    data: tuple[Path, ...]
+    val: tuple[Path, ...]
+    weight: tuple[float, ...]
+    out: Path | None
+    recipe: str
+    settings: tuple[str, ...]
+    device: str
+    resume: str
+    json: bool
+    quiet: bool
+
+
+def run(asked: Asked) -> int:
+    """Train as asked, from the newest checkpoint where there is one, and say what came of it. Returns the exit code."""
+    recipe = load_recipe(asked.recipe, asked.settings)
+    out = asked.out or Path("runs") / recipe.name
+    device, reason = choose_device(asked.device)
+    data = open_pairs(asked.data, weights=asked.weight or None)
+    train, held = (data, open_pairs(asked.val)) if asked.val else hold_out(data, SHARE, seed=recipe.seed)
+    with joined(device) as ranks, contextlib.ExitStack() as stack:
+        setting = Setting(recipe, train, held, out, device, ranks)
+        if ranks.first:
+            make_folder(out)
+            stack.enter_context(locked(out / ".lock"))
+        begin = _begin(asked.resume, setting)
+        ranks.wait()  # until all have read what the first is about to change
+        watch = None
+        if ranks.first:
+            start = begin.step if begin else 0
+            checkpoint.clean(out, after=start)
+            write_atomic(out / RECIPE, recipe.toml().encode())
+            watch = Watch(out, start=start, steps=recipe.steps, every=recipe.log_every, quiet=asked.quiet)
+            for line in (f"on {reason}", _pairs_text(setting, asked), *([f"resumed at step {start:,}"] if begin else [])):
+                watch.say(line)
+            stack.callback(watch.close)
+        advice = f"lower --set batch={max(recipe.batch // 2, 1)} or --set crop={recipe.crop // 2}, or raise --set accumulate"
+        stop = stack.enter_context(stopping())
+        with memory_advice(advice):
+            end = run_steps(setting, build_step(recipe, device, ranks), begin, stop=stop, watch=watch)
+        if ranks.first:
+            _report(setting, end, as_json=asked.json)
+    return OK
+
+
+def _begin(resume: str, setting: Setting) -> Checkpoint | None:
+    """The checkpoint to go on from, of this very run."""
+    if resume == "never":
+        return None
+    path = None if resume == "auto" else Path(resume)
+    begin = checkpoint.newest(setting.out) if path is None else checkpoint.load(path)
+    if begin is None:
+        return None
+    where = path or setting.out
+    recorded = setting.out / RECIPE
+    if begin.origin.recipe != setting.recipe.digest and recorded.exists():
+        changed = differences(parse_recipe(recorded.read_text(), where=str(recorded)), setting.recipe)
+        raise UsageError(
+            f"{where} was begun with another recipe: {'; '.join(changed) or 'its name alone is the same'}. Run it as it was "
+            "begun, choose another --out, or begin anew with --resume never"
+        )
+    begin.origin.require_same(setting.origin, where)
+    return begin
+
+
+def _pairs_text(setting: Setting, asked: Asked) -> str:
+    """Which pairs are learned from, and which are not."""
+    train, held = setting.train, setting.held
+    text = f"{plural(len(train), 'pair')} of {plural(_photographs(train), 'photograph')} to learn from"
+    if asked.val:
+        both = np.isin(held.photographs, train.photographs).sum()
+        return text + (f"; WARNING: {plural(int(both), 'pair')} of --val are of the same photographs" if both else "")
+    return f"{text}; {plural(_photographs(held), 'photograph')} ({plural(len(held), 'pair')}) held out, as no --val is named"
+
+
+def _photographs(pairs: Pairs) -> int:
+    return len(np.unique(pairs.photographs))
+
+
+def _report(setting: Setting, end: Checkpoint, *, as_json: bool) -> None:
+    out, found = setting.out, end.validation
+    files = {"weights": out / "generator.safetensors", "sheet": out / "validation.png", "curves": out / "curves.png"}
+    if as_json:
+        levels = {key: round(found[key], 4) for key in ("psnr_blurred", "psnr", "best")}
+        print(json.dumps({"out": str(out), "steps": end.step, **levels, **{name: str(path) for name, path in files.items()}}))
+        return
+    gain = found["psnr"] - found["psnr_blurred"]
+    print(f"held-out pairs  {found['psnr_blurred']:.2f} dB blurred, {found['psnr']:.2f} dB restored ({gain:+.2f} dB)")
+    for name, path in files.items():
+        print(f"{name:<15} {path}")
+    sys.stdout.flush()

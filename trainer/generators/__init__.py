@@ -1,0 +1,37 @@
+"""Generators: networks from a blurred photograph to a restored one.
+
+Each takes and returns floats (B, 3, H, W) in [-1, 1], and has an ``int`` attribute ``multiple``, of which H and W are multiples,
+and ``least``, which neither goes below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from trainer import networks
+
+
+def _resnet() -> Callable[..., nn.Module]:
+    from trainer.generators.resnet import ResnetGenerator
+
+    return ResnetGenerator
+
+
+def _residual_unet() -> Callable[..., nn.Module]:
+    from trainer.generators.residual_unet import ResidualUnet
+
+    return ResidualUnet
+
+
+GENERATORS = {"resnet": _resnet, "residual-unet": _residual_unet}
+
+
+def build_generator(spec: Mapping[str, Any]) -> nn.Module:
+    """A generator from its name and options: ``{"name": "resnet", "blocks": 9, "width": 64}``.
+
+    Its weights are drawn from torch's global generator: seed that first. Raises :class:`blurkit.errors.UsageError`.
+    """
+    return networks.build("generator", GENERATORS, spec)

@@ -1,0 +1,65 @@
+"""A small residual U-Net that learns to restore within minutes, where instance normalisation needs hours.
+
+It keeps every pixel's contrast, since it normalises nothing, and begins as the identity, since every residual begins at zero.
+Sources: the U-Net of Ronneberger, Fischer and Brox, MICCAI 2015, with sums in place of concatenations; residual blocks without
+normalisation of Lim et al., CVPR workshops 2017.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from blurkit.configuration import within
+from blurkit.errors import UsageError
+
+
+class ResidualUnet(nn.Module):
+    """Float (B, 3, H, W) in [-1, 1] -> the same, H and W multiples of 4; half precisions come back as float32.
+
+    ``width`` channels at the full resolution, twice as many at the half, four times at the quarter.
+    """
+
+    multiple = 4
+    least = 4
+
+    def __init__(self, *, width: int = 64) -> None:
+        within("generator.width", [width], 1, 1024)
+        super().__init__()
+        self.head = nn.Conv2d(3, width, 3, padding=1)
+        self.encoder = nn.ModuleList([ResidualBlock(width), ResidualBlock(2 * width)])
+        self.down = nn.ModuleList(nn.Conv2d(n, 2 * n, 3, stride=2, padding=1) for n in (width, 2 * width))
+        self.middle = nn.Sequential(ResidualBlock(4 * width), ResidualBlock(4 * width))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * n, n, 2, stride=2) for n in (width, 2 * width))
+        self.decoder = nn.ModuleList([ResidualBlock(width), ResidualBlock(2 * width)])
+        self.tail = _zero(nn.Conv2d(width, 3, 3, padding=1))
+
+    def forward(self, blurred: Tensor) -> Tensor:
+        """The restored photographs."""
+        if blurred.shape[-1] % self.multiple or blurred.shape[-2] % self.multiple:
+            raise UsageError(f"the generator takes heights and widths that are multiples of 4, got {tuple(blurred.shape)}")
+        full = self.encoder[0](self.head(blurred))
+        half = self.encoder[1](self.down[0](full))
+        quarter = self.middle(self.down[1](half))
+        half = self.decoder[1](half + self.up[1](quarter))
+        full = self.decoder[0](full + self.up[0](half))
+        restored: Tensor = (blurred + self.tail(full).to(blurred.dtype)).clamp(-1, 1)
+        return restored
+
+
+class ResidualBlock(nn.Module):
+    """x + two convolutions of x, the second of which begins at zero."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = _zero(nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same."""
+        return features + self.second(F.relu(self.first(features)))
+
+
+def _zero(convolution: nn.Conv2d) -> nn.Conv2d:
+    nn.init.zeros_(convolution.weight)
+    return convolution

@@ -1,0 +1,104 @@
+"""DeblurGAN's generator: a residual network at a quarter of the resolution that learns what to add to the photograph.
+
+Source: Kupyn et al., "DeblurGAN: Blind Motion Deblurring Using Conditional Adversarial Networks", CVPR 2018, and its code of that
+year, whose order of modules, and so whose names in a state dictionary, are kept: ``model.1.weight``,
+``model.10.conv_block.1.weight``.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from blurkit.configuration import one_of, within
+from blurkit.errors import UsageError
+from trainer.networks import accept_published_names, initialise
+
+
+class ResnetGenerator(nn.Module):
+    """Float (B, 3, H, W) in [-1, 1] -> the same, in the same precision, H and W multiples of 4 and at least 8.
+
+    ``blocks`` residual blocks (9 or 6 published) of 4 ``width`` channels. ``dropout`` within the blocks acts while training, with
+    ``mc_dropout`` always, as the published one did. ``upsampling`` "resize" (nearest neighbour, then a convolution; Odena et al.,
+    Distill 2016) has as many parameters as "transposed" and no checkerboard. Without ``skip`` the network draws the whole.
+    """
+
+    multiple = 4
+    least = 8  # a reflection by one pixel needs two, at a quarter of the resolution
+
+    def __init__(
+        self,
+        *,
+        blocks: int = 9,
+        width: int = 64,
+        dropout: float = 0.5,
+        mc_dropout: bool = False,
+        upsampling: str = "transposed",
+        skip: bool = True,
+    ) -> None:
+        within("generator.blocks", [blocks], 0, 32)
+        within("generator.width", [width], 1, 256)
+        within("generator.dropout", [dropout], 0, 1)
+        one_of("generator.upsampling", upsampling, list(DOUBLE))
+        super().__init__()
+        self.skip, self.mc_dropout = skip, mc_dropout
+        double = DOUBLE[upsampling]
+        self.model = nn.Sequential(
+            *(nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), *_activated(width)),
+            *(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), *_activated(2 * width)),
+            *(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), *_activated(4 * width)),
+            *(ResidualBlock(4 * width, dropout) for _ in range(blocks)),
+            *(double(4 * width, 2 * width), *_activated(2 * width)),
+            *(double(2 * width, width), *_activated(width)),
+            *(nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh()),
+        )
+        initialise(self)
+        self.register_load_state_dict_pre_hook(accept_published_names)
+
+    def forward(self, blurred: Tensor) -> Tensor:
+        """The restored photographs."""
+        height, width = blurred.shape[-2:]
+        if height % self.multiple or width % self.multiple or min(height, width) < self.least:
+            raise UsageError(
+                f"the generator takes heights and widths that are multiples of {self.multiple} and at least {self.least}, "
+                f"got {tuple(blurred.shape)}"
+            )
+        drawn = self.model(blurred).to(blurred.dtype)
+        return (blurred + drawn).clamp(-1, 1) if self.skip else drawn
+
+    def train(self, mode: bool = True) -> ResnetGenerator:
+        """Training or evaluation; with ``mc_dropout`` dropout stays on in both."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.train(mode or self.mc_dropout)
+        return self
+
+
+class ResidualBlock(nn.Module):
+    """x + two convolutions of x."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), *_activated(channels), nn.Dropout(dropout)),
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same."""
+        return features + self.conv_block(features)
+
+
+def _activated(channels: int) -> tuple[nn.Module, nn.Module]:
+    return nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)
+
+
+def _transposed(channels: int, fewer: int) -> nn.Module:
+    return nn.ConvTranspose2d(channels, fewer, 3, stride=2, padding=1, output_padding=1)
+
+
+def _resize(channels: int, fewer: int) -> nn.Module:
+    return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(channels, fewer, 3, padding=1, padding_mode="reflect"))
+
+
+DOUBLE = {"transposed": _transposed, "resize": _resize}

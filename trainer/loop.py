@@ -1,0 +1,143 @@
+"""The run: step after step, with what is due in between, exact to go on wherever it was stopped."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from blurkit.errors import BlurkitError
+from blurkit.signals import Stop
+from trainer import checkpoint
+from trainer.checkpoint import Checkpoint, Origin
+from trainer.config import Recipe
+from trainer.data import Stream
+from trainer.distributed import Ranks
+from trainer.pairs import Pairs
+from trainer.restore import Restorer
+from trainer.schedule import factor
+from trainer.step import Step
+from trainer.validate import choose_pairs, draw, validate
+from trainer.watch import Watch
+from trainer.weights import save_generator
+
+#: Steps in a row that may come out as no numbers.
+PATIENCE = 10
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run is given: pairs to train on and pairs held out, its folder, and where and by whom it is computed."""
+
+    recipe: Recipe
+    train: Pairs
+    held: Pairs
+    out: Path
+    device: torch.device
+    ranks: Ranks
+
+    @property
+    def origin(self) -> Origin:
+        """What a checkpoint of this run says that it is of."""
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 0
+        return Origin(self.recipe.digest, self.train.digest, self.device.type, threads, self.ranks.world)
+
+    def stream(self, consumed: int) -> Stream:
+        """The batches of this process from a position on."""
+        recipe, ranks = self.recipe, self.ranks
+        return Stream(
+            self.train,
+            batch=recipe.batch,
+            crop=recipe.crop,
+            seed=recipe.seed,
+            rank=ranks.rank,
+            world=ranks.world,
+            consumed=consumed,
+            device=self.device,
+            flips=recipe.augment.flips,
+            transpose=recipe.augment.transpose,
+        )
+
+
+def run_steps(setting: Setting, step: Step, begin: Checkpoint | None, *, stop: Stop, watch: Watch | None) -> Checkpoint:
+    """Train from ``begin``, or from the start, to the recipe's last step; the last checkpoint.
+
+    Everything due after a step is done before the next: validation, then a checkpoint. A signal leads to a checkpoint and
+    :class:`StoppedError`; ``PATIENCE`` steps in a row without a number to :class:`BlurkitError`. The first process has a watch.
+    """
+    recipe, ranks = setting.recipe, setting.ranks
+    now = begin or Checkpoint(setting.origin, 0, 0, {"best": -math.inf}, {})
+    if begin is not None:
+        step.load_state_dict(begin.state)
+    saved = now.step
+    with setting.stream(now.consumed) as stream:
+        while True:
+            if now.step and _due(now.step, recipe.validate_every, recipe.steps) and now.validation.get("step") != now.step:
+                now = replace(now, validation=_validated(setting, step, now, stop, watch))
+            stop.signal = ranks.agree(stop.signal, setting.device)
+            if saved != now.step and (stop or _due(now.step, recipe.checkpoint_every, recipe.steps)):
+                _save(setting, step, now)
+                saved = now.step
+            if stop:
+                ranks.wait()  # until the first has written it
+                raise stop.error(f"a checkpoint of step {now.step:,} is in {setting.out}")
+            if now.step == recipe.steps:
+                return now
+            losses = step(now.step, *next(stream))
+            now = replace(now, step=now.step + 1, consumed=stream.consumed)
+            _require_numbers(step, now.step, setting.device, watch)
+            if watch is not None:
+                watch.step(now.step, losses, recipe.optimizer.rate * factor(recipe.schedule, now.step - 1, recipe.steps))
+
+
+def _due(done: int, every: int, steps: int) -> bool:
+    return done % every == 0 or done == steps
+
+
+def _require_numbers(step: Step, done: int, device: torch.device, watch: Watch | None) -> None:
+    """To read the count is to wait for the device, so on a GPU that is done now and then."""
+    if device.type == "cuda" and done % PATIENCE:
+        return
+    in_a_row, in_all = step.skipped.tolist()
+    if in_a_row and watch is not None:
+        watch.say(f"step {done:,} is skipped: a loss or a gradient is no number ({in_all:.0f} steps so far)")
+    if in_a_row >= PATIENCE:
+        raise BlurkitError(
+            f"step {done:,}: {in_a_row:.0f} steps in a row gave losses or gradients that are no numbers ({in_all:.0f} in all) "
+            "and were skipped; lower optimizer.rate or set optimizer.clip, and begin anew with --resume never"
+        )
+
+
+def _validated(setting: Setting, step: Step, now: Checkpoint, stop: Stop, watch: Watch | None) -> dict[str, float]:
+    """Validation after a step, its line, its pictures and, where it is the best so far, that checkpoint; by the first process."""
+    if watch is None:
+        return {**now.validation, "step": now.step}
+    recipe, network = setting.recipe, step.average.network
+    restorer = Restorer(network, setting.device, precision="bf16" if recipe.precision.bf16 else "float32")
+    indices = choose_pairs(len(setting.held), recipe.validate_pairs)
+    found = validate(network, setting.held, indices, restorer, stop)
+    if found is None:
+        return now.validation
+    watch.write(now.step, {"val/psnr": found.restored, "val/psnr_blurred": found.blurred})
+    draw(setting.out, setting.held, found, network, restorer, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps")
+    best = max(now.validation["best"], found.restored)
+    validation = {"step": now.step, "psnr": found.restored, "psnr_blurred": found.blurred, "best": best}
+    if best > now.validation["best"]:
+        _save(setting, step, replace(now, validation=validation), best=True)
+    return validation
+
+
+def _save(setting: Setting, step: Step, now: Checkpoint, *, best: bool = False) -> None:
+    """A checkpoint and the weights to be used, in the run's folder or, of the best, below it; by the first process."""
+    if not setting.ranks.first:
+        return
+    checkpoint.save(setting.out, replace(now, state=step.state_dict()), best=best)
+    folder = setting.out / "best" if best else setting.out
+    folder.mkdir(exist_ok=True)
+    about: dict[str, Any] = {"generator": setting.recipe.generator_spec, "recipe": setting.recipe.name, "step": now.step}
+    validation = {key: value for key, value in now.validation.items() if math.isfinite(value)}
+    about |= {"recipe_digest": setting.recipe.digest, "data_digest": setting.train.digest, "validation": validation}
+    save_generator(folder, step.average.network, about)

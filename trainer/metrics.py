@@ -1,0 +1,92 @@
+"""Metrics of restored images, each with its convention: the same results score an SSIM of .96 or .83 by different definitions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.errors import UsageError, nearest
+
+_SIDE, _SIGMA = 11, 1.5
+_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+def psnr(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio in decibels of two images, uint8 (H, W, 3); infinite where they are equal.
+
+    One mean squared error over all pixels and channels of the codes as stored, with a peak of 255.
+    """
+    _check(restored, sharp)
+    error = np.subtract(restored, sharp, dtype=np.float64)
+    mean = float(np.mean(error * error))
+    return 10 * math.log10(255**2 / mean) if mean else math.inf
+
+
+def ssim(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
+    """Structural similarity in [-1, 1] of two images, uint8 (H, W, 3), at least 11 pixels a side.
+
+    Wang et al., "Image quality assessment: from error visibility to structural similarity" (2004): a Gaussian window of 11 x 11,
+    sigma 1.5, K1 = .01, K2 = .03, a range of 255, population covariance; the mean over the places where the window fits, and
+    over R, G and B.
+    """
+    _check(restored, sharp)
+    if min(sharp.shape[:2]) < _SIDE:
+        raise UsageError(f"ssim needs images of at least {_SIDE} pixels a side, got {sharp.shape[1]}x{sharp.shape[0]}")
+    x, y = restored.astype(np.float64), sharp.astype(np.float64)
+    mean_x, mean_y = _windowed(x), _windowed(y)
+    means = mean_x * mean_y
+    squares = mean_x**2 + mean_y**2
+    covariance = _windowed(x * y) - means
+    variances = _windowed(x * x + y * y) - squares
+    return float(np.mean((2 * means + _C1) * (2 * covariance + _C2) / ((squares + _C1) * (variances + _C2))))
+
+
+class Metric(NamedTuple):
+    """A function of (restored, sharp), uint8 (H, W, 3) each; what exactly it measures; decimals and unit of its text."""
+
+    measure: Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
+    convention: str
+    decimals: int
+    unit: str = ""
+
+    def text(self, value: float, *, sign: str = "") -> str:
+        """A value for people, with its sign where ``sign`` is ``+``."""
+        return f"{value:{sign}.{self.decimals}f}{self.unit}"
+
+
+METRICS = {
+    "psnr": Metric(psnr, "RGB codes rounded to 8 bits, peak 255, one mean squared error per image", 2, " dB"),
+    "ssim": Metric(
+        ssim, "Gaussian window 11 x 11, sigma 1.5, population covariance, where the window fits, mean of R, G and B", 4
+    ),
+}
+
+
+def choose_metrics(names: str) -> dict[str, Metric]:
+    """The metrics of a list such as ``psnr,ssim``, in its order; UsageError for an unknown one."""
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    for name in chosen:
+        if name not in METRICS:
+            raise UsageError(f"unknown metric {name!r}{nearest(name, METRICS)}; known are {', '.join(METRICS)}")
+    if not chosen:
+        raise UsageError(f"name at least one metric of {', '.join(METRICS)}")
+    return {name: METRICS[name] for name in chosen}
+
+
+def _check(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> None:
+    for image in (restored, sharp):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape != sharp.shape or not image.size:
+            kinds = " and ".join(f"{each.dtype} {each.shape}" for each in (restored, sharp))
+            raise UsageError(f"metrics compare two images of one shape, uint8 (H, W, 3), got {kinds}")
+
+
+def _windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means (H - 10, W - 10, 3) under the window of what is (H, W, 3)."""
+    window = cv2.getGaussianKernel(_SIDE, _SIGMA, cv2.CV_64F)
+    inner = _SIDE // 2
+    return np.asarray(cv2.sepFilter2D(values, cv2.CV_64F, window, window))[inner:-inner, inner:-inner]

@@ -1,0 +1,74 @@
+"""What generators and critics share: built from a specification, initialised and loaded as published, laid out channels last."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from blurkit.errors import UsageError, nearest
+
+#: Buffers of norms that DeblurGAN's files may hold and that instance statistics never use.
+STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
+
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+def build(kind: str, makers: Mapping[str, Callable[[], Callable[..., nn.Module]]], spec: Mapping[str, Any]) -> nn.Module:
+    """The network that ``spec`` asks for: its ``name``, and keyword options of that network's constructor.
+
+    ``makers`` maps a name to a function that imports the constructor, so that a network whose import fails harms no other.
+    Unknown names and options, and values of another type than the option's default, raise :class:`UsageError`.
+    """
+    options = dict(spec)
+    name = str(options.pop("name", ""))
+    if name not in makers:
+        raise UsageError(f"unknown {kind} {name!r}{nearest(name, makers)} (known: {', '.join(makers)})")
+    maker = makers[name]()
+    known = inspect.signature(maker).parameters
+    for option, value in options.items():
+        if option not in known:
+            raise UsageError(f"{kind} {name!r}: unknown option {option!r}{nearest(option, known)} (known: {', '.join(known)})")
+        wanted = type(known[option].default)
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
+            raise UsageError(f"{kind} {name!r}: {option} takes a value like {known[option].default!r}, got {value!r}")
+    return maker(**options)
+
+
+def initialise(network: nn.Module) -> None:
+    """DeblurGAN's start: the weights of convolutions from N(0, 0.02), drawn from torch's global generator, biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def accept_published_names(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
+    """A hook for ``register_load_state_dict_pre_hook``: drops running statistics, and ``module.`` before every name."""
+    wrapped = not prefix and all(name.startswith("module.") for name in state)
+    for name in list(state):
+        value = state.pop(name)
+        if name.rpartition(".")[2] not in STATISTICS:
+            state[name.removeprefix("module.") if wrapped else name] = value
+
+
+def channels_last(network: _Module) -> _Module:
+    """The same network, changed in place, with channels innermost in memory; parameters and their names stay.
+
+    ``InstanceNorm2d`` always answers with channels outermost; ``GroupNorm`` with a group per channel is the same function (to
+    rounding) and keeps the layout.
+    """
+    for parent in list(network.modules()):
+        for name, norm in parent.named_children():
+            if isinstance(norm, nn.InstanceNorm2d) and not norm.affine:
+                setattr(parent, name, nn.GroupNorm(norm.num_features, norm.num_features, norm.eps, affine=False))
+    return network.to(memory_format=torch.channels_last)
+
+
+def full_precision(tensor: Tensor) -> Tensor:
+    """Half precisions as float32, others as they are: losses are sums over many pixels, which half precisions cannot hold."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

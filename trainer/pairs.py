@@ -1,0 +1,179 @@
+"""Pairs of photographs in shards, as the trainer sees them: by number, over several datasets, some of them held out."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import os
+import resource
+import threading
+import tomllib
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.errors import UsageError
+from blurkit.shard import Dataset, Shard, open_dataset
+from blurkit.shard.format import digest_text
+from blurkit.shard.index import MOST_OPEN
+
+_OTHER_FILES = 128  # handles left for everything that is no shard
+
+
+def open_pairs(paths: Sequence[str | os.PathLike[str]], *, weights: Sequence[float] | None = None) -> Pairs:
+    """Open folders of shards, or single shard files, as one set of pairs.
+
+    ``weights``: how often a sample comes from each path, in any unit; without them every sample comes once an epoch. Raises
+    UsageError where there is no complete dataset or no pair, CorruptShardError where a shard is none.
+    """
+    if not paths:
+        raise UsageError("there is no data to train on; make some with `blurkit generate`, then say --data FOLDER")
+    if weights is not None and (len(weights) != len(paths) or not all(0 < weight < math.inf for weight in weights)):
+        raise UsageError(f"weights are one positive number for each of the {len(paths)} datasets, got {list(weights)}")
+    datasets = [open_dataset(path) for path in paths]
+    for path, dataset in zip(paths, datasets, strict=True):
+        if not len(dataset):
+            raise UsageError(f"{path} holds no pairs; make some with `blurkit generate --out {path}`")
+    return Pairs(datasets, weights)
+
+
+def hold_out(pairs: Pairs, share: float = 0.1, *, seed: int) -> tuple[Pairs, Pairs]:
+    """Divide pairs by photograph, the sha256 of its file: (to train on, held out), with every variant and copy on one side.
+
+    Held out is ``share`` of the photographs to the nearest whole, at least one; the choice depends on the seed and the
+    photographs alone. Raises UsageError where one side would be empty.
+    """
+    photographs, member = np.unique(pairs.photographs, return_inverse=True)
+    if len(photographs) < 2 or not 0 < share < 1:
+        raise UsageError(
+            f"cannot hold out {share:g} of {len(photographs)} photographs: that leaves nothing on one side; "
+            "make pairs of more photographs, or name others with --val"
+        )
+    count = min(max(round(share * len(photographs)), 1), len(photographs) - 1)
+    keys = [hashlib.blake2b(photograph, key=b"%d" % seed).digest() for photograph in photographs.tolist()]
+    held = np.zeros(len(photographs), bool)
+    held[sorted(range(len(keys)), key=keys.__getitem__)[:count]] = True
+    return pairs.only(~held[member]), pairs.only(held[member])
+
+
+class Pairs:
+    """Pairs by number: ``len``, :meth:`crop`, :meth:`images`. Any thread may read, and shards are opened once.
+
+    ``counts``: the pairs of each dataset, which follow one another. ``recipes``: the name of the recipe of each. ``photographs``:
+    of each pair, the hexadecimal sha256 of its photograph's file, as bytes. ``sizes``: int (n, 2), height and width of each.
+    """
+
+    def __init__(self, datasets: Sequence[Dataset], weights: Sequence[float] | None) -> None:
+        self.weights = None if weights is None else tuple(weights)
+        self._shards = _Shards([dataset.folder / file for dataset in datasets for file in dataset.files])
+        self._digests: list[str] = []
+        lengths: list[int] = []
+        owners: list[int] = []
+        recipes: list[str] = []
+        photographs: list[NDArray[np.bytes_]] = []
+        sizes: list[tuple[int, int]] = []
+        for number, dataset in enumerate(datasets):
+            digest = 0
+            for place in range(len(dataset.files)):
+                shard = dataset.shard(place)
+                self._shards.keep(len(lengths), shard)
+                lengths.append(len(shard))
+                owners.append(number)
+                photographs.append(shard.columns["source_sha256"])
+                sizes.extend(map(shard.shape, range(len(shard))))
+                digest += 0 if dataset.digest else sum(map(shard.digest, range(len(shard))))
+            recipes.append(_recipe(shard))
+            self._digests.append(dataset.digest or digest_text(digest))
+        self.recipes, self._ends = tuple(recipes), np.cumsum(lengths)
+        self.photographs, self.sizes = np.concatenate(photographs), np.array(sizes)
+        self._owners, self._members = np.repeat(owners, lengths), np.arange(len(sizes))
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def only(self, chosen: NDArray[np.bool_]) -> Pairs:
+        """Those pairs for which ``chosen``, bool (n,), is true; shards stay shared."""
+        part = copy.copy(self)
+        part._members, part._owners = self._members[chosen], self._owners[chosen]
+        part.photographs, part.sizes = self.photographs[chosen], self.sizes[chosen]
+        return part
+
+    @property
+    def counts(self) -> list[int]:
+        """The number of pairs of each dataset."""
+        return [int(count) for count in np.bincount(self._owners, minlength=len(self.recipes))]
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits that depend on the samples of the datasets, on their weights, and on which are among these."""
+        digest = hashlib.sha256(f"{self._digests} {self.weights}".encode())
+        digest.update(self._members.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def name(self, index: int) -> str:
+        """The name of a pair: photograph and variant."""
+        shard, row = self._locate(index)
+        return shard.name(row)
+
+    def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Sharp and blurred, uint8 (H, W, 3), verified; views of the shard."""
+        shard, row = self._locate(index)
+        return shard.images(row)
+
+    def crop(self, index: int, y: int, x: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Views of sharp and blurred, uint8 (size, size, 3), at (y, x), verified when first touched."""
+        shard, row = self._locate(index)
+        return shard.crop(row, y, x, size)
+
+    def _locate(self, index: int) -> tuple[Shard, int]:
+        member = int(self._members[index])
+        number = int(np.searchsorted(self._ends, member, "right"))
+        return self._shards[number], member - (int(self._ends[number - 1]) if number else 0)
+
+
+class _Shards:
+    """Shards by number, open until too many are. A random order touches all of them at once, and each opening costs
+    milliseconds and its checksums anew, so the process's limit of open files is raised as far as they need it."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._paths, self._lock = paths, threading.Lock()
+        self._open: OrderedDict[int, Shard] = OrderedDict()
+        self._most = max(_allow_open(len(paths) + _OTHER_FILES) - _OTHER_FILES, MOST_OPEN)
+
+    def __getitem__(self, number: int) -> Shard:
+        with self._lock:
+            if number not in self._open:
+                self._keep(number, Shard(self._paths[number]))
+            self._open.move_to_end(number)
+            return self._open[number]
+
+    def keep(self, number: int, shard: Shard) -> None:
+        """Take over a shard that is open."""
+        with self._lock:
+            self._keep(number, shard)
+
+    def _keep(self, number: int, shard: Shard) -> None:
+        self._open[number] = shard
+        if len(self._open) > self._most:
+            self._open.popitem(last=False)
+
+
+def _allow_open(files: int) -> int:
+    """Raise the process's soft limit of open files to ``files`` where the hard one allows it; how many may be open now."""
+    soft, hard = (files if limit == resource.RLIM_INFINITY else limit for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
+    if soft >= files:
+        return soft
+    soft = min(files, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    return soft
+
+
+def _recipe(shard: Shard) -> str:
+    try:
+        return str(tomllib.loads(str(shard.attributes.get("recipe", ""))).get("name", ""))
+    except tomllib.TOMLDecodeError:  # a shard that another program wrote
+        return ""

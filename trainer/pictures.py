@@ -1,0 +1,103 @@
+"""Pictures of restored photographs, on the pages of :mod:`blurkit.sheet`: blurred, restored, sharp, and where it got better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.contact import GAP, GUTTER, MARGIN, Box, shade, shown
+from blurkit.errors import UsageError
+from blurkit.sheet import BRIGHT, CLOSES, MUTED, OPENS, PANEL, TEXT, Page, require_format, text_width
+
+#: Widths of a picture in pixels, by the largest number of rows that it is used for; then the narrowest.
+_WIDTHS, _NARROWEST = {1: 640, 8: 400}, 280
+_SIZE = 20
+#: Codes of difference, root mean square, that have the full colour.
+_FULL = 24.0
+
+
+class Row(NamedTuple):
+    """One photograph of a sheet: images uint8 (H, W, 3) of one size, and a line of text below each of them at most."""
+
+    blurred: NDArray[np.uint8]
+    restored: NDArray[np.uint8]
+    sharp: NDArray[np.uint8]
+    captions: Sequence[str] = ()
+
+
+def draw_triples(path: Path, rows: Sequence[Row], *, title: str = "", subtitle: str = "") -> None:
+    """A sheet with a row for each photograph: blurred, restored, sharp, and a map of what the restoration changed.
+
+    In the map, blue is where the restored image is nearer to the sharp one than the blurred image was, pink where it is farther,
+    and black where nothing changed; ``path`` and errors as for :func:`blurkit.sheet.draw_sheet`.
+    """
+    require_format(path)
+    if not rows:
+        raise UsageError("a sheet needs at least one photograph")
+    width = next((width for most, width in _WIDTHS.items() if len(rows) <= most), _NARROWEST)
+    top = MARGIN + (40 if title else 0) + (32 if subtitle else 0) + 2 * _SIZE
+    grids = [_boxes(row, width, top) for row in rows]
+    tops = np.cumsum([0] + [boxes[0].height + round(1.4 * _SIZE) + GUTTER for boxes in grids]).tolist()
+    page = Page(grids[0][-1].right + MARGIN, top + tops[-1] - GUTTER + _SIZE + MARGIN)
+    _draw_title(page, title, subtitle)
+    _draw_headings(page, grids[0], top - 0.6 * _SIZE)
+    for row, boxes, down in zip(rows, grids, tops[:-1], strict=True):
+        _draw_row(page, row, [Box(box.x, box.y + down, box.width, box.height) for box in boxes])
+    page.save(path)
+
+
+def _boxes(row: Row, width: int, top: int) -> list[Box]:
+    """Four boxes of one width, as tall as the part of the image that is shown needs."""
+    high, wide = shown(row.sharp).shape[:2]
+    return [Box(MARGIN + number * (width + GAP), top, width, round(width * high / wide)) for number in range(4)]
+
+
+def _draw_title(page: Page, title: str, subtitle: str) -> None:
+    if title:
+        page.text(MARGIN, MARGIN + 26, title, 32, BRIGHT, bold=True, room=page.width - 2 * MARGIN)
+    if subtitle:
+        page.text(MARGIN, MARGIN + (64 if title else 20), subtitle, _SIZE, MUTED, room=page.width - 2 * MARGIN)
+
+
+def _draw_headings(page: Page, boxes: Sequence[Box], base: float) -> None:
+    """What each column shows; of the maps, what their colours mean."""
+    for box, heading in zip(boxes, ("blurred", "restored", "sharp"), strict=False):
+        page.text(box.x, base, heading, _SIZE, MUTED)
+    nearer, bar = "nearer to sharp", np.linspace(0, 72, 25)
+    x = boxes[-1].x + text_width(nearer, _SIZE) + 16
+    page.text(boxes[-1].x, base, nearer, _SIZE, OPENS)
+    page.line(np.column_stack((x + bar, np.full(25, base - 7))), _coloured(np.linspace(1, -1, 24)) / 255, 7)
+    page.text(x + bar[-1] + 16, base, "farther", _SIZE, CLOSES)
+
+
+def _draw_row(page: Page, row: Row, boxes: Sequence[Box]) -> None:
+    for image, box in zip((row.blurred, row.restored, row.sharp, gain_map(row)), boxes, strict=True):
+        page.picture(shown(image), box)
+    for number, (box, caption) in enumerate(zip(boxes, row.captions, strict=False)):
+        colour = TEXT if number else BRIGHT
+        page.text(box.x, box.bottom + 1.4 * _SIZE, caption, _SIZE, colour, room=box.width - _SIZE / 2, bold=not number)
+
+
+def gain_map(row: Row) -> NDArray[np.uint8]:
+    """Where the restored image is nearer to the sharp one than the blurred image was, in colours, uint8 (H, W, 3).
+
+    The difference of the two distances, each the root mean square over the channels and a neighbourhood of a few pixels.
+    """
+    height, width = row.sharp.shape[:2]
+    before, after = (_distance(image, row.sharp, max(height, width) / 200) for image in (row.blurred, row.restored))
+    return _coloured((before - after) / _FULL)
+
+
+def _distance(image: NDArray[np.uint8], sharp: NDArray[np.uint8], sigma: float) -> NDArray[np.float32]:
+    squares = np.mean(np.subtract(image, sharp, dtype=np.float32) ** 2, axis=2)
+    return np.sqrt(np.asarray(cv2.GaussianBlur(squares, (0, 0), sigma)))
+
+
+def _coloured(gain: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Colours of values of any shape: pink at -1, black at 0, blue at 1."""
+    return np.rint(255 * shade((CLOSES, PANEL, OPENS), np.clip(gain, -1, 1) / 2 + 0.5)).astype(np.uint8)

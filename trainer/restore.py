@@ -1,0 +1,126 @@
+"""Photographs of any size through a generator: padded to what it takes, in overlapping tiles where they are large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from blurkit.errors import UsageError
+from trainer.device import memory_advice
+
+#: More pixels than these are restored in tiles of this side unless the caller says otherwise.
+WHOLE, TILE = 2_000_000, 1024
+OVERLAP = 64
+
+_PEAKS = {"uint8": 255.0, "uint16": 65535.0}
+
+_Pixels = TypeVar("_Pixels", bound=np.integer[Any])
+
+
+class Restorer:
+    """A generator as a function of photographs.
+
+    ``tile``: the side of the tiles in pixels; 0 for whole photographs up to :data:`WHOLE` pixels and tiles of :data:`TILE` above.
+    Instance normalisation makes tiles and whole photographs differ, so figures name theirs. Neighbouring tiles share at least
+    ``overlap`` pixels, over which a raised cosine leads from one to the other. ``precision``: float32, or bf16 by autocast.
+    Memory: that of the network for one tile, and float32 for one row of tiles.
+    """
+
+    def __init__(
+        self, generator: nn.Module, device: torch.device, *, tile: int = 0, overlap: int = OVERLAP, precision: str = "float32"
+    ) -> None:
+        if tile and tile < 4 * overlap:
+            raise UsageError(f"tiles that overlap by {overlap} pixels have sides of at least {4 * overlap}, got {tile}")
+        self._generator = generator.to(device)
+        self._device, self._overlap, self._tile = device, overlap, tile
+        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+        self._multiple, self._least = (int(getattr(generator, name)) for name in ("multiple", "least"))
+
+    def tile(self, height: int, width: int) -> int:
+        """The side of the tiles in which an image of this size is restored, a multiple of the generator's; 0 for no tiles."""
+        side = self._tile or (TILE if height * width > WHOLE else 0)
+        side = _rounded_up(side, self._multiple)
+        return side if side and max(height, width) > side else 0
+
+    def __call__(self, image: NDArray[_Pixels]) -> NDArray[_Pixels]:
+        """The restored image, of the shape and type of ``image``: uint8 or uint16 (H, W, 3) RGB of any size.
+
+        Raises :class:`UsageError` for anything else, and an error that says what to lower where memory does not suffice.
+        """
+        if image.dtype.name not in _PEAKS or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise UsageError(f"an image is uint8 or uint16 (H, W, 3), got {image.dtype} {image.shape}")
+        side = self.tile(*image.shape[:2])
+        training = self._generator.training
+        try:
+            self._generator.eval()
+            with memory_advice("lower --tile"), torch.inference_mode():
+                return self._tiled(image, side) if side else _codes(self._restore(image), image.dtype)
+        finally:
+            self._generator.train(training)  # it may be in the middle of its training
+
+    def _tiled(self, image: NDArray[_Pixels], side: int) -> NDArray[_Pixels]:
+        """Row by row of tiles; what the next row adds to stays open, what is above it is done."""
+        height, width = image.shape[:2]
+        result = np.empty_like(image)
+        unfinished = np.zeros((0, width, 3), np.float32)
+        rows, columns = (list(_windows(length, side, self._overlap)) for length in (height, width))
+        ends = [top for top, _ in rows[1:]] + [height]
+        for (top, down), end in zip(rows, ends, strict=True):
+            strip = np.zeros((len(down), width, 3), np.float32)
+            strip[: len(unfinished)] = unfinished
+            for left, across in columns:
+                place = slice(left, left + len(across))
+                restored = self._restore(image[top : top + len(down), place])
+                strip[:, place] += restored * down[:, None, None] * across[:, None]
+            result[top:end] = _codes(strip[: end - top], image.dtype)
+            unfinished = strip[end - top :]
+        return result
+
+    def _restore(self, image: NDArray[_Pixels]) -> NDArray[np.float32]:
+        """An image (h, w, 3) in [-1, 1], restored at once."""
+        height, width = image.shape[:2]
+        padding = [(0, _rounded_up(max(side, self._least), self._multiple) - side) for side in (height, width)]
+        padded = np.pad(image, (*padding, (0, 0)), mode="reflect").transpose(2, 0, 1)[None]
+        scaled = np.ascontiguousarray(padded, np.float32) / np.float32(_PEAKS[image.dtype.name] / 2) - 1
+        with self._autocast:
+            restored: Tensor = self._generator(torch.from_numpy(scaled).to(self._device))
+        return restored[0, :, :height, :width].permute(1, 2, 0).float().cpu().numpy()
+
+
+def _windows(length: int, side: int, overlap: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Starts of tiles along an axis, evenly apart, each with its weights, float32; the weights at any place add up to 1.
+
+    Between two tiles they follow a raised cosine of ``overlap`` pixels in the middle of what the two share, so that a tile's
+    rim, which knows nothing of what lies beyond it, counts for little or nothing.
+    """
+    count = 1 + math.ceil(max(length - side, 0) / (side - overlap))
+    starts = np.rint(np.linspace(0, max(length - side, 0), count)).astype(int)
+    middles = (starts[1:] + starts[:-1] + side) / 2
+    places = np.arange(min(side, length)) + 0.5
+    for number, start in enumerate(starts.tolist()):
+        weights = np.ones(len(places))
+        if number > 0:
+            weights *= _ramp((start + places - middles[number - 1]) / overlap)
+        if number < count - 1:
+            weights *= 1 - _ramp((start + places - middles[number]) / overlap)
+        yield start, weights.astype(np.float32)
+
+
+def _ramp(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From 0 at -1/2 to 1 at 1/2."""
+    return np.sin(np.pi / 2 * np.clip(places + 0.5, 0, 1)) ** 2
+
+
+def _codes(values: NDArray[np.float32], kind: np.dtype[_Pixels]) -> NDArray[_Pixels]:
+    """Values in [-1, 1] as codes of a type."""
+    return np.rint((np.clip(values, -1, 1) + 1) * np.float32(_PEAKS[kind.name] / 2)).astype(kind)
+
+
+def _rounded_up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

@@ -1,0 +1,132 @@
+"""Weights of generators as files: written atomically, read without running code that a file might hold.
+
+``generator.safetensors`` is complete in itself: its metadata hold the specification of the network and the digest of the weights.
+Its bytes depend on these alone. ``generator.json`` beside it says the rest to people: step, recipe, datasets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from blurkit.errors import BlurkitError, UsageError
+from blurkit.files import write_atomic
+from trainer.generators import build_generator
+
+NAME = "generator.safetensors"
+DESCRIPTION = "generator.json"
+
+#: The one key of the metadata: safetensors writes several in an order of chance.
+KEY = "blurkit"
+
+
+def save_generator(folder: Path | str, generator: nn.Module, description: Mapping[str, Any]) -> Path:
+    """Write ``generator.safetensors`` and ``generator.json`` into a run's folder; the path of the former.
+
+    ``description`` goes to the JSON file as it is; its key "generator" is the specification that ``generator`` was built from.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    path, spec = Path(folder) / NAME, dict(description["generator"])
+    digest = _digest(spec, state)
+    write_atomic(path, safetensors.torch.save(state, {KEY: json.dumps({"generator": spec, "digest": digest}, sort_keys=True)}))
+    text = json.dumps({**description, "digest": digest}, indent=2, ensure_ascii=False)
+    write_atomic(path.with_name(DESCRIPTION), text.encode() + b"\n")
+    return path
+
+
+def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
+    """A generator on the CPU, float32, in evaluation mode, and its description, of which "generator" is always there.
+
+    ``path`` is a run's folder, a ``.safetensors`` file, or a state dictionary of torch's such as those published with DeblurGAN,
+    whose network is inferred from its names. Raises :class:`blurkit.errors.UsageError` where there is no generator to be had, and
+    :class:`blurkit.errors.BlurkitError` where the weights are not those that were written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path /= NAME
+        if not path.exists():
+            raise UsageError(f"no {NAME} in {path.parent}: train first, with trainer run --out {path.parent}")
+    state, metadata = _read(path)
+    description = _verified(path, state, metadata[KEY]) if KEY in metadata else {"generator": infer_spec(state, where=str(path))}
+    with torch.random.fork_rng(devices=[]):  # what is drawn only to be overwritten changes no later draw
+        generator = build_generator(description["generator"])
+    try:
+        generator.load_state_dict(state)
+    except RuntimeError as error:
+        wrong = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
+        raise UsageError(f"{path}: not the weights of the generator {description['generator']}: {wrong}") from error
+    return generator.eval(), description
+
+
+def infer_spec(state: Mapping[str, Tensor], *, where: str) -> dict[str, Any]:
+    """The specification of DeblurGAN's generator that has tensors of these names."""
+    names = {name.removeprefix("module."): name for name in state}
+    blocks = sum(name.endswith(".conv_block.1.weight") for name in names)
+    if "model.1.weight" not in names or not blocks:
+        raise UsageError(
+            f"{where}: no weights of a generator known here: DeblurGAN's, with names like model.10.conv_block.1.weight"
+        )
+    width = len(state[names["model.1.weight"]])
+    upsampling = "transposed" if f"model.{10 + blocks}.weight" in names else "resize"
+    return {"name": "resnet", "blocks": blocks, "width": width, "upsampling": upsampling}
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors by name, on the CPU, of a ``.safetensors`` file or of a state dictionary that torch saved."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file")
+    try:
+        if path.suffix == ".safetensors":
+            with safetensors.safe_open(path, "pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # both libraries raise many kinds for a file that is cut short or none of theirs
+        raise UsageError(
+            f"{path}: cannot be read as weights, it is damaged or something else ({type(error).__name__})"
+        ) from error
+    if not isinstance(state, dict):
+        raise UsageError(f"{path}: holds a {type(state).__name__}, not tensors by name")
+    return {str(name): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}, {}
+
+
+def _verified(path: Path, state: Mapping[str, Tensor], metadata: str) -> dict[str, Any]:
+    """The description of weights that are those that were written."""
+    try:
+        written = json.loads(metadata)
+        spec, digest = dict(written["generator"]), written["digest"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: its metadata do not describe a generator") from error
+    if digest != _digest(spec, state):
+        raise BlurkitError(f"{path}: these are not the weights that were written; copy the file again, or train again")
+    return {**_told(path.with_name(DESCRIPTION), digest), "generator": spec}
+
+
+def _told(path: Path, digest: str) -> dict[str, Any]:
+    """What the JSON file says, or nothing where it is of other weights: a kill between the two writes leaves the older one."""
+    try:
+        description = dict(json.loads(path.read_bytes()))
+        return description if description["digest"] == digest else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _digest(spec: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
