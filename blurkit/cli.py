@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from blurkit import __version__
-from blurkit.errors import USAGE, guard
+from blurkit.program import name_variables, run_program
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -233,37 +232,12 @@ def bench(sections: tuple[str, ...], as_json: bool) -> int:
     return bench(sections, as_json=as_json)
 
 
-def _name_variables(group: click.Group, prefix: str) -> None:
-    """Every option can be set in the environment by its own name: ``--per-image`` of generate is BLURKIT_GENERATE_PER_IMAGE."""
-    for name, command in group.commands.items():
-        for option in command.params:
-            if isinstance(option, click.Option):
-                flag = max(option.opts, key=len).lstrip("-")
-                option.envvar = f"{prefix}_{name}_{flag}".replace("-", "_").upper()
-
-
-_name_variables(cli, "BLURKIT")
+name_variables(cli, "BLURKIT")
 
 
 def main() -> int:
     """The console script: runs a command and returns its exit code."""
-    if sys.platform == "win32":
-        print("blurkit: Windows is not supported; use Linux, macOS, or WSL", file=sys.stderr)
-        return USAGE
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that no terminal shows
-    return guard("blurkit", lambda: _run(cli, "blurkit"))
-
-
-def _run(group: click.Group, program: str) -> int:
-    try:
-        return int(group(prog_name=program, standalone_mode=False) or 0)
-    except click.exceptions.Abort:
-        raise KeyboardInterrupt from None
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+    return run_program("blurkit", cli)
 
 
 def _choices(values: dict[str, Any]) -> Any:

@@ -467,9 +467,3 @@ def test_values_come_from_the_environment_and_verbose_says_so(tmp_path):
     done = run("generate", "--dry-run", "-v", cwd=tmp_path, BLURKIT_GENERATE_SEED="5")
     assert "seed = 5 (environment)" in done.stderr
     assert "out = " in done.stderr
-
-
-def test_the_trainer_says_what_is_not_there_yet(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "trainer"], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.sheet import CLOSES, OPENS
+from blurkit.page import CLOSES, OPENS
 from trainer.curves import Axis, draw_curves, fit_axis, number_text, smoothed
 from trainer.pictures import Row, draw_triples, gain_map
 

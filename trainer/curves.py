@@ -1,4 +1,4 @@
-"""The curves of a run, drawn from the lines of its ``metrics.jsonl``, on a page of :mod:`blurkit.sheet`.
+"""The curves of a run, drawn from the lines of its ``metrics.jsonl``, on a page of :mod:`blurkit.page`.
 
 A line has ``step`` and numbers by their tags, which TensorBoard shows too: ``loss/NAME``, ``val/psnr`` and ``val/psnr_blurred``
 of the validation pairs, as restored and as they are, and ``rate/NAME``, learning rates. Other keys are not drawn.
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from blurkit.contact import GUTTER, MARGIN, Box
 from blurkit.errors import UsageError
-from blurkit.sheet import BAR, BRIGHT, CLOSES, MUTED, OPENS, PANEL, Page, require_format, text_width
+from blurkit.page import BAR, BRIGHT, CLOSES, MUTED, OPENS, PANEL, Page, require_format, text_width
 
 _DRAWN = ("val/", "loss/", "rate/")
 _BLURRED = "_blurred"

@@ -1,4 +1,4 @@
-"""Pictures of restored photographs, on the pages of :mod:`blurkit.sheet`: blurred, restored, sharp, and where it got better."""
+"""Pictures of restored photographs, on the pages of :mod:`blurkit.page`: blurred, restored, sharp, and where it got better."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blurkit.contact import GAP, GUTTER, MARGIN, Box, shade, shown
 from blurkit.errors import UsageError
-from blurkit.sheet import BRIGHT, CLOSES, MUTED, OPENS, PANEL, TEXT, Page, require_format, text_width
+from blurkit.page import BRIGHT, CLOSES, MUTED, OPENS, PANEL, TEXT, Page, require_format, text_width
 
 #: Widths of a picture in pixels, by the largest number of rows that it is used for; then the narrowest.
 _WIDTHS, _NARROWEST = {1: 640, 8: 400}, 280
