@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blurkit.blurring import Blur, Light, at_once, within
 from blurkit.errors import BadImageError, UsageError
 from blurkit.frames import average_frames, window
-from blurkit.interpolate import interpolated
+from blurkit.interpolate import MIN_SIDE, interpolated
 from blurkit.response import Response
 from blurkit.scene import Frames
 from blurkit.sections import FrameAveraging
@@ -54,7 +54,10 @@ class Averaged:
 
 
 def draw_averaged(rule: FrameAveraging, frames: Frames | None, shape: tuple[int, int], *, rng: np.random.Generator) -> Averaged:
-    """Draw how many frames are averaged around a photograph. Raises :class:`BadImageError` ``too_few_frames``."""
+    """Draw how many frames are averaged around a photograph. Raises :class:`BadImageError`: ``too_few_frames``, and ``too_small``
+    where frames are to be interpolated between such that no motion can be measured in."""
+    if rule.steps > 1 and min(shape) < MIN_SIDE:
+        raise BadImageError("too_small", f"{shape[1]}x{shape[0]} pixels; frames between frames need {MIN_SIDE} a side")
     try:
         numbers = window(frames.count if frames else 1, rule.count, rng=rng, centre=frames.place if frames else 0)
     except UsageError as error:

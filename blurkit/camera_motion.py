@@ -13,7 +13,7 @@ from blurkit.aperture import Aperture, compose
 from blurkit.blurring import Blur, Light
 from blurkit.camera_paths import NodePaths, UniformPath
 from blurkit.errors import UsageError
-from blurkit.field import composed, principal_point, rotation_field, turning
+from blurkit.field import SPACING, composed, principal_point, rotation_field, turning
 from blurkit.fused import blur_region
 from blurkit.gather import blur_field
 from blurkit.kernel import exposure_weights
@@ -79,8 +79,9 @@ class Turned:
 
     @functools.cached_property
     def reach(self) -> int:
-        # It is largest in a corner of the photograph.
-        corners = [(x, y) for x in (0, self.shape[1] - 1) for y in (0, self.shape[0] - 1)]
+        # It is largest in a corner, of the nodes: the last ones lie beyond the photograph, and pixels are blended from them too.
+        bottom, right = (((side - 1) // SPACING + 1) * SPACING for side in self.shape)
+        corners = [(x, y) for x in (0, right) for y in (0, bottom)]
         exposed = self.poses[: len(self.weights)]
         moves = displacements(-exposed, corners, focal=self.focal, center=principal_point(self.shape))
         return math.ceil(float(np.abs(moves).max())) + (0 if self.aperture is None else len(self.aperture) // 2)

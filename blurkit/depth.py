@@ -80,7 +80,7 @@ def blur_depth(
     """
     y, x, height, width = box = _checked(linear, radius, box, spacing)
     levels = _levels(float(radius.min()), float(radius.max()), spacing)
-    reach = math.ceil(2 * np.abs(levels).max()) + 1  # what lies so far off may fill what is hidden within a disk of the box
+    reach = reach_of(radius)
     rows = source_indices(y - reach, y + height + reach, linear.shape[0], "reflect101")
     columns = source_indices(x - reach, x + width + reach, linear.shape[1], "reflect101")
     light = linear[np.ix_(rows, columns)]
@@ -93,6 +93,12 @@ def blur_depth(
             kernel = aperture.kernel(abs(level))
             _lay_over(result, light, _shown(own, depth < before), kernel[::-1, ::-1] if level > 0 else kernel)
     return np.ascontiguousarray(result[reach : reach + height, reach : reach + width])
+
+
+def reach_of(radius: NDArray[np.floating]) -> int:
+    """How far away, in pixels, a pixel's light comes from at most: what lies twice as far off as the rim of the largest disk may
+    fill what is hidden within that disk."""
+    return math.ceil(2 * float(np.abs(radius).max())) + 1
 
 
 def _shown(own: NDArray[np.bool_], visible: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from blurkit.aperture import Aperture
 from blurkit.blurring import Blur, Light, Motion, at_once, within
 from blurkit.camera_motion import Shaken, draw_aperture, draw_camera_motion
 from blurkit.convolve import best_form, convolve_box
-from blurkit.depth import blur_depth, circle_of_confusion, fill_holes
+from blurkit.depth import blur_depth, circle_of_confusion, fill_holes, reach_of
 from blurkit.recipe import Recipe
 from blurkit.response import Response
 from blurkit.sections import Defocus
@@ -33,7 +32,7 @@ class Focused:
     @property
     def reach(self) -> int:
         """How far away, in pixels, a pixel's light comes from at most."""
-        return self.camera.reach + math.ceil(float(np.abs(self.radius).max()))
+        return self.camera.reach + reach_of(self.radius)
 
     @property
     def exposure(self) -> float:

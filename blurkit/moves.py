@@ -12,9 +12,9 @@ from blurkit.errors import UsageError
 
 @dataclass(frozen=True, eq=False)
 class Moves:
-    """``objects``: int32 (m,), which of the sample's masks moved. ``paths``: float32 (m, T, 2), what its own motion added to the
-    camera's at each instant of the whole path, (x, y) in pixels. ``kernels``: float32 (m, k, k), k odd, sum 1 each: that of both
-    motions together, in the middle of what the crop shows of the object."""
+    """``objects``: int32 (m,), which of the sample's masks moved, from back to front. ``paths``: float32 (m, T, 2), what its own
+    motion added to the camera's at each instant of the whole path, (x, y) in pixels. ``kernels``: float32 (m, k, k), k odd, sum 1
+    each: that of both motions together, in the middle of what the crop shows of the object."""
 
     objects: NDArray[np.int32]
     paths: NDArray[np.float32]
@@ -28,11 +28,11 @@ class Moves:
         types = tuple(str(values.dtype) for values in (self.objects, self.paths, self.kernels))
         if types != ("int32", "float32", "float32"):
             raise UsageError(f"objects, paths and kernels of moves are int32, float32 and float32, got {', '.join(types)}")
-        shape, count = self.kernels.shape, len(self.objects)
-        sound = self.objects.shape == (count,) and self.paths.shape[::2] == (count, 2) and self.paths.ndim == 3
-        if not sound or len(shape) != 3 or shape[0] != count or shape[1] != shape[2] or (count and shape[1] % 2 == 0):
+        count, paths, kernels = len(self), self.paths.shape, self.kernels.shape
+        sound = self.objects.shape == (count,) and len(paths) == len(kernels) == 3 and paths[::2] == (count, 2)
+        if not sound or kernels != (count, kernels[1], kernels[1]) or (count and (not paths[1] or kernels[1] % 2 == 0)):
             raise UsageError(
-                f"moves of m objects have paths (m, T, 2) and kernels (m, k, k), k odd, got {self.paths.shape} and {shape} for "
+                f"moves of m objects have paths (m, T, 2) and kernels (m, k, k), T >= 1, k odd, got {paths} and {kernels} for "
                 f"{self.objects.shape}"
             )
 

@@ -60,13 +60,14 @@ class Moving:
         found = self.masks(window)
         shown = found.masks[(slice(None), *within(window, crop))]
         stored = np.flatnonzero(shown.any(axis=(1, 2)))
+        order = np.argsort(-found.masks.sum(axis=(1, 2)), kind="stable")  # of two that overlap the larger one is behind
         chosen = rng.permutation(self._candidates(found, shown))[: len(self.own)]
+        chosen = order[np.isin(order, chosen)]
         blur = replace(plain, objects=found.with_planes(shown))
         if not len(chosen):
             return blur
         own = np.zeros((len(found), *self._seen.shape[1:]))
         own[chosen] = self._seen[: len(chosen)]
-        order = np.argsort(-found.masks.sum(axis=(1, 2)), kind="stable")  # of two that overlap the larger one is behind
         paths = self.camera.paths(region)
         moves = [self._kernel(shown[place], crop, own[place]) for place in chosen]
         size = max(len(kernel) for kernel in moves)
@@ -89,7 +90,7 @@ class Moving:
             [
                 place
                 for place, (name, crowd, size) in enumerate(zip(found.names, found.crowd, sizes, strict=True))
-                if size >= rule.least and not crowd and (not rule.classes or name.startswith(rule.classes))
+                if size >= rule.least and not crowd and rule.moves(name)
             ],
             np.int64,
         )

@@ -44,8 +44,8 @@ class Pair:
     ``kernel``: float32 (k, k), k odd, sum 1, indexed by displacement: linear light of blurred = linear light of sharp * kernel;
     where the blur varies over the frame, that of the crop's middle; (0, 0) of averaged frames, which hide theirs. ``path``:
     float64 (T, 2), the camera's whole path, (x, y) in pixels from the kernel's centre. ``crop``: where the images lie in the
-    photograph. ``valid``: the part of them, in their own
-    coordinates, whose blur saw pixels of the photograph alone; outside it the photograph was reflected at its border.
+    photograph. ``valid``: the part of them, in their own coordinates, whose blur saw pixels of the photograph alone; outside it
+    the photograph was reflected at its border.
     ``parameters``: what was drawn, by name. ``nodes``: the field of kernels in the crop's coordinates, of a rotation; ``poses``:
     float64 (T, 3), its rotation vectors in radians. ``saturation``: bool (h, w), where the blurred light reached full well, of a
     recipe that draws highlights. ``objects``: those in the crop, of a recipe that moves them, and ``moves``: which did, and how.

@@ -50,6 +50,8 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
     disparity = None
     if record.disparity and any(part.defocus is not None and part.defocus.depth for part in recipe.parts):
         disparity = downscale_disparity(read_disparity(record.disparity, pixels.shape[:2]), settings.downscale)
+        if not np.isfinite(disparity).any():  # what is known lay in the rows and columns that are cut off
+            raise BadImageError("bad_disparity", f"The disparity map, downscaled by {settings.downscale}, has no finite value.")
     if settings.downscale > 1:
         pixels = _smaller(pixels, settings)
         notes = (*notes, f"downscaled by {settings.downscale}")

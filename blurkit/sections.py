@@ -134,7 +134,7 @@ class Objects:
 
     ``count``: how many of those that a crop shows, a whole number, each as likely. ``length`` of an object's own path over the
     whole exposure, in pixels, uniform. ``anxiety``: one of these, equally likely, as for the camera. ``least``: pixels of an
-    object that the crop shows. ``classes``: the names of those that can move, or how they begin; none for all.
+    object that the crop shows. ``classes``: the names of those that can move, or how they begin, up to ``--``; none for all.
     """
 
     count: tuple[int, int] = (1, 5)
@@ -148,6 +148,11 @@ class Objects:
         rising("objects.length", self.length, 0, 10_000)
         within("objects.anxiety", self.anxiety, 0, 0.1)
         require(self.least >= 1, f"objects.least is at least 1 pixel, got {self.least}")
+
+    def moves(self, name: str) -> bool:
+        """Whether objects of this class can move."""
+        families = tuple(part for part in self.classes if part.endswith("--"))
+        return not self.classes or name in self.classes or name.startswith(families)
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,8 @@ class Sample:
     def __post_init__(self) -> None:
         if self.objects is _NO_OBJECTS:
             object.__setattr__(self, "objects", Masks.none(*self.sharp.shape[:2]))
+        if any(not 0 <= number < len(self.objects) for number in self.moves.objects):
+            raise UsageError(f"moves are of a sample's {len(self.objects)} objects, got numbers {self.moves.objects}")
 
     @property
     def masks(self) -> NDArray[np.bool_]:
@@ -128,7 +130,8 @@ class Sample:
         return KernelField.of([0], [0], self.kernel[None, None]) if self.nodes is None else self.nodes
 
     def kernel_at(self, y: float, x: float) -> NDArray[np.float32]:
-        """The kernel of a pixel, float32 (k, k): that of the moved object that is seen there, or the camera's."""
+        """The kernel of a pixel, float32 (k, k): that of the moved object that is seen there, or the camera's. Raises
+        :class:`UsageError` where nobody knows it."""
         for place in reversed(range(len(self.moves))):
             if self.masks[self.moves.objects[place], round(y), round(x)]:
                 return self.moves.kernels[place]

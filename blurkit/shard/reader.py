@@ -64,7 +64,8 @@ class Shard:
         sample = self._sample(index)
         optional = {name: rows[index] for name, rows in self._optional.items()}
         if fmt.row_crc(sample, optional) != self.columns["row_crc32"][index]:
-            self._fail(f"sample {index} ({sample.name}): its kernel, path, parameters, field, poses, saturation or masks")
+            truth = "kernel, path, parameters, moves, radius, field, poses, saturation or masks"
+            self._fail(f"sample {index} ({sample.name}): its {truth}")
         try:
             return replace(sample, **{name: kind.unpack(optional[name], self.shape(index)) for name, kind in KINDS.items()})
         except UsageError as error:  # of a file that is made to mislead: its checksum is right
