@@ -20,7 +20,8 @@ SMALL = ("--size", "48", "--recipe", "clean", "--set", "shard_bytes=100000", "-q
 
 
 def run(*arguments: object, cwd: Path, code: int = 0, **environment: str) -> SimpleNamespace:
-    """Run blurkit in a folder, expect an exit code, and return what it printed: ``stdout`` and ``stderr``.
+    """Run blurkit in a folder, expect an exit code, and return it as ``returncode`` beside what was printed, ``stdout`` and
+    ``stderr``.
 
     Shards are made in this process, unless the arguments say by how many ``--workers``: a worker takes a second to start, and
     what comes of it is the same, as the tests that give their number show.
@@ -36,7 +37,7 @@ def run(*arguments: object, cwd: Path, code: int = 0, **environment: str) -> Sim
     ):
         returned = main()
     assert returned == code, err.getvalue() + out.getvalue()
-    return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def run_here(tasks: Iterable[ShardTask], *, workers: int, stop: Stop, tick: Tick) -> Iterator[Finished]:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,6 +31,15 @@ def test_data() -> Path:
 def photo() -> Image.Image:
     """A small photograph to be encoded in many ways."""
     return photograph()
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory) -> SimpleNamespace:
+    """A ``folder`` in which a dataset lies under shards/, to be read and to be copied, and what the ``run`` printed, as JSON."""
+    from command_line import SMALL, run
+
+    folder = tmp_path_factory.mktemp("small")
+    return SimpleNamespace(folder=folder, run=run("generate", *SMALL, "--per-image", 3, "--workers", 2, "--json", cwd=folder))
 
 
 @pytest.fixture

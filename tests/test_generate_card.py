@@ -30,10 +30,9 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("reference")
-    assert generate(*SMALL, "--per-image", 3, "--workers", 2, cwd=folder) == ""
-    return folder / "shards"
+def reference(small_dataset):
+    assert small_dataset.run.stderr == ""
+    return small_dataset.folder / "shards"
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def generate(scripts, folder):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     options = {"cwd": folder, "check": True, "capture_output": True, "text": True, "env": environment}
     where = subprocess.run([scripts / "python", "-c", "import blurkit; print(blurkit.__file__)"], **options).stdout
-    command = [scripts / "blurkit", "generate", "--size", "64", "--limit", "3", "--json", "-q"]
+    command = [scripts / "blurkit", "generate", "--size", "64", "--limit", "3", "--recipe", "clean", "--json", "-q"]
     return where.strip(), json.loads(subprocess.run(command, **options).stdout)
 
 

@@ -118,7 +118,7 @@ def test_odd_samples_are_drawn(rng, tmp_path):
         image = rng.integers(0, 256, (*shape, 3), np.uint8)
         samples.append(Sample(image, image, kernels[i % 4], path, name, metas[i % 4]))
     still = Sample(flat(9), flat(9), DELTA, np.zeros((1, 2), np.float32), "still", {"exposure": 1.0, "length": 0.0})
-    for count in (1, 3, 9, 40):
+    for count in (1, 3, 20):
         draw_sheet(([*samples, still] * 5)[:count], tmp_path / "sheet.png", title=ids[0] * 30, subtitle=ids[1] * 99)
         height, width, _ = read(tmp_path / "sheet.png").shape
         assert 1800 <= width <= 1900

@@ -190,7 +190,7 @@ def test_real_files(test_data):
 
 
 def test_an_annotated_photograph_takes_little_room(tmp_path):
-    count = 6_000
+    count = 2_000
     document = coco_document(1)
     document["images"] = [{"id": i, "file_name": f"{i:012d}.jpg", "height": 4, "width": 5, "license": 4} for i in range(count)]
     document["annotations"] = [{"id": i, "image_id": i, "category_id": 1} for i in range(count)]

@@ -123,7 +123,7 @@ def test_another_process_gets_the_annotation_itself():
 
 @pytest.mark.parametrize("numbered", [False, True])
 def test_a_record_takes_less_than_ninety_bytes(numbered):
-    count, among = 40_000, Squares() if numbered else None
+    count, among = 20_000, Squares() if numbered else None
     licences = ("CC-BY-2.0", "CC-BY-NC-SA-2.0", "")
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]

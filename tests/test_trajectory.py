@@ -37,7 +37,7 @@ def test_without_anxiety_the_path_is_straight_in_the_drawn_direction(rng):
 
 
 def test_published_extents(rng):
-    extents = [extent(boracchi_foi(length=60, anxiety=0.005, rng=rng)) for _ in range(10_000)]
+    extents = [extent(boracchi_foi(length=60, anxiety=0.005, rng=rng)) for _ in range(5_000)]
     assert quantiles(extents) == pytest.approx([12.4, 17.5, 28.0], abs=1.0)
 
 

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from command_line import run
 
 #: Two photographs a shard. What a test adds comes after these, and counts.
 _OPTIONS = ("--size=64", "--per-image=3", "--set=shard_bytes=300000", "--recipe=clean", "--max-bad=50%", "--workers=1")
@@ -53,9 +54,14 @@ class CommandLine:
         """Run ``generate`` to its end."""
         return self.finish(self.start(out, *options, **how))
 
-    def verify(self, out, *options, **how):
-        """Run ``verify`` to its end."""
-        return self.finish(self._start("verify", str(out), *options, **how))
+    def refused(self, out, *options, source=None):
+        """Run ``generate``, expect that it is refused, and return what it said; in this process, as no work begins."""
+        source = self.photographs if source is None else source
+        return run("generate", "--src", source, "--out", out, *_OPTIONS, *options, cwd=self.place, code=2)
+
+    def verify(self, out, *options, code=0):
+        """Run ``verify`` in this process, expect an exit code, and return what it printed."""
+        return run("verify", out, *options, cwd=self.place, code=code)
 
     def finish(self, process, patience=120):
         """Wait for a process and return its exit code and what it printed. Nothing may hang."""

@@ -37,7 +37,7 @@ def storm(blurkit, out, rounds, longest, check, *options):
 
 
 def test_killed_at_random_times_it_ends_with_the_same_bytes(blurkit, undisturbed, tmp_path):
-    storm(blurkit, tmp_path / "shards", 3, 0.2, undisturbed.check_whole)
+    storm(blurkit, tmp_path / "shards", 2, 0.2, undisturbed.check_whole)
     undisturbed.check_same(tmp_path / "shards")
 
 
