@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
