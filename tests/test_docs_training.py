@@ -1,0 +1,71 @@
+"""The page on training against the program: its commands parse, and every key with its default, recipe and metric is on it."""
+
+import dataclasses
+import re
+import shlex
+import typing
+from pathlib import Path
+
+import click
+import pytest
+
+from trainer.cli import cli
+from trainer.config import Recipe, recipe_names
+from trainer.metrics import METRICS
+
+PAGE = (Path(__file__).parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
+
+
+def commands():
+    for block in re.findall(r"^```shell\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if "trainer" in words:
+                yield words[words.index("trainer") + 1 :]
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_commands_parse(words):
+    name, *arguments = words
+    command = cli.commands[name]
+    with click.Context(command) as context:
+        command.parse_args(context, arguments)
+
+
+def keys():
+    """Every key of a recipe with its default, as the page writes them."""
+    hints = typing.get_type_hints(Recipe)
+    for field in dataclasses.fields(Recipe):
+        section = next(
+            (kind for kind in (hints[field.name], *typing.get_args(hints[field.name])) if dataclasses.is_dataclass(kind)), None
+        )
+        if section is None:
+            yield field.name, field.default
+        else:
+            yield from ((f"{field.name}.{inner.name}", inner.default) for inner in dataclasses.fields(section))
+
+
+def written(value):
+    """A default as TOML, numbers as people write them."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(written, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}".replace("e-05", "e-5").replace("0.0001", "1e-4")
+
+
+def test_every_key_is_on_the_page_with_its_default():
+    rows = {}
+    for row in re.findall(r"^\| (`[\w.]+`(?:, `[\w.]+`)*) \|(.*)\|$", PAGE, re.MULTILINE):
+        names = re.findall(r"`([\w.]+)`", row[0])
+        stated = re.findall(r"`([^`]+)`", row[1].rsplit("|", 1)[-1])
+        rows |= {name: stated[place] if len(stated) == len(names) else (stated or [""])[0] for place, name in enumerate(names)}
+    for key, default in keys():
+        assert key in rows, key
+        if default != "" and key != "name":
+            assert rows[key] == written(default), key
+
+
+def test_every_recipe_and_metric_is_on_the_page():
+    for name in (*recipe_names(), *METRICS):
+        assert f"\n| `{name}` |" in PAGE, name
