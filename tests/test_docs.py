@@ -123,8 +123,8 @@ def test_links_lead_somewhere(page):
             assert (PAGES[page].parent / path).exists(), path
 
 
-def test_pictures_are_made_by_the_script_and_small():
-    script = (ROOT / "docs/pictures.py").read_text()
+def test_pictures_are_made_by_a_script_and_small():
+    script = "".join((ROOT / "docs" / name).read_text() for name in ("pictures.py", "real_blur.py"))
     shown = "".join(map(text, PAGES))
     for picture in PICTURES:
         assert picture.name in script or f'"{picture.stem}"' in script
