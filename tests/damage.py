@@ -1,6 +1,6 @@
 """Damage to the files of shards, for the tests of what finds it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -16,6 +16,12 @@ def flipped_bits(path: Path, column: str, count: int) -> Iterator[int]:
         path.write_bytes(good)
         flip(path, start + bit // 8, bit % 8)
         yield bit
+
+
+def tamper(path: Path, change: Callable[[h5py.File], object]) -> None:
+    """Change a shard as somebody would who knows HDF5."""
+    with h5py.File(path, "r+") as file:
+        change(file)
 
 
 def flip(path: Path, place: int, bit: int = 3) -> None:

@@ -8,7 +8,7 @@ import zlib
 import h5py
 import numpy as np
 import pytest
-from damage import flip
+from damage import flip, tamper
 
 from blurkit.errors import CorruptShardError, UsageError
 from blurkit.shard import Shard, open_dataset
@@ -181,11 +181,6 @@ def test_rows_that_were_swapped_are_noticed(write):
     assert_equal(Shard(path)[2], samples[2])
 
 
-def _tamper(path, change):
-    with h5py.File(path, "r+") as file:
-        change(file)
-
-
 HOSTILE = {
     "a soft link": (lambda f: f.__setitem__("extra", h5py.SoftLink("/sharp")), "link to elsewhere"),
     "an external link": (lambda f: f.__setitem__("extra", h5py.ExternalLink("/etc/passwd", "x")), "link to elsewhere"),
@@ -222,14 +217,14 @@ def _replace(file, name, values):
 def test_what_could_reach_elsewhere_or_lead_astray_is_refused(write, kind):
     change, message = HOSTILE[kind]
     path, _, _ = write(UNIFORM)
-    _tamper(path, change)
+    tamper(path, change)
     with pytest.raises(CorruptShardError, match=message):
         Shard(path)
 
 
 def test_sizes_that_lead_astray_are_refused(write):
     path, _, _ = write(MIXED)
-    _tamper(path, lambda file: file["height"].__setitem__(0, 2**31 - 1))
+    tamper(path, lambda file: file["height"].__setitem__(0, 2**31 - 1))
     with pytest.raises(CorruptShardError, match="offset, height and width"):
         Shard(path)
 

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from damage import flipped_bits
+from damage import flipped_bits, tamper
 from masked_samples import COLUMNS, save, with_objects
 
 from blurkit.cli import cli
@@ -96,8 +96,7 @@ HOSTILE = {
 def test_columns_that_lead_astray_are_refused(samples, tmp_path, kind, sizes):
     path = save(tmp_path, samples(sizes, (3, 0, 2)))
     change, message = HOSTILE[kind]
-    with h5py.File(path, "r+") as file:
-        change(file)
+    tamper(path, change)
     with pytest.raises(CorruptShardError, match=message) as caught:
         Shard(path)
     assert str(path) in str(caught.value)

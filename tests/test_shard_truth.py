@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from damage import flipped_bits
+from damage import flipped_bits, tamper
 from masked_samples import save, with_objects
 from true_samples import COLUMNS, with_truth
 
@@ -265,8 +265,7 @@ HOSTILE = {
 def test_columns_that_lead_astray_are_refused(samples, tmp_path, kind, sizes):
     path = save(tmp_path, samples(sizes, ("nps", "", "nps")))
     change, message = HOSTILE[kind]
-    with h5py.File(path, "r+") as file:
-        change(file)
+    tamper(path, change)
     with pytest.raises(CorruptShardError, match=message) as caught:
         Shard(path)
     assert str(path) in str(caught.value)
