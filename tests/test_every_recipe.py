@@ -26,6 +26,8 @@ SOURCES = {
     "objects": ("coco", ("--set", "objects.least=60")),
     "street": ("mapillary", ("--set", "objects.least=60")),
 }
+#: What the card of a dataset says the blur is.
+CARDS = {"frames": "blurred by the mean of the frames around it", "objects": "simulated motion of the camera and of objects"}
 #: What the samples of a recipe have beside images and a kernel.
 TRUTH = {"objects": {"moves"}, "street": {"moves", "nodes", "poses"}, "rotation": {"nodes", "poses"}, "defocus": {"radius"}}
 
@@ -101,6 +103,13 @@ def test_workers_and_recomputation_make_the_same_samples(folder, tmp_path, name)
     assert {key for key, there in found.items() if there} == TRUTH.get(name, set())
     assert all((sample.kernel.size == 0) == name.startswith("frames") for sample in samples)
     assert any((sample.blurred != sample.sharp).any() for sample in samples)
+    if name in CARDS:
+        assert CARDS[name] in (tmp_path / "two/README.md").read_text()
+        counts = json.loads(run("info", tmp_path / "two", "--json", cwd=folder))
+        assert ("blur extent [px]" in counts["quantiles"]) == (name != "frames")
+        assert counts["objects"] == sum(len(sample.objects) for sample in samples)
+        run("preview", tmp_path / "two", "-n", 2, "-o", tmp_path / "sheet.png", cwd=folder)
+        assert min(cv2.imread(str(tmp_path / "sheet.png")).shape[:2]) > 200
 
 
 @pytest.mark.slow

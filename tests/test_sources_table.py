@@ -143,3 +143,11 @@ def test_a_record_takes_less_than_ninety_bytes(numbered):
     assert table[count - 1].id == f"train2017/{count - 1:012d}"
     assert (after - before) / count < 90
     assert (peak - before) / count < 130  # a block that grows is copied once
+
+
+def test_few_records_have_a_map_of_disparity():
+    records = [
+        ImageRecord(f"{i}.png", f"/a/{i}.png", "folder", disparity=f"/a/{i}.disparity.npy" if i == 2 else "") for i in range(4)
+    ]
+    assert list(RecordTable(records)) == records
+    assert [record.disparity for record in RecordTable(records)] == ["", "", "/a/2.disparity.npy", ""]
