@@ -146,8 +146,7 @@ def test_a_record_takes_less_than_ninety_bytes(numbered):
 
 
 def test_few_records_have_a_map_of_disparity():
-    records = [
-        ImageRecord(f"{i}.png", f"/a/{i}.png", "folder", disparity=f"/a/{i}.disparity.npy" if i == 2 else "") for i in range(4)
-    ]
+    maps = ("", "", "/a/2.disparity.npy", "")
+    records = [ImageRecord(f"{i}.png", f"/a/{i}.png", "folder", disparity=path) for i, path in enumerate(maps)]
     assert list(RecordTable(records)) == records
     assert [record.disparity for record in RecordTable(records)] == ["", "", "/a/2.disparity.npy", ""]
