@@ -1,5 +1,6 @@
 """Where a contact sheet puts things, and what it says: by rules that any arrangement must keep, and by hand."""
 
+import dataclasses
 import math
 from itertools import pairwise
 
@@ -16,11 +17,17 @@ from blurkit.contact import (
     choose_grid,
     exposed_points,
     kernel_scale,
+    kernels_shown,
+    moved_paths,
+    outlines,
     resampled,
     shade,
     shown,
     thinned,
 )
+from blurkit.masks import Masks
+from blurkit.moves import Moves
+from blurkit.nodes import KernelField
 from blurkit.shard.format import Sample
 
 NO_PATH = np.empty((0, 2), np.float32)
@@ -131,3 +138,64 @@ def test_colours_between_stops():
     assert colors.shape == (2, 3, 3)
     np.testing.assert_allclose(255 * colors[0], [(0, 0, 0), (127.5, 64, 0), (255, 128, 0)])
     np.testing.assert_allclose(255 * colors[1], [(255, 191.5, 127.5), (255, 255, 255), (0, 0, 0)])
+
+
+def moved_sample(path=NO_PATH, **meta):
+    """Two rectangles of which the second moved by 12 px to the right and 6 down, the first half of it exposed."""
+    planes = np.zeros((2, 80, 120), bool)
+    planes[0, 10:20, 10:40] = planes[1, 30:50, 60:80] = True
+    own = np.linspace((0, 0), (12, 6), 40, dtype=np.float32)[None]
+    moves = Moves(np.array([1], np.int32), own, np.ones((1, 1, 1), np.float32))
+    sample = sample_of(80, 120, path=path, exposure=0.5, **meta)
+    return dataclasses.replace(sample, objects=Masks(planes, ("a", "b"), (1, 2), (False, False)), moves=moves)
+
+
+def test_outlines_run_through_the_outermost_pixels_of_the_objects():
+    (still, moves), (moving, moved) = outlines(moved_sample(), Box(100, 50, 360, 240))  # three times as large
+    assert (moves, moved) == (False, True)
+    for points, (top, bottom, left, right) in ((still, (10, 20, 10, 40)), (moving, (30, 50, 60, 80))):
+        assert np.array_equal(points[0], points[-1])
+        assert points.min(axis=0).tolist() == [100 + 3 * (left + 0.5), 50 + 3 * (top + 0.5)]
+        assert points.max(axis=0).tolist() == [100 + 3 * (right - 0.5), 50 + 3 * (bottom - 0.5)]
+
+
+def test_what_an_extreme_image_does_not_show_has_no_outline_and_no_path():
+    planes = np.zeros((2, 40, 1000), bool)
+    planes[0, 5:30, 10:40] = planes[1, 5:30, 490:520] = True
+    objects = Masks(planes, ("a", "b"), (1, 1), (False, False))
+    moves = Moves(np.array([0], np.int32), np.zeros((1, 4, 2), np.float32), np.ones((1, 1, 1), np.float32))
+    sample = dataclasses.replace(sample_of(40, 1000), objects=objects, moves=moves)
+    ((points, moved),) = outlines(sample, Box(0, 0, 100, 40))
+    assert not moved
+    assert points[:, 0].min() == 490 - 450 + 0.5
+    assert moved_paths(sample, Box(0, 0, 100, 40)) == []
+
+
+def test_the_path_of_an_object_goes_from_its_middle_with_the_cameras():
+    box = Box(0, 0, 240, 160)  # twice as large
+    (alone,) = moved_paths(moved_sample(), box)
+    assert len(alone) == 20
+    np.testing.assert_allclose(alone[0], (140, 80))
+    np.testing.assert_allclose(alone[-1], (140 + 24 * 19 / 39, 80 + 12 * 19 / 39), rtol=1e-5)
+    camera = np.linspace((0, 0), (-12, 6), 40, dtype=np.float32)
+    (both,) = moved_paths(moved_sample(path=camera), box)
+    np.testing.assert_allclose(both[-1], (140, 80 + 24 * 19 / 39), rtol=1e-5)
+
+
+def test_captions_of_objects_frames_and_defocus():
+    assert captions(moved_sample())[0] == ["image", "120 × 80 px, 1 moved"]
+    frames = sample_of(30, 20, kernel=np.empty((0, 0), np.float32), frames=9.0)
+    assert captions(frames) == (["image", "20 × 30 px"], [], ["mean of 9 frames"])
+    defocused = sample_of(30, 20, defocus_radius=2.34, rotation_length=0.0312, roll_length=0.01)
+    assert captions(defocused)[2][0] == "31 mrad, roll 10, r 2.3"
+
+
+def test_a_field_is_shown_by_the_kernels_of_a_grid():
+    kernels = np.zeros((2, 2, 9, 9), np.float32)
+    kernels[:, 0, 4, 4] = kernels[:, 1, 4, 6] = 1  # no motion at the left, 2 px at the right
+    sample = dataclasses.replace(sample_of(50, 50), nodes=KernelField.of([0, 50], [0, 50], kernels))
+    tiles = kernels_shown(sample).reshape(5, 7, 5, 7)
+    assert tiles.sum() == pytest.approx(25, rel=1e-6)
+    for column in range(5):
+        share = (column + 0.5) / 5
+        assert tiles[2, 3, column, [3, 5]].tolist() == pytest.approx([1 - share, share], abs=1e-6)

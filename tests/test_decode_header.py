@@ -202,3 +202,44 @@ def test_a_file_far_larger_than_its_image_is_not_read(tmp_path, photo):
         read_image(path)
     assert caught.value.reason == "too_large"
     assert image_size(path) == (HEIGHT, WIDTH)
+
+
+def focal_block(order="<", value=28, kind=3, pointer=26, tag=41989):
+    """Exif whose first directory points to a second one, with the focal length on 35 mm film."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    first = struct.pack(order + "IHHHII", 8, 1, 34665, 4, 1, pointer) + bytes(4)
+    number = struct.pack(order + ("H2x" if kind == 3 else "I"), value)
+    return mark + first + struct.pack(order + "HHHI", 1, tag, kind, 1) + number + bytes(4)
+
+
+@pytest.mark.parametrize(("block", "focal"), [
+    (focal_block(), 28),
+    (focal_block(">", 400), 400),
+    (focal_block(kind=4), 28),
+    (focal_block(value=0), 0),
+    (focal_block(value=3), 0),
+    (focal_block(value=5001), 0),
+    (focal_block(kind=7), 0),
+    (focal_block(pointer=8), 0),
+    (focal_block(pointer=2**31), 0),
+    (focal_block(tag=37386), 0),
+    (focal_block()[:30], 0),
+    (exif_block("<", 3, 1, b"\6\0\0\0"), 0),
+    (b"", 0),
+])  # fmt: skip
+def test_focal_lengths_of_exif_whole_and_broken(photo, block, focal):
+    data = encode(photo, "PNG")
+    data = data[:33] + chunk(b"eXIf", block) + data[33:]
+    assert decode_image(data).focal_35mm == read_header(data).focal_35mm == focal
+    jpeg = encode(photo, "JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", len(block) + 8) + b"Exif\0\0" + block
+    assert read_header(jpeg[:2] + segment + jpeg[2:]).focal_35mm == focal
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP"])
+def test_focal_lengths_that_pillow_wrote(photo, kind):
+    exif = Image.Exif()
+    exif[274] = 6
+    exif.get_ifd(34665)[41989] = 35
+    header = read_header(encode(photo, kind, exif=exif))
+    assert (header.focal_35mm, header.orientation) == (35, 6)

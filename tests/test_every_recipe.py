@@ -26,6 +26,8 @@ SOURCES = {
     "objects": ("coco", ("--set", "objects.least=60")),
     "street": ("mapillary", ("--set", "objects.least=60")),
 }
+#: What the card of a dataset says the blur is.
+CARDS = {"frames": "blurred by the mean of the frames around it", "objects": "simulated motion of the camera and of objects"}
 #: What the samples of a recipe have beside images and a kernel.
 TRUTH = {"objects": {"moves"}, "street": {"moves", "nodes", "poses"}, "rotation": {"nodes", "poses"}, "defocus": {"radius"}}
 
@@ -86,13 +88,13 @@ def generate(folder, out, name, workers):
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_workers_and_recomputation_make_the_same_samples(folder, tmp_path, name):
-    made = generate(folder, tmp_path / "two", name, 2)
-    dataset = open_dataset(tmp_path / "two")
+    made = generate(folder, tmp_path / "made", name, 2 if name in TRUTH else 1)
+    dataset = open_dataset(tmp_path / "made")
     assert made["shards"] > 1
     assert made["made"] == len(dataset) >= 2
-    checked = json.loads(run("verify", tmp_path / "two", "--recompute", "100%", "--json", cwd=folder))
+    checked = json.loads(run("verify", tmp_path / "made", "--recompute", "100%", "--json", cwd=folder))
     assert (checked["recomputed"], checked["problems"]) == (len(dataset), [])
-    if name in ("objects", "street"):  # of the others one worker has its own, longer test
+    if name == "street":  # which has all that a worker may do; the others have a longer test of their own
         assert generate(folder, tmp_path / "one", name, 1)["digest"] == made["digest"]
 
     samples = list(dataset)
@@ -101,6 +103,13 @@ def test_workers_and_recomputation_make_the_same_samples(folder, tmp_path, name)
     assert {key for key, there in found.items() if there} == TRUTH.get(name, set())
     assert all((sample.kernel.size == 0) == name.startswith("frames") for sample in samples)
     assert any((sample.blurred != sample.sharp).any() for sample in samples)
+    if name in CARDS:
+        assert CARDS[name] in (tmp_path / "made/README.md").read_text()
+        counts = json.loads(run("info", tmp_path / "made", "--json", cwd=folder))
+        assert ("blur extent [px]" in counts["quantiles"]) == (name != "frames")
+        assert counts["objects"] == sum(len(sample.objects) for sample in samples)
+        run("preview", tmp_path / "made", "-n", 2, "-o", tmp_path / "sheet.png", cwd=folder)
+        assert min(cv2.imread(str(tmp_path / "sheet.png")).shape[:2]) > 200
 
 
 @pytest.mark.slow

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.signal import convolve2d
 
+from blurkit.aperture import Aperture
 from blurkit.errors import UsageError
-from blurkit.field import principal_point, rotation_field
+from blurkit.field import composed, principal_point, rotation_field
 from blurkit.kernel import exposure_weights, rasterize, statistics
 from blurkit.rotation import camera_rotation, centered, displacements
 
@@ -121,3 +123,28 @@ def test_bad_input_is_refused(rng):
         rotation_field(np.array([[1.5, 0, 0]]), np.ones(1), shape=SHAPE, focal=FOCAL)
     with pytest.raises(UsageError, match="lengths are in radians"):
         rotation_field(np.array([[1.55, 0, 0]]), np.ones(1), shape=(1, 1), focal=FOCAL * 10)
+
+
+@pytest.mark.parametrize("aperture", [Aperture(), Aperture(5, 0.3)])
+@pytest.mark.parametrize("radius", [0.5, 2.7])
+def test_two_blurs_are_composed_node_by_node(rng, aperture, radius):
+    poses, weights = draw_poses(rng)
+    field = rotation_field(poses, weights, shape=SHAPE, box=(100, 200, 60, 90), focal=FOCAL)
+    kernel = aperture.kernel(radius)
+    both = composed(field, kernel)
+    both.check()
+    assert both.reach == field.reach + len(kernel) // 2
+    assert np.array_equal(both.y, field.y)
+    assert np.array_equal(both.x, field.x)
+    for made, node in zip(np.concatenate(both.kernels), np.concatenate(field.kernels), strict=True):
+        np.testing.assert_allclose(made, convolve2d(node.astype(float), kernel), atol=1e-7)
+    order = both.places.astype(int) @ (2 * both.reach + 1, 1)  # of the taps of a node in raster order
+    assert all((np.diff(order[start:end]) > 0).all() for start, end in zip(both.starts, both.starts[1:], strict=False))
+
+
+def test_to_compose_with_no_blur_changes_nothing(rng):
+    poses, weights = draw_poses(rng)
+    field = rotation_field(poses, weights, shape=SHAPE, box=(0, 0, 60, 60), focal=FOCAL)
+    same = composed(field, np.ones((1, 1), np.float32))
+    assert np.array_equal(same.places, field.places)
+    np.testing.assert_allclose(same.weights, field.weights, rtol=1e-6)

@@ -153,6 +153,22 @@ def test_the_light_is_that_of_all_layers(photograph, name):
     assert np.abs(swapped - expected).max() > 0.05
 
 
+def test_far_from_the_corner_the_light_is_that_of_all_layers_too(photograph):
+    """In a photograph so large that its part around the crop begins within it."""
+    large = np.tile(photograph, (3, 3, 1))
+    planes = np.zeros((1, *large.shape[:2]), bool)
+    planes[0, 300:340, 420:470] = True
+    masks = Masks(planes, ("human--person",), (1,), (False,))
+    recipe = recipe_of("street", "objects.length=9", "rotation.length=8", "rotation.roll=8")
+    moving = draw_motion(recipe, large.shape[:2], scene_of(masks), rng=np.random.default_rng(4))
+    crop = (290, 410, 40, 50)
+    blur = moving.over(crop, crop, rng=np.random.default_rng(4))
+    own = blur.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
+    expected = blur_layers(SRGB.decode(large), planes, moving.camera.paths(crop), own, box=crop)
+    assert np.abs(blur.light(large, SRGB, crop)(crop) - expected).max() < 2e-3
+    assert blur.moves.objects.tolist() == [0]
+
+
 @pytest.mark.parametrize(
     ("rule", "masks", "moved"),
     [

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from dataset_roots import coco_document, write_coco, write_vistas
+from PIL import Image
 
 from blurkit.decode import read_image
 from blurkit.errors import BadImageError
@@ -109,3 +110,39 @@ def test_without_masks_nobody_opens_an_annotation(tmp_path):
     with pytest.raises(BadImageError) as caught:
         next(make_samples(record, replace(settings, masks=True)))
     assert caught.value.reason == "bad_annotation"
+
+
+@pytest.mark.parametrize(("orientation", "factor"), [(1, 1), (6, 1), (1, 3)])
+def test_the_focal_length_of_exif_becomes_pixels_by_the_diagonal(tmp_path, orientation, factor):
+    """Of 300 x 450 pixels, in the proportions of film: 36 mm are 450 px."""
+    exif = Image.Exif()
+    exif[274] = orientation
+    exif.get_ifd(34665)[41989] = 72
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 450, 3), np.uint8)).save(tmp_path / "a.jpg", exif=exif)
+    (record,) = open_source(str(tmp_path)).records
+    settings = Settings(load_recipe("rotation"), size=(64, 64), downscale=factor)
+    assert load_photograph(record, settings).scene.focal == pytest.approx(900 / factor, rel=1e-9)
+    (sample,) = make_samples(record, settings)
+    assert sample.meta["focal"] == pytest.approx(900 / factor, rel=1e-9)
+
+
+def test_what_nobody_knows_of_a_photograph_is_not_in_its_scene():
+    scene = load_photograph(open_source("sample").records[0], Settings(load_recipe("rotation"))).scene
+    assert (scene.focal, scene.masks, scene.disparity, scene.frames) == (None, None, None, None)
+
+
+def test_a_photograph_without_outlines_says_so_where_objects_were_to_move():
+    record = open_source("sample").records[0]
+    (sample,) = make_samples(record, Settings(load_recipe("objects"), size=(64, 64)))
+    assert "no object is outlined, the camera alone moves" in sample.meta["notes"]
+    assert len(sample.objects) == len(sample.moves) == 0
+
+
+def test_the_annotation_of_another_photograph_leaves_the_camera_alone(tmp_path):
+    document = coco_document(3)
+    for image in document["images"]:
+        image["height"] += 1
+    record = list(open_source("coco", root=write_coco(tmp_path, document)).records)[-1]
+    (sample,) = make_samples(record, Settings(load_recipe("objects", ["objects.least=1"]), size=(40, 40)))
+    assert len(sample.moves) == 0
+    assert len(sample.objects.problems) == 1

@@ -1,4 +1,4 @@
-"""Kernel fields, poses and saturation in shards: what goes in comes out; what is damaged or hostile is refused by name."""
+"""Fields, poses, saturation, moves and radii in shards: what goes in comes out; what is damaged or hostile is refused by name."""
 
 import contextlib
 import dataclasses
@@ -13,13 +13,14 @@ import h5py
 import numpy as np
 import pytest
 from damage import flipped_bits, tamper
-from masked_samples import save, with_objects
+from masked_samples import draw_objects, save, with_objects
 from true_samples import COLUMNS, with_truth
 
 from blurkit.errors import CorruptShardError, UsageError
+from blurkit.moves import Moves
 from blurkit.nodes import KernelField
 from blurkit.remake import _difference
-from blurkit.shard import Shard, open_dataset
+from blurkit.shard import Sample, Shard, open_dataset
 
 PAGE = Path(__file__).parent.parent / "docs/shard-format.md"
 
@@ -47,6 +48,11 @@ def assert_same_truth(read, written):
     assert (read.saturation is None) == (written.saturation is None)
     if written.saturation is not None:
         assert_same_array(read.saturation, written.saturation)
+    for name in ("objects", "paths", "kernels"):
+        assert_same_array(getattr(read.moves, name), getattr(written.moves, name))
+    assert (read.radius is None) == (written.radius is None)
+    if written.radius is not None:
+        assert_same_array(read.radius, written.radius)
 
 
 def assert_same_array(read, written):
@@ -56,7 +62,16 @@ def assert_same_array(read, written):
 
 @pytest.mark.parametrize("sizes", [UNIFORM, MIXED])
 @pytest.mark.parametrize(
-    "kinds", [("", "", "", ""), ("n", "", "n", "n"), ("", "p", "", "p"), ("s", "", "S", ""), ("npS", "s", "np", ""), ["nps"] * 4]
+    "kinds",
+    [
+        ("", "", "", ""),
+        ("n", "", "n", "n"),
+        ("", "p", "", "p"),
+        ("s", "", "S", ""),
+        ("npS", "s", "np", ""),
+        ["npsmr"] * 4,
+        ("m", "", "r", "mr"),
+    ],
 )
 def test_what_is_written_is_read(samples, tmp_path, sizes, kinds):
     written = samples(sizes, kinds)
@@ -139,7 +154,8 @@ def test_no_map_is_not_a_map_of_nothing(samples, tmp_path):
 def test_checksums_follow_the_documented_rule(samples, tmp_path):
     """A sample's row_crc32 goes on from that of the same sample without any of it."""
     (plain,) = samples([(5, 7)], ("",))
-    sample = with_truth(plain, "nps")
+    plain = dataclasses.replace(plain, objects=draw_objects(0, 2, 5, 7))
+    sample = with_truth(plain, "npsmr")
     with h5py.File(save(tmp_path / "plain", [plain])) as file:
         row = int(file["row_crc32"][0])
     nodes, poses = sample.nodes, sample.poses
@@ -157,6 +173,16 @@ def test_checksums_follow_the_documented_rule(samples, tmp_path):
         row = zlib.crc32(text.encode() + np.array(values, kind).tobytes(), row)
     bits = "".join("1" if pixel else "0" for pixel in sample.saturation.ravel()).ljust(40, "0")
     row = zlib.crc32(int(bits, 2).to_bytes(5, "big"), row)
+    moves = sample.moves
+    for text, values, kind in (
+        (" ".join(COLUMNS["moves"]), (2, moves.paths.shape[1], moves.kernels.shape[1]), "<i4"),
+        ("", moves.objects, "<i4"),
+        ("", moves.paths, "<f4"),
+        ("", moves.kernels, "<f4"),
+        ("radius_stored radius", [1], "u1"),
+        ("", sample.radius, "<f4"),
+    ):
+        row = zlib.crc32(text.encode() + np.array(values, kind).tobytes(), row)
     with h5py.File(save(tmp_path / "truth", [sample])) as file:
         assert file["row_crc32"][0] == row
 
@@ -164,7 +190,7 @@ def test_checksums_follow_the_documented_rule(samples, tmp_path):
 @pytest.mark.parametrize("sizes", [[(163, 195)] * 6, [(150 + i, 195 - i) for i in range(6)]])
 def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, monkeypatch, sizes):
     """Every block of the page, on a dataset with all of it: what reads, and what checks all bytes and the digest."""
-    written = with_objects(samples(sizes, ("nps", "", "S", "n", "ps", "np")), (2, 0, 1, 0, 0, 3))
+    written = with_objects(samples(sizes, ("npsm", "r", "S", "n", "psr", "npm")), (2, 0, 1, 0, 0, 3))
     path = save(tmp_path / "shards", written)
     monkeypatch.chdir(tmp_path)
     namespace = {}
@@ -180,6 +206,11 @@ def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, mo
                 assert_same_array(values, getattr(sample.nodes, name))
             assert_same_array(namespace["poses"](file, row), sample.poses)
             assert np.array_equal(namespace["saturation"](file, row), sample.saturation)
+            assert np.array_equal(namespace["radius"](file, row), sample.radius)
+            moves = namespace["moves"](file, row)
+            assert (moves is None) == (len(sample.moves) == 0)
+            for values, name in zip(moves or (), ("objects", "paths", "kernels"), strict=False):
+                assert_same_array(values, getattr(sample.moves, name))
     for columns in COLUMNS.values():
         with h5py.File(path, "r+") as file:
             values = file[columns[-1]]
@@ -196,14 +227,14 @@ def test_every_column_is_documented():
 
 @pytest.mark.parametrize("column", [name for columns in COLUMNS.values() for name in columns])
 def test_no_flipped_bit_goes_unnoticed(samples, tmp_path, column):
-    path = save(tmp_path, samples([(9, 11)] * 3, ("nps", "", "npS")))
+    path = save(tmp_path, samples([(9, 11)] * 3, ("npsmr", "", "npSmr")))
     for _ in flipped_bits(path, column, 12):
         with pytest.raises(CorruptShardError, match=re.escape(str(path))):
             [Shard(path)[index] for index in range(3)]
 
 
 def test_what_was_left_out_is_noticed(samples, tmp_path):
-    path = save(tmp_path, samples(UNIFORM, ("n", "p", "s", "")))
+    path = save(tmp_path, samples([(70, 50)] * 6, ("n", "p", "s", "m", "r", "")))
     good = path.read_bytes()
     for index, columns in enumerate(COLUMNS.values()):
         path.write_bytes(good)
@@ -212,7 +243,7 @@ def test_what_was_left_out_is_noticed(samples, tmp_path):
                 del file[name]
         with pytest.raises(CorruptShardError, match=rf"sample {index} .* field, poses, saturation or masks differ"):
             Shard(path)[index]
-        Shard(path)[3]
+        Shard(path)[5]
 
 
 def put(name, change):
@@ -257,13 +288,24 @@ HOSTILE = {
     "a map too many": (put("saturation_stored", at(1, 1)), "do not fit together"),
     "a short map": (put("saturation", lambda values: values[1:]), "do not fit together"),
     "maps of planes": (put("saturation", lambda values: values[None]), "do not fit together"),
+    "no moves": (lambda file: file.__delitem__("move_kernel"), "it has no move_kernel"),
+    "a negative count of moves": (put("move_count", at(0, -2)), "do not fit together"),
+    "moves of nothing": (put("move_length", at(1, 3)), "do not fit together"),
+    "a number below all objects": (put("move_object", at(0, -1)), "do not fit together"),
+    "a path too short": (put("move_path", lambda values: values[1:]), "do not fit together"),
+    "paths in space": (put("move_path", lambda values: np.zeros((len(values), 3), "<f4")), "do not fit together"),
+    "kernels beyond the file": (put("move_size", at(0, 2**31 - 1)), "do not fit together"),
+    "kernels of integers": (put("move_kernel", lambda values: values.astype("<i4")), "move_kernel have an unexpected type"),
+    "a radius too many": (put("radius_stored", at(1, 1)), "do not fit together"),
+    "half a radius": (put("radius", lambda values: values[1:]), "do not fit together"),
+    "radii that are no flags": (put("radius_stored", at(0, 2)), "do not fit together"),
 }
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("sizes", [[(6, 5)] * 3, [(6, 5), (6, 4), (5, 6)]])
 def test_columns_that_lead_astray_are_refused(samples, tmp_path, kind, sizes):
-    path = save(tmp_path, samples(sizes, ("nps", "", "nps")))
+    path = save(tmp_path, samples(sizes, ("npsmr", "", "npsmr")))
     change, message = HOSTILE[kind]
     tamper(path, change)
     with pytest.raises(CorruptShardError, match=message) as caught:
@@ -299,9 +341,37 @@ def test_fields_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch,
         Shard(path)[0]
 
 
+def moves(objects=(1, 0), paths=(2, 4, 2), kernels=(2, 3, 3)):
+    return Moves(np.array(objects, np.int32), np.zeros(paths, np.float32), np.zeros(kernels, np.float32))
+
+
+UNSOUND_MOVES = {
+    "k odd, got": moves(kernels=(2, 4, 4)),
+    "T >= 1": moves(paths=(2, 0, 2)),
+    "2 objects, got numbers": moves(objects=(1, 2)),
+}
+
+
+@pytest.mark.parametrize("message", UNSOUND_MOVES)
+def test_moves_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch, message):
+    """With right checksums, so that nothing that looks at them reads beside an array."""
+    (good,) = samples([(6, 5)], ("m",))
+    with pytest.raises(UsageError, match=message):
+        save(tmp_path, [dataclasses.replace(good, moves=UNSOUND_MOVES[message])])
+    with monkeypatch.context() as patch:
+        patch.setattr(Moves, "check", lambda self: None)
+        patch.setattr(Sample, "__post_init__", lambda self: None)
+        path = save(tmp_path, [dataclasses.replace(good, moves=UNSOUND_MOVES[message])])
+    with pytest.raises(CorruptShardError, match=f"sample 0 .* holds what no sample can: .*{message}"):
+        Shard(path)[0]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"moves": Moves(np.zeros(0), np.zeros((0, 0, 2)), np.zeros((0, 0, 0)))}, "int32, float32 and float32, got float64"),
+        ({"radius": np.zeros((6, 5))}, r"radius is float32 \(6, 5\), a number for each pixel, got float64"),
+        ({"radius": np.zeros((5, 6), np.float32)}, r"got float32 \(5, 6\)"),
         ({"poses": np.zeros((4, 3))}, r"float32 \(P, 3\), got float64 \(4, 3\)"),
         ({"poses": np.zeros((4, 2), np.float32)}, r"got float32 \(4, 2\)"),
         ({"saturation": np.zeros((5, 6), bool)}, r"bool \(6, 5\), a flag for each pixel, got bool \(5, 6\)"),
@@ -320,12 +390,18 @@ def test_truth_that_does_not_fit_its_sample_is_not_written(samples, tmp_path, ch
 
 
 def test_making_again_compares_all_of_it(samples, tmp_path):
-    (made,) = samples([(6, 5)], ("nps",))
+    (made,) = samples([(6, 5)], ("npsmr",))
     stored = Shard(save(tmp_path, [made]))[0]
     assert _difference(stored, made) == ""
     for name, value in (("poses", made.poses + 1), ("poses", made.poses[1:]), ("saturation", ~made.saturation)):
         assert f"photograph, {name} differs" in _difference(stored, dataclasses.replace(made, **{name: value}))
     assert "saturation differs" in _difference(stored, dataclasses.replace(made, saturation=None))
+    assert "radius differs" in _difference(stored, dataclasses.replace(made, radius=-made.radius))
+    assert "radius differs" in _difference(stored, dataclasses.replace(made, radius=None))
+    for name, value in (("objects", made.moves.objects[::-1]), ("paths", -made.moves.paths), ("kernels", 2 * made.moves.kernels)):
+        other = dataclasses.replace(made, moves=dataclasses.replace(made.moves, **{name: value}))
+        assert f"moves of its objects differ ({name})" in _difference(stored, other)
+    assert "moves of its objects differ" in _difference(stored, dataclasses.replace(made, moves=Moves.none()))
     assert "saturation differs" in _difference(dataclasses.replace(stored, saturation=None), made)
     nodes = made.nodes
     changed = {

@@ -1,5 +1,6 @@
 """Contact sheets and histograms, read back as pixels."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -10,6 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from blurkit.errors import UsageError
 from blurkit.kernel import exposed_path, rasterize
+from blurkit.masks import Masks
+from blurkit.moves import Moves
 from blurkit.page import BAR, CLOSES, FORMATS, OPENS, Page, fitted, text_width
 from blurkit.shard.format import Sample
 from blurkit.sheet import draw_histograms, draw_sheet
@@ -210,3 +213,31 @@ def test_odd_columns_are_drawn(tmp_path, count):
 def test_no_global_state_of_matplotlib():
     program = "import sys, blurkit.sheet; print('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_objects_that_moved_are_outlined_and_their_paths_drawn(tmp_path):
+    """The outline over the sharp image, the path over the blurred one, and nothing of either where no object is."""
+    planes = np.zeros((2, 320, 320), bool)
+    planes[0, 40:100, 50:90] = planes[1, 200:260, 150:260] = True
+    own = np.linspace((-30, 0), (30, 0), 200, dtype=np.float32)[None]
+    moves = Moves(np.array([1], np.int32), own, np.ones((1, 1, 1), np.float32))
+    still = Sample(flat(0), flat(0), DELTA, NO_PATH, "still", {})
+    objects = Masks(planes, ("a", "b"), (1, 1), (False, False))
+    draw_sheet([still, still], tmp_path / "plain.png")
+    draw_sheet([dataclasses.replace(still, objects=objects, moves=moves), still], tmp_path / "moved.png")
+    plain, image = read(tmp_path / "plain.png").astype(int), read(tmp_path / "moved.png").astype(int)
+    top = bounds((plain == 0).all(axis=2))[0]
+    sharp, blurred = (image[top : top + 320, left : left + 320] for left in (32, 357))
+    np.testing.assert_allclose(bounds(near(sharp, OPENS)), (200, 260, 150, 260), atol=2)
+    outline = sharp.max(axis=2) > 60
+    assert outline[38:102, 48:92].any()
+    assert not outline[45:95, 55:85].any()
+    assert not outline[205:255, 155:255].any()
+    np.testing.assert_allclose(bounds(blurred.max(axis=2) > 60), (230, 230, 175, 235), atol=8)
+
+
+def test_a_mean_of_frames_has_an_empty_panel(tmp_path):
+    sample = Sample(flat(90), flat(99), np.empty((0, 0), np.float32), NO_PATH, "mean", {"frames": 9.0})
+    draw_sheet([sample, sample], tmp_path / "sheet.png")
+    panel = read(tmp_path / "sheet.png")[130:430, 690:910]
+    assert (panel == panel[0, 0]).all()

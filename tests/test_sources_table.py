@@ -143,3 +143,10 @@ def test_a_record_takes_less_than_ninety_bytes(numbered):
     assert table[count - 1].id == f"train2017/{count - 1:012d}"
     assert (after - before) / count < 90
     assert (peak - before) / count < 130  # a block that grows is copied once
+
+
+def test_few_records_have_a_map_of_disparity():
+    maps = ("", "", "/a/2.disparity.npy", "")
+    records = [ImageRecord(f"{i}.png", f"/a/{i}.png", "folder", disparity=path) for i, path in enumerate(maps)]
+    assert list(RecordTable(records)) == records
+    assert [record.disparity for record in RecordTable(records)] == ["", "", "/a/2.disparity.npy", ""]
