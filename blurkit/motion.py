@@ -20,6 +20,9 @@ from blurkit.shake import shake_bytes
 #: About how many taps a node of a rotation has, for photographs of some megapixels.
 _TAPS = 200
 
+#: About how many points a path of shake has.
+_SAMPLES = 600
+
 
 def draw_motion(recipe: Recipe, shape: tuple[int, int], scene: Scene, *, rng: np.random.Generator) -> Motion:
     """The motion of one sample, of a photograph of ``shape`` (H, W). Where the scene does not have what the recipe asks for,
@@ -51,6 +54,10 @@ def _truth_bytes(recipe: Recipe, size: tuple[int, int] | None) -> int:
     mask = height * width // 8 if recipe.saturation else 0
     if recipe.frames is not None:
         return mask
+    if recipe.objects is not None:
+        count, extent = sum(recipe.objects.count) / 2, recipe.objects.length[1]
+        samples = recipe.rotation.samples if recipe.rotation else _SAMPLES
+        mask += round(count * (8 * samples + 4 * extent**2 + height * width / 8))
     if recipe.rotation is None:
         return mask + shake_bytes(recipe, extra=2 * recipe.defocus.radius[1] if recipe.defocus else 0.0)
     nodes = math.prod(side // SPACING + 2 for side in (height, width))

@@ -210,7 +210,10 @@ def _configuration(source: Source, settings: Settings, records: RecordTable, cho
 def _sizes(records: RecordTable, settings: Settings, truth: int) -> Iterator[int]:
     """About what the samples of each photograph take in a shard, without the masks of objects."""
     sizes = itertools.repeat(settings.size, len(records)) if settings.size else map(partial(_full_size, settings), records)
-    return (settings.per_image * (6 * height * width + truth) for height, width in sizes)
+    by_depth = any(part.defocus is not None and part.defocus.depth for part in settings.recipe.parts)
+    radii = (4 * bool(record.disparity) for record in records) if by_depth else itertools.repeat(0)
+    pixels = zip(sizes, radii, strict=False)
+    return (settings.per_image * ((6 + radius) * height * width + truth) for (height, width), radius in pixels)
 
 
 def _full_size(settings: Settings, record: ImageRecord) -> tuple[int, int]:

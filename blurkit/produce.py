@@ -55,7 +55,7 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
     if settings.downscale > 1:
         pixels = _smaller(pixels, settings)
         notes = (*notes, f"downscaled by {settings.downscale}")
-    if record.annotation is None and any(part.objects for part in recipe.parts):
+    if record.annotation is None and all(part.objects for part in recipe.parts):
         notes = (*notes, "no object is outlined, the camera alone moves")
     scene = Scene(
         focal=decoded.focal_35mm * math.hypot(*pixels.shape[:2]) / DIAGONAL_35MM if decoded.focal_35mm else None,

@@ -71,7 +71,9 @@ class Facts:
     def summary(self) -> str:
         """What the pairs are, in two sentences."""
         recipe = self.configuration["recipe"]
-        if "frames" in recipe:
+        if "mixture" in recipe:
+            blur, truth = f"a mixture of recipes ({', '.join(recipe['mixture'])})", "the truth about its blur and "
+        elif "frames" in recipe:
             blur, truth = "the mean of the frames around it", ""
         elif recipe.get("kernels"):
             blur, truth = "a kernel from a bank", "its blur kernel and "

@@ -76,12 +76,17 @@ def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str], frozenset[str]]]:
                 raise
             yield relative, entry, maps
             continue
-        maps = frozenset(inner.name for inner in entries if inner.name.endswith(SUFFIXES_OF_MAPS) and _is_file(inner))
+        maps = _maps(entries)
         pending += [(os.path.join(relative, inner.name), inner, maps) for inner in entries]
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file(follow_symlinks=False) and not entry.name.startswith(".")
+def _maps(entries: list[os.DirEntry[str]]) -> frozenset[str]:
+    """The names of disparity maps that lie beside their photographs."""
+    maps = [entry.name for entry in entries if entry.name.endswith(SUFFIXES_OF_MAPS) and entry.is_file(follow_symlinks=False)]
+    if not maps:
+        return frozenset()
+    stems = {stem for stem, suffix in (os.path.splitext(entry.name) for entry in entries) if suffix.lower() in SUFFIXES}
+    return frozenset(name for name in maps if name.rpartition(".disparity.")[0] in stems)
 
 
 def _reason(entry: os.DirEntry[str]) -> str | None:
