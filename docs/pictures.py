@@ -48,6 +48,8 @@ COMMANDS = (
     "blurkit preview -n 4 --size 256 --seed 9 --recipe objects -o docs/_static/preview-objects.jpg",
     "blurkit preview -n 4 --size 256 --seed 6 --recipe street -o docs/_static/preview-street.jpg",
     "blurkit preview -n 5 --size 256 --src video --root pan --recipe frames -o docs/_static/preview-frames.jpg",
+    "blurkit preview -n 5 --size 256 --src video --root pan --recipe frames-encoded -o docs/_static/preview-frames-encoded.jpg",
+    "blurkit preview -n 4 --size 160 --seed 4 --recipe bank --set kernels=bank.npz -o docs/_static/preview-bank.jpg",
 )
 
 PAPER, PANEL, TEXT, OPENS, CLOSES, UNSEEN = "#17181b", "#08080a", "#d4d6db", "#2fd6ff", "#ff4787", "#ffffff60"
@@ -60,9 +62,12 @@ STYLE = {
 def main() -> None:
     """Make the pictures and refuse those that are too large for a repository."""
     with tempfile.TemporaryDirectory() as folder:
-        write_pan(Path(folder))
+        write_pan(Path(folder) / "pan")
+        bank = ["kernels", "-n", "100", "--seed", "1", "--recipe", "deblurgan", "-o", f"{folder}/bank.npz"]
+        subprocess.run([sys.executable, "-m", "blurkit", *bank], check=True)
+        places = {"pan": f"{folder}/pan", "kernels=bank.npz": f"kernels={folder}/bank.npz"}
         for command in COMMANDS:
-            words = [folder if word == "pan" else word for word in shlex.split(command)]
+            words = [places.get(word, word) for word in shlex.split(command)]
             subprocess.run([sys.executable, "-m", *words], check=True, cwd=FOLDER.parent.parent)
     with plt.rc_context(STYLE):
         pictures = {
@@ -84,6 +89,7 @@ def write_pan(folder: Path) -> None:
     """Frames of a pan over a packaged photograph, two pixels apart."""
     photograph = next(record.path for record in open_source("sample").records if record.id == "rocket")
     codes = read_image(photograph).pixels
+    folder.mkdir()
     for number in range(40):
         frame = codes[140 : 140 + 280, 2 * number : 2 * number + 420]
         (folder / f"{number:03d}.png").write_bytes(cv2.imencode(".png", frame[..., ::-1])[1].tobytes())
