@@ -175,7 +175,7 @@ def test_samples_with_and_without_a_kernel_share_a_shard(folder, make_sample, tm
 
 
 def test_single_photographs_are_refused_or_named(tmp_path):
-    source = open_source("sample")
+    source = open_source("sample", masks=False)
     with pytest.raises(UsageError, match="averages frames, and sample has single photographs; take --src video"):
         make_plan(source, Settings(load_recipe("frames"), size=(32, 32)))
     (tmp_path / "both.toml").write_text("[mixture]\nframes = 1\nobjects = 1\n")

@@ -7,9 +7,9 @@ import pytest
 
 from blurkit.bayer import REACH
 from blurkit.camera import draw_camera
+from blurkit.camera_motion import draw_kernel
 from blurkit.exposure import draw_exposure
 from blurkit.fused import blur_region
-from blurkit.motion import draw_kernel
 from blurkit.pair import make_pair
 from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response

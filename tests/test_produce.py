@@ -127,12 +127,12 @@ def test_the_focal_length_of_exif_becomes_pixels_by_the_diagonal(tmp_path, orien
 
 
 def test_what_nobody_knows_of_a_photograph_is_not_in_its_scene():
-    scene = load_photograph(open_source("sample").records[0], Settings(load_recipe("rotation"))).scene
+    scene = load_photograph(open_source("sample", masks=False).records[0], Settings(load_recipe("rotation"))).scene
     assert (scene.focal, scene.masks, scene.disparity, scene.frames) == (None, None, None, None)
 
 
 def test_a_photograph_without_outlines_says_so_where_objects_were_to_move():
-    record = open_source("sample").records[0]
+    record = open_source("sample", masks=False).records[0]
     (sample,) = make_samples(record, Settings(load_recipe("objects"), size=(64, 64)))
     assert "no object is outlined, the camera alone moves" in sample.meta["notes"]
     assert len(sample.objects) == len(sample.moves) == 0
