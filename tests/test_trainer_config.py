@@ -29,6 +29,7 @@ def test_deblurgan_is_as_published():
     assert (recipe.batch, recipe.crop, recipe.optimizer.rate, recipe.optimizer.betas) == (1, 256, 1e-4, (0.5, 0.999))
     assert recipe.content.terms == {"perceptual": 100.0}
     assert recipe.adversarial is not None
+    assert (recipe.augment.flips, recipe.augment.transpose) == ("horizontal", False)
     assert (recipe.adversarial.gp, recipe.adversarial.critic_steps, recipe.adversarial.penalty) == ("pixel", 5, 10.0)
     rate, epoch = 1e-4, 2103  # the published loop: constant for 150 epochs, then less after each epoch from the 151st on
     for number in range(1, 301):
@@ -61,6 +62,8 @@ def test_the_cosine_rises_and_falls():
         ("optimizer.betas=[0.5, 1.0]", "optimizer.betas"),
         ("adversarial.critic_steps=0", "critic_steps is from 1"),
         ("seed=-1", "seed lies between"),
+        ("augment.flips=true", "augment.flips takes a text"),
+        ("augment.flips=horizontl", "did you mean 'horizontal'"),
     ],
 )
 def test_what_cannot_be_is_refused(setting, message):

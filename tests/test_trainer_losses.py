@@ -230,7 +230,7 @@ def test_missing_weights_say_both_ways(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
     with pytest.raises(
-        UsageError, match=r"no route to host.*content.weights=PATH, or put it at .*vgg19-dcbb9e9d.pth, or train without"
+        UsageError, match=r"no route to host.*content.vgg_weights=PATH, or put it at .*vgg19-dcbb9e9d.pth, or train without"
     ):
         build_content({"perceptual": 100.0})
     with pytest.raises(UsageError, match=r"absent.pth: no such file; give the path"):

@@ -123,10 +123,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Augment:
-    """What is done to a pair at random: ``flips`` along both axes, ``transpose`` of rows and columns."""
+    """What is done to a pair at random: ``flips`` "both" up and down and left to right, "horizontal", which is the latter alone, or
+    "none"; ``transpose`` of rows and columns."""
 
-    flips: bool = True
+    flips: str = "both"
     transpose: bool = True
+
+    def check(self) -> None:
+        one_of("augment.flips", self.flips, ("both", "horizontal", "none"))
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ class Recipe:
         for key in ("steps", "batch", "accumulate", "crop", *REPORTING[3:]):
             require(getattr(self, key) >= 1, f"{key} is at least 1, got {getattr(self, key)}")
         require(0 <= self.seed < 2**63, f"seed lies between 0 and 2**63 - 1, got {self.seed}")
-        for section in (self.adversarial, self.content, self.optimizer, self.schedule):
+        for section in (self.adversarial, self.content, self.optimizer, self.schedule, self.augment):
             if section is not None:
                 section.check()
         require(self.batch % self.accumulate == 0, f"accumulate divides batch, got {self.accumulate} parts of {self.batch}")

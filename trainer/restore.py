@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from blurkit.errors import UsageError
-from trainer.device import memory_advice
 
 #: More pixels than these are restored in tiles of this side unless the caller says otherwise.
 WHOLE, TILE = 2_000_000, 1024
@@ -51,7 +50,7 @@ class Restorer:
     def __call__(self, image: NDArray[_Pixels]) -> NDArray[_Pixels]:
         """The restored image, of the shape and type of ``image``: uint8 or uint16 (H, W, 3) RGB of any size.
 
-        Raises :class:`UsageError` for anything else, and an error that says what to lower where memory does not suffice.
+        Raises :class:`UsageError` for anything else.
         """
         if image.dtype.name not in _PEAKS or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise UsageError(f"an image is uint8 or uint16 (H, W, 3), got {image.dtype} {image.shape}")
@@ -59,7 +58,7 @@ class Restorer:
         training = self._generator.training
         try:
             self._generator.eval()
-            with memory_advice("lower --tile"), torch.inference_mode():
+            with torch.inference_mode():
                 return self._tiled(image, side) if side else _codes(self._restore(image), image.dtype)
         finally:
             self._generator.train(training)  # it may be in the middle of its training
