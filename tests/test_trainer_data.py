@@ -78,7 +78,9 @@ def test_batches_are_crops_of_the_pairs_in_order_anywhere_and_any_way_up(pairs):
         assert set(xs) == set(range(SIZES[index][1] - CROP + 1))
 
 
-@pytest.mark.parametrize(("flips", "transpose", "count"), [("none", False, 1), ("horizontal", False, 2), ("both", False, 4), ("none", True, 2)])
+@pytest.mark.parametrize(
+    ("flips", "transpose", "count"), [("none", False, 1), ("horizontal", False, 2), ("both", False, 4), ("none", True, 2)]
+)
 def test_turns_can_be_refused(pairs, flips, transpose, count):
     with Stream(pairs, batch=4, crop=CROP, seed=5, flips=flips, transpose=transpose) as stream:
         crops = list(found(pairs, stream, 20))
