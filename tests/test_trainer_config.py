@@ -61,6 +61,10 @@ def test_the_cosine_rises_and_falls():
         ("content.charbonnier=0", "no term with a weight above zero"),
         ("optimizer.betas=[0.5, 1.0]", "optimizer.betas"),
         ("adversarial.critic_steps=0", "critic_steps is from 1"),
+        ("adversarial.gp=pixels", "did you mean 'pixel'"),
+        ("adversarial.penalty=-1", "adversarial.penalty takes values within"),
+        ("content.l1=-1", "the weights of [content] takes values within"),
+        ("content.perceptal=1", "did you mean 'content.perceptual'"),
         ("seed=-1", "seed lies between"),
         ("augment.flips=true", "augment.flips takes a text"),
         ("augment.flips=horizontl", "did you mean 'horizontal'"),
@@ -75,7 +79,7 @@ def test_a_recipe_that_is_not_there_or_no_toml(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'quick'"):
         load_recipe("quik")
     (tmp_path / "a.toml").write_text("batch = = 3")
-    with pytest.raises(UsageError, match="is not TOML"):
+    with pytest.raises(UsageError, match="not valid TOML"):
         load_recipe(str(tmp_path / "a.toml"))
     with pytest.raises(UsageError, match="cannot be read"):
         load_recipe(str(tmp_path / "none.toml"))
