@@ -70,7 +70,7 @@ def test_who_is_held_out_depends_on_seed_and_photographs_alone(folder, second):
 
 
 def test_real_variants_stay_together(tmp_path):
-    command = "blurkit generate --src sample --limit 4 --per-image 4 --size 64 --recipe clean --workers 1 --set shard_bytes=100000 -q --out"
+    command = "blurkit generate --src sample --limit 4 --per-image 4 --size 64 --recipe clean --set shard_bytes=100000 -q --out"
     with mock.patch.object(sys, "argv", [*command.split(), str(tmp_path / "shards")]), contextlib.redirect_stdout(io.StringIO()):
         assert main() == 0
     train, held = hold_out(open_pairs([tmp_path / "shards"]), 0.3, seed=1)

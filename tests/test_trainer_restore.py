@@ -119,7 +119,7 @@ def test_a_real_generator_restores_without_dropout_and_in_half_precision(rng):
     full = Restorer(generator, CPU)(image)
     np.testing.assert_array_equal(Restorer(generator, CPU)(image), full)
     assert generator.training
-    half = Restorer(generator, CPU, precision="bf16")(image)
+    half = Restorer(generator, CPU, bf16=True)(image)
     assert 0 < np.abs(half.astype(int) - full).mean() < 3
     tiny = Restorer(generator, CPU)(image[:1, :1])
     assert tiny.shape == (1, 1, 3)

@@ -76,9 +76,8 @@ class Pairs:
             photographs.append(shard.columns["source_sha256"].copy())  # a view would keep the file open
             sizes.extend(map(shard.shape, range(len(shard))))
         if len(sizes) != sum(map(len, datasets)):
-            raise CorruptShardError(
-                f"{', '.join(str(each.folder) for each in datasets)}: shards and index differ; `blurkit verify`"
-            )
+            folders = ", ".join(str(dataset.folder) for dataset in datasets)
+            raise CorruptShardError(f"{folders}: shards and index differ; `blurkit verify` says which")
         self.photographs, self.sizes = np.concatenate(photographs), np.array(sizes)
         self._digests = [dataset.digest or _digest(dataset) for dataset in datasets]
         self._ends, self._datasets = np.cumsum(lengths), len(datasets)

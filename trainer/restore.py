@@ -27,18 +27,18 @@ class Restorer:
 
     ``tile``: the side of the tiles in pixels; 0 for whole photographs up to :data:`WHOLE` pixels and tiles of :data:`TILE` above.
     Instance normalisation makes tiles and whole photographs differ, so figures name theirs. Neighbouring tiles share at least
-    ``overlap`` pixels, over which a raised cosine leads from one to the other. ``precision``: float32, or bf16 by autocast.
+    ``overlap`` pixels, over which a raised cosine leads from one to the other. ``bf16``: by autocast.
     Memory: that of the network for one tile, and float32 for one row of tiles.
     """
 
     def __init__(
-        self, generator: nn.Module, device: torch.device, *, tile: int = 0, overlap: int = OVERLAP, precision: str = "float32"
+        self, generator: nn.Module, device: torch.device, *, tile: int = 0, overlap: int = OVERLAP, bf16: bool = False
     ) -> None:
         if tile and tile < 4 * overlap:
             raise UsageError(f"tiles that overlap by {overlap} pixels have sides of at least {4 * overlap}, got {tile}")
         self._generator = generator.to(device)
         self._device, self._overlap, self._tile = device, overlap, tile
-        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
         self._multiple, self._least = (int(getattr(generator, name)) for name in ("multiple", "least"))
 
     def tile(self, height: int, width: int) -> int:
