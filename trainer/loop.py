@@ -116,10 +116,8 @@ def _validated(setting: Setting, step: Step, now: Checkpoint, stop: Stop, watch:
     if watch is None:
         return {**now.validation, "step": now.step}
     recipe = setting.recipe
-    restore, held = (
-        Restorer(step.average.network, setting.device, bf16=recipe.precision.bf16),
-        setting.held.spread(recipe.validate_pairs),
-    )
+    restore = Restorer(step.average.network, setting.device, bf16=recipe.precision.bf16)
+    held = setting.held.spread(recipe.validate_pairs)
     scores = validate(held, restore, stop)
     if stop:
         return now.validation

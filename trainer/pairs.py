@@ -77,6 +77,7 @@ class Pairs:
             sizes.extend(map(shard.shape, range(len(shard))))
         if len(sizes) != sum(map(len, datasets)):
             folders = ", ".join(str(dataset.folder) for dataset in datasets)
+            folders = ", ".join(str(dataset.folder) for dataset in datasets)
             raise CorruptShardError(f"{folders}: shards and index differ; `blurkit verify` says which")
         self.photographs, self.sizes = np.concatenate(photographs), np.array(sizes)
         self._digests = [dataset.digest or _digest(dataset) for dataset in datasets]
