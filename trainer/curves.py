@@ -86,10 +86,12 @@ def _draw_panel(
     if level is not None:
         newest += f"  ·  best {high:.4g}"
         axes.axhline(level[-1, 1], color=CLOSES, linewidth=1.2)
-        place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom", "fontsize": 9}
-        axes.text(1, level[-1, 1], f"blurred input {level[-1, 1]:.4g}", color=CLOSES, **place)
+        words, place = f"blurred input {level[-1, 1]:.4g}", axes.get_yaxis_transform()
+        axes.text(1, level[-1, 1], words, color=CLOSES, fontsize=9, transform=place, ha="right", va="bottom")
     elif low > 0 and high / low > 10:
         axes.set_yscale("log")
+    if axes.get_yscale() == "linear":
+        axes.yaxis.set_major_formatter("{x:.4g}")
     page.text(box.right, box.y - 12, newest, 18, OPENS, align="right")
     page.text(box.x, box.y - 12, tag, 20, BRIGHT, bold=True, room=box.width - text_width(newest, 18) - 18)
 
