@@ -61,8 +61,8 @@ def accept_published_names(_: nn.Module, state: dict[str, Any], prefix: str, *__
 
 
 def require_size(network: nn.Module, images: Tensor) -> None:
-    """Raise :class:`UsageError` unless height and width of ``images`` are what a generator takes: see :mod:`trainer.generators`."""
-    multiple, least = network.multiple, network.least
+    """Raise :class:`UsageError` unless ``images`` have heights and widths that a generator takes: see :mod:`trainer.generators`."""
+    multiple, least = (int(getattr(network, name)) for name in ("multiple", "least"))
     if any(side % multiple or side < least for side in images.shape[-2:]):
         raise UsageError(
             f"the generator takes heights and widths that are multiples of {multiple} and at least {least}, "
