@@ -91,7 +91,8 @@ def _draw_panel(
     elif low > 0 and high / low > 10:
         axes.set_yscale("log")
     if axes.get_yscale() == "linear":
-        axes.yaxis.set_major_formatter("{x:.4g}")
+        axes.locator_params(axis="y", nbins=5)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}".replace("e-0", "e-"))
     page.text(box.right, box.y - 12, newest, 18, OPENS, align="right")
     page.text(box.x, box.y - 12, tag, 20, BRIGHT, bold=True, room=box.width - text_width(newest, 18) - 18)
 
