@@ -15,6 +15,7 @@ from trainer import checkpoint
 from trainer.checkpoint import Checkpoint, Origin
 from trainer.config import Recipe
 from trainer.data import Stream
+from trainer.device import memory_advice
 from trainer.distributed import Ranks
 from trainer.pairs import Pairs
 from trainer.restore import Restorer
@@ -118,7 +119,8 @@ def _validated(setting: Setting, step: Step, now: Checkpoint, stop: Stop, watch:
     recipe = setting.recipe
     restore = Restorer(step.average.network, setting.device, bf16=recipe.precision.bf16)
     held = setting.held.spread(recipe.validate_pairs)
-    scores = validate(held, restore, stop)
+    with memory_advice("name smaller pairs with --val"):
+        scores = validate(held, restore, stop)
     if stop:
         return now.validation
     before, after = levels(scores)
