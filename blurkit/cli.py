@@ -10,11 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from blurkit import __version__
-from blurkit.program import name_variables, run_program
+from blurkit.program import PATH, json_option, name_variables, quiet_option, run_program, settings_option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-PATH = click.Path(path_type=Path)
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
@@ -24,10 +22,6 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
         return command
 
     return decorate
-
-
-def _settings_option(text: str) -> Callable[[Any], Any]:
-    return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)
 
 
 recipe_option = click.option(
@@ -57,7 +51,7 @@ source_options = _options(
     click.option("--weight", multiple=True, metavar="NAME=W", help="How many of a source in relation to the others."),
     click.option("--annotations", metavar="V", help="Whose masks: v1.2 or v2.0 of mapillary.  [default: the newest]"),
     recipe_option,
-    _settings_option("Change a value of the recipe, or shard_bytes."),
+    settings_option("Change a value of the recipe, or shard_bytes."),
     click.option(
         "--size", default="320", show_default=True, metavar="N|HxW|full", help="Crop of each pair, or whole photographs."
     ),
@@ -74,8 +68,6 @@ source_options = _options(
     click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other blur."),
     click.option("--limit", multiple=True, metavar="[NAME=]N", help="Use the first N photographs alone."),
 )
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -100,7 +92,7 @@ def cli() -> None:
 @click.option("--max-bad", default="1%", show_default=True, metavar="P%|N", help="Exit with 1 above this many failed pairs.")
 @click.option("--overwrite", is_flag=True, help="Remove the dataset in --out first.")
 @json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="Print each option's value and where it came from.")
 @click.pass_context
 def generate(context: click.Context, **values: Any) -> int:
@@ -170,7 +162,7 @@ def info(
 
 @cli.command()
 @click.argument("name", required=False)
-@_settings_option("Change a value before printing.")
+@settings_option("Change a value before printing.")
 @json_option
 def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
     """List the recipes, or print one.
@@ -185,7 +177,7 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 @cli.command()
 @click.option("-n", "--count", default=1000, show_default=True, help="Kernels to draw.")
 @recipe_option
-@_settings_option("Change a value of the recipe.")
+@settings_option("Change a value of the recipe.")
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other kernels.")
 @click.option(
     "-o", "--out", type=PATH, default=Path("kernels.npz"), show_default=True, help="A .npz, .h5 or .mat file, or a folder."
@@ -207,7 +199,7 @@ def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: 
 @click.option("--keep", is_flag=True, help="Keep the archives, which takes twice the room.")
 @click.option("--mirror", metavar="URL", help="Take the archives from below this address; their hashes still hold.")
 @json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@quiet_option
 def fetch(dataset: str, **values: Any) -> int:
     """Download a dataset, check it, and unpack it.
 

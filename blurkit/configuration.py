@@ -13,6 +13,8 @@ import tomllib
 import types
 import typing
 from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar
 
 from blurkit.errors import UsageError, nearest
@@ -80,6 +82,38 @@ def parse_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def packaged_names(package: str) -> list[str]:
+    """The names of the recipes in a package, the ``.toml`` files in its folder ``recipes``."""
+    files = (resources.files(package) / "recipes").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+
+
+def packaged_text(package: str, name: str) -> str:
+    """The TOML text of a recipe in a package."""
+    return (resources.files(package) / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def named_text(package: str, name: str) -> tuple[str, Path | None]:
+    """The TOML text of a recipe by its name in a package, or by its file, and the folder that the file lies in."""
+    known = packaged_names(package)
+    if name in known:
+        return packaged_text(package, name), None
+    if not (name.endswith(".toml") or Path(name).is_file()):
+        raise UsageError(f"unknown recipe {name!r}: it is none of {', '.join(known)}, nor a .toml file{nearest(name, known)}")
+    try:
+        return Path(name).read_text(encoding="utf-8"), Path(name).parent
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"recipe {name} cannot be read: {error}") from error
+
+
+def parse_toml(text: str, *, where: str) -> dict[str, Any]:
+    """The values of a TOML text."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{where}: not valid TOML: {error}") from error
 
 
 def require(condition: bool, message: str) -> None:

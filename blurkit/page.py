@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -99,6 +100,15 @@ class Page:
         """A disc of a diameter of four widths, with an edge of one."""
         size, line = 4 * width / _POINT, width / _POINT
         self._axes.plot(*point, "o", markersize=size, markeredgewidth=line, markerfacecolor=color, markeredgecolor=edge)
+
+    def axes(self, box: Box, color: str, grid: str) -> Axes:
+        """Matplotlib's axes that fill a box, without a frame: to plot into, with their labels outside."""
+        width, height = self.width, self.height
+        axes = self._figure.add_axes((box.x / width, 1 - box.bottom / height, box.width / width, box.height / height))
+        axes.set_frame_on(False)
+        axes.grid(color=grid, linewidth=1 / _POINT)
+        axes.tick_params(length=0, which="both", labelcolor=color, labelsize=15 / _POINT, labelfontfamily="DejaVu Sans")
+        return axes
 
     def save(self, path: Path) -> None:
         """Write the page in the format of the suffix, one of ``FORMATS``, complete or not at all."""

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import click
 
 from blurkit.errors import USAGE, guard
+
+PATH = click.Path(path_type=Path)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+
+
+def settings_option(text: str) -> Callable[[Any], Any]:
+    """``--set``, with what it changes in words."""
+    return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)
 
 
 def run_program(program: str, group: click.Group) -> int:

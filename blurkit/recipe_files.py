@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from blurkit.configuration import from_dict, parse_value, with_setting, with_value
+from blurkit import configuration
+from blurkit.configuration import from_dict, named_text, parse_toml, parse_value, with_setting, with_value
 from blurkit.errors import UsageError, nearest
 from blurkit.mixture import Mixture
 from blurkit.recipe import Recipe, file_digest
@@ -25,12 +25,12 @@ _OF_MIXTURES = ("name", "summary", "provenance", "mixture", "recipes")
 
 def recipe_names() -> list[str]:
     """The names of the recipes in the package."""
-    return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
+    return configuration.packaged_names("blurkit")
 
 
 def packaged_text(name: str) -> str:
     """The TOML text of a recipe in the package."""
-    return str((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
+    return configuration.packaged_text("blurkit", name)
 
 
 def load_recipe(name: str = DEFAULT, settings: Iterable[str] = ()) -> Recipe | Mixture:
@@ -39,7 +39,7 @@ def load_recipe(name: str = DEFAULT, settings: Iterable[str] = ()) -> Recipe | M
     Of a mixture they change every part, or one where its label comes first: ``"street.noise=none"``; ``"mixture.street=2"``
     changes a weight.
     """
-    text, folder = _read(name)
+    text, folder = named_text("blurkit", name)
     return recipe_from_toml(text, where=f"recipe {name}", folder=folder, settings=settings)
 
 
@@ -47,26 +47,10 @@ def recipe_from_toml(
     text: str, *, where: str = "recipe", folder: Path | None = None, settings: Iterable[str] = ()
 ) -> Recipe | Mixture:
     """A checked recipe from TOML text. Relative paths of files are taken from ``folder``, those in ``settings`` from here."""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not valid TOML: {error}") from error
+    values = parse_toml(text, where=where)
     if "mixture" in values:
         return _mixture(values, where, folder, list(settings))
     return _recipe(values, where, folder, settings)
-
-
-def _read(name: str) -> tuple[str, Path | None]:
-    """The TOML text of a recipe, and the folder that it lies in."""
-    if name in recipe_names():
-        return packaged_text(name), None
-    if not (name.endswith(".toml") or Path(name).is_file()):
-        known = recipe_names()
-        raise UsageError(f"unknown recipe {name!r}: it is none of {', '.join(known)}, nor a .toml file{nearest(name, known)}")
-    try:
-        return Path(name).read_text(encoding="utf-8"), Path(name).parent
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"recipe {name} cannot be read: {error}") from error
 
 
 def _recipe(values: dict[str, Any], where: str, folder: Path | None, settings: Iterable[str]) -> Recipe:
@@ -117,12 +101,8 @@ def _part(name: str, stored: dict[str, Any] | None, where: str, folder: Path | N
     if stored is not None:
         return _recipe(dict(stored), where, folder, settings)
     beside = folder / name if folder is not None and name.endswith(".toml") else None
-    text, its_folder = _read(str(beside) if beside is not None and beside.is_file() else name)
+    text, its_folder = named_text("blurkit", str(beside) if beside is not None and beside.is_file() else name)
     values = tomllib.loads(text)
     if "mixture" in values:
         raise UsageError(f"{where}: a mixture is not part of another; name its recipes instead")
     return _recipe(values, where, its_folder, settings)
-
-
-def _folder() -> Any:
-    return resources.files("blurkit") / "recipes"

@@ -65,7 +65,7 @@ def test_blurkit_never_imports_trainer_and_knows_no_torch():
 
 
 def test_trainer_uses_of_blurkit_what_it_may():
-    allowed = {"shard", "errors", "decode", "files", "page", "contact", "torch", "configuration", "signals", "progress"}
+    allowed = {"shard", "errors", "decode", "files", "page", "contact", "figures", "configuration", "signals", "progress"}
     allowed |= {"response", "program", "__version__"}
     for path in files(TRAINER):
         assert {name.split(".")[1] for name in imports(path) if name.startswith("blurkit.")} <= allowed, path

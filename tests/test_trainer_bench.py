@@ -2,7 +2,7 @@
 
 from unittest import mock
 
-from trainer import bench
+from trainer.commands import bench
 
 
 def test_the_loader_is_measured_on_the_same_pixels():

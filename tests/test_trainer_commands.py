@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from blurkit.errors import BlurkitError, UsageError
-from trainer.commands.bench import Figure, bench
+from blurkit.figures import Figure
+from trainer.commands.bench import bench
 from trainer.commands.recipes import recipes
 from trainer.config import parse_recipe, recipe_names
 from trainer.device import choose_device, memory_advice

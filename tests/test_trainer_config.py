@@ -29,6 +29,7 @@ def test_deblurgan_is_as_published():
     assert (recipe.batch, recipe.crop, recipe.optimizer.rate, recipe.optimizer.betas) == (1, 256, 1e-4, (0.5, 0.999))
     assert recipe.content.terms == {"perceptual": 100.0}
     assert recipe.adversarial is not None
+    assert (recipe.augment.flips, recipe.augment.transpose) == ("horizontal", False)
     assert (recipe.adversarial.gp, recipe.adversarial.critic_steps, recipe.adversarial.penalty) == ("pixel", 5, 10.0)
     rate, epoch = 1e-4, 2103  # the published loop: constant for 150 epochs, then less after each epoch from the 151st on
     for number in range(1, 301):
@@ -60,7 +61,13 @@ def test_the_cosine_rises_and_falls():
         ("content.charbonnier=0", "no term with a weight above zero"),
         ("optimizer.betas=[0.5, 1.0]", "optimizer.betas"),
         ("adversarial.critic_steps=0", "critic_steps is from 1"),
+        ("adversarial.gp=pixels", "did you mean 'pixel'"),
+        ("adversarial.penalty=-1", "adversarial.penalty takes values within"),
+        ("content.l1=-1", "the weights of [content] takes values within"),
+        ("content.perceptal=1", "did you mean 'content.perceptual'"),
         ("seed=-1", "seed lies between"),
+        ("augment.flips=true", "augment.flips takes a text"),
+        ("augment.flips=horizontl", "did you mean 'horizontal'"),
     ],
 )
 def test_what_cannot_be_is_refused(setting, message):
@@ -72,7 +79,7 @@ def test_a_recipe_that_is_not_there_or_no_toml(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'quick'"):
         load_recipe("quik")
     (tmp_path / "a.toml").write_text("batch = = 3")
-    with pytest.raises(UsageError, match="is not TOML"):
+    with pytest.raises(UsageError, match="not valid TOML"):
         load_recipe(str(tmp_path / "a.toml"))
     with pytest.raises(UsageError, match="cannot be read"):
         load_recipe(str(tmp_path / "none.toml"))

@@ -78,11 +78,15 @@ def test_batches_are_crops_of_the_pairs_in_order_anywhere_and_any_way_up(pairs):
         assert set(xs) == set(range(SIZES[index][1] - CROP + 1))
 
 
-@pytest.mark.parametrize(("flips", "transpose", "count"), [(False, False, 1), (True, False, 4), (False, True, 2)])
+@pytest.mark.parametrize(
+    ("flips", "transpose", "count"), [("none", False, 1), ("horizontal", False, 2), ("both", False, 4), ("none", True, 2)]
+)
 def test_turns_can_be_refused(pairs, flips, transpose, count):
     with Stream(pairs, batch=4, crop=CROP, seed=5, flips=flips, transpose=transpose) as stream:
         crops = list(found(pairs, stream, 20))
     assert len({crop[3] for crop in crops}) == count
+    if flips == "horizontal":
+        assert {crop[3] for crop in crops} == {0, 6}  # np.rot90 twice and turned upside down is left for right
     with Stream(pairs, batch=4, crop=CROP, seed=5) as stream:  # the places stay
         assert [crop[:3] for crop in found(pairs, stream, 20)] == [crop[:3] for crop in crops]
 

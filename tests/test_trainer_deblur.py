@@ -3,12 +3,13 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from encoded_images import chunk, encode_tiff, photograph, png_of
 from PIL import Image, ImageOps
 from torch import nn
 
 from blurkit.decode import read_image
-from blurkit.errors import BadImageError, UsageError
+from blurkit.errors import BadImageError, BlurkitError, UsageError
 from trainer.commands import deblur as command
 from trainer.commands.deblur import plan
 from trainer.images import read_photograph, walk, write_photograph
@@ -120,6 +121,16 @@ def test_bad_photographs_are_named_and_the_others_made(album, tmp_path, deblur):
     for name in ("broken.png", "page.jpg"):
         assert f"{album / name} cannot be restored: " in said.err
         assert not (tmp_path / "out" / name).exists()
+
+
+def test_out_of_memory_names_an_option_of_the_command(album, tmp_path, monkeypatch):
+    class Hungry(Negative):
+        def forward(self, x):
+            return torch.empty(2**60)
+
+    monkeypatch.setattr(command, "load_generator", lambda path: (Hungry(), {}))
+    with pytest.raises(BlurkitError, match=r"out of memory; lower --tile"):
+        command.deblur("runs/x", [str(album / "grey.png")], tmp_path / "x.png", tile=0, device="cpu")
 
 
 def test_tiles_are_said(album, tmp_path, deblur):

@@ -15,7 +15,7 @@ from torch import nn
 from blurkit.errors import BadImageError, UsageError
 from trainer.cli import cli
 from trainer.commands import evaluate as command
-from trainer.evaluate import Score, gain, means, score_pairs, show, telling, to_csv, to_table
+from trainer.evaluate import Score, means, score_pairs, show, telling, to_csv, to_table
 from trainer.generators import build_generator
 from trainer.metrics import choose_metrics
 from trainer.pairsets import open_pairset
@@ -167,9 +167,7 @@ def folder(tmp_path):
 
 def test_scores_are_those_of_scikit_image(folder):
     pairs = open_pairset(folder)
-    seen = []
-    scores = score_pairs(DARKER, pairs, BOTH, tick=seen.append)
-    assert seen == [1, 2, 3, 4, 5]
+    scores = list(score_pairs(DARKER, pairs, BOTH))
     options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255, "channel_axis": 2}
     for number, score in enumerate(scores):
         sharp, soft = pairs.images(number)
@@ -184,18 +182,18 @@ def test_scores_are_those_of_scikit_image(folder):
 
 
 def test_the_telling_pairs_are_in_order_of_their_gain(folder):
-    scores = score_pairs(DARKER, open_pairset(folder), BOTH)
+    scores = list(score_pairs(DARKER, open_pairset(folder), BOTH))
     chosen = telling(scores, "psnr")
-    order = sorted(range(5), key=lambda number: -gain(scores[number], "psnr"))
+    order = sorted(range(5), key=lambda number: -scores[number].gain("psnr"))
     assert list(chosen.items()) == [(order[0], "greatest gain"), (order[2], "median gain"), (order[4], "least gain")]
     assert list(telling(scores[:1], "psnr").values()) == ["greatest gain"]
     assert list(telling(scores[:2], "psnr").values()) == ["greatest gain", "least gain"]
-    row = show(DARKER, open_pairset(folder), 1, BOTH["psnr"])
+    row = show(DARKER, open_pairset(folder), 1, scores[1], BOTH)
     assert f"{scores[1].blurred['psnr']:.2f} dB → {scores[1].restored['psnr']:.2f} dB" in row.captions
 
 
 def test_tables_have_every_pair_and_the_means(folder):
-    scores = score_pairs(DARKER, open_pairset(folder), BOTH)
+    scores = list(score_pairs(DARKER, open_pairset(folder), BOTH))
     lines = list(csv.DictReader(to_csv(scores).splitlines()))
     assert [line["name"] for line in lines] == [f"blur/{number}.png" for number in range(5)]
     assert float(lines[3]["ssim_restored"]) == pytest.approx(scores[3].restored["ssim"], abs=1e-6)
@@ -239,7 +237,7 @@ def test_json_is_one_strict_object(folder, run, tmp_path):
     assert said.err == ""
     assert result["n"] == 5
     assert set(result["blurred"]) == {"psnr"}
-    scores = score_pairs(DARKER, open_pairset(folder), BOTH)
+    scores = list(score_pairs(DARKER, open_pairset(folder), BOTH))
     assert result["restored"]["psnr"] == pytest.approx(np.mean([score.restored["psnr"] for score in scores]))
     write(folder / "blur/0.png", image(0))  # as good as it gets: an infinite PSNR, for which JSON has no word
     assert json.loads(run(folder, as_json=True).out, parse_constant=pytest.fail)["blurred"]["psnr"] is None
@@ -249,7 +247,7 @@ def test_a_pair_without_blur_gains_nothing():
     same = Score("a", 24, 30, {"psnr": math.inf}, {"psnr": math.inf})
     worse = Score("b", 24, 30, {"psnr": math.inf}, {"psnr": 30.0})
     better = Score("c", 24, 30, {"psnr": 30.0}, {"psnr": 31.0})
-    assert gain(same, "psnr") == 0
+    assert same.gain("psnr") == 0
     assert list(telling([worse, same, better], "psnr")) == [2, 1, 0]
 
 
@@ -275,7 +273,7 @@ def test_the_command_line_with_real_weights(folder, tmp_path):
     options = ["--data", str(folder), "--metrics", "psnr", "--device", "cpu", "--json", "-q", "-o", str(tmp_path / "out")]
     done = CliRunner().invoke(cli, ["eval", str(tmp_path), *options], standalone_mode=False)
     assert done.return_value == 0
-    expected = means(score_pairs(Restorer(generator, torch.device("cpu")), open_pairset(folder), choose_metrics("psnr")))
+    expected = means(list(score_pairs(Restorer(generator, torch.device("cpu")), open_pairset(folder), choose_metrics("psnr"))))
     assert {key: json.loads(done.stdout)[key] for key in expected} == expected
     done = CliRunner().invoke(cli, ["deblur", str(tmp_path), str(folder), "-o", str(tmp_path / "restored"), "--device", "cpu"])
     assert "10 photographs restored" in done.stdout

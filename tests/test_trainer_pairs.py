@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import resource
+import shutil
 import sys
 from unittest import mock
 
@@ -12,7 +14,7 @@ from pair_folders import variants, write_folder
 
 import trainer.pairs
 from blurkit.cli import main
-from blurkit.errors import UsageError
+from blurkit.errors import CorruptShardError, UsageError
 from blurkit.shard import open_dataset
 from trainer.pairs import hold_out, open_pairs
 
@@ -39,7 +41,6 @@ def test_pairs_are_those_of_the_datasets_in_their_order(folder, second):
     samples = [*open_dataset(folder), *open_dataset(second)]
     assert len(pairs) == len(samples) == 46
     assert pairs.counts == [40, 6]
-    assert pairs.recipes == ("test", "test")
     for index, sample in enumerate(samples):
         for image, expected in zip(pairs.images(index), (sample.sharp, sample.blurred), strict=True):
             assert np.array_equal(image, expected)
@@ -69,7 +70,7 @@ def test_who_is_held_out_depends_on_seed_and_photographs_alone(folder, second):
 
 
 def test_real_variants_stay_together(tmp_path):
-    command = "blurkit generate --src sample --limit 4 --per-image 4 --size 64 --workers 1 --set shard_bytes=100000 -q --out"
+    command = "blurkit generate --src sample --limit 4 --per-image 4 --size 64 --recipe clean --set shard_bytes=100000 -q --out"
     with mock.patch.object(sys, "argv", [*command.split(), str(tmp_path / "shards")]), contextlib.redirect_stdout(io.StringIO()):
         assert main() == 0
     train, held = hold_out(open_pairs([tmp_path / "shards"]), 0.3, seed=1)
@@ -77,6 +78,13 @@ def test_real_variants_stay_together(tmp_path):
     assert (len(train), len(held)) == (12, 4)
     assert (len(ids[0]), len(ids[1])) == (3, 1)
     assert not ids[0] & ids[1]
+
+
+@pytest.mark.parametrize(("most", "kept"), [(1, [0]), (3, [0, 20, 39]), (100, list(range(40)))])
+def test_a_few_are_spread_evenly(folder, most, kept):
+    pairs = open_pairs([folder])
+    few = pairs.spread(most)
+    assert [few.name(index) for index in range(len(few))] == [pairs.name(index) for index in kept]
 
 
 def test_one_photograph_cannot_be_divided(tmp_path, make_sample):
@@ -100,18 +108,33 @@ def test_a_digest_tells_pairs_apart(folder, second):
 
 
 def test_more_shards_than_files_may_be_open(tmp_path, make_sample):
-    samples = [make_sample(number, 8, 8) for number in range(5)]
+    samples = [make_sample(number, 8, 8) for number in range(30)]
     folder = write_folder(tmp_path / "many", [[sample] for sample in samples])
-    with (
-        mock.patch.object(resource, "getrlimit", return_value=(100, 100)),
-        mock.patch.object(resource, "setrlimit"),
-        mock.patch.object(trainer.pairs, "MOST_OPEN", 3),
-    ):
-        pairs = open_pairs([folder])
-    for index in [*range(5), 0, 4]:
-        assert np.array_equal(pairs.images(index)[0], samples[index].sharp)
-    assert len(pairs._shards._open) == 3
-    assert len(open_pairs([folder])._shards._open) == 5
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 15, limits[1]))
+    try:
+        with (
+            mock.patch.object(resource, "getrlimit", return_value=(100, 100)),
+            mock.patch.object(resource, "setrlimit"),
+            mock.patch.object(trainer.pairs, "MOST_OPEN", 3),
+        ):
+            pairs = open_pairs([folder])
+        for index in [*range(30), 0, 4]:
+            assert np.array_equal(pairs.images(index)[0], samples[index].sharp)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert pairs._shard.cache_info().currsize == 3
+    assert open_pairs([folder])._shard.cache_info().currsize == 30
+
+
+def test_a_shard_that_its_index_does_not_know(tmp_path, make_sample):
+    folder = write_folder(tmp_path / "a", [[make_sample(number, 8, 8)] for number in range(2)])
+    other = write_folder(tmp_path / "b", [[make_sample(number, 8, 8) for number in range(2)]])
+    shutil.copy(other / "00000.h5", folder / "00001.h5")
+    with pytest.raises(CorruptShardError, match="shards and index differ"):
+        open_pairs([folder])
 
 
 def test_the_limit_of_open_files_is_raised_as_far_as_it_goes(folder):

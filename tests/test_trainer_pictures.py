@@ -8,7 +8,7 @@ import pytest
 
 from blurkit.errors import UsageError
 from blurkit.page import CLOSES, OPENS
-from trainer.curves import Axis, draw_curves, fit_axis, number_text, smoothed
+from trainer.curves import draw_curves, smoothed
 from trainer.pictures import Row, draw_triples, gain_map
 
 
@@ -110,31 +110,13 @@ def test_gaps_repeats_and_single_lines_are_drawn(tmp_path):
             draw_curves(tmp_path / "c.png", lines)
 
 
-def test_axes_are_logarithmic_where_that_says_more():
-    assert fit_axis(np.array([1.0, 9.0])) == Axis(1 - 0.64, 9 + 0.64)
-    assert fit_axis(np.array([0.01, 3.0])).log
-    assert not fit_axis(np.array([-1.0, 3000.0])).log
-    assert not fit_axis(np.array([0.0, 3000.0])).log
-    np.testing.assert_allclose(Axis(1, 1000, log=True).share(np.array([1, 10, 1000])), [0, 1 / 3, 1])
-    np.testing.assert_allclose(Axis(-1, 3).share(np.array([-1, 0, 3])), [0, 0.25, 1])
-    for value in (0.0, 5.0, -2e-7):
-        axis = fit_axis(np.array([value]))
-        assert axis.low < value < axis.high
-
-
-@pytest.mark.parametrize(
-    ("axis", "ticks"),
-    [
-        (Axis(0, 100), [0, 20, 40, 60, 80, 100]),
-        (Axis(0.31, 0.72), [0.4, 0.5, 0.6, 0.7]),
-        (Axis(-1e-4, 3e-4), [-1e-4, 0, 1e-4, 2e-4, 3e-4]),
-        (Axis(0.009, 0.6, log=True), [0.01, 0.03, 0.1, 0.3]),
-        (Axis(0.9, 11, log=True), [1, 2, 5, 10]),
-        (Axis(1e-9, 10, log=True), [1e-9, 1e-6, 1e-3, 1]),
-    ],
-)
-def test_ticks_are_round(axis, ticks):
-    np.testing.assert_allclose(axis.ticks(), ticks, rtol=1e-9, atol=1e-12)
+def test_what_falls_by_powers_of_ten_is_straight(tmp_path):
+    lines = [{"step": step, "loss/a": 10.0 ** -(step / 5)} for step in range(21)]
+    draw_curves(tmp_path / "a.png", lines)
+    falling = near(read(tmp_path / "a.png")[70:280, :420], OPENS, 30)
+    heights = np.array([falling[:, x].nonzero()[0].mean() for x in (150, 230, 310, 390)])
+    assert np.diff(heights).min() > 20
+    assert np.diff(heights, 2) == pytest.approx(0, abs=2)
 
 
 def test_smoothing_keeps_means_and_straight_lines(rng):
@@ -145,8 +127,3 @@ def test_smoothing_keeps_means_and_straight_lines(rng):
     np.testing.assert_allclose(smoothed(noisy)[100, 1], noisy[96:105, 1].mean())
     np.testing.assert_allclose(smoothed(noisy)[-1, 1], noisy[195:, 1].mean())
     np.testing.assert_array_equal(smoothed(noisy[:20]), noisy[:20])
-
-
-def test_numbers_are_short():
-    texts = {0.0: "0", 24.4321: "24.43", 0.0001: "0.0001", 1.5e-5: "1.5e-5", -1234567.0: "-1.235e6", 3e12: "3e+12"}
-    assert {value: number_text(value) for value in texts} == texts

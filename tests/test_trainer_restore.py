@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from blurkit.errors import BlurkitError, UsageError
+from blurkit.errors import UsageError
 from trainer.generators import build_generator
 from trainer.restore import Restorer
 
@@ -119,23 +119,16 @@ def test_a_real_generator_restores_without_dropout_and_in_half_precision(rng):
     full = Restorer(generator, CPU)(image)
     np.testing.assert_array_equal(Restorer(generator, CPU)(image), full)
     assert generator.training
-    half = Restorer(generator, CPU, precision="bf16")(image)
+    half = Restorer(generator, CPU, bf16=True)(image)
     assert 0 < np.abs(half.astype(int) - full).mean() < 3
     tiny = Restorer(generator, CPU)(image[:1, :1])
     assert tiny.shape == (1, 1, 3)
 
 
-def test_what_is_no_image_is_refused_and_memory_is_explained():
+def test_what_is_no_image_is_refused():
     restore = Restorer(Same(), CPU)
     for image in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 4), np.uint8)):
         with pytest.raises(UsageError, match="uint8 or uint16"):
             restore(image)
     with pytest.raises(UsageError, match="at least 256"):
         Restorer(Same(), CPU, tile=128)
-
-    class Hungry(Same):
-        def forward(self, x):
-            return torch.empty(2**60)
-
-    with pytest.raises(BlurkitError, match="lower --tile"):
-        Restorer(Hungry(), CPU)(np.zeros((8, 8, 3), np.uint8))

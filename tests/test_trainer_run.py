@@ -203,3 +203,7 @@ def test_out_of_memory_says_what_to_lower(place, tmp_path, monkeypatch):
     monkeypatch.setattr(Step, "__call__", full)
     with pytest.raises(BlurkitError, match=r"out of memory; lower --set batch=1 or --set crop=8, or raise --set accumulate"):
         train(place, tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(loop, "validate", full)
+    with pytest.raises(BlurkitError, match=r"out of memory; name smaller pairs with --val"):
+        train(place, tmp_path)

@@ -7,13 +7,13 @@ sample; the code of DeblurGAN (2018) for the penalty at each pixel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from blurkit.configuration import one_of, within
+from blurkit.configuration import one_of
+from trainer.config import Adversarial
 from trainer.networks import full_precision
 
 
@@ -30,24 +30,12 @@ OBJECTIVES = {
 }
 
 
-@dataclass(frozen=True)
-class Adversarial:
-    """One of :data:`OBJECTIVES` and its settings.
+class Game:
+    """What critic and generator lower, by the objective and the settings of a recipe's section ``adversarial``."""
 
-    ``gp`` "pixel" penalises the norm of the slope at each pixel, as DeblurGAN's code does, "sample" that over the whole sample,
-    as the papers do; ``penalty`` is its weight. ``joint`` scores restored and sharp photographs in one call: faster, and equal
-    where the critic treats each sample alone.
-    """
-
-    objective: str = "wgan-gp"
-    gp: str = "pixel"
-    penalty: float = 10.0
-    joint: bool = False
-
-    def __post_init__(self) -> None:
-        one_of("adversarial.objective", self.objective, list(OBJECTIVES))
-        one_of("adversarial.gp", self.gp, ["pixel", "sample"])
-        within("adversarial.penalty", [self.penalty], 0, 1e6)
+    def __init__(self, settings: Adversarial) -> None:
+        one_of("adversarial.objective", settings.objective, list(OBJECTIVES))
+        self._objective, self._settings = OBJECTIVES[settings.objective], settings
 
     def critic_loss(self, critic: nn.Module, fake: Tensor, real: Tensor, *, alpha: Tensor) -> dict[str, Tensor]:
         """Scalars whose sum the critic lowers: "critic", its opinion, and "penalty", weighted, where the objective has one.
@@ -56,18 +44,18 @@ class Adversarial:
         ``alpha``, uniform in [0, 1), (1, 1, 1, 1) or (B, 1, 1, 1), is where between them the slope is taken: at 1, ``real``.
         """
         fake = fake.detach()
-        if self.joint:
+        if self._settings.joint:
             scores = full_precision(critic(torch.cat([fake, real]))).chunk(2)
         else:
             scores = full_precision(critic(fake)), full_precision(critic(real))
-        terms = {"critic": OBJECTIVES[self.objective].critic(*scores)}
-        if OBJECTIVES[self.objective].penalised:
-            terms["penalty"] = self.penalty * gradient_penalty(critic, fake, real, alpha=alpha, gp=self.gp)
+        terms = {"critic": self._objective.critic(*scores)}
+        if self._objective.penalised:
+            terms["penalty"] = self._settings.penalty * gradient_penalty(critic, fake, real, alpha=alpha, gp=self._settings.gp)
         return terms
 
     def generator_loss(self, critic: nn.Module, fake: Tensor) -> Tensor:
         """The scalar that the generator lowers; ``fake`` carries its gradient."""
-        return OBJECTIVES[self.objective].generator(full_precision(critic(fake)))
+        return self._objective.generator(full_precision(critic(fake)))
 
 
 def gradient_penalty(critic: nn.Module, fake: Tensor, real: Tensor, *, alpha: Tensor, gp: str) -> Tensor:

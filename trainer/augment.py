@@ -9,7 +9,8 @@ from torch import Tensor
 
 #: Bits of an orientation, applied in this order; the eight orientations are the symmetries of a square.
 FLIP_ROWS, FLIP_COLUMNS, TRANSPOSE = 1, 2, 4
-ANY_FLIP = FLIP_ROWS | FLIP_COLUMNS
+#: Which flips there may be, by the words of recipes.
+FLIPS = {"both": FLIP_ROWS | FLIP_COLUMNS, "horizontal": FLIP_COLUMNS, "none": 0}
 
 
 def augment(crops: Tensor, orientations: Sequence[int]) -> Tensor:

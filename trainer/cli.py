@@ -8,13 +8,12 @@ from typing import Any
 import click
 
 from blurkit import __version__
-from blurkit.program import name_variables, run_program
-
-PATH = click.Path(path_type=Path)
+from blurkit.program import PATH, json_option, name_variables, quiet_option, run_program, settings_option
 
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="D", help="auto, cpu, cuda, or one of several, such as cuda:1."
 )
+weights_argument = click.argument("weights", type=PATH)
 tile_option = click.option(
     "--tile",
     type=click.IntRange(0),
@@ -22,8 +21,6 @@ tile_option = click.option(
     metavar="N",
     help="Restore in overlapping tiles of this side.  [default: only photographs above 2 megapixels]",
 )
-settings_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -43,11 +40,11 @@ def cli() -> None:
 @click.option("--val", type=PATH, multiple=True, help="Shards to validate on.  [default: a tenth of the photographs]")
 @click.option("--out", type=PATH, metavar="DIR", help="Folder of the run; run again to resume.  [default: runs/RECIPE]")
 @click.option("--recipe", default="quick", show_default=True, metavar="NAME|FILE", help="See `trainer recipes`.")
-@settings_option
+@settings_option("Change a value of the recipe.")
 @device_option
 @click.option("--resume", default="auto", show_default=True, metavar="auto|never|FILE", help="Go on, begin anew, or from there.")
 @json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@quiet_option
 def run(**values: Any) -> int:
     """Train a generator on shards.
 
@@ -61,7 +58,7 @@ def run(**values: Any) -> int:
 
 @cli.command()
 @click.argument("name", required=False)
-@settings_option
+@settings_option("Change a value of the recipe.")
 @json_option
 def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
     """List the recipes, or print one as TOML, to be changed and given to `trainer run --recipe FILE`."""
@@ -84,7 +81,7 @@ def bench(sections: tuple[str, ...], as_json: bool) -> int:
 
 
 @cli.command("eval")
-@click.argument("weights", type=PATH)
+@weights_argument
 @click.option("--data", type=PATH, default=Path("shards"), show_default=True, help="Shards, or a folder of pairs.")
 @click.option(
     "--metrics", default="psnr,ssim", show_default=True, metavar="M,...", help="What to measure; the first sorts the sheet."
@@ -93,7 +90,7 @@ def bench(sections: tuple[str, ...], as_json: bool) -> int:
 @device_option
 @click.option("-o", "--out", type=PATH, metavar="DIR", help="Also write images.csv, results.json and sheet.png there.")
 @json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@quiet_option
 def evaluate(weights: Path, data: Path, **values: Any) -> int:
     """Measure what a generator restores.
 
@@ -106,7 +103,7 @@ def evaluate(weights: Path, data: Path, **values: Any) -> int:
 
 
 @cli.command()
-@click.argument("weights", type=PATH)
+@weights_argument
 @click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 @click.option("-o", "--out", type=PATH, required=True, help="A folder; or a file, for a single photograph.")
 @tile_option

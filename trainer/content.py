@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blurkit.configuration import one_of, within
 from trainer import vgg
 from trainer.networks import full_precision
 
@@ -19,7 +18,6 @@ def charbonnier(restored: Tensor, sharp: Tensor) -> Tensor:
 
 
 PIXEL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "mse": F.mse_loss, "charbonnier": charbonnier}
-TERMS = ("perceptual", *PIXEL)
 
 
 class Content(nn.Module):
@@ -47,10 +45,7 @@ def build_content(weights: Mapping[str, float], *, vgg_weights: str = "") -> Con
 
     "perceptual" is DeblurGAN's: the mean square of the difference of VGG-19's conv3_3 before its ReLU, of photographs in [-1, 1]
     as they are. ``vgg_weights`` is the file of its weights, or empty for torchvision's, downloaded once. Raises
-    :class:`blurkit.errors.UsageError` for unknown terms, and for features whose weights cannot be had.
+    :class:`blurkit.errors.UsageError` for features whose weights cannot be had.
     """
-    for term, weight in weights.items():
-        one_of("a content term", term, TERMS)
-        within(f"content.{term}", [weight], 0, 1e9)
     weights = {term: float(weight) for term, weight in weights.items() if weight}
     return Content(weights, vgg.features(vgg_weights) if "perceptual" in weights else None)

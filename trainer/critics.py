@@ -46,10 +46,7 @@ class PatchCritic(nn.Module):
         return scores
 
 
-CRITICS: dict[str, Callable[[], Callable[..., nn.Module]]] = {
-    "patch": lambda: PatchCritic,
-    "full": lambda: functools.partial(PatchCritic, layers=5),
-}
+CRITICS: dict[str, Callable[..., nn.Module]] = {"patch": PatchCritic, "full": functools.partial(PatchCritic, layers=5)}
 
 
 def build_critic(spec: Mapping[str, Any]) -> nn.Module:

@@ -10,16 +10,20 @@ Stream(train, batch=8, crop=256, seed=1, consumed=stream.consumed)     # goes on
 
 from __future__ import annotations
 
-from types import TracebackType
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from blurkit.configuration import require
 from blurkit.errors import UsageError
-from trainer.augment import ANY_FLIP, TRANSPOSE, augment
-from trainer.crops import Buffer, Crops
+from trainer.augment import FLIPS, TRANSPOSE, augment
+from trainer.order import Order, draws
 from trainer.pairs import Pairs, hold_out, open_pairs
 
 __all__ = ["Batch", "Pairs", "Stream", "hold_out", "open_pairs"]
@@ -32,16 +36,27 @@ class Batch(NamedTuple):
     sharp: Tensor
 
 
+class Buffer:
+    """A batch in the processor's memory, filled again and again: ``crops``, uint8 (2, B, size, size, 3), blurred and sharp as
+    stored, page-locked where they go to a GPU; ``orientations``, B of them, see :mod:`trainer.augment`."""
+
+    def __init__(self, batch: int, size: int, *, pinned: bool) -> None:
+        self.crops = torch.empty((2, batch, size, size, 3), dtype=torch.uint8, pin_memory=pinned)
+        self.orientations = [0] * batch
+        self.copied: torch.cuda.Event | None = None  # by a GPU, which reads on its own; then it may be filled again
+
+
 class Stream:
     """Batches of random crops, without end: one process's part of what ``world`` processes see.
 
     Position p is one crop: the sample that :class:`trainer.order.Order` puts there, at a place and in an orientation drawn for p.
     The k-th joint batch is the positions from k * batch * world on, and process ``rank`` has the ``rank``-th part of it. So what
-    comes depends on neither ``threads`` nor ``prefetch``, and several processes see what one with their joint batch sees.
+    comes depends on neither ``threads`` nor ``prefetch``, and several processes see what one with their joint batch sees. The
+    threads copy from memory maps in numpy, which holds no interpreter lock meanwhile.
 
     ``consumed``: the positions that all processes have consumed so far, not those read ahead: all that is kept to go on.
-    ``flips``, ``transpose``: whether crops are mirrored and transposed at random. Raises UsageError where a pair is smaller than
-    ``crop``. A corrupt shard's error is raised in place of the batch; after that and after :meth:`close` no thread is left.
+    ``flips``: "both", "horizontal" or "none". Raises UsageError where a pair is smaller than ``crop``. A corrupt shard's error is
+    raised in place of the batch; after that and after :meth:`close` no thread is left.
     """
 
     def __init__(
@@ -57,42 +72,78 @@ class Stream:
         threads: int = 2,
         prefetch: int = 3,
         device: torch.device | None = None,
-        flips: bool = True,
+        flips: str = "both",
         transpose: bool = True,
     ) -> None:
         require(min(batch, crop, threads, prefetch) >= 1, f"a batch of {batch} crops of {crop} pixels is none")
         _require_room(pairs, crop)
-        self.consumed, self.device = consumed, device or torch.device("cpu")
-        self._joint = batch * world
-        self._crops = Crops(
-            pairs,
-            [Buffer(batch, crop, self.device) for _ in range(prefetch)],
-            seed=seed,
-            start=consumed + rank * batch,
-            stride=self._joint,
-            threads=threads,
-            allowed=ANY_FLIP * flips | TRANSPOSE * transpose,
-        )
+        self.consumed, self._device = consumed, device or torch.device("cpu")
+        self._pairs, self._seed, self._turns = pairs, seed, FLIPS[flips] | TRANSPOSE * transpose
+        self._order = Order(pairs.counts, seed=seed, weights=pairs.weights)
+        self._next, self._joint = consumed + rank * batch, batch * world
+        self._closed = threading.Event()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="crops")
+        self._ahead: deque[tuple[Buffer, Future[None]]] = deque()
+        for _ in range(prefetch):
+            self.give(Buffer(batch, crop, pinned=self._device.type == "cuda"))
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Batch:
-        buffer = next(self._crops)
-        blurred, sharp = augment(buffer.to(self.device), buffer.orientations)
-        self._crops.give(buffer)
-        self.consumed += self._joint
+        buffer = self.take()
+        crops = buffer.crops.to(self._device, non_blocking=True)
+        if self._device.type == "cuda":
+            buffer.copied = torch.cuda.current_stream(self._device).record_event()
+        blurred, sharp = augment(crops, buffer.orientations)
+        self.give(buffer)
         return Batch(blurred, sharp)
 
+    def take(self) -> Buffer:
+        """The next batch as bytes, to be given back. What went wrong while it was read is raised here, after closing."""
+        if self._closed.is_set():
+            raise StopIteration
+        buffer, filled = self._ahead.popleft()
+        try:
+            filled.result()
+        except BaseException:
+            self.close()
+            raise
+        self.consumed += self._joint
+        return buffer
+
+    def give(self, buffer: Buffer) -> None:
+        """Give a buffer back, to be filled with the batch after those read ahead."""
+        if not self._closed.is_set():
+            indices = self._order.indices(self._next, len(buffer.orientations))
+            self._ahead.append((buffer, self._pool.submit(self._fill, buffer, indices, self._next)))
+            self._next += self._joint
+
     def close(self) -> None:
-        """End the threads, and the stream."""
-        self._crops.close()
+        """End the threads, and the stream; batches under way are given up."""
+        self._closed.set()
+        self._pool.shutdown(cancel_futures=True)
+        self._ahead.clear()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _fill(self, buffer: Buffer, indices: NDArray[np.int64], position: int) -> None:
+        if buffer.copied is not None:
+            buffer.copied.synchronize()
+        words = draws(self._seed, position, len(indices))
+        buffer.orientations = [word & self._turns for word in words[:, 2].tolist()]
+        blurred, sharp = buffer.crops.numpy()
+        size = sharp.shape[1]
+        for place, (index, (y, x)) in enumerate(zip(indices.tolist(), words[:, :2].tolist(), strict=True)):
+            if self._closed.is_set():
+                return
+            height, width = self._pairs.sizes[index].tolist()
+            crop = self._pairs.crop(index, y % (height - size + 1), x % (width - size + 1), size)
+            sharp[place], blurred[place] = crop
 
 
 def _require_room(pairs: Pairs, crop: int) -> None:

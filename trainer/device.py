@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import torch
 
 from blurkit.errors import BlurkitError, UsageError, nearest
+from blurkit.progress import plural
 
 
 def choose_device(name: str = "auto") -> tuple[torch.device, str]:
@@ -17,15 +18,16 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
     Without a number, processes that torchrun started take a GPU each. Raises :class:`UsageError` for a device that is not there.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    missing = "this torch is built for the CPU alone" if torch.version.cuda is None else "torch sees no CUDA driver and card"
     kind, dot, number = name.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (dot and not (kind == "cuda" and number.isdecimal())):
         raise UsageError(f"--device is auto, cpu, cuda or cuda:N, got {name!r}{nearest(kind, ('auto', 'cpu', 'cuda'))}")
     if kind == "cpu" or (kind == "auto" and not count):
-        reason = "as asked" if kind == "cpu" else f"no GPU found: {_why_no_gpu()}"
-        return torch.device("cpu"), f"cpu with {_threads()} ({reason})"
+        reason = "as asked" if kind == "cpu" else f"no GPU found: {missing}"
+        return torch.device("cpu"), f"cpu with {plural(torch.get_num_threads(), 'thread')} ({reason})"
     index = int(number) if dot else int(os.environ.get("LOCAL_RANK", "0"))
     if index >= count:
-        found = f"{count} GPUs are there, from cuda:0 on" if count else f"no GPU is there: {_why_no_gpu()}"
+        found = f"{count} GPUs are there, from cuda:0 on" if count else f"no GPU is there: {missing}"
         raise UsageError(f"--device {name}: {found}; use --device cpu, or fewer processes")
     properties = torch.cuda.get_device_properties(index)
     reason = "as asked" if kind == "cuda" else "the first GPU" if index == 0 else "this process's GPU"
@@ -43,12 +45,3 @@ def memory_advice(advice: str) -> Iterator[None]:
         if isinstance(error, MemoryError) or "allocate memory" in str(error):
             raise BlurkitError(f"out of memory; {advice}") from error
         raise
-
-
-def _why_no_gpu() -> str:
-    return "this torch is built for the CPU alone" if torch.version.cuda is None else "torch sees no CUDA driver and card"
-
-
-def _threads() -> str:
-    count = torch.get_num_threads()
-    return f"{count} thread{'s' * (count != 1)}"

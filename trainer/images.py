@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.decode import image_header, read_bytes, read_image, upright
+from blurkit.decode import read_image
 from blurkit.errors import UsageError
 from blurkit.files import write_atomic
 
@@ -30,31 +30,15 @@ WRITABLE: dict[str, list[int]] = {
 }
 WRITABLE[".jpeg"] = WRITABLE[".jpg"]
 _DEEP = (".png", ".tif", ".tiff")
-_ROUNDED = "16 bits rounded to 8"
-_MOST_BYTES = 1 << 30
 
 
 def read_photograph(path: Path) -> tuple[Pixels, tuple[str, ...]]:
     """A photograph, upright, as uint8 or, where it has 16 bits, uint16 (H, W, 3) RGB; and what changed, such as lost alpha.
 
-    Raises :class:`blurkit.errors.BadImageError`; every check of :mod:`blurkit.decode` is made for 16 bits too.
+    Raises :class:`blurkit.errors.BadImageError`.
     """
-    decoded = read_image(path)
-    if _ROUNDED not in decoded.notes:
-        return decoded.pixels, decoded.notes
-    header = image_header(path)
-    tiff = header.format == "TIFF"  # OpenCV turns TIFF upright whatever the flags say
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | (0 if tiff else cv2.IMREAD_IGNORE_ORIENTATION)
-    stored: Any = cv2.imdecode(np.frombuffer(read_bytes(path, most=_MOST_BYTES), np.uint8), flags)
-    pixels = np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), np.uint16)
-    notes = tuple(note for note in decoded.notes if note != _ROUNDED)
-    return pixels if tiff else np.ascontiguousarray(upright(pixels, header.orientation)), notes
-
-
-def require_writable(path: Path) -> None:
-    """Raise :class:`UsageError` where the suffix of ``path`` names no format that is written."""
-    if path.suffix.lower() not in WRITABLE:
-        raise UsageError(f"{path}: {path.suffix or 'no suffix'} is no format that is written; use one of {', '.join(WRITABLE)}")
+    decoded = read_image(path, deep=True)
+    return np.ascontiguousarray(decoded.pixels), decoded.notes
 
 
 def write_photograph(path: Path, pixels: Pixels) -> tuple[str, ...]:
@@ -62,10 +46,11 @@ def write_photograph(path: Path, pixels: Pixels) -> tuple[str, ...]:
 
     PNG and TIFF keep 16 bits, other formats round them to 8. JPEG is written with quality 95, all else without loss.
     """
-    require_writable(path)
     suffix, notes = path.suffix.lower(), []
+    if suffix not in WRITABLE:
+        raise UsageError(f"{path}: {suffix or 'no suffix'} is no format that is written; use one of {', '.join(WRITABLE)}")
     if pixels.dtype == np.uint16 and suffix not in _DEEP:
-        pixels, notes = np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257), np.uint8), [_ROUNDED]
+        pixels, notes = np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257), np.uint8), ["16 bits rounded to 8"]
     _, encoded = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), WRITABLE[suffix])
     write_atomic(path, encoded.tobytes())
     return tuple(notes)

@@ -15,12 +15,13 @@ from trainer import checkpoint
 from trainer.checkpoint import Checkpoint, Origin
 from trainer.config import Recipe
 from trainer.data import Stream
+from trainer.device import memory_advice
 from trainer.distributed import Ranks
 from trainer.pairs import Pairs
 from trainer.restore import Restorer
 from trainer.schedule import factor
 from trainer.step import Step
-from trainer.validate import choose_pairs, draw, validate
+from trainer.validate import draw, levels, validate
 from trainer.watch import Watch
 from trainer.weights import save_generator
 
@@ -115,16 +116,18 @@ def _validated(setting: Setting, step: Step, now: Checkpoint, stop: Stop, watch:
     """Validation after a step, its line, its pictures and, where it is the best so far, that checkpoint; by the first process."""
     if watch is None:
         return {**now.validation, "step": now.step}
-    recipe, network = setting.recipe, step.average.network
-    restorer = Restorer(network, setting.device, precision="bf16" if recipe.precision.bf16 else "float32")
-    indices = choose_pairs(len(setting.held), recipe.validate_pairs)
-    found = validate(network, setting.held, indices, restorer, stop)
-    if found is None:
+    recipe = setting.recipe
+    restore = Restorer(step.average.network, setting.device, bf16=recipe.precision.bf16)
+    held = setting.held.spread(recipe.validate_pairs)
+    with memory_advice("name smaller pairs with --val"):
+        scores = validate(held, restore, stop)
+    if stop:
         return now.validation
-    watch.write(now.step, {"val/psnr": found.restored, "val/psnr_blurred": found.blurred})
-    draw(setting.out, setting.held, found, network, restorer, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps")
-    best = max(now.validation["best"], found.restored)
-    validation = {"step": now.step, "psnr": found.restored, "psnr_blurred": found.blurred, "best": best}
+    before, after = levels(scores)
+    watch.write(now.step, {"val/psnr": after, "val/psnr_blurred": before})
+    draw(setting.out, held, restore, scores, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps")
+    best = max(now.validation["best"], after)
+    validation = {"step": now.step, "psnr": after, "psnr_blurred": before, "best": best}
     if best > now.validation["best"]:
         _save(setting, step, replace(now, validation=validation), best=True)
     return validation

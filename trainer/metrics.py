@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.errors import UsageError, nearest
+from blurkit.configuration import one_of, require
+from blurkit.errors import UsageError
 
 _SIDE, _SIGMA = 11, 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -70,11 +71,9 @@ METRICS = {
 def choose_metrics(names: str) -> dict[str, Metric]:
     """The metrics of a list such as ``psnr,ssim``, in its order; UsageError for an unknown one."""
     chosen = [name.strip() for name in names.split(",") if name.strip()]
+    require(bool(chosen), f"name at least one metric of {', '.join(METRICS)}")
     for name in chosen:
-        if name not in METRICS:
-            raise UsageError(f"unknown metric {name!r}{nearest(name, METRICS)}; known are {', '.join(METRICS)}")
-    if not chosen:
-        raise UsageError(f"name at least one metric of {', '.join(METRICS)}")
+        one_of("each of --metrics", name, list(METRICS))
     return {name: METRICS[name] for name in chosen}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -17,17 +18,19 @@ STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
-def build(kind: str, makers: Mapping[str, Callable[[], Callable[..., nn.Module]]], spec: Mapping[str, Any]) -> nn.Module:
+def build(kind: str, makers: Mapping[str, str | Callable[..., nn.Module]], spec: Mapping[str, Any]) -> nn.Module:
     """The network that ``spec`` asks for: its ``name``, and keyword options of that network's constructor.
 
-    ``makers`` maps a name to a function that imports the constructor, so that a network whose import fails harms no other.
+    ``makers`` maps a name to its constructor, or to the dotted name of that.
     Unknown names and options, and values of another type than the option's default, raise :class:`UsageError`.
     """
     options = dict(spec)
     name = str(options.pop("name", ""))
     if name not in makers:
         raise UsageError(f"unknown {kind} {name!r}{nearest(name, makers)} (known: {', '.join(makers)})")
-    maker = makers[name]()
+    maker: Any = makers[name]
+    if isinstance(maker, str):
+        maker = pkgutil.resolve_name(maker)
     known = inspect.signature(maker).parameters
     for option, value in options.items():
         if option not in known:
@@ -35,7 +38,8 @@ def build(kind: str, makers: Mapping[str, Callable[[], Callable[..., nn.Module]]
         wanted = type(known[option].default)
         if type(value) is not wanted and not (wanted is float and type(value) is int):
             raise UsageError(f"{kind} {name!r}: {option} takes a value like {known[option].default!r}, got {value!r}")
-    return maker(**options)
+    network: nn.Module = maker(**options)
+    return network
 
 
 def initialise(network: nn.Module) -> None:
@@ -54,6 +58,16 @@ def accept_published_names(_: nn.Module, state: dict[str, Any], prefix: str, *__
         value = state.pop(name)
         if name.rpartition(".")[2] not in STATISTICS:
             state[name.removeprefix("module.") if wrapped else name] = value
+
+
+def require_size(network: nn.Module, images: Tensor) -> None:
+    """Raise :class:`UsageError` unless images have a size that a generator takes: see :mod:`trainer.generators`."""
+    multiple, least = (int(getattr(network, name)) for name in ("multiple", "least"))
+    if any(side % multiple or side < least for side in images.shape[-2:]):
+        raise UsageError(
+            f"the generator takes heights and widths that are multiples of {multiple} and at least {least}, "
+            f"got {tuple(images.shape)}"
+        )
 
 
 def channels_last(network: _Module) -> _Module:

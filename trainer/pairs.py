@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import math
 import os
 import resource
-import threading
-import tomllib
-from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.errors import UsageError
+from blurkit.errors import CorruptShardError, UsageError
 from blurkit.shard import Dataset, Shard, open_dataset
 from blurkit.shard.format import digest_text
 from blurkit.shard.index import MOST_OPEN
@@ -63,34 +60,29 @@ def hold_out(pairs: Pairs, share: float = 0.1, *, seed: int) -> tuple[Pairs, Pai
 class Pairs:
     """Pairs by number: ``len``, :meth:`crop`, :meth:`images`. Any thread may read, and shards are opened once.
 
-    ``counts``: the pairs of each dataset, which follow one another. ``recipes``: the name of the recipe of each. ``photographs``:
-    of each pair, the hexadecimal sha256 of its photograph's file, as bytes. ``sizes``: int (n, 2), height and width of each.
+    ``counts``: the pairs of each dataset, which follow one another. ``photographs``: of each pair, the hexadecimal sha256 of its
+    photograph's file, as bytes. ``sizes``: int (n, 2), height and width of each.
     """
 
     def __init__(self, datasets: Sequence[Dataset], weights: Sequence[float] | None) -> None:
         self.weights = None if weights is None else tuple(weights)
-        self._shards = _Shards([dataset.folder / file for dataset in datasets for file in dataset.files])
-        self._digests: list[str] = []
+        paths = [dataset.folder / file for dataset in datasets for file in dataset.files]
+        self._shard = functools.lru_cache(_allow_open(len(paths)))(lambda number: Shard(paths[number]))
         lengths: list[int] = []
-        owners: list[int] = []
-        recipes: list[str] = []
         photographs: list[NDArray[np.bytes_]] = []
         sizes: list[tuple[int, int]] = []
-        for number, dataset in enumerate(datasets):
-            digest = 0
-            for place in range(len(dataset.files)):
-                shard = dataset.shard(place)
-                self._shards.keep(len(lengths), shard)
-                lengths.append(len(shard))
-                owners.append(number)
-                photographs.append(shard.columns["source_sha256"])
-                sizes.extend(map(shard.shape, range(len(shard))))
-                digest += 0 if dataset.digest else sum(map(shard.digest, range(len(shard))))
-            recipes.append(_recipe(shard))
-            self._digests.append(dataset.digest or digest_text(digest))
-        self.recipes, self._ends = tuple(recipes), np.cumsum(lengths)
+        for shard in map(self._shard, range(len(paths))):
+            lengths.append(len(shard))
+            photographs.append(shard.columns["source_sha256"].copy())  # a view would keep the file open
+            sizes.extend(map(shard.shape, range(len(shard))))
+        if len(sizes) != sum(map(len, datasets)):
+            folders = ", ".join(str(dataset.folder) for dataset in datasets)
+            folders = ", ".join(str(dataset.folder) for dataset in datasets)
+            raise CorruptShardError(f"{folders}: shards and index differ; `blurkit verify` says which")
         self.photographs, self.sizes = np.concatenate(photographs), np.array(sizes)
-        self._owners, self._members = np.repeat(owners, lengths), np.arange(len(sizes))
+        self._digests = [dataset.digest or _digest(dataset) for dataset in datasets]
+        self._ends, self._datasets = np.cumsum(lengths), len(datasets)
+        self._owners, self._members = np.repeat(range(len(datasets)), list(map(len, datasets))), np.arange(len(sizes))
 
     def __len__(self) -> int:
         return len(self._members)
@@ -102,10 +94,16 @@ class Pairs:
         part.photographs, part.sizes = self.photographs[chosen], self.sizes[chosen]
         return part
 
+    def spread(self, most: int) -> Pairs:
+        """At most so many of them, evenly spread, always the same."""
+        chosen = np.zeros(len(self), bool)
+        chosen[np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int)] = True
+        return self.only(chosen)
+
     @property
     def counts(self) -> list[int]:
         """The number of pairs of each dataset."""
-        return [int(count) for count in np.bincount(self._owners, minlength=len(self.recipes))]
+        return [int(count) for count in np.bincount(self._owners, minlength=self._datasets)]
 
     @property
     def digest(self) -> str:
@@ -132,48 +130,19 @@ class Pairs:
     def _locate(self, index: int) -> tuple[Shard, int]:
         member = int(self._members[index])
         number = int(np.searchsorted(self._ends, member, "right"))
-        return self._shards[number], member - (int(self._ends[number - 1]) if number else 0)
+        return self._shard(number), member - (int(self._ends[number - 1]) if number else 0)
 
 
-class _Shards:
-    """Shards by number, open until too many are. A random order touches all of them at once, and each opening costs
-    milliseconds and its checksums anew, so the process's limit of open files is raised as far as they need it."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        self._paths, self._lock = paths, threading.Lock()
-        self._open: OrderedDict[int, Shard] = OrderedDict()
-        self._most = max(_allow_open(len(paths) + _OTHER_FILES) - _OTHER_FILES, MOST_OPEN)
-
-    def __getitem__(self, number: int) -> Shard:
-        with self._lock:
-            if number not in self._open:
-                self._keep(number, Shard(self._paths[number]))
-            self._open.move_to_end(number)
-            return self._open[number]
-
-    def keep(self, number: int, shard: Shard) -> None:
-        """Take over a shard that is open."""
-        with self._lock:
-            self._keep(number, shard)
-
-    def _keep(self, number: int, shard: Shard) -> None:
-        self._open[number] = shard
-        if len(self._open) > self._most:
-            self._open.popitem(last=False)
+def _digest(dataset: Dataset) -> str:
+    """That of a single file, which no index knows of."""
+    return digest_text(sum(map(dataset.shard(0).digest, range(len(dataset)))))
 
 
-def _allow_open(files: int) -> int:
-    """Raise the process's soft limit of open files to ``files`` where the hard one allows it; how many may be open now."""
-    soft, hard = (files if limit == resource.RLIM_INFINITY else limit for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
-    if soft >= files:
-        return soft
-    soft = min(files, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    return soft
-
-
-def _recipe(shard: Shard) -> str:
-    try:
-        return str(tomllib.loads(str(shard.attributes.get("recipe", ""))).get("name", ""))
-    except tomllib.TOMLDecodeError:  # a shard that another program wrote
-        return ""
+def _allow_open(shards: int) -> int:
+    """How many of so many shards may be open. A random order touches all of them at once, and each opening costs milliseconds
+    and its checksums anew, so the process's soft limit of open files is raised as far as they need it and the hard one allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = shards + _OTHER_FILES if hard == resource.RLIM_INFINITY else min(shards + _OTHER_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(files - _OTHER_FILES, MOST_OPEN)

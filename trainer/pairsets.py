@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -51,39 +51,37 @@ class PairSet(Protocol):
         ...
 
 
-class Picture(NamedTuple):
-    """Where an image lies: a file, its number in a stack of several, and for a half its side, 0 for left and 1 for right."""
+class Place(NamedTuple):
+    """Where a pair lies: its two files, or one with both halves where ``sharp`` is None, and its number in a stack of several."""
 
-    path: Path
+    name: str
+    blurred: Path
+    sharp: Path | None
     number: int | None = None
-    side: int | None = None
-
-    def read(self) -> NDArray[np.uint8]:
-        """The pixels, uint8 (H, W, 3); :class:`BadImageError` names the file."""
-        pixels = _named(self.path, lambda: _load(self.path))
-        pixels = pixels if self.number is None else pixels[self.number]
-        half = pixels.shape[1] // 2
-        return np.asarray(pixels if self.side is None else pixels[:, self.side * half : (self.side + 1) * half])
 
 
 class FolderPairs:
-    """A :class:`PairSet` of files."""
+    """A :class:`PairSet` of files; a pair's name is the path of its blurred image below the folder."""
 
-    def __init__(self, names: list[str], pairs: list[tuple[Picture, Picture]]) -> None:
-        self._names, self._pairs = names, pairs
+    def __init__(self, places: list[Place]) -> None:
+        self._places = places
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._places)
 
     def name(self, index: int) -> str:
-        """The path of the blurred image below the folder, with its number in a stack."""
-        return self._names[index]
+        """The name of a pair."""
+        return self._places[index].name
 
     def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Sharp and blurred, uint8 (H, W, 3); UsageError for halves of one image that show different things."""
-        blurred, sharp = (picture.read() for picture in self._pairs[index])
-        if self._pairs[index][0].side is not None and not _alike(blurred, sharp):
-            raise UsageError(f"{self._pairs[index][0].path}: its halves show different things; pairs are {LAYOUTS}")
+        _, path, other, number = self._places[index]
+        blurred = _load(path, number)
+        if other is not None:
+            return _load(other, number), blurred
+        blurred, sharp = np.split(blurred, 2, axis=1)
+        if not _alike(blurred, sharp):
+            raise UsageError(f"{path}: its halves show different things; pairs are {LAYOUTS}")
         return sharp, blurred
 
 
@@ -97,80 +95,79 @@ def open_pairset(path: Path) -> PairSet:
     if not path.is_dir():
         raise UsageError(f"{path}: no such folder; pairs are {LAYOUTS}")
     files = {str(file.relative_to(path)): file for file in walk(path, arrays=True)}
-    partners = _by_name(path, files) or [(name, file, None) for name, file in files.items()]
-    if not partners:
+    if not files:
         raise UsageError(f"no images in {path}; pairs are {LAYOUTS}")
-    found = [pair for name, blurred, sharp in partners for pair in _pictures(name, blurred, sharp)]
-    return FolderPairs([name for name, *_ in found], [(blurred, sharp) for _, blurred, sharp in found])
+    places = _by_name(path, files) or [Place(name, file, None) for name, file in files.items()]
+    return FolderPairs([each for place in places for each in _checked(place)])
 
 
-def _by_name(root: Path, files: dict[str, Path]) -> list[tuple[str, Path, Path | None]]:
-    """Pairs (name, blurred, sharp) of files whose names differ in the word that says which they are; all have a partner."""
+def _by_name(root: Path, files: dict[str, Path]) -> list[Place]:
+    """Pairs of files whose names differ in the word that says which they are; all have a partner."""
     stems = {_stem(name): name for name in files}
-    partners = {
-        name: [stems[stem] for stem in _partners(_stem(name)) if stem in stems] for name in files if _BLURRED.search(name)
-    }
+    partners = {name: _partner(_stem(name), stems) for name in files if _BLURRED.search(name)}
     pairs: dict[str, str] = {}
-    for name, found in partners.items():
-        if found:
-            pairs.setdefault(found[0], name)
-    lone = [name for name, found in partners.items() if not found and name not in pairs]
+    for name, sharp in partners.items():
+        if sharp:
+            pairs.setdefault(sharp, name)
+    lone = [name for name, sharp in partners.items() if not sharp and name not in pairs]
     lone += [name for name in files if _SHARP.search(name) and name not in partners and name not in pairs]
-    if lone and (pairs or _BLURRED.search(lone[0])):
+    if lone and (pairs or partners):
         raise UsageError(f"{root / lone[0]} has no partner{f', and {len(lone) - 1} more' * (len(lone) > 1)}; pairs are {LAYOUTS}")
-    return [(blurred, files[blurred], files[sharp]) for sharp, blurred in pairs.items()]
+    return [Place(blurred, files[blurred], files[sharp]) for sharp, blurred in pairs.items()]
 
 
 def _stem(name: str) -> str:
     return str(Path(name).with_suffix("")).lower()
 
 
-def _partners(stem: str) -> Iterator[str]:
-    """What the sharp image of a blurred one may be called: one of the words replaced, the last first, or all of them."""
+def _partner(stem: str, stems: dict[str, str]) -> str | None:
+    """The file of the sharp image of a blurred one: one of the words replaced, the last first, or all of them."""
     for word in _SHARP_WORDS:
-        for match in reversed(list(_BLURRED.finditer(stem))):
-            yield stem[: match.start()] + word + stem[match.end() :]
-        yield _BLURRED.sub(word, stem)
+        matches = reversed(list(_BLURRED.finditer(stem)))
+        for other in (*(stem[: match.start()] + word + stem[match.end() :] for match in matches), _BLURRED.sub(word, stem)):
+            if other in stems:
+                return stems[other]
+    return None
 
 
-def _pictures(name: str, blurred: Path, sharp: Path | None) -> Iterator[tuple[str, Picture, Picture]]:
-    """The pairs of two files, or of the halves of one, after a look at their sizes."""
-    shape = _named(blurred, lambda: _shape(blurred))
+def _checked(place: Place) -> Iterator[Place]:
+    """The pairs of a file or two, one for each image of a stack, after a look at their sizes."""
+    name, blurred, sharp, _ = place
+    shape = _shape(blurred)
     if sharp is None and shape[-1] % 2:
         raise UsageError(f"{blurred} is {_text(shape)} pixels, which has no two halves; pairs are {LAYOUTS}")
-    if sharp is not None and (other := _named(sharp, lambda: _shape(sharp))) != shape:
+    if sharp is not None and (other := _shape(sharp)) != shape:
         raise UsageError(f"{blurred} is {_text(shape)} pixels and {sharp} {_text(other)}; the images of a pair have one size")
-    for number in range(shape[0]) if len(shape) == 3 else (None,):
-        whole = name if number is None else f"{name}[{number}]"
-        if sharp is None:
-            yield whole, Picture(blurred, number, 0), Picture(blurred, number, 1)
-        else:
-            yield whole, Picture(blurred, number), Picture(sharp, number)
+    if len(shape) == 2:
+        yield place
+    else:
+        yield from (Place(f"{name}[{number}]", blurred, sharp, number) for number in range(shape[0]))
 
 
 def _shape(path: Path) -> tuple[int, ...]:
     """(height, width), or (n, height, width) of an array of several."""
-    return tuple(_load(path).shape[:-1]) if path.suffix.lower() == ".npy" else image_size(path)
-
-
-def _load(path: Path) -> NDArray[np.uint8]:
-    if path.suffix.lower() != ".npy":
-        return read_image(path).pixels
+    if path.suffix.lower() == ".npy":
+        return tuple(_load(path, None).shape[:-1])
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise BadImageError("corrupt", f"The array cannot be read: {error}.") from error
-    if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3 or not array.size:
-        raise BadImageError("unsupported", f"An array is uint8 (H, W, 3) or (N, H, W, 3), this is {array.dtype} {array.shape}.")
-    return np.asarray(array)
-
-
-def _named(path: Path, read: Callable[[], Any]) -> Any:
-    """What ``read`` returns, with the file's name in its errors."""
-    try:
-        return read()
+        return image_size(path)
     except BadImageError as error:
         raise BadImageError(error.reason, f"{path}: {error}") from error
+
+
+def _load(path: Path, number: int | None) -> NDArray[np.uint8]:
+    """The pixels of a file, or those of an image of a stack; :class:`BadImageError` names the file."""
+    try:
+        if path.suffix.lower() != ".npy":
+            return read_image(path).pixels
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except BadImageError as error:
+        raise BadImageError(error.reason, f"{path}: {error}") from error
+    except (ValueError, OSError, EOFError) as error:
+        raise BadImageError("corrupt", f"{path}: the array cannot be read: {error}") from error
+    if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3 or not array.size:
+        kind = f"{array.dtype} {array.shape}"
+        raise BadImageError("unsupported", f"{path}: an array is uint8 (H, W, 3) or (N, H, W, 3), this is {kind}")
+    return np.asarray(array if number is None else array[number])
 
 
 def _alike(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:

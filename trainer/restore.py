@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from blurkit.errors import UsageError
-from trainer.device import memory_advice
 
 #: More pixels than these are restored in tiles of this side unless the caller says otherwise.
 WHOLE, TILE = 2_000_000, 1024
@@ -28,18 +27,18 @@ class Restorer:
 
     ``tile``: the side of the tiles in pixels; 0 for whole photographs up to :data:`WHOLE` pixels and tiles of :data:`TILE` above.
     Instance normalisation makes tiles and whole photographs differ, so figures name theirs. Neighbouring tiles share at least
-    ``overlap`` pixels, over which a raised cosine leads from one to the other. ``precision``: float32, or bf16 by autocast.
+    ``overlap`` pixels, over which a raised cosine leads from one to the other. ``bf16``: by autocast.
     Memory: that of the network for one tile, and float32 for one row of tiles.
     """
 
     def __init__(
-        self, generator: nn.Module, device: torch.device, *, tile: int = 0, overlap: int = OVERLAP, precision: str = "float32"
+        self, generator: nn.Module, device: torch.device, *, tile: int = 0, overlap: int = OVERLAP, bf16: bool = False
     ) -> None:
         if tile and tile < 4 * overlap:
             raise UsageError(f"tiles that overlap by {overlap} pixels have sides of at least {4 * overlap}, got {tile}")
         self._generator = generator.to(device)
         self._device, self._overlap, self._tile = device, overlap, tile
-        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
         self._multiple, self._least = (int(getattr(generator, name)) for name in ("multiple", "least"))
 
     def tile(self, height: int, width: int) -> int:
@@ -51,7 +50,7 @@ class Restorer:
     def __call__(self, image: NDArray[_Pixels]) -> NDArray[_Pixels]:
         """The restored image, of the shape and type of ``image``: uint8 or uint16 (H, W, 3) RGB of any size.
 
-        Raises :class:`UsageError` for anything else, and an error that says what to lower where memory does not suffice.
+        Raises :class:`UsageError` for anything else.
         """
         if image.dtype.name not in _PEAKS or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise UsageError(f"an image is uint8 or uint16 (H, W, 3), got {image.dtype} {image.shape}")
@@ -59,7 +58,7 @@ class Restorer:
         training = self._generator.training
         try:
             self._generator.eval()
-            with memory_advice("lower --tile"), torch.inference_mode():
+            with torch.inference_mode():
                 return self._tiled(image, side) if side else _codes(self._restore(image), image.dtype)
         finally:
             self._generator.train(training)  # it may be in the middle of its training

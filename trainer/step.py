@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.adversarial import Adversarial
+from trainer.adversarial import Game
 from trainer.config import Recipe
 from trainer.content import Content, build_content
 from trainer.critics import build_critic
@@ -45,8 +45,7 @@ class Step:
         self.generator, self.critic, self._content = generator.to(device).train(), critic.to(device).train(), content.to(device)
         self.average = Average(self.generator, recipe.optimizer.ema)
         self.skipped = torch.zeros(2, device=device)
-        game = recipe.adversarial
-        self._objective = Adversarial(game.objective, game.gp, game.penalty, game.joint) if game else None
+        self._objective = Game(recipe.adversarial) if recipe.adversarial else None
         self._optimizers = {"generator": self._adam(self.generator), "critic": self._adam(self.critic)}
         self._format = torch.channels_last if recipe.precision.channels_last else torch.contiguous_format
         self._compute: Callable[..., dict[str, Tensor]] = self.compute

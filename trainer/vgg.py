@@ -57,6 +57,6 @@ def _download() -> dict[str, Any]:
 def _ways() -> str:
     cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(URL).name
     return (
-        f"give the path of a copy of {Path(URL).name} with --set content.weights=PATH, or put it at {cache}, "
+        f"give the path of a copy of {Path(URL).name} with --set content.vgg_weights=PATH, or put it at {cache}, "
         "or train without this term with --set content.perceptual=0 and another one, such as content.l1=100"
     )

@@ -112,16 +112,12 @@ def _verified(path: Path, state: Mapping[str, Tensor], metadata: str) -> dict[st
         raise UsageError(f"{path}: its metadata do not describe a generator") from error
     if digest != _digest(spec, state):
         raise BlurkitError(f"{path}: these are not the weights that were written; copy the file again, or train again")
-    return {**_told(path.with_name(DESCRIPTION), digest), "generator": spec}
-
-
-def _told(path: Path, digest: str) -> dict[str, Any]:
-    """What the JSON file says, or nothing where it is of other weights: a kill between the two writes leaves the older one."""
     try:
-        description = dict(json.loads(path.read_bytes()))
-        return description if description["digest"] == digest else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        told = dict(json.loads(path.with_name(DESCRIPTION).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        told = {}
+    # a kill between the two writes leaves the older text, which is of other weights
+    return {**(told if told.get("digest") == digest else {}), "generator": spec}
 
 
 def _digest(spec: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:

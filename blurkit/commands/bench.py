@@ -6,15 +6,12 @@ by its fastest repetition.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import h5py
@@ -25,7 +22,7 @@ from blurkit.choices import Choices
 from blurkit.convolve import blur
 from blurkit.decode import read_image
 from blurkit.engine import run_tasks
-from blurkit.errors import OK, UsageError, nearest
+from blurkit.figures import Figure, measure, times
 from blurkit.fused import blur_codes
 from blurkit.kernel import rasterize, statistics
 from blurkit.recipe_files import load_recipe
@@ -45,55 +42,10 @@ CANVAS = 65
 TAPS = 125
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A claim, what was measured, and the limit: a most where ``at_most``, else a least."""
-
-    claim: str
-    value: float
-    limit: float
-    unit: str
-    at_most: bool = False
-
-    @property
-    def holds(self) -> bool:
-        """Whether the measured value is on the right side of the limit."""
-        return self.value <= self.limit if self.at_most else self.value >= self.limit
-
-    def line(self) -> str:
-        """The figure as a line of text."""
-        bound = f"{'at most' if self.at_most else 'at least'} {self.limit:g}"
-        return f"{self.claim:<66} {self.value:7.3g} {self.unit:<2}  {bound:<13} {'' if self.holds else 'MISSED'}".rstrip()
-
-
 def bench(sections: tuple[str, ...], *, as_json: bool) -> int:
-    """Measure the named sections, or all. Returns 0 whatever the figures: a limit missed is to be read, not to fail a build."""
-    unknown = [name for name in sections if name not in SECTIONS]
-    if unknown:
-        raise UsageError(f"unknown section {unknown[0]!r}: it is none of {', '.join(SECTIONS)}{nearest(unknown[0], SECTIONS)}")
+    """Measure the named sections, or all; see :func:`blurkit.figures.measure`."""
     cv2.setNumThreads(1)
-    figures = []
-    for name in sections or SECTIONS:
-        for figure in SECTIONS[name]():
-            figures.append(figure)
-            if not as_json:
-                print(figure.line(), flush=True)
-    if as_json:
-        print(json.dumps([{**vars(figure), "holds": figure.holds} for figure in figures]))
-    return OK
-
-
-def times(*actions: Callable[[], Any], repeats: int) -> list[float]:
-    """The shortest time in seconds of each action, done in turn so that a slow spell of the machine meets all of them."""
-    for action in actions:
-        action()
-    best = [float("inf")] * len(actions)
-    for _ in range(repeats):
-        for place, action in enumerate(actions):
-            begin = time.perf_counter()
-            action()
-            best[place] = min(best[place], time.perf_counter() - begin)
-    return best
+    return measure(SECTIONS, sections, as_json=as_json)
 
 
 def _kernels() -> Iterator[Figure]:

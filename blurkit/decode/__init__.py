@@ -43,9 +43,9 @@ FilePath: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 class Decoded:
     """A photograph ready for use.
 
-    ``pixels``: uint8 (H, W, 3), RGB, upright, contiguous. ``sha256``: hexadecimal, of the file's bytes. ``notes``: each change on
-    the way that nobody would see, such as ``16 bits rounded to 8``, ``alpha dropped``, ``rotated by EXIF orientation 6``.
-    ``focal_35mm``: as in :class:`blurkit.decode.header.Header`.
+    ``pixels``: uint8, or uint16 where that was asked for, (H, W, 3), RGB, upright, contiguous. ``sha256``: hexadecimal, of the
+    file's bytes. ``notes``: each change on the way that nobody would see, such as ``16 bits rounded to 8``, ``alpha dropped``,
+    ``rotated by EXIF orientation 6``. ``focal_35mm``: as in :class:`blurkit.decode.header.Header`.
     """
 
     pixels: Pixels
@@ -54,7 +54,7 @@ class Decoded:
     focal_35mm: int = 0
 
 
-def read_image(path: FilePath, *, max_pixels: int = MAX_PIXELS) -> Decoded:
+def read_image(path: FilePath, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Decoded:
     """Read and decode an image file; see :func:`decode_image`.
 
     Only a regular file, or a link to one, is read: a named pipe or a device is refused and never waited for.
@@ -65,21 +65,21 @@ def read_image(path: FilePath, *, max_pixels: int = MAX_PIXELS) -> Decoded:
             if len(file) > room:
                 raise BadImageError("too_large", f"The file has {len(file)} bytes, many more than its pixels can need.")
         data = file.read()
-    return decode_image(data, max_pixels=max_pixels)
+    return decode_image(data, max_pixels=max_pixels, deep=deep)
 
 
-def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Decoded:
     """Decode the bytes of a JPEG, PNG, WebP, BMP, TIFF or GIF file to 8-bit RGB, upright by its Exif orientation.
 
-    Samples of 16 bits become ``round(v / 257)``. Transparency is dropped and the colour as stored kept. Colour profiles are not
-    applied. Of several frames the first is taken. Memory: the pixels, their 16-bit or unrotated form where there is one, and
-    twice ``data`` at most.
+    Samples of 16 bits become ``round(v / 257)``, or stay uint16 with ``deep``. Transparency is dropped and the colour as stored
+    kept. Colour profiles are not applied. Of several frames the first is taken. Memory: the pixels, their 16-bit or unrotated
+    form where there is one, and twice ``data`` at most.
     """
     header = read_header(data)
     _checked(header, max_pixels)
     body = read_body(data, header)
-    pixels = _decode(body.data, header)
-    notes = _notes(header)
+    pixels = _decode(body.data, header, deep=deep)
+    notes = _notes(header, deep=deep)
     if body.several:
         notes.append("first of several frames")
     return Decoded(pixels, hashlib.sha256(data).hexdigest(), tuple(notes), header.focal_35mm)
@@ -186,9 +186,9 @@ def _checked(header: Header, max_pixels: int) -> int:
     return pixels
 
 
-def _notes(header: Header) -> list[str]:
+def _notes(header: Header, *, deep: bool) -> list[str]:
     notes = []
-    if header.depth == 16:
+    if header.depth == 16 and not deep:
         notes.append("16 bits rounded to 8")
     if header.colour != "RGB":
         notes.append(f"{header.colour} to RGB")
@@ -199,7 +199,7 @@ def _notes(header: Header) -> list[str]:
     return notes
 
 
-def _decode(data: bytes, header: Header) -> Pixels:
+def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
     # OpenCV 5.0 ignores IMREAD_COLOR_RGB for 16-bit TIFF, and turns TIFF upright whatever the flags say.
     tiff = header.format == "TIFF"
     flags = cv2.IMREAD_COLOR if tiff else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -216,7 +216,7 @@ def _decode(data: bytes, header: Header) -> Pixels:
     given = pixels.shape, 8 * pixels.itemsize
     if given != promised:
         raise BadImageError("corrupt", f"The {header.format} header promises (shape, bits) {promised}, the data give {given}.")
-    if header.depth == 16:
+    if header.depth == 16 and not deep:
         pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
     if tiff:
         return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))

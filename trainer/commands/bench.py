@@ -3,69 +3,46 @@
 from __future__ import annotations
 
 import functools
-import json
-import time
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
+import cv2
+import h5py
+import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
-from blurkit.errors import OK, UsageError, nearest
+from blurkit.decode import read_image
+from blurkit.figures import Figure, measure, times
+from blurkit.shard import FORMAT_VERSION, Sample
+from blurkit.shard.format import FIELDS, FORMAT_NAME
+from blurkit.shard.writer import write_shard
 from trainer import vgg
-from trainer.bench import loader_ratio
 from trainer.config import Precision, Recipe, load_recipe
 from trainer.content import Content
 from trainer.critics import build_critic
+from trainer.data import Stream, open_pairs
 from trainer.distributed import Ranks
 from trainer.generators import build_generator
 from trainer.published import Published
 from trainer.step import Step
 
-#: Repetitions of which the fastest counts.
-REPEATS = 3
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A claim, what was measured, and the limit: a most where ``at_most``, else a least."""
-
-    claim: str
-    value: float
-    limit: float
-    at_most: bool = False
-
-    @property
-    def holds(self) -> bool:
-        """Whether the measured value is on the right side of the limit."""
-        return self.value <= self.limit if self.at_most else self.value >= self.limit
-
-    def line(self) -> str:
-        """The figure as a line of text."""
-        bound = f"{'at most' if self.at_most else 'at least'} {self.limit:g}"
-        return f"{self.claim:<66} {self.value:7.3g} x   {bound:<13} {'' if self.holds else 'MISSED'}".rstrip()
+_SHAPE, _PAIRS = (480, 640), 36  # photographs of COCO's size
+_CROP, _BATCH, _THREADS = 256, 16, 2
+_OURS, _THEIRS = 200, 10  # batches at a time, some tenths of a second each
 
 
 def bench(sections: tuple[str, ...], *, as_json: bool) -> int:
-    """Measure the named sections, or all. Returns 0 whatever the figures: a limit missed is to be read, not to fail a build."""
-    unknown = [name for name in sections if name not in SECTIONS]
-    if unknown:
-        raise UsageError(f"unknown section {unknown[0]!r}: it is none of {', '.join(SECTIONS)}{nearest(unknown[0], SECTIONS)}")
-    figures = []
-    for name in sections or SECTIONS:
-        for figure in SECTIONS[name]():
-            figures.append(figure)
-            if not as_json:
-                print(figure.line(), flush=True)
-    if as_json:
-        print(json.dumps([{**vars(figure), "holds": figure.holds} for figure in figures]))
-    return OK
+    """Measure the named sections, or all; see :func:`blurkit.figures.measure`."""
+    return measure(SECTIONS, sections, as_json=as_json)
 
 
 def _step() -> Iterator[Figure]:
     """One step of the recipe ``deblurgan`` on the CPU, of one pair of 256x256, against the published one; VGG is a random one."""
-    device = torch.device("cpu")
     blurred, sharp = torch.rand((2, 1, 3, 256, 256)) * 2 - 1
     alphas = list(torch.rand(5, 1, 1, 1, 1))
     recipe = load_recipe("deblurgan")
@@ -76,12 +53,12 @@ def _step() -> Iterator[Figure]:
     actions: list[Callable[[], object]] = [functools.partial(Published(*networks()).step, blurred, sharp, alphas)]
     for ours in _ways(recipe):
         generator, critic, features = networks()
-        step = Step(ours, generator, critic, Content(ours.content.terms, features), device, Ranks())
+        step = Step(ours, generator, critic, Content(ours.content.terms, features), torch.device("cpu"), Ranks())
         actions.append(functools.partial(step, 0, blurred, sharp))
-    seconds = fastest(actions)
-    yield Figure("a step at parity over the published one, written plainly", seconds[1] / seconds[0], 1.05, at_most=True)
-    if len(seconds) > 2:
-        yield Figure("a step in bf16 over the published one", seconds[2] / seconds[0], 0.75, at_most=True)
+    published, *seconds = times(*actions, repeats=3)
+    yield Figure("a step at parity over the published one, written plainly", seconds[0] / published, 1.05, at_most=True)
+    if len(seconds) > 1:
+        yield Figure("a step in bf16 over the published one", seconds[1] / published, 0.75, at_most=True)
 
 
 def _ways(recipe: Recipe) -> list[Recipe]:
@@ -94,20 +71,73 @@ def _ways(recipe: Recipe) -> list[Recipe]:
     return [recipe, replace(recipe, precision=Precision(bf16=True), adversarial=replace(recipe.adversarial, joint=True))]
 
 
-def fastest(actions: list[Callable[[], object]]) -> list[float]:
-    """The shortest time in seconds of each action, done in turn so that a slow spell of the machine meets all of them."""
-    best = [float("inf")] * len(actions)
-    for repeat in range(1 + REPEATS):
-        for place, action in enumerate(actions):
-            begin = time.perf_counter()
-            action()
-            if repeat:  # the first prepares
-                best[place] = min(best[place], time.perf_counter() - begin)
-    return best
-
-
 def _loader() -> Iterator[Figure]:
-    yield Figure("pairs/s of 256x256 into torch over DataLoader on gzipped HDF5", loader_ratio(), 40)
+    ours, theirs = loader_rates()
+    yield Figure("pairs/s of 256x256 into torch over DataLoader on gzipped HDF5", ours / theirs, 40)
 
 
-SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {"step": _step, "loader": _loader}
+def loader_rates(*, repeats: int = 5) -> tuple[float, float]:
+    """Pairs of 256x256 crops a second that arrive in torch, as bytes in batches of 16: ours, and DataLoader's.
+
+    Ours come from a shard by :class:`trainer.data.Stream` with two threads; those of DataLoader, with two workers, from the same
+    photographs in gzipped HDF5, one to a chunk. Both take turns, and count by their fastest. Files are in the page cache.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        shard, gzipped = Path(folder) / "00000.h5", Path(folder) / "gzipped.h5"
+        _write_pairs(shard, gzipped)
+        loader = DataLoader(_GzippedCrops(gzipped), _BATCH, num_workers=_THREADS, persistent_workers=True)
+        streams: list[Stream] = []
+
+        def theirs() -> None:
+            for _ in loader:
+                pass
+
+        def ours() -> None:
+            if not streams:  # DataLoader has forked its workers by now; with threads about, that is not safe
+                streams.append(Stream(open_pairs([shard]), batch=_BATCH, crop=_CROP, seed=0, threads=_THREADS))
+            for _ in range(_OURS):
+                streams[0].give(streams[0].take())
+
+        try:
+            slow, fast = times(theirs, ours, repeats=repeats)
+        finally:
+            for stream in streams:
+                stream.close()
+    return _OURS * _BATCH / fast, _THEIRS * _BATCH / slow
+
+
+class _GzippedCrops(Dataset[torch.Tensor]):
+    """Random crops the usual way: h5py slices, a file handle for each worker."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: h5py.File | None = None
+
+    def __len__(self) -> int:
+        return _THEIRS * _BATCH
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        self._file = self._file or h5py.File(self._path)
+        row, y, x = np.random.default_rng(index).integers((_PAIRS, _SHAPE[0] - _CROP + 1, _SHAPE[1] - _CROP + 1))
+        return torch.from_numpy(np.stack([self._file[field][row, y : y + _CROP, x : x + _CROP] for field in FIELDS]))
+
+
+def _write_pairs(shard: Path, gzipped: Path) -> None:
+    """Packaged photographs, shifted, and the same blurred."""
+    files = sorted(str(file) for file in resources.files("blurkit.data_manifests").joinpath("sample").iterdir())
+    photographs = [cv2.resize(read_image(file).pixels, _SHAPE[::-1]) for file in files if file.endswith(".jpg")]
+    meta = {"source": "sample", "licence": "", "source_sha256": "", "notes": "", "variant": 0, "seed": (0,) * 5}
+    meta |= dict.fromkeys(("crop", "valid"), (0, 0, *_SHAPE))
+    kernel, path = np.full((9, 9), 1 / 81, np.float32), np.empty((0, 2), np.float32)
+    sharps = [np.roll(photographs[number % len(photographs)], 50 * number, axis=1) for number in range(_PAIRS)]
+    samples = [
+        Sample(sharp, cv2.filter2D(sharp, -1, kernel), kernel, path, f"{number}", meta) for number, sharp in enumerate(sharps)
+    ]
+    write_shard(shard, samples, attributes={"format": FORMAT_NAME, "version": FORMAT_VERSION})
+    with h5py.File(gzipped, "w") as file:
+        for field in FIELDS:
+            images = np.stack([getattr(sample, field) for sample in samples])
+            file.create_dataset(field, data=images, chunks=(1, *_SHAPE, 3), compression="gzip")
+
+
+SECTIONS = {"step": _step, "loader": _loader}

@@ -12,7 +12,7 @@ from pathlib import Path
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
 from blurkit.files import make_folder
 from blurkit.progress import plural
-from trainer.device import choose_device
+from trainer.device import choose_device, memory_advice
 from trainer.images import WRITABLE, read_photograph, walk, write_photograph
 from trainer.restore import Restorer
 from trainer.weights import load_generator
@@ -89,7 +89,8 @@ def _restore(restore: Restorer, source: Path, target: Path) -> str:
     """Read, restore, write; returns what was done in words."""
     pixels, notes = read_photograph(source)
     height, width = pixels.shape[:2]
-    restored = restore(pixels)
+    with memory_advice("lower --tile"):
+        restored = restore(pixels)
     make_folder(target.parent)
     notes += write_photograph(target, restored)
     side = restore.tile(height, width)

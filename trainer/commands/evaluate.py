@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from blurkit.errors import OK
 from blurkit.files import make_folder, write_atomic
 from blurkit.progress import Progress, plural
-from trainer.device import choose_device
-from trainer.evaluate import Score, means, score_pairs, show, sizes, telling, to_csv, to_table
-from trainer.metrics import choose_metrics
+from trainer.device import choose_device, memory_advice
+from trainer.evaluate import Score, means, score_pairs, show, telling, to_csv, to_table
+from trainer.metrics import Metric, choose_metrics
 from trainer.pairsets import PairSet, open_pairset
 from trainer.restore import Restorer
 from trainer.weights import load_generator
@@ -33,11 +35,18 @@ def evaluate(
     restore = Restorer(generator, place, tile=tile)
     if not quiet:
         print(f"{weights} on {plural(len(pairs), 'pair')} of {data}; {reason}", file=sys.stderr)
-    scores = score_pairs(restore, pairs, chosen, tick=_Ticks(len(pairs), quiet=quiet))
+    scores, progress = [], Progress(len(pairs), quiet=quiet)
+    with memory_advice("lower --tile"):
+        for score in score_pairs(restore, pairs, chosen):
+            scores.append(score)
+            progress.done += 1
+            progress.show()
+    progress.close()
+    sides = sorted({restore.tile(score.height, score.width) for score in scores})
     result = {
         **means(scores),
-        "sizes": sizes(scores),
-        "frame": _frame(restore, scores),
+        "sizes": dict(Counter(f"{score.width}x{score.height}" for score in scores).most_common()),
+        "frame": " and ".join(f"tiles of {side}" if side else "full frame" for side in sides),
         "metrics": {name: metric.convention for name, metric in chosen.items()},
         "weights": str(weights),
         "step": description.get("step"),
@@ -53,47 +62,28 @@ def evaluate(
         make_folder(out)
         write_atomic(out / IMAGES, to_csv(scores).encode(errors="backslashreplace"))
         write_atomic(out / RESULTS, _json(result, indent=2).encode(errors="backslashreplace") + b"\n")
-        _draw_sheet(out / SHEET, restore, pairs, scores, result)
+        _draw_sheet(out / SHEET, restore, pairs, scores, chosen, result)
         if not quiet:
             print(f"{out}: {IMAGES}, {RESULTS}, {SHEET}", file=sys.stderr)
     return OK
 
 
-def _draw_sheet(path: Path, restore: Restorer, pairs: PairSet, scores: list[Score], result: dict[str, Any]) -> None:
+def _draw_sheet(
+    path: Path, restore: Restorer, pairs: PairSet, scores: list[Score], metrics: Mapping[str, Metric], result: dict[str, Any]
+) -> None:
     """The pairs that gained most, the median and least by the first metric, with the means of all."""
     from trainer.pictures import draw_triples
 
-    ((name, metric),) = list(choose_metrics(",".join(result["metrics"])).items())[:1]
-    rows = [show(restore, pairs, index, metric, words=words) for index, words in telling(scores, name).items()]
+    name, metric = next(iter(metrics.items()))
+    chosen = telling(scores, name).items()
+    rows = [show(restore, pairs, index, scores[index], metrics, words=words) for index, words in chosen]
     before, after = (metric.text(result[which][name]) for which in ("blurred", "restored"))
     title = f"{result['weights']} · {plural(result['n'], 'pair')}"
     draw_triples(path, rows, title=title, subtitle=f"{result['data']} · {result['frame']} · mean {name} {before} → {after}")
 
 
-def _frame(restore: Restorer, scores: list[Score]) -> str:
-    """Whole photographs or tiles of which size: with instance normalisation the figures differ."""
-    sides = sorted({restore.tile(score.height, score.width) for score in scores})
-    return " and ".join(f"tiles of {side}" if side else "full frame" for side in sides)
-
-
-def _json(value: dict[str, Any], indent: int | None = None) -> str:
+def _json(result: dict[str, Any], indent: int | None = None) -> str:
     """JSON without the infinities of equal images, which it has no word for."""
-    strict = {
-        key: {name: number if math.isfinite(number) else None for name, number in part.items()}
-        for key, part in value.items()
-        if key in ("blurred", "restored")
-    }
-    return json.dumps({**value, **strict}, indent=indent, ensure_ascii=False)
-
-
-class _Ticks:
-    """Progress by the number of pairs that are done."""
-
-    def __init__(self, total: int, *, quiet: bool) -> None:
-        self._progress = Progress(total, quiet=quiet)
-
-    def __call__(self, done: int) -> None:
-        self._progress.done = done
-        self._progress.show()
-        if done == self._progress.total:
-            self._progress.close()
+    means = {which: result[which].items() for which in ("blurred", "restored")}
+    strict = {which: {name: mean if math.isfinite(mean) else None for name, mean in values} for which, values in means.items()}
+    return json.dumps({**result, **strict}, indent=indent, ensure_ascii=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import tomllib
 
+from blurkit.configuration import packaged_text
 from blurkit.errors import OK
-from trainer.config import DEFAULT, load_recipe, packaged_text, recipe_names
+from trainer.config import DEFAULT, load_recipe, recipe_names
 
 
 def recipes(name: str | None, settings: tuple[str, ...], *, as_json: bool) -> int:
@@ -15,7 +16,7 @@ def recipes(name: str | None, settings: tuple[str, ...], *, as_json: bool) -> in
         text = load_recipe(name, settings).toml()
         print(json.dumps(tomllib.loads(text), ensure_ascii=False) if as_json else text.rstrip())
         return OK
-    described = [tomllib.loads(packaged_text(known)) for known in recipe_names()]
+    described = [tomllib.loads(packaged_text("trainer", known)) for known in recipe_names()]
     if as_json:
         keys = ("name", "summary", "provenance")
         print(json.dumps([{key: values[key] for key in keys} for values in described], ensure_ascii=False))

@@ -6,27 +6,18 @@ and ``least``, which neither goes below.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from trainer import networks
 
-
-def _resnet() -> Callable[..., nn.Module]:
-    from trainer.generators.resnet import ResnetGenerator
-
-    return ResnetGenerator
-
-
-def _residual_unet() -> Callable[..., nn.Module]:
-    from trainer.generators.residual_unet import ResidualUnet
-
-    return ResidualUnet
-
-
-GENERATORS = {"resnet": _resnet, "residual-unet": _residual_unet}
+#: The module and the class of each, imported only when it is asked for, so that one whose import fails harms no other.
+GENERATORS = {
+    "resnet": "trainer.generators.resnet:ResnetGenerator",
+    "residual-unet": "trainer.generators.residual_unet:ResidualUnet",
+}
 
 
 def build_generator(spec: Mapping[str, Any]) -> nn.Module:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from blurkit.configuration import within
-from blurkit.errors import UsageError
+from trainer.networks import require_size
 
 
 class ResidualUnet(nn.Module):
@@ -36,8 +36,7 @@ class ResidualUnet(nn.Module):
 
     def forward(self, blurred: Tensor) -> Tensor:
         """The restored photographs."""
-        if blurred.shape[-1] % self.multiple or blurred.shape[-2] % self.multiple:
-            raise UsageError(f"the generator takes heights and widths that are multiples of 4, got {tuple(blurred.shape)}")
+        require_size(self, blurred)
         full = self.encoder[0](self.head(blurred))
         half = self.encoder[1](self.down[0](full))
         quarter = self.middle(self.down[1](half))

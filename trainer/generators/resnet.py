@@ -10,8 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from blurkit.configuration import one_of, within
-from blurkit.errors import UsageError
-from trainer.networks import accept_published_names, initialise
+from trainer.networks import accept_published_names, initialise, require_size
 
 
 class ResnetGenerator(nn.Module):
@@ -56,12 +55,7 @@ class ResnetGenerator(nn.Module):
 
     def forward(self, blurred: Tensor) -> Tensor:
         """The restored photographs."""
-        height, width = blurred.shape[-2:]
-        if height % self.multiple or width % self.multiple or min(height, width) < self.least:
-            raise UsageError(
-                f"the generator takes heights and widths that are multiples of {self.multiple} and at least {self.least}, "
-                f"got {tuple(blurred.shape)}"
-            )
+        require_size(self, blurred)
         drawn = self.model(blurred).to(blurred.dtype)
         return (blurred + drawn).clamp(-1, 1) if self.skip else drawn
 
