@@ -16,13 +16,13 @@ from blurkit.shard import Shard
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 
-def storm(blurkit, out, rounds, longest, check, *options):
+def storm(blurkit, out, rounds, longest, check, *options, env=None):
     """Kill a run again and again, at a random time after it has begun to write; at the end let it finish."""
     chance = random.Random(rounds)
     out.mkdir()
     for _ in range(rounds):
         before = set(os.listdir(out))
-        process = blurkit.start(out, *options)
+        process = blurkit.start(out, *options, env=env)
         while process.poll() is None and not [name for name in os.listdir(out) if ".h5" in name and name not in before]:
             time.sleep(0.002)
         time.sleep(chance.uniform(0, longest))
@@ -36,8 +36,8 @@ def storm(blurkit, out, rounds, longest, check, *options):
     assert len(lines) == len(set(lines)) == 4
 
 
-def test_killed_at_random_times_it_ends_with_the_same_bytes(blurkit, undisturbed, tmp_path):
-    storm(blurkit, tmp_path / "shards", 2, 0.2, undisturbed.check_whole)
+def test_killed_at_random_times_it_ends_with_the_same_bytes(blurkit, undisturbed, slowly, tmp_path):
+    storm(blurkit, tmp_path / "shards", 2, 0.2, undisturbed.check_whole, env=slowly)
     undisturbed.check_same(tmp_path / "shards")
 
 
