@@ -55,8 +55,8 @@ class Shaken:
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
         return Blur(self.kernel, functools.partial(_uniform_light, self.kernel), uniform=True, path=self.path)
 
-    def paths(self, region: Box) -> UniformPath:
-        """The exposed path, for objects on top of it."""
+    def paths(self, blur: Blur) -> UniformPath:
+        """The exposed path that made a blur, for objects on top of it."""
         return UniformPath(*self.path_at(0, 0))
 
     def path_at(self, y: float, x: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -102,9 +102,10 @@ class Turned:
         kernel = nodes.at(y + (height - 1) / 2, x + (width - 1) / 2)
         return Blur(kernel, functools.partial(_field_light, nodes), nodes=nodes, poses=self.poses)
 
-    def paths(self, region: Box) -> NodePaths:
-        """The exposed paths of the nodes, for objects on top of them."""
-        return turning(self.poses, self.weights, shape=self.shape, box=region, focal=self.focal)
+    def paths(self, blur: Blur) -> NodePaths:
+        """The exposed paths that made a blur's nodes, for objects on top of them."""
+        assert blur.nodes is not None  # this motion made it
+        return turning(blur.nodes, self.poses, self.weights, shape=self.shape, focal=self.focal)
 
     def path_at(self, y: float, x: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The exposed path of a pixel, (T, 2), and the weights of its instants, (T,)."""

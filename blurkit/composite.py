@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,17 @@ from numpy.typing import NDArray
 from blurkit.jit import compiled
 
 _U = np.uint64  # unsigned, as in blurkit.taps
+
+
+class Stack(NamedTuple):
+    """A background and k objects from back to front, as planes: ``background`` (3, H, W); ``objects`` (k, 4, H, W), colours and
+    opacity; ``clear`` (k, H, W), read where objects are ``hidden`` (k,) in part; ``spans`` (k, H, 2) of the opacities."""
+
+    background: NDArray[np.float32]
+    objects: NDArray[np.float32]
+    clear: NDArray[np.float32]
+    hidden: NDArray[np.bool_]
+    spans: NDArray[np.int64]
 
 
 @compiled(error_model="numpy")
@@ -40,11 +52,7 @@ def spans_of(opacity: NDArray[np.float32]) -> NDArray[np.int64]:
 
 @compiled(error_model="numpy")
 def add_objects(
-    background: NDArray[np.float32],
-    planes: NDArray[np.float32],
-    clear: NDArray[np.float32],
-    hidden: NDArray[np.bool_],
-    spans: NDArray[np.int64],
+    stack: Stack,
     displacements: NDArray[np.float64],
     shares: NDArray[np.float64],
     margin_y: int,
@@ -53,10 +61,10 @@ def add_objects(
 ) -> None:
     """Add to ``blurred`` (h, w, 3), the blurred background, what the objects change: the mean over the instants.
 
-    ``background``: (3, H, W), whose pixel (``margin_y``, ``margin_x``) is the first of ``blurred``; ``planes``: (k, 4, H, W),
-    colours and opacity; ``clear``: (k, H, W), read where objects are ``hidden`` (k,) in part; ``spans`` of the opacities.
-    ``displacements``: (1 + k, m, 2), the camera's first, (x, y) in pixels; ``shares`` (m,) of the instants.
+    The pixel (``margin_y``, ``margin_x``) of the stack's planes is the first of ``blurred``. ``displacements``: (1 + k, m, 2), the
+    camera's first, (x, y) in pixels; ``shares`` (m,) of the instants.
     """
+    background, planes, clear, hidden, spans = stack
     height, width = blurred.shape[0], blurred.shape[1]
     count = planes.shape[0]
     total, change, behind = np.zeros((3, width), np.float32), np.zeros((3, width), np.float32), np.zeros((3, width), np.float32)

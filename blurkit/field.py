@@ -65,10 +65,9 @@ def rotation_field(
 
 
 def turning(
-    poses: ArrayLike, weights: NDArray[np.float64], *, shape: tuple[int, int], box: Box | None = None, focal: float
+    field: KernelField, poses: ArrayLike, weights: NDArray[np.float64], *, shape: tuple[int, int], focal: float
 ) -> NodePaths:
-    """The paths that make the field of :func:`rotation_field`, which takes the same arguments."""
-    field = rotation_field(poses, weights, shape=shape, box=box, focal=focal)
+    """The paths that make a field of :func:`rotation_field`, which takes the same arguments."""
     exposed, middle = checked_poses(poses, weights)[: len(weights)], principal_point(shape)
     return NodePaths(field, lambda y, x: _paths(exposed, np.array([y]), np.array([x]), focal, middle)[0], weights)
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blurkit.camera_paths import CameraPaths, Node
-from blurkit.composite import add_objects, planes_of, spans_of
+from blurkit.composite import Stack, add_objects, planes_of, spans_of
 from blurkit.convolve import best_form, convolve_box
 from blurkit.cutout import Layers, cut_out
 from blurkit.errors import UsageError
@@ -120,14 +120,14 @@ class _Objects:
         reach: int,
     ) -> None:
         self._own, self._weights, self._reach, self._rest = own, weights, reach, layers.rest
-        self._background = planes_of(layers.background, rows, columns)
-        self._planes = np.stack([planes_of(layer, rows, columns) for layer in layers.objects])
-        self._spans = spans_of(self._planes[:, 3])
-        self._hidden = np.logical_or.reduce(layers.clear == 0, axis=(1, 2))
-        self._clear = self._planes[:, 3]  # which is not read where nothing is hidden
-        if self._hidden.any():
-            self._clear = np.concatenate([planes_of(layer[..., None], rows, columns) for layer in layers.clear])
-        self._filled = [np.flatnonzero((self._planes[:, 3] > 0).any(axis=axes)) for axes in ((0, 2), (0, 1))]
+        planes = np.stack([planes_of(layer, rows, columns) for layer in layers.objects])
+        opacity = planes[:, 3]
+        hidden = np.logical_or.reduce(layers.clear == 0, axis=(1, 2))
+        clear = opacity  # which is not read where nothing is hidden
+        if hidden.any():
+            clear = np.concatenate([planes_of(layer[..., None], rows, columns) for layer in layers.clear])
+        self._stack = Stack(planes_of(layers.background, rows, columns), planes, clear, hidden, spans_of(opacity))
+        self._filled = [np.flatnonzero((opacity > 0).any(axis=axes)) for axes in ((0, 2), (0, 1))]
 
     def come_near(self, node: Node) -> bool:
         """Whether a motion within the reach brings any of them to a node's pixels."""
@@ -148,10 +148,7 @@ class _Objects:
                 changed += convolve_box(rest, part, best_form(kernel), border)
         paths = np.concatenate((node.path[None], node.path + self._own))
         displacements, shares = merge_instants(paths, self._weights, tolerance)
-        margins = self._reach + top, self._reach + left
-        add_objects(
-            self._background, self._planes, self._clear, self._hidden, self._spans, displacements, shares, *margins, changed
-        )
+        add_objects(self._stack, displacements, shares, self._reach + top, self._reach + left, changed)
         return changed
 
 

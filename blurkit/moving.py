@@ -68,7 +68,7 @@ class Moving:
             return blur
         own = np.zeros((len(found), *self._seen.shape[1:]))
         own[chosen] = self._seen[: len(chosen)]
-        paths = self.camera.paths(region)
+        paths = self.camera.paths(plain)
         moves = [self._kernel(shown[place], crop, own[place]) for place in chosen]
         size = max(len(kernel) for kernel in moves)
         return replace(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from blurkit.configuration import packaged_names, packaged_text
 from blurkit.errors import USAGE, guard
 
 PATH = click.Path(path_type=Path)
@@ -41,6 +44,23 @@ def name_variables(group: click.Group, prefix: str) -> None:
             if isinstance(option, click.Option):
                 flag = max(option.opts, key=len).lstrip("-")
                 option.envvar = f"{prefix}_{name}_{flag}".replace("-", "_").upper()
+
+
+def print_toml(text: str, *, as_json: bool) -> None:
+    """Print a recipe's TOML, or the same as one JSON object."""
+    print(json.dumps(tomllib.loads(text), ensure_ascii=False) if as_json else text.rstrip())
+
+
+def print_recipes(package: str, default: str, *, as_json: bool) -> None:
+    """Print name, summary and provenance of each recipe in a package."""
+    described = [tomllib.loads(packaged_text(package, name)) for name in packaged_names(package)]
+    if as_json:
+        keys = ("name", "summary", "provenance")
+        print(json.dumps([{key: values[key] for key in keys} for values in described], ensure_ascii=False))
+        return
+    for values in described:
+        mark = " (the default)" if values["name"] == default else ""
+        print(f"{values['name']}{mark}\n    {values['summary']}\n    {values['provenance']}")
 
 
 def _run(program: str, group: click.Group) -> int:

@@ -269,7 +269,11 @@ def turned(shape, samples, rng):
     poses = camera_rotation(length=0.04, roll_length=0.06, diffusion=0.3, pull=1.0, reversals=0.0, samples=samples, rng=rng)
     weights = np.ones(samples)
     poses = centered(poses, weights)
-    return poses, turning(poses, weights, shape=shape, focal=focal), focal
+    return (
+        poses,
+        turning(rotation_field(poses, weights, shape=shape, focal=focal), poses, weights, shape=shape, focal=focal),
+        focal,
+    )
 
 
 def test_a_turning_camera_without_moving_objects_is_its_field(test_data, rng):

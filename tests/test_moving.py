@@ -147,9 +147,9 @@ def test_the_light_is_that_of_all_layers(photograph, name):
     blur = moving.over(crop, crop, rng=np.random.default_rng(4))
     own = blur.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
     assert blur.moves.objects.tolist() == [0, 1]  # from back to front
-    expected = blur_layers(SRGB.decode(photograph), masks.masks, moving.camera.paths(crop), own, box=crop)
+    expected = blur_layers(SRGB.decode(photograph), masks.masks, moving.camera.paths(blur), own, box=crop)
     assert np.abs(blur.light(photograph, SRGB, crop)(crop) - expected).max() < 2e-3  # paths are stored as float32
-    swapped = blur_layers(SRGB.decode(photograph), masks.masks[::-1], moving.camera.paths(crop), own[::-1], box=crop)
+    swapped = blur_layers(SRGB.decode(photograph), masks.masks[::-1], moving.camera.paths(blur), own[::-1], box=crop)
     assert np.abs(swapped - expected).max() > 0.05
 
 
@@ -164,7 +164,7 @@ def test_far_from_the_corner_the_light_is_that_of_all_layers_too(photograph):
     crop = (290, 410, 40, 50)
     blur = moving.over(crop, crop, rng=np.random.default_rng(4))
     own = blur.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
-    expected = blur_layers(SRGB.decode(large), planes, moving.camera.paths(crop), own, box=crop)
+    expected = blur_layers(SRGB.decode(large), planes, moving.camera.paths(blur), own, box=crop)
     assert np.abs(blur.light(large, SRGB, crop)(crop) - expected).max() < 2e-3
     assert blur.moves.objects.tolist() == [0]
 

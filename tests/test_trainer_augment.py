@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms.functional import normalize, to_tensor
 
-from trainer.augment import FLIP_COLUMNS, FLIP_ROWS, TRANSPOSE, augment, to_float
+from trainer.augment import FLIP_COLUMNS, FLIP_ROWS, TRANSPOSE, augment
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_the_eight_orientations_are_different(crops):
 
 def test_the_scale_is_torchvisions_and_its_ends_are_exact(crops):
     levels = torch.arange(256, dtype=torch.uint8)
-    scaled = to_float(levels)
+    scaled = augment(levels.reshape(1, 1, 16, 16, 1).expand(2, 1, 16, 16, 3), [0])[0, 0, 0].reshape(-1)
     assert scaled.dtype == torch.float32
     assert (scaled[0], scaled[255]) == (-1, 1)
     assert torch.equal(torch.round((scaled + 1) * 127.5).to(torch.uint8), levels)

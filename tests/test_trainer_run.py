@@ -17,13 +17,7 @@ from trainer.checkpoint import BEST, FOLDER
 from trainer.commands.run import Asked, run
 from trainer.step import Step
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)

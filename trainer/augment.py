@@ -28,13 +28,4 @@ def augment(crops: Tensor, orientations: Sequence[int]) -> Tensor:
         pair = pair.flip(axes) if axes else pair
         pair = pair.transpose(1, 2) if orientation & TRANSPOSE else pair
         images[:, place] = pair.permute(0, 3, 1, 2)
-    return _scale(images)
-
-
-def to_float(images: Tensor) -> Tensor:
-    """float32 in [-1, 1] from uint8, of any shape."""
-    return _scale(images.to(torch.float32))
-
-
-def _scale(values: Tensor) -> Tensor:
-    return values.div_(127.5).sub_(1)  # 0 and 255 become -1 and 1 exactly
+    return images.div_(127.5).sub_(1)  # 0 and 255 become -1 and 1 exactly
