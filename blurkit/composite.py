@@ -61,8 +61,8 @@ def add_objects(
 ) -> None:
     """Add to ``blurred`` (h, w, 3), the blurred background, what the objects change: the mean over the instants.
 
-    The pixel (``margin_y``, ``margin_x``) of the stack's planes is the first of ``blurred``. ``displacements``: (1 + k, m, 2), the
-    camera's first, (x, y) in pixels; ``shares`` (m,) of the instants.
+    The pixel (``margin_y``, ``margin_x``) of the stack's planes is the first of ``blurred``. ``displacements``: (1 + k, m, 2),
+    the camera's first, (x, y) in pixels; ``shares`` (m,) of the instants.
     """
     background, planes, clear, hidden, spans = stack
     height, width = blurred.shape[0], blurred.shape[1]
