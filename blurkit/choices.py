@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from blurkit.configuration import parse_value
 from blurkit.errors import UsageError
 from blurkit.mixture import Mixture
 from blurkit.plan import Plan, make_plan
+from blurkit.program.toml import parse_value
 from blurkit.recipe import Recipe
 from blurkit.recipe_files import DEFAULT, load_recipe
 from blurkit.settings import DEFAULT_SHARD_BYTES, DEFAULT_SIZE, Settings, parse_size

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from blurkit import __version__
-from blurkit.program import PATH, json_option, name_variables, quiet_option, run_program, settings_option
+from blurkit.program.options import PATH, json_option, name_variables, quiet_option, run_program, settings_option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

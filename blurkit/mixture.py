@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from blurkit.configuration import require, to_toml
+from blurkit.program.checks import require
+from blurkit.program.toml import to_toml
 from blurkit.recipe import Recipe
 
 

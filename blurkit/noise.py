@@ -18,8 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blurkit.configuration import one_of, require, rising, within
-from blurkit.sections import Range
+from blurkit.program.checks import Range, one_of, require, rising, within
 
 MODELS = ("log-linear", "uniform", "photon-count")
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from blurkit.contact import Box, resampled
 from blurkit.errors import UsageError
-from blurkit.files import make_folder, write_atomic
+from blurkit.program.files import make_folder, write_atomic
 
 _JPEG = {"pil_kwargs": {"quality": 93, "subsampling": 0}}
 #: File suffixes that can be written, and what matplotlib is told about them.

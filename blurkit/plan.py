@@ -20,9 +20,9 @@ import cv2
 
 from blurkit import __version__
 from blurkit.errors import BadImageError, UsageError
-from blurkit.files import locked, write_atomic
 from blurkit.jit import source_digest
 from blurkit.motion import truth_bytes
+from blurkit.program.files import locked, write_atomic
 from blurkit.settings import Settings, size_text
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.index import PLAN, is_dataset_file, read_record

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from blurkit.configuration import assign, one_of, require, to_dict, to_toml
 from blurkit.errors import UsageError
 from blurkit.noise import Noise
+from blurkit.program.checks import one_of, require
+from blurkit.program.toml import assign, to_dict, to_toml
 from blurkit.sections import (
     Bayer,
     Defocus,

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from blurkit import configuration
-from blurkit.configuration import from_dict, named_text, parse_toml, parse_value, with_setting, with_value
 from blurkit.errors import UsageError, nearest
 from blurkit.mixture import Mixture
+from blurkit.program import toml as configuration
+from blurkit.program.toml import from_dict, named_text, parse_toml, parse_value, with_setting, with_value
 from blurkit.recipe import Recipe, file_digest
 
 DEFAULT = "handheld"

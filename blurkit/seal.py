@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from blurkit.card.describe import describe
-from blurkit.files import write_atomic
 from blurkit.plan import Plan
+from blurkit.program.files import write_atomic
 from blurkit.shard.index import INDEX, LEDGER, read_record, total_digest
 from blurkit.task import Failure
 

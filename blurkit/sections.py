@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blurkit.configuration import one_of, require, rising, within
-
-Range = tuple[float, float]
+from blurkit.program.checks import Range, one_of, require, rising, within
 
 #: Mosaics by their first two rows, read from the corner of the frame.
 BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from blurkit.errors import BadImageError
-from blurkit.files import append_line, write_atomic
 from blurkit.produce import Photograph, load_photograph, make_sample
+from blurkit.program.files import append_line, write_atomic
 from blurkit.settings import Settings
 from blurkit.shard.format import Sample, digest_text
 from blurkit.shard.index import LEDGER, record_path, shard_name

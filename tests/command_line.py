@@ -12,7 +12,7 @@ from unittest import mock
 
 from blurkit.cli import main
 from blurkit.engine import Finished, Tick
-from blurkit.signals import Stop
+from blurkit.program.signals import Stop
 from blurkit.task import ShardTask, make_shard
 
 #: A dataset of the packaged photographs, in several shards.

@@ -22,8 +22,8 @@ from command_line import run
 
 from blurkit import KernelBank
 from blurkit.cli import cli
-from blurkit.configuration import known_keys
 from blurkit.noise import PRESETS
+from blurkit.program.toml import known_keys
 from blurkit.recipe import Recipe
 from blurkit.recipe_files import load_recipe
 from blurkit.shard import open_dataset

@@ -16,7 +16,7 @@ from file_server import FileServer, answer, cut, redirect, reset, stall, status
 from blurkit import download as module
 from blurkit.download import LOCK, DownloadError, Patience, download, forget_origin, is_downloaded, part_path
 from blurkit.errors import DiskFullError, LockedError, UsageError
-from blurkit.files import locked
+from blurkit.program.files import locked
 
 CONTENT = random.Random(1).randbytes(300_000)
 SIZE = len(CONTENT)

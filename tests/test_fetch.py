@@ -20,11 +20,11 @@ import pytest
 from command_line import run
 from file_server import FileServer, cut, redirect, stall, status
 
-from blurkit import progress
 from blurkit.commands import fetch as module
 from blurkit.download import LOCK, Patience
-from blurkit.files import locked
 from blurkit.manifest import Archive, Split, load_manifest
+from blurkit.program import progress
+from blurkit.program.files import locked
 from blurkit.unpack import TEMPORARY
 
 PHOTOGRAPHS = {

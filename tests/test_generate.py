@@ -14,7 +14,7 @@ import pytest
 from command_line import SMALL, run
 from damage import flip
 
-from blurkit.files import locked
+from blurkit.program.files import locked
 from blurkit.shard import open_dataset
 
 
@@ -323,7 +323,7 @@ def test_an_output_that_cannot_be_written_says_so(tmp_path):
 
 
 def test_a_disk_that_is_too_small_ends_the_run_before_any_work(tmp_path):
-    with mock.patch("blurkit.files.shutil.disk_usage", return_value=SimpleNamespace(free=10_000)):
+    with mock.patch("blurkit.program.files.shutil.disk_usage", return_value=SimpleNamespace(free=10_000)):
         done = run("generate", *SMALL, cwd=tmp_path, code=1)
     assert "this run needs about" in done.stderr
     assert not list((tmp_path / "shards").glob("*.h5"))

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from blurkit import progress
-from blurkit.progress import Progress, data_size, duration
+from blurkit.program import progress
+from blurkit.program.progress import Progress, data_size, duration
 
-PROGRAM = "import time; from blurkit.progress import Progress; p = Progress(40)\n" + 4 * (
+PROGRAM = "import time; from blurkit.program.progress import Progress; p = Progress(40)\n" + 4 * (
     "time.sleep(0.15); p.done += 10; p.show(under_way=0)\n"
 )
 

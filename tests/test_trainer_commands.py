@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from blurkit.errors import BlurkitError, UsageError
-from blurkit.figures import Figure
+from blurkit.program.benchmark import Figure
 from trainer.commands.bench import bench
 from trainer.commands.recipes import recipes
 from trainer.config import parse_recipe, recipe_names

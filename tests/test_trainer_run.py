@@ -10,7 +10,7 @@ import torch
 from tiny_runs import write_pairs, write_recipe
 
 from blurkit.errors import BlurkitError, LockedError, StoppedError, UsageError
-from blurkit.files import locked
+from blurkit.program.files import locked
 from blurkit.shard import Shard
 from trainer import loop
 from trainer.checkpoint import BEST, FOLDER

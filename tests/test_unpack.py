@@ -17,7 +17,7 @@ import pytest
 from blurkit import unpack as module
 from blurkit.download import LOCK
 from blurkit.errors import DiskFullError, LockedError, UsageError
-from blurkit.files import locked
+from blurkit.program.files import locked
 from blurkit.unpack import TEMPORARY, ArchiveError, unpack
 
 FILES = {

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from blurkit.configuration import one_of
+from blurkit.program.checks import one_of
 from trainer.config import Adversarial
 from trainer.networks import full_precision
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from blurkit.errors import BlurkitError, UsageError
-from blurkit.files import make_folder, remove_temporaries, replacing, write_all
+from blurkit.program.files import make_folder, remove_temporaries, replacing, write_all
 
 FOLDER, BEST = "checkpoints", "best.ckpt"
 KEPT = 2

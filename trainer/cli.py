@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from blurkit import __version__
-from blurkit.program import PATH, json_option, name_variables, quiet_option, run_program, settings_option
+from blurkit.program.options import PATH, json_option, name_variables, quiet_option, run_program, settings_option
 
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="D", help="auto, cpu, cuda, or one of several, such as cuda:1."

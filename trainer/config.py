@@ -11,18 +11,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from blurkit.configuration import (
-    from_dict,
-    named_text,
-    one_of,
-    packaged_names,
-    parse_toml,
-    require,
-    to_dict,
-    to_toml,
-    with_setting,
-    within,
-)
+from blurkit.program.checks import one_of, require, within
+from blurkit.program.toml import from_dict, named_text, packaged_names, parse_toml, to_dict, to_toml, with_setting
 
 DEFAULT = "quick"
 

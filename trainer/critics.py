@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from blurkit.configuration import within
+from blurkit.program.checks import within
 from trainer import networks
 
 

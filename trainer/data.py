@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blurkit.configuration import require
 from blurkit.errors import UsageError
+from blurkit.program.checks import require
 from trainer.augment import FLIPS, TRANSPOSE, augment
 from trainer.order import Order, draws
 from trainer.pairs import Pairs, hold_out, open_pairs

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 
 from blurkit.errors import BlurkitError, UsageError, nearest
-from blurkit.progress import plural
+from blurkit.program.progress import plural
 
 
 def choose_device(name: str = "auto") -> tuple[torch.device, str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
-from blurkit.files import write_atomic
+from blurkit.program.files import write_atomic
 
 #: uint8 or uint16 (H, W, 3), RGB.
 Pixels: TypeAlias = NDArray[np.integer[Any]]

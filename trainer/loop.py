@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from blurkit.errors import BlurkitError
-from blurkit.signals import Stop
+from blurkit.program.signals import Stop
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint, Origin
 from trainer.config import Recipe

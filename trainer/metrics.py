@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.configuration import one_of, require
 from blurkit.errors import UsageError
+from blurkit.program.checks import one_of, require
 
 _SIDE, _SIGMA = 11, 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from blurkit.signals import Stop
+from blurkit.program.signals import Stop
 from trainer.evaluate import Score, score_pairs, show
 from trainer.metrics import choose_metrics
 from trainer.pairs import Pairs

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from blurkit.files import append_line, write_atomic
-from blurkit.progress import duration
+from blurkit.program.files import append_line, write_atomic
+from blurkit.program.progress import duration
 
 METRICS = "metrics.jsonl"
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from blurkit.errors import BlurkitError, UsageError
-from blurkit.files import write_atomic
+from blurkit.program.files import write_atomic
 from trainer.generators import build_generator
 
 NAME = "generator.safetensors"

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from blurkit.bank.choice import MAX_SIDE
 from blurkit.errors import DiskFullError, UsageError, WriteError, nearest
-from blurkit.files import TEMPORARY, write_atomic
+from blurkit.program.files import TEMPORARY, write_atomic
 
 Kernels = Sequence[NDArray[np.float32]]
 

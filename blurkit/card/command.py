@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-from blurkit.configuration import from_dict, to_dict, to_toml
+from blurkit.program.toml import from_dict, to_dict, to_toml
 from blurkit.recipe import Recipe
 from blurkit.recipe_files import packaged_text, recipe_names
 from blurkit.settings import DEFAULT_SHARD_BYTES

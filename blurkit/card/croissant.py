@@ -9,7 +9,7 @@ from typing import Any
 from blurkit.card import terms
 from blurkit.card.facts import Facts
 from blurkit.card.stamp import PLACE
-from blurkit.progress import plural
+from blurkit.program.progress import plural
 
 _HDF5 = "application/x-hdf5"
 

@@ -12,7 +12,7 @@ from blurkit.card.examples import draw_examples
 from blurkit.card.facts import gather, left_out
 from blurkit.card.stamp import NONE, Stamp, key_of, read_stamp, stamped
 from blurkit.card.text import card
-from blurkit.files import write_atomic
+from blurkit.program.files import write_atomic
 from blurkit.shard.index import CARD, CROISSANT, EXAMPLES, Dataset
 from blurkit.task import Failure
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from blurkit.card.terms import may_be_shown
 from blurkit.manifest import OF_SOURCE, Manifest, load_manifest
-from blurkit.progress import plural
+from blurkit.program.progress import plural
 from blurkit.shard.index import Dataset
 from blurkit.task import Failure
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from blurkit.card import terms
 from blurkit.card.markdown import plain, table
-from blurkit.progress import plural
+from blurkit.program.progress import plural
 
 #: Condition of a licence -> what it means for the pairs.
 _MEANINGS = {

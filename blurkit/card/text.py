@@ -13,7 +13,7 @@ from blurkit.card.facts import Facts, Origin
 from blurkit.card.markdown import bibtex, code, fenced, linked, plain, table
 from blurkit.card.rights import rights
 from blurkit.card.stamp import PLACE
-from blurkit.progress import data_size, plural
+from blurkit.program.progress import data_size, plural
 
 #: Pairs below which the Hugging Face Hub calls a dataset by each name.
 _SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}

@@ -22,16 +22,16 @@ from blurkit.choices import Choices
 from blurkit.convolve import blur
 from blurkit.decode import read_image
 from blurkit.engine import run_tasks
-from blurkit.figures import Figure, measure, times
 from blurkit.fused import blur_codes
 from blurkit.kernel import rasterize, statistics
+from blurkit.program.benchmark import Figure, measure, times
+from blurkit.program.signals import Stop
 from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response
 from blurkit.seeds import generator, seed_words
 from blurkit.shake import draw_shake
 from blurkit.shard import Shard
 from blurkit.shard.format import FIELDS
-from blurkit.signals import Stop
 from blurkit.sources import open_source
 from blurkit.task import make_shard
 from blurkit.trajectory import boracchi_foi
@@ -43,7 +43,7 @@ TAPS = 125
 
 
 def bench(sections: tuple[str, ...], *, as_json: bool) -> int:
-    """Measure the named sections, or all; see :func:`blurkit.figures.measure`."""
+    """Measure the named sections, or all; see :func:`blurkit.program.benchmark.measure`."""
     cv2.setNumThreads(1)
     return measure(SECTIONS, sections, as_json=as_json)
 

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from blurkit.download import Patience, download, forget_origin, is_downloaded, part_path
 from blurkit.errors import OK, DiskFullError, LockedError, StoppedError, UsageError, nearest
 from blurkit.manifest import OF_SOURCE, Archive, Manifest, Split, load_manifest
-from blurkit.progress import Progress, data_size, duration, plural
-from blurkit.signals import SIGNALS, Stop, stopping
+from blurkit.program.progress import Progress, data_size, duration, plural
+from blurkit.program.signals import SIGNALS, Stop, stopping
 from blurkit.unpack import unpack
 
 #: Of the server, for about a minute of failures in a row.

@@ -17,13 +17,13 @@ from blurkit.card.describe import remove_description
 from blurkit.choices import Choices, parse_slice
 from blurkit.engine import available_cpus, run_tasks
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
-from blurkit.files import locked, make_folder, remove_temporaries, require_space
 from blurkit.plan import Plan, agree, refuse_strangers
 from blurkit.produce import make_samples
-from blurkit.progress import Progress, data_size, duration, plural
+from blurkit.program.files import locked, make_folder, remove_temporaries, require_space
+from blurkit.program.progress import Progress, data_size, duration, plural
+from blurkit.program.signals import Stop, stopping
 from blurkit.seal import count_failures, seal
 from blurkit.shard.index import INDEX, LEDGER, PLAN, is_dataset_file, is_written, read_record, record_path, shard_name
-from blurkit.signals import Stop, stopping
 from blurkit.task import Failure
 
 

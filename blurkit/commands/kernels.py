@@ -13,7 +13,7 @@ from blurkit.camera_motion import draw_kernel
 from blurkit.errors import OK, UsageError
 from blurkit.kernel import statistics
 from blurkit.mixture import Mixture
-from blurkit.progress import data_size
+from blurkit.program.progress import data_size
 from blurkit.recipe import Recipe
 from blurkit.seeds import generator, seed_words
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from blurkit.choices import Choices
 from blurkit.errors import OK, BadImageError, UsageError
 from blurkit.produce import make_samples
-from blurkit.progress import plural
+from blurkit.program.progress import plural
 from blurkit.settings import size_text
 from blurkit.shard.format import Sample
 from blurkit.shard.index import open_dataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blurkit.errors import OK
-from blurkit.program import print_recipes, print_toml
+from blurkit.program.options import print_recipes, print_toml
 from blurkit.recipe_files import DEFAULT, load_recipe, packaged_text, recipe_names
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from blurkit.engine import available_cpus
 from blurkit.errors import FAILED, OK, CorruptShardError, UsageError
-from blurkit.files import TEMPORARY, is_temporary
-from blurkit.progress import plural
+from blurkit.program.files import TEMPORARY, is_temporary
+from blurkit.program.progress import plural
 from blurkit.shard.format import digest_text
 from blurkit.shard.index import INDEX, Dataset, is_written, open_dataset
 from blurkit.shard.reader import Shard

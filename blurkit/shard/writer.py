@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.files import replacing, write_all
+from blurkit.program.files import replacing, write_all
 from blurkit.shard import format as fmt
 from blurkit.shard.format import Sample
 from blurkit.shard.kinds import KINDS

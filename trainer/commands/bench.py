@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from blurkit.decode import read_image
-from blurkit.figures import Figure, measure, times
+from blurkit.program.benchmark import Figure, measure, times
 from blurkit.shard import FORMAT_VERSION, Sample
 from blurkit.shard.format import FIELDS, FORMAT_NAME
 from blurkit.shard.writer import write_shard
@@ -37,7 +37,7 @@ _OURS, _THEIRS = 200, 10  # batches at a time, some tenths of a second each
 
 
 def bench(sections: tuple[str, ...], *, as_json: bool) -> int:
-    """Measure the named sections, or all; see :func:`blurkit.figures.measure`."""
+    """Measure the named sections, or all; see :func:`blurkit.program.benchmark.measure`."""
     return measure(SECTIONS, sections, as_json=as_json)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
-from blurkit.files import make_folder
-from blurkit.progress import plural
+from blurkit.program.files import make_folder
+from blurkit.program.progress import plural
 from trainer.device import choose_device, memory_advice
 from trainer.images import WRITABLE, read_photograph, walk, write_photograph
 from trainer.restore import Restorer

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from blurkit.errors import OK
-from blurkit.files import make_folder, write_atomic
-from blurkit.progress import Progress, plural
+from blurkit.program.files import make_folder, write_atomic
+from blurkit.program.progress import Progress, plural
 from trainer.device import choose_device, memory_advice
 from trainer.evaluate import Score, means, score_pairs, show, telling, to_csv, to_table
 from trainer.metrics import Metric, choose_metrics

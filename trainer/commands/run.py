@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from blurkit.errors import OK, UsageError
-from blurkit.files import locked, make_folder, write_atomic
-from blurkit.progress import plural
-from blurkit.signals import stopping
+from blurkit.program.files import locked, make_folder, write_atomic
+from blurkit.program.progress import plural
+from blurkit.program.signals import stopping
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.config import differences, load_recipe, parse_recipe

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blurkit.configuration import within
+from blurkit.program.checks import within
 from trainer.networks import require_size
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from blurkit.configuration import one_of, within
+from blurkit.program.checks import one_of, within
 from trainer.networks import accept_published_names, initialise, require_size
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from blurkit.configuration import packaged_names, packaged_text
 from blurkit.errors import USAGE, guard
+from blurkit.program.toml import packaged_names, packaged_text
 
 PATH = click.Path(path_type=Path)
 

@@ -116,29 +116,6 @@ def parse_toml(text: str, *, where: str) -> dict[str, Any]:
         raise UsageError(f"{where}: not valid TOML: {error}") from error
 
 
-def require(condition: bool, message: str) -> None:
-    """Raise :class:`UsageError` with ``message`` unless the condition holds."""
-    if not condition:
-        raise UsageError(message)
-
-
-def one_of(key: str, value: str, choices: Sequence[str]) -> None:
-    """Require one of a few words."""
-    require(value in choices, f"{key} is one of {', '.join(choices)}, got {value!r}{nearest(value, choices)}")
-
-
-def within(key: str, values: Sequence[float], lowest: float, highest: float) -> None:
-    """Require at least one value, and each within [lowest, highest]."""
-    good = len(values) > 0 and all(lowest <= value <= highest for value in values)
-    require(good, f"{key} takes values within [{lowest}, {highest}], got {list(values)}")
-
-
-def rising(key: str, values: tuple[float, float], lowest: float, highest: float) -> None:
-    """Require the ends of a range, the lower first, within [lowest, highest]."""
-    within(key, values, lowest, highest)
-    require(values[0] <= values[1], f"{key} is a range, the lower end first, got {list(values)}")
-
-
 def _build(cls: Any, values: dict[str, Any], where: str, known: list[str], prefix: str) -> Any:
     hints = typing.get_type_hints(cls)
     made: dict[str, Any] = {}
