@@ -14,9 +14,9 @@ from blurkit.errors import BadImageError, UsageError
 from blurkit.frames import average_frames, window
 from blurkit.interpolate import MIN_SIDE, interpolated
 from blurkit.response import Response
-from blurkit.scene import Frames
 from blurkit.sections import FrameAveraging
-from blurkit.tiles import Box
+from blurkit.truth.box import Box
+from blurkit.truth.scene import Frames
 
 #: Pixels around what is asked for in which motion between frames is measured too.
 _MARGIN = 32

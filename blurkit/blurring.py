@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.masks import Masks
-from blurkit.moves import Moves
-from blurkit.nodes import KernelField
 from blurkit.response import Response
-from blurkit.tiles import Box
+from blurkit.truth.box import Box
+from blurkit.truth.kernel_field import KernelField
+from blurkit.truth.masks import Masks
+from blurkit.truth.object_motion import Moves
 
 #: The blurred light of a box of the photograph, float32 (h, w, 3). What it gives is the caller's to change.
 Light = Callable[[Box], NDArray[np.float32]]

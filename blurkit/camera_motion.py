@@ -18,14 +18,14 @@ from blurkit.fused import blur_region
 from blurkit.gather import blur_field
 from blurkit.kernel import exposure_weights
 from blurkit.mixture import Mixture
-from blurkit.nodes import KernelField
 from blurkit.recipe import Recipe
 from blurkit.response import Response
 from blurkit.rotation import camera_rotation, centered, displacements
 from blurkit.sections import Defocus, Rotation
 from blurkit.shake import draw_shake
-from blurkit.tiles import Box
 from blurkit.trajectory import ShakeTerms
+from blurkit.truth.box import Box
+from blurkit.truth.kernel_field import KernelField
 
 #: Length in pixels of the published paths, for which the pull of the published process is given per pixel.
 PUBLISHED_LENGTH = 60.0

@@ -1,6 +1,6 @@
 """Where the camera's motion takes the image during an exposure: alike all over the frame, or by a path for each node of a field.
 
-What a node's path does holds around it; between nodes, blurred pixels are blended bilinearly, as :mod:`blurkit.nodes` says.
+What a node's path does holds around it; between nodes, blurred pixels are blended bilinearly (:mod:`blurkit.truth.kernel_field`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from blurkit.convolve import best_form, convolve_box
 from blurkit.errors import UsageError
 from blurkit.gather import blur_field
 from blurkit.kernel import splat_kernel
-from blurkit.nodes import KernelField, cells
-from blurkit.tiles import Box
+from blurkit.truth.box import Box
+from blurkit.truth.kernel_field import KernelField, cells
 
 
 class Node(NamedTuple):

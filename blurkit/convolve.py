@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from blurkit.errors import UsageError
 from blurkit.spectrum import Spectrum
 from blurkit.taps import Taps
-from blurkit.tiles import Box, Window, aligned, tile_shape, tiles
+from blurkit.tiles import Window, aligned, tile_shape, tiles
+from blurkit.truth.box import Box
 
 #: Above this many nonzero taps Fourier transforms are faster than walking the taps. They break even between 350 and 450 taps for
 #: large images, later for small ones.

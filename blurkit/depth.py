@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from blurkit.aperture import MAX_RADIUS, Aperture
 from blurkit.convolve import blur
 from blurkit.errors import UsageError
-from blurkit.tiles import Box, source_indices
+from blurkit.tiles import source_indices
+from blurkit.truth.box import Box
 
 #: Pixels of radius from one layer to the next.
 SPACING = 0.5

@@ -20,7 +20,7 @@ from blurkit.noise import draw_noise
 from blurkit.recipe import Recipe
 from blurkit.response import Response, load_response
 from blurkit.sensor import add_noise, compress, highlight_table, saturated
-from blurkit.tiles import Box
+from blurkit.truth.box import Box
 
 #: Rows that are blurred and exposed at once: linear light takes four bytes a value, and memory is to follow the photograph.
 BAND = 512

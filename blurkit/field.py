@@ -1,4 +1,4 @@
-"""The kernel field of a rotating camera, :class:`blurkit.nodes.KernelField`.
+"""The kernel field of a rotating camera, :class:`blurkit.truth.kernel_field.KernelField`.
 
 Nodes lie at fixed places of the whole photograph and not of a crop, so that to blur a crop is to crop the blurred photograph,
 bit for bit.
@@ -18,9 +18,9 @@ from blurkit.camera_paths import NodePaths
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
 from blurkit.kernel import splat
-from blurkit.nodes import KernelField
 from blurkit.rotation import checked_poses, displacements
-from blurkit.tiles import Box
+from blurkit.truth.box import Box
+from blurkit.truth.kernel_field import KernelField
 
 #: Pixels from node to node. For hand-held exposures, 17 to 51 mrad long, at f = max(H, W) the field is then 51 to 95 dB from the
 #: exact sum of poses, in encoded values; twice the spacing costs 10 to 12 dB. How the image is sampled between its pixels matters

@@ -16,7 +16,7 @@ from blurkit.depth import blur_depth, circle_of_confusion, fill_holes, reach_of
 from blurkit.recipe import Recipe
 from blurkit.response import Response
 from blurkit.sections import Defocus
-from blurkit.tiles import Box
+from blurkit.truth.box import Box
 
 
 @dataclass(frozen=True, eq=False)

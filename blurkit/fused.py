@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from blurkit.convolve import best_form, checked_kernel, convolve_box
 from blurkit.errors import UsageError
 from blurkit.response import Response, quantize_rows
-from blurkit.tiles import Box, Window, aligned, tile_shape, tiles
+from blurkit.tiles import Window, aligned, tile_shape, tiles
+from blurkit.truth.box import Box
 
 
 def blur_codes(

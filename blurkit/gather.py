@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
-from blurkit.nodes import KernelField, cells
-from blurkit.tiles import Box, aligned, tile_shape, tiles
+from blurkit.tiles import aligned, tile_shape, tiles
+from blurkit.truth.box import Box
+from blurkit.truth.kernel_field import KernelField, cells
 
 # Taps in one pass along a row, as in blurkit.taps.
 _GROUP = 6
@@ -32,7 +33,7 @@ _U = np.uint64  # unsigned, as in blurkit.taps
 
 
 class _Lists(NamedTuple):
-    """A :class:`blurkit.nodes.KernelField` for compiled code; ``longest``: the most taps of a node."""
+    """A :class:`blurkit.truth.kernel_field.KernelField` for compiled code; ``longest``: the most taps of a node."""
 
     columns: int
     rows: int

@@ -29,7 +29,8 @@ from blurkit.cutout import Layers, cut_out
 from blurkit.errors import UsageError
 from blurkit.instants import merge_instants
 from blurkit.kernel import splat_kernel
-from blurkit.tiles import Box, source_indices
+from blurkit.tiles import source_indices
+from blurkit.truth.box import Box
 
 #: Instants whose displacements span at most this many pixels along each axis are taken together. Up to here it is the bilinear
 #: reading that blurs more; from two pixels on contours become visible.

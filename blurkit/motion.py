@@ -14,8 +14,8 @@ from blurkit.focusing import draw_focused
 from blurkit.mixture import Mixture
 from blurkit.moving import draw_moving
 from blurkit.recipe import Recipe
-from blurkit.scene import Scene
 from blurkit.shake import shake_bytes
+from blurkit.truth.scene import Scene
 
 #: About how many taps a node of a rotation has, for photographs of some megapixels.
 _TAPS = 200

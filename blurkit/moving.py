@@ -15,12 +15,12 @@ from blurkit.blurring import Blur, Light, at_once, within
 from blurkit.camera_motion import Shaken, Turned
 from blurkit.camera_paths import CameraPaths
 from blurkit.kernel import exposed_path, exposure_weights, splat_kernel
-from blurkit.masks import Masks
-from blurkit.moves import Moves
 from blurkit.response import Response
 from blurkit.sections import Objects
-from blurkit.tiles import Box
 from blurkit.trajectory import ShakeTerms, camera_shake
+from blurkit.truth.box import Box
+from blurkit.truth.masks import Masks
+from blurkit.truth.object_motion import Moves
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,18 +18,16 @@ from blurkit.bayer import REACH
 from blurkit.errors import BadImageError, UsageError
 from blurkit.exposure import draw_exposure
 from blurkit.fused import blur_codes
-from blurkit.masks import Masks
 from blurkit.mixture import Mixture
 from blurkit.motion import draw_motion
-from blurkit.moves import Moves
-from blurkit.nodes import KernelField
 from blurkit.recipe import Recipe
-from blurkit.scene import Scene
 from blurkit.sensor import LARGEST_JPEG_SIDE
 from blurkit.sharpness import laplacian_variance
-
-#: A rectangle (y, x, height, width) in pixels.
-Box = tuple[int, int, int, int]
+from blurkit.truth.box import Box
+from blurkit.truth.kernel_field import KernelField
+from blurkit.truth.masks import Masks
+from blurkit.truth.object_motion import Moves
+from blurkit.truth.scene import Scene
 
 #: How often a place is drawn for a crop before the photograph is given up as blurred or empty.
 PLACES = 10

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from blurkit.downscale import downscale, downscale_disparity, downscale_mask
 from blurkit.errors import BadImageError
-from blurkit.masks import Masks
 from blurkit.pair import make_pair
 from blurkit.response import load_response
-from blurkit.scene import Frames, Scene
 from blurkit.seeds import generator, seed_words
 from blurkit.settings import Settings
 from blurkit.shard.format import Sample
 from blurkit.sources.disparity import read_disparity
-from blurkit.sources.record import Box, Clip, ImageRecord
+from blurkit.sources.record import Clip, ImageRecord
+from blurkit.truth.box import Box
+from blurkit.truth.masks import Masks
+from blurkit.truth.scene import Frames, Scene
 
 #: Of a frame of 35 mm film, in millimetres, by whose diagonal focal lengths are compared.
 DIAGONAL_35MM = math.hypot(36, 24)

@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 
 from blurkit.errors import UsageError, nearest
 from blurkit.jit import compiled
+from blurkit.truth.box import Box
 
 #: Names of the borders. After the last pixels of a row a b c d come: c b a; d c b; d d d; a b c; 0 0 0.
 BORDERS = ("reflect101", "reflect", "replicate", "wrap", "zero")
-
-#: Part of an image: first row, first column, height and width in pixels.
-Box = tuple[int, int, int, int]
 
 #: How many pixels more than its own a tile reads: above, below, left, right. Negative where a kernel lies off its centre.
 Halo = tuple[int, int, int, int]

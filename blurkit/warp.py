@@ -17,7 +17,8 @@ from blurkit.field import principal_point
 from blurkit.gather import checked_box
 from blurkit.jit import compiled
 from blurkit.rotation import checked_poses, displacements, rotation_matrices
-from blurkit.tiles import Box, aligned, tile_shape, tiles
+from blurkit.tiles import aligned, tile_shape, tiles
+from blurkit.truth.box import Box
 
 #: How the image is sampled between its pixels. ``linear``: as kernels are splatted, so that a field equals the exact sum at its
 #: nodes; it adds a variance of f (1 - f) per axis, f being the fraction of a pixel. ``cubic``: Keys' convolution with a = -1/2.

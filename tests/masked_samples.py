@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from blurkit.masks import Masks
 from blurkit.shard import Sample
 from blurkit.shard.writer import write_shard
+from blurkit.truth.masks import Masks
 
 NAMES = ("person", "", "Größe", "traffic light")
 COLUMNS = ("mask", "mask_count", "mask_name", "mask_class", "mask_crowd")

@@ -18,12 +18,12 @@ from blurkit.plan import make_plan
 from blurkit.produce import make_samples
 from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response
-from blurkit.scene import Frames, Scene
 from blurkit.sections import FrameAveraging
 from blurkit.settings import Settings
 from blurkit.shard import Shard
 from blurkit.sources import open_source
 from blurkit.task import make_shard
+from blurkit.truth.scene import Frames, Scene
 
 SRGB = load_response("srgb")
 COUNT, PLACE = 15, 7

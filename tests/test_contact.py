@@ -25,10 +25,10 @@ from blurkit.contact import (
     shown,
     thinned,
 )
-from blurkit.masks import Masks
-from blurkit.moves import Moves
-from blurkit.nodes import KernelField
 from blurkit.shard.format import Sample
+from blurkit.truth.kernel_field import KernelField
+from blurkit.truth.masks import Masks
+from blurkit.truth.object_motion import Moves
 
 NO_PATH = np.empty((0, 2), np.float32)
 

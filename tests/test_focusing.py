@@ -12,9 +12,9 @@ from blurkit.pair import make_pair
 from blurkit.produce import make_samples
 from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response
-from blurkit.scene import Scene
 from blurkit.settings import Settings
 from blurkit.sources.record import ImageRecord
+from blurkit.truth.scene import Scene
 
 SRGB = load_response("srgb")
 PLAIN = ("saturation=none", "noise=none", "jpeg=none")

@@ -13,10 +13,10 @@ from blurkit.errors import UsageError
 from blurkit.field import SPACING, rotation_field
 from blurkit.gather import blur_field
 from blurkit.kernel import exposure_weights
-from blurkit.nodes import KernelField
 from blurkit.response import load_response
 from blurkit.rotation import camera_rotation, centered
 from blurkit.taps import Taps
+from blurkit.truth.kernel_field import KernelField
 from blurkit.warp import blur_poses
 
 SCIPY = {"reflect101": "mirror", "reflect": "reflect", "replicate": "nearest", "wrap": "wrap", "zero": "constant"}

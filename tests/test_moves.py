@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.masks import Masks
-from blurkit.moves import Moves
-from blurkit.nodes import KernelField
 from blurkit.shard import Sample
+from blurkit.truth.kernel_field import KernelField
+from blurkit.truth.masks import Masks
+from blurkit.truth.object_motion import Moves
 
 
 def moves(objects=(0, 2), paths=(2, 5, 2), kernels=(2, 3, 3), types=("i4", "f4", "f4")):

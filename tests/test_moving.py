@@ -12,7 +12,6 @@ from dataset_roots import CATEGORIES, coco_document, rectangle, write_coco, writ
 from blurkit.camera_motion import Shaken, Turned, draw_camera_motion
 from blurkit.kernel import exposure_weights
 from blurkit.layers import blur_layers
-from blurkit.masks import Masks
 from blurkit.motion import draw_motion
 from blurkit.moving import draw_moving
 from blurkit.pair import make_pair
@@ -20,10 +19,11 @@ from blurkit.produce import make_samples
 from blurkit.recipe_files import load_recipe
 from blurkit.response import load_response
 from blurkit.rotation import displacements
-from blurkit.scene import Scene
 from blurkit.sections import Objects
 from blurkit.settings import Settings
 from blurkit.sources import open_source
+from blurkit.truth.masks import Masks
+from blurkit.truth.scene import Scene
 
 SRGB = load_response("srgb")
 PLAIN = ("saturation=none", "noise=none", "jpeg=none")

@@ -5,7 +5,7 @@ import pytest
 from scipy.interpolate import RegularGridInterpolator
 
 from blurkit.errors import UsageError
-from blurkit.nodes import KernelField
+from blurkit.truth.kernel_field import KernelField
 
 
 def test_between_nodes_kernels_are_bilinear(rng):

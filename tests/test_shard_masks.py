@@ -16,9 +16,9 @@ import pytest
 from masked_samples import COLUMNS, draw_objects, save, with_objects
 
 from blurkit.errors import UsageError
-from blurkit.masks import Masks
 from blurkit.remake import _difference
 from blurkit.shard import Sample, Shard, open_dataset
+from blurkit.truth.masks import Masks
 
 PAGE = Path(__file__).parent.parent / "docs/shard-format.md"
 

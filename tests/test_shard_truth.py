@@ -17,10 +17,10 @@ from masked_samples import draw_objects, save, with_objects
 from true_samples import COLUMNS, with_truth
 
 from blurkit.errors import CorruptShardError, UsageError
-from blurkit.moves import Moves
-from blurkit.nodes import KernelField
 from blurkit.remake import _difference
 from blurkit.shard import Sample, Shard, open_dataset
+from blurkit.truth.kernel_field import KernelField
+from blurkit.truth.object_motion import Moves
 
 PAGE = Path(__file__).parent.parent / "docs/shard-format.md"
 

@@ -11,11 +11,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from blurkit.errors import UsageError
 from blurkit.kernel import exposed_path, rasterize
-from blurkit.masks import Masks
-from blurkit.moves import Moves
 from blurkit.page import BAR, CLOSES, FORMATS, OPENS, Page, fitted, text_width
 from blurkit.shard.format import Sample
 from blurkit.sheet import draw_histograms, draw_sheet
+from blurkit.truth.masks import Masks
+from blurkit.truth.object_motion import Moves
 
 NO_PATH = np.empty((0, 2), np.float32)
 DELTA = np.ones((1, 1), np.float32)

@@ -7,9 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from blurkit.masks import Masks
 from blurkit.sources.record import ImageRecord
 from blurkit.sources.table import NumberedAnnotation, RecordTable
+from blurkit.truth.masks import Masks
 
 NAMES = [
     *("a.jpg", "画像.jpg", "new\nline.jpg", "a b\t.jpg", "-q.jpg", "%41.jpg", "é.jpg", "e\u0301.jpg", "😀.jpg", "nul\0.jpg", ""),

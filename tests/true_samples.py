@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 from masked_samples import draw_objects
 
-from blurkit.moves import Moves
-from blurkit.nodes import KernelField
 from blurkit.shard import Sample
+from blurkit.truth.kernel_field import KernelField
+from blurkit.truth.object_motion import Moves
 
 NODES = ("node_rows", "node_columns", "node_reach", "node_y", "node_x", "tap_count", "tap_place", "tap_weight")
 POSES = ("pose_length", "pose")

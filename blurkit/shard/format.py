@@ -37,11 +37,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
-from blurkit.masks import Masks
-from blurkit.moves import Moves
-from blurkit.nodes import KernelField
 from blurkit.shard.kinds import KINDS
 from blurkit.shard.truth import Rows
+from blurkit.truth.kernel_field import KernelField
+from blurkit.truth.masks import Masks
+from blurkit.truth.object_motion import Moves
 
 FORMAT_NAME = "blurkit-shard"
 FORMAT_VERSION = 1

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
-from blurkit.masks import Masks
+from blurkit.truth.masks import Masks
 
 
 class PackedMasks(Masks):

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from blurkit.decode.header import Header
 from blurkit.errors import UsageError
-from blurkit.masks import Masks
 from blurkit.sources.frame import Frame, find_frame
 from blurkit.sources.jsonstream import Element, elements, read_slices
-from blurkit.sources.record import Box
 from blurkit.sources.segmentation import BadOutlineError, rasterise
+from blurkit.truth.box import Box
+from blurkit.truth.masks import Masks
 
 _MOST_PROBLEMS = 20
 

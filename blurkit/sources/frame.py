@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blurkit.decode import upright
 from blurkit.decode.header import Header
 from blurkit.errors import BadImageError, UsageError
-from blurkit.sources.record import Box
+from blurkit.truth.box import Box
 
 
 @dataclass(frozen=True)

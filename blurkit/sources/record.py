@@ -12,13 +12,11 @@ from typing import Protocol
 from blurkit.decode import Decoded, image_header, image_size, read_image
 from blurkit.decode.header import Header
 from blurkit.errors import UsageError
-from blurkit.masks import Masks
+from blurkit.truth.box import Box
+from blurkit.truth.masks import Masks
 
 #: What would make an id ambiguous or unprintable: control characters, bytes that are not UTF-8, a "%" that looks like an escape.
 _ESCAPED = re.compile("[\x00-\x1f\x7f\udc80-\udcff]|%(?=[0-9A-Fa-f]{2})")
-
-#: A rectangle (y, x, height, width) in pixels.
-Box = tuple[int, int, int, int]
 
 
 class Annotation(Protocol):

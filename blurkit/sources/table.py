@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, overload
 
 from blurkit.decode.header import Header
-from blurkit.masks import Masks
-from blurkit.sources.record import Annotation, Box, ImageRecord
+from blurkit.sources.record import Annotation, ImageRecord
+from blurkit.truth.box import Box
+from blurkit.truth.masks import Masks
 
 #: Texts in one block.
 _BLOCK = 1 << 14

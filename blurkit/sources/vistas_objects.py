@@ -18,10 +18,10 @@ from blurkit.decode.body import read_body
 from blurkit.decode.header import Header, png_chunks, read_header
 from blurkit.decode.nativelog import listen
 from blurkit.errors import BadImageError, UsageError
-from blurkit.masks import Masks
 from blurkit.sources.frame import Frame, find_frame
 from blurkit.sources.jsonstream import elements
-from blurkit.sources.record import Box
+from blurkit.truth.box import Box
+from blurkit.truth.masks import Masks
 
 _SLACK = 32 << 20  # bytes that a file may hold besides 4 for each pixel
 

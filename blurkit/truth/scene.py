@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.masks import Masks
-from blurkit.tiles import Box
+from blurkit.truth.box import Box
+from blurkit.truth.masks import Masks
 
 
 @dataclass(frozen=True)
