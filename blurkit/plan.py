@@ -26,10 +26,11 @@ from blurkit.program.files import locked, write_atomic
 from blurkit.settings import Settings, size_text
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.index import PLAN, is_dataset_file, read_record
+from blurkit.shard.ledger import Failure, failures_of
 from blurkit.sources import Source
 from blurkit.sources.record import ImageRecord, path_id
 from blurkit.sources.table import RecordTable
-from blurkit.task import Failure, ShardTask
+from blurkit.task import ShardTask
 
 #: About what the columns of a sample take beside its pixels, its kernel and its path.
 _COLUMN_BYTES = 1000
@@ -96,7 +97,7 @@ class Plan:
     def _complete(record: dict[str, Any] | None, retry_failed: bool) -> bool:
         if record is None:
             return False
-        return not (retry_failed and any(Failure(**failure).is_failure for failure in record["failures"]))
+        return not (retry_failed and any(failure.is_failure for failure in failures_of([record])))
 
 
 def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] = MappingProxyType({})) -> Plan:

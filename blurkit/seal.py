@@ -11,7 +11,7 @@ from blurkit.card.describe import describe
 from blurkit.plan import Plan
 from blurkit.program.files import write_atomic
 from blurkit.shard.index import INDEX, LEDGER, read_record, total_digest
-from blurkit.task import Failure
+from blurkit.shard.ledger import count_failures, failures_of
 
 
 def seal(folder: Path, plan: Plan, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any] | None:
@@ -27,7 +27,7 @@ def seal(folder: Path, plan: Plan, tell: Callable[[str], None] = lambda _: None)
         if record is None:
             return None
         records.append(record)
-    failures = [Failure(**failure) for record in records for failure in record["failures"]]
+    failures = failures_of(records)
     ledger = (*plan.passed_over(), *failures)
     write_atomic(folder / LEDGER, "".join(failure.line() + "\n" for failure in ledger).encode())
     index = {
@@ -45,11 +45,3 @@ def seal(folder: Path, plan: Plan, tell: Callable[[str], None] = lambda _: None)
         tell(notice)
     write_atomic(folder / INDEX, json.dumps(index, ensure_ascii=False, indent=1).encode())
     return index
-
-
-def count_failures(failures: list[Failure]) -> dict[str, int]:
-    """Samples that are not made: ``failed`` for something wrong, ``skipped`` by a rule."""
-    return {
-        "failed": sum(failure.items for failure in failures if failure.is_failure),
-        "skipped": sum(failure.items for failure in failures if failure.is_skip),
-    }

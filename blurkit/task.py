@@ -15,50 +15,9 @@ from blurkit.program.files import append_line, write_atomic
 from blurkit.settings import Settings
 from blurkit.shard.format import Sample, digest_text
 from blurkit.shard.index import LEDGER, record_path, shard_name
+from blurkit.shard.ledger import Failure, stage_of
 from blurkit.shard.writer import write_shard
 from blurkit.sources.record import ImageRecord, path_id
-
-#: Reasons that leave a sample out without anything being wrong with it; all others count against ``--max-bad``.
-SKIPS = frozenset(("too_small", "not_sharp", "too_few_frames"))
-
-#: The stage at which a reason is found, where that is not decoding.
-_STAGES = {
-    "worker_died": "process",
-    "too_small": "crop",
-    "not_sharp": "crop",
-    "bad_annotation": "masks",
-    "size_mismatch": "masks",
-    "bad_disparity": "disparity",
-    "too_few_frames": "frames",
-    "frame_size": "frames",
-}
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A line of the ledger: which photograph, at which stage, why (a short word and a sentence), and how many samples are not
-    made for it; none where the samples are made, but without something."""
-
-    id: str
-    path: str
-    stage: str
-    reason: str
-    message: str
-    items: int
-
-    @property
-    def is_skip(self) -> bool:
-        """Whether the photograph was left out by a rule rather than failed."""
-        return self.reason in SKIPS
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether samples are not made for something that is wrong."""
-        return self.items > 0 and not self.is_skip
-
-    def line(self) -> str:
-        """The failure as one line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -110,8 +69,7 @@ def _samples(task: ShardTask, failures: list[Failure], report: Report) -> Iterat
         else:
             yield from _variants(photograph, task.settings, lost)
         for (reason, message), items in lost.items():
-            stage = _STAGES.get(reason, "decode")
-            failures.append(Failure(record.id, path_id(record.path), stage, reason, message, items))
+            failures.append(Failure(record.id, path_id(record.path), stage_of(reason), reason, message, items))
     report(len(task.records), len(task.records) * per_image)
 
 

@@ -21,8 +21,8 @@ from blurkit.choices import Choices
 from blurkit.cli import cli
 from blurkit.manifest import load_manifest, manifest_names
 from blurkit.shard.index import Dataset
+from blurkit.shard.ledger import Failure
 from blurkit.sources.selection import FAMILIES
-from blurkit.task import Failure
 
 LICENCES = {("coco", "CC-BY-NC-ND-2.0"): 3, ("coco", "CC-BY-2.0"): 4, ("coco", "CC-BY-NC-SA-2.0"): 1, ("folder", ""): 2}
 

@@ -27,8 +27,8 @@ from blurkit.program.toml import known_keys
 from blurkit.recipe import Recipe
 from blurkit.recipe_files import load_recipe
 from blurkit.shard import open_dataset
+from blurkit.shard.ledger import SKIPS
 from blurkit.sources.folder import REASONS
-from blurkit.task import SKIPS
 
 ROOT = Path(__file__).parent.parent
 PAGES = {page.stem: page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}

@@ -9,12 +9,12 @@ from typing import Any
 
 from blurkit.card.croissant import croissant
 from blurkit.card.examples import draw_examples
-from blurkit.card.facts import gather, left_out
+from blurkit.card.facts import gather
 from blurkit.card.stamp import NONE, Stamp, key_of, read_stamp, stamped
 from blurkit.card.text import card
 from blurkit.program.files import write_atomic
 from blurkit.shard.index import CARD, CROISSANT, EXAMPLES, Dataset
-from blurkit.task import Failure
+from blurkit.shard.ledger import Failure, left_out
 
 
 def describe(folder: Path, index: dict[str, Any], failures: Sequence[Failure]) -> list[str]:

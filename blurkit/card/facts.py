@@ -13,7 +13,7 @@ from blurkit.card.terms import may_be_shown
 from blurkit.manifest import OF_SOURCE, Manifest, load_manifest
 from blurkit.program.progress import plural
 from blurkit.shard.index import Dataset
-from blurkit.task import Failure
+from blurkit.shard.ledger import Failure, left_out
 
 #: Pairs that are shown of a dataset, at most.
 MOST_EXAMPLES = 6
@@ -119,15 +119,6 @@ def spread(total: int) -> list[int]:
     """The middles of :data:`MOST_EXAMPLES` equal parts of ``range(total)``; all of it where it is shorter."""
     count = min(total, MOST_EXAMPLES)
     return [(2 * part + 1) * total // (2 * count) for part in range(count)]
-
-
-def left_out(failures: Iterable[Failure]) -> dict[tuple[str, str], tuple[int, int]]:
-    """Lines of a ledger, counted by stage and reason."""
-    counts: dict[tuple[str, str], tuple[int, int]] = {}
-    for failure in failures:
-        entries, items = counts.get((failure.stage, failure.reason), (0, 0))
-        counts[failure.stage, failure.reason] = entries + 1, items + failure.items
-    return counts
 
 
 def _text(value: bytes) -> str:

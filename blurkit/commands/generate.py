@@ -22,9 +22,9 @@ from blurkit.produce import make_samples
 from blurkit.program.files import locked, make_folder, remove_temporaries, require_space
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import Stop, stopping
-from blurkit.seal import count_failures, seal
+from blurkit.seal import seal
 from blurkit.shard.index import INDEX, LEDGER, PLAN, is_dataset_file, is_written, read_record, record_path, shard_name
-from blurkit.task import Failure
+from blurkit.shard.ledger import count_failures, failures_of
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _make(plan: Plan, left: list[int], running: Running, workers: int, stop: Sto
 
 def _summary(plan: Plan, folder: Path, mine: range, seconds: float, index: dict[str, Any] | None) -> dict[str, Any]:
     records = [record for record in (read_record(folder, number) for number in mine) if record]
-    failures = [Failure(**failure) for record in records for failure in record["failures"]]
+    failures = failures_of(records)
     planned = sum(plan.shards[number][1] - plan.shards[number][0] for number in mine) * plan.settings.per_image
     return {
         "out": str(folder),

@@ -21,7 +21,7 @@ fixed-length UTF-8 text, so that a reader can map it into memory.
 - ``crc32``: uint32 (N, 2, bands) of sharp and blurred, one per band of ``BAND_ROWS`` rows, keyed with the sample's name
 - ``row_crc32``: uint32 (N,), of everything else about the sample
 
-Of masks, fields, poses, saturation, moves and radii, what no sample of the shard has is absent, see :mod:`blurkit.shard.truth`.
+Of masks, fields, poses, saturation, moves and radii, what no sample of the shard has is absent, see :mod:`blurkit.shard.columns`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
+from blurkit.shard.columns import Rows
 from blurkit.shard.kinds import KINDS
-from blurkit.shard.truth import Rows
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks
 from blurkit.truth.object_motion import Moves

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
+from blurkit.shard.columns import Columns, Kind, Rows, Shape
 from blurkit.shard.packed import PackedMasks, pack, pack_planes, plane_bytes, unpack_planes
-from blurkit.shard.truth import Columns, Kind, Rows, Shape
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks
 from blurkit.truth.object_motion import Moves

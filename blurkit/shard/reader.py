@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from blurkit.errors import CorruptShardError, UsageError
 from blurkit.shard import format as fmt
+from blurkit.shard.columns import Kind, Rows
 from blurkit.shard.format import BAND_ROWS, FIELDS, Sample
 from blurkit.shard.kinds import KINDS
 from blurkit.shard.places import read_places
-from blurkit.shard.truth import Kind, Rows
 
 #: Types of the columns; text, ``S``, has a length of its own.
 _TYPES = {

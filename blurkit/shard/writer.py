@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from blurkit.program.files import replacing, write_all
 from blurkit.shard import format as fmt
+from blurkit.shard.columns import Rows
 from blurkit.shard.format import Sample
 from blurkit.shard.kinds import KINDS
 from blurkit.shard.layout import build_layout, first_offset
-from blurkit.shard.truth import Rows
 
 _CHUNK = 1 << 20
 
