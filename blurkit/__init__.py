@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from blurkit.bank import KernelBank as KernelBank
+    from blurkit.camera.response import load_response as load_response
     from blurkit.convolve import blur as blur
     from blurkit.kernel import rasterize as rasterize
     from blurkit.pair import make_pair as make_pair
     from blurkit.recipe_files import load_recipe as load_recipe
-    from blurkit.response import load_response as load_response
     from blurkit.shard import open_dataset as open_dataset
     from blurkit.trajectory import boracchi_foi as boracchi_foi
     from blurkit.trajectory import camera_shake as camera_shake
@@ -32,7 +32,7 @@ _HOMES = {
     "boracchi_foi": "blurkit.trajectory",
     "camera_shake": "blurkit.trajectory",
     "load_recipe": "blurkit.recipe_files",
-    "load_response": "blurkit.response",
+    "load_response": "blurkit.camera.response",
     "make_pair": "blurkit.pair",
     "open_dataset": "blurkit.shard",
     "rasterize": "blurkit.kernel",

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.blurring import Blur, Light, at_once, within
+from blurkit.camera.response import Response
 from blurkit.errors import BadImageError, UsageError
 from blurkit.frames import average_frames, window
 from blurkit.interpolate import MIN_SIDE, interpolated
-from blurkit.response import Response
 from blurkit.sections import FrameAveraging
 from blurkit.truth.box import Box
 from blurkit.truth.scene import Frames

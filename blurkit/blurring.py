@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.response import Response
+from blurkit.camera.response import Response
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks

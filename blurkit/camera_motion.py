@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from blurkit.aperture import Aperture, compose
 from blurkit.blurring import Blur, Light
+from blurkit.camera.response import Response
 from blurkit.camera_paths import NodePaths, UniformPath
 from blurkit.errors import UsageError
 from blurkit.field import SPACING, composed, principal_point, rotation_field, turning
@@ -19,7 +20,6 @@ from blurkit.gather import blur_field
 from blurkit.kernel import exposure_weights
 from blurkit.mixture import Mixture
 from blurkit.recipe import Recipe
-from blurkit.response import Response
 from blurkit.rotation import camera_rotation, centered, displacements
 from blurkit.sections import Defocus, Rotation
 from blurkit.shake import draw_shake

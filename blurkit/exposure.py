@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.bayer import REACH
-from blurkit.camera import Camera, draw_camera
-from blurkit.noise import draw_noise
+from blurkit.camera.bayer import REACH
+from blurkit.camera.noise import draw_noise
+from blurkit.camera.raw import Camera
+from blurkit.camera.response import Response, load_response
+from blurkit.camera.sensor import add_noise, compress, highlight_table, saturated
 from blurkit.recipe import Recipe
-from blurkit.response import Response, load_response
-from blurkit.sensor import add_noise, compress, highlight_table, saturated
+from blurkit.sections import Bayer
 from blurkit.truth.box import Box
 
 #: Rows that are blurred and exposed at once: linear light takes four bytes a value, and memory is to follow the photograph.
@@ -131,3 +132,10 @@ def draw_exposure(recipe: Recipe, *, fraction: float, rng: np.random.Generator) 
     if camera is not None:
         parameters |= {"red_gain": camera.gains[0], "blue_gain": camera.gains[2]}
     return Exposure(recipe, tone, camera, parameters)
+
+
+def draw_camera(bayer: Bayer, *, rng: np.random.Generator) -> Camera:
+    """A camera whose pattern is anchored to the frame's corner."""
+    pattern = bayer.pattern[int(rng.integers(len(bayer.pattern)))]
+    red_gain, blue_gain = float(rng.uniform(*bayer.red_gain)), float(rng.uniform(*bayer.blue_gain))
+    return Camera.from_xyz(np.reshape(bayer.matrix, (3, 3)), red_gain=red_gain, blue_gain=blue_gain, pattern=pattern)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from blurkit.camera.response import Response
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
-from blurkit.response import Response
 
 
 def average_frames(

@@ -55,8 +55,8 @@ def blur_field(
     """A photograph blurred by a field, in linear light.
 
     ``image``: ``(H, W, C)``, the whole photograph, float32 linear light, or codes that a ``table`` decodes
-    (:attr:`blurkit.response.Response.table`). ``box``: (y, x, h, w) in pixels, the part of the blurred image to return, all of
-    it by default. ``border``: what lies outside the photograph, one of :data:`blurkit.tiles.BORDERS`.
+    (``Response.table``). ``box``: (y, x, h, w) in pixels, the part of the blurred image to return, all of it by default.
+    ``border``: what lies outside the photograph, one of :data:`blurkit.tiles.BORDERS`.
 
     Returns float32 ``(h, w, C)``. Raises UsageError for another dtype or shape, a box that leaves the image, and a field that
     does not reach over the box.

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from blurkit import layers
 from blurkit.blurring import Blur, Light, at_once, within
+from blurkit.camera.response import Response
 from blurkit.camera_motion import Shaken, Turned
 from blurkit.camera_paths import CameraPaths
 from blurkit.kernel import exposed_path, exposure_weights, splat_kernel
-from blurkit.response import Response
 from blurkit.sections import Objects
 from blurkit.trajectory import ShakeTerms, camera_shake
 from blurkit.truth.box import Box

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.bayer import REACH
+from blurkit.camera.bayer import REACH
+from blurkit.camera.sensor import LARGEST_JPEG_SIDE
 from blurkit.errors import BadImageError, UsageError
 from blurkit.exposure import draw_exposure
 from blurkit.fused import blur_codes
 from blurkit.mixture import Mixture
 from blurkit.motion import draw_motion
 from blurkit.recipe import Recipe
-from blurkit.sensor import LARGEST_JPEG_SIDE
 from blurkit.sharpness import laplacian_variance
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField

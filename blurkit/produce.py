@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.downscale import downscale, downscale_disparity, downscale_mask
+from blurkit.camera.downscaling import downscale, downscale_disparity, downscale_mask
+from blurkit.camera.response import load_response
+from blurkit.decode.disparity import read_disparity
 from blurkit.errors import BadImageError
 from blurkit.pair import make_pair
-from blurkit.response import load_response
 from blurkit.seeds import generator, seed_words
 from blurkit.settings import Settings
 from blurkit.shard.format import Sample
-from blurkit.sources.disparity import read_disparity
 from blurkit.sources.record import Clip, ImageRecord
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from blurkit.camera.noise import Noise
 from blurkit.errors import UsageError
-from blurkit.noise import Noise
 from blurkit.program.checks import one_of, require
 from blurkit.program.toml import assign, to_dict, to_toml
 from blurkit.sections import (
@@ -90,7 +90,7 @@ class Recipe:
 
     def named_files(self) -> dict[str, str]:
         """Each value that may name a file, by its key."""
-        from blurkit.response import is_curve
+        from blurkit.camera.response import is_curve
 
         named = {"kernels": self.kernels, "response.decode": self.response.decode, "response.encode": self.response.encode}
         return {key: value for key, value in named.items() if value and not is_curve(value)}

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from blurkit.camera.bayer import BAYER_PATTERNS
+from blurkit.camera.raw import XYZ_TO_A7R3, Camera
+from blurkit.camera.response import load_response
 from blurkit.program.checks import Range, one_of, require, rising, within
-
-#: Mosaics by their first two rows, read from the corner of the frame.
-BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
-
-#: CIE XYZ to the colours of a Sony A7R III under D65: the ColorMatrix2 that Adobe's DNG Converter writes for it.
-XYZ_TO_A7R3 = ((0.6640, -0.1847, -0.0503), (-0.5238, 1.3010, 0.2474), (-0.0993, 0.1673, 0.6527))
 
 
 @dataclass(frozen=True)
@@ -56,15 +53,13 @@ class Kernel:
 
 @dataclass(frozen=True)
 class ResponseCurves:
-    """Camera response functions by name or file, as :func:`blurkit.response.load_response` takes them: photographs are decoded
-    by ``decode``; sharp and blurred images are both encoded by ``encode``. "linear" for both blurs in gamma space."""
+    """Camera response functions by name or file, as :func:`blurkit.load_response` takes them. Photographs are decoded by
+    ``decode``; sharp and blurred images are both encoded by ``encode``. "linear" for both blurs in gamma space."""
 
     decode: str = "srgb"
     encode: str = "srgb"
 
     def check(self) -> None:
-        from blurkit.response import load_response
-
         load_response(self.decode).require_inverse()
         load_response(self.encode)
 
@@ -200,8 +195,6 @@ class Bayer:
         rising("bayer.red_gain", self.red_gain, 0.1, 10)
         rising("bayer.blue_gain", self.blue_gain, 0.1, 10)
         require(len(self.matrix) == 9, f"bayer.matrix takes nine numbers, row by row, got {len(self.matrix)}")
-        from blurkit.camera import Camera
-
         Camera.from_xyz([self.matrix[:3], self.matrix[3:6], self.matrix[6:]], red_gain=1.0, blue_gain=1.0)
 
 

@@ -20,10 +20,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from blurkit import blur, camera_shake, load_recipe, load_response, rasterize
+from blurkit.camera.sensor import highlight_table
 from blurkit.decode import read_image
 from blurkit.fused import blur_codes
 from blurkit.kernel import exposed_path
-from blurkit.sensor import highlight_table
 from blurkit.shake import draw_shake
 from blurkit.sharpness import laplacian_variance
 from blurkit.sources import open_source

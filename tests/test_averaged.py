@@ -8,8 +8,9 @@ import pytest
 from masked_samples import save
 
 from blurkit.averaged import draw_averaged
+from blurkit.camera.downscaling import downscale
+from blurkit.camera.response import load_response
 from blurkit.camera_motion import draw_kernel
-from blurkit.downscale import downscale
 from blurkit.errors import BadImageError, UsageError
 from blurkit.frames import average_frames
 from blurkit.interpolate import interpolated
@@ -17,7 +18,6 @@ from blurkit.pair import make_pair
 from blurkit.plan import make_plan
 from blurkit.produce import make_samples
 from blurkit.recipe_files import load_recipe
-from blurkit.response import load_response
 from blurkit.sections import FrameAveraging
 from blurkit.settings import Settings
 from blurkit.shard import Shard

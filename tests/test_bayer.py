@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from blurkit.bayer import demosaic_malvar, mosaic, pattern_at, scale
+from blurkit.camera.bayer import BAYER_PATTERNS, demosaic_malvar, mosaic, pattern_at, scale
+from blurkit.camera.response import load_response
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
-from blurkit.response import load_response
-from blurkit.sections import BAYER_PATTERNS
 from blurkit.sources import open_source
 
 GREEN = np.array([[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]) / 8

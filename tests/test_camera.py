@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from blurkit.bayer import REACH, mosaic
-from blurkit.camera import Camera, draw_camera, transform
+from blurkit.camera.bayer import REACH, mosaic
+from blurkit.camera.raw import XYZ_TO_A7R3, Camera, transform
 from blurkit.errors import UsageError
-from blurkit.sections import XYZ_TO_A7R3, Bayer
+from blurkit.exposure import draw_camera
+from blurkit.sections import Bayer
 
 MAGENTA = (0.8, 0.1, 0.6)
 

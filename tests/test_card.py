@@ -226,7 +226,7 @@ def test_a_stamp_tells_whose_a_file_is(tmp_path):
 
 
 def test_what_was_left_out_is_counted_by_reason():
-    from blurkit.card.facts import left_out
+    from blurkit.shard.ledger import left_out
 
     failures = [Failure("a", "a", "crop", "too_small", "", 2), Failure("b", "b", "crop", "too_small", "", 3)]
     assert left_out([*failures, Failure("c", "c", "source", "link", "", 0)]) == {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blurkit.decode import image_header, read_image
 from blurkit.decode.header import Header
+from blurkit.decode.image import image_header, read_image
+from blurkit.decode.objects.coco import CocoAnnotation, index_annotations
 from blurkit.errors import BadImageError, UsageError
-from blurkit.sources.coco_objects import CocoAnnotation, index_annotations
 
 HEADER = Header("JPEG", 30, 40)
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 44, "name": "bottle"}]

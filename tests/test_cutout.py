@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from blurkit.camera.response import load_response
 from blurkit.cutout import cut_out
 from blurkit.inpaint import GROWTH, grown
-from blurkit.response import load_response
 from blurkit.sources import open_source
 
 

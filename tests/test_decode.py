@@ -9,8 +9,8 @@ import pytest
 from encoded_images import HEIGHT, WIDTH, encode, encode_tiff, png_of
 from PIL import Image, ImageOps
 
-from blurkit import decode
 from blurkit.decode import decode_image, image_size, read_image
+from blurkit.decode import image as decode
 from blurkit.errors import BadImageError
 
 

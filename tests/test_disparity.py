@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from blurkit.downscale import downscale_disparity
+from blurkit.camera.downscaling import downscale_disparity
+from blurkit.decode.disparity import find_map, read_disparity
 from blurkit.errors import BadImageError
 from blurkit.plan import make_plan
 from blurkit.recipe_files import load_recipe
 from blurkit.settings import Settings
 from blurkit.sources import open_source
-from blurkit.sources.disparity import find_map, read_disparity
 from blurkit.task import make_shard
 
 SHAPE = (5, 7)

@@ -21,8 +21,8 @@ import pytest
 from command_line import run
 
 from blurkit import KernelBank
+from blurkit.camera.noise import PRESETS
 from blurkit.cli import cli
-from blurkit.noise import PRESETS
 from blurkit.program.toml import known_keys
 from blurkit.recipe import Recipe
 from blurkit.recipe_files import load_recipe
@@ -170,7 +170,7 @@ def test_every_part_of_a_shard_is_explained(folder):
 
 def test_every_reason_of_the_ledger_is_explained():
     page = text("reliability")
-    decoding = re.findall(r"``(\w+)``", sys.modules["blurkit.decode"].__doc__.partition("reason is one of")[2])
+    decoding = re.findall(r"``(\w+)``", sys.modules["blurkit.decode.image"].__doc__.partition("reason is one of")[2])
     assert len(decoding) == 9
     for reason in (*REASONS, *decoding, *SKIPS, "worker_died"):
         assert f"`{reason}`" in page, reason

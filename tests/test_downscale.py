@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from skimage.transform import downscale_local_mean
 
+from blurkit.camera.downscaling import downscale, downscale_mask
+from blurkit.camera.response import Response, load_response
 from blurkit.decode import read_image
-from blurkit.downscale import downscale, downscale_mask
 from blurkit.errors import UsageError
-from blurkit.response import Response, load_response
 
 RESPONSES = ["srgb", "gamma2.2", "gamma4", "linear"]
 

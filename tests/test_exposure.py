@@ -5,14 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from blurkit.bayer import REACH
-from blurkit.camera import draw_camera
+from blurkit.camera.bayer import REACH
+from blurkit.camera.response import load_response
 from blurkit.camera_motion import draw_kernel
-from blurkit.exposure import draw_exposure
+from blurkit.exposure import draw_camera, draw_exposure
 from blurkit.fused import blur_region
 from blurkit.pair import make_pair
 from blurkit.recipe_files import load_recipe
-from blurkit.response import load_response
 
 SRGB = load_response("srgb")
 

@@ -6,12 +6,12 @@ from scipy import ndimage
 from scipy.signal import convolve2d
 
 from blurkit.aperture import Aperture
+from blurkit.camera.response import load_response
 from blurkit.depth import blur_depth
 from blurkit.motion import draw_motion
 from blurkit.pair import make_pair
 from blurkit.produce import make_samples
 from blurkit.recipe_files import load_recipe
-from blurkit.response import load_response
 from blurkit.settings import Settings
 from blurkit.sources.record import ImageRecord
 from blurkit.truth.scene import Scene

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from blurkit.decode.header import Header
+from blurkit.decode.objects.frame import find_frame
 from blurkit.errors import BadImageError, UsageError
-from blurkit.sources.frame import find_frame
 
 TURNS = {
     1: None,

@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from blurkit.camera.response import load_response
 from blurkit.convolve import blur
 from blurkit.errors import UsageError
 from blurkit.frames import average_frames, window
 from blurkit.kernel import rasterize
-from blurkit.response import load_response
 
 SRGB, CODES = load_response("srgb"), load_response("linear")
 

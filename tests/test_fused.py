@@ -7,10 +7,10 @@ import pytest
 import scipy.ndimage
 
 import blurkit.taps
+from blurkit.camera.response import Response, load_response
 from blurkit.convolve import FFT_TAPS, blur
 from blurkit.errors import UsageError
 from blurkit.fused import blur_codes, blur_region
-from blurkit.response import Response, load_response
 from blurkit.tiles import BORDERS
 
 RESPONSES = ["srgb", "gamma2.2", "gamma4", "linear"]

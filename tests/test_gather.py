@@ -7,13 +7,13 @@ import pytest
 import scipy.ndimage
 
 import blurkit.gather
+from blurkit.camera.response import load_response
 from blurkit.convolve import blur, convolve_box
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
 from blurkit.field import SPACING, rotation_field
 from blurkit.gather import blur_field
 from blurkit.kernel import exposure_weights
-from blurkit.response import load_response
 from blurkit.rotation import camera_rotation, centered
 from blurkit.taps import Taps
 from blurkit.truth.kernel_field import KernelField

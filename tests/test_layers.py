@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from blurkit.camera.response import load_response
 from blurkit.camera_paths import UniformPath
 from blurkit.convolve import blur
 from blurkit.cutout import cut_out
@@ -15,7 +16,6 @@ from blurkit.field import principal_point, rotation_field, turning
 from blurkit.gather import blur_field
 from blurkit.kernel import exposed_path, exposure_weights, rasterize_anchored
 from blurkit.layers import FADE, blur_layers
-from blurkit.response import load_response
 from blurkit.rotation import camera_rotation, centered, displacements
 from blurkit.sources import open_source
 from blurkit.tiles import BORDERS

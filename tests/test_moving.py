@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from dataset_roots import CATEGORIES, coco_document, rectangle, write_coco, write_vistas
 
+from blurkit.camera.response import load_response
 from blurkit.camera_motion import Shaken, Turned, draw_camera_motion
 from blurkit.kernel import exposure_weights
 from blurkit.layers import blur_layers
@@ -17,7 +18,6 @@ from blurkit.moving import draw_moving
 from blurkit.pair import make_pair
 from blurkit.produce import make_samples
 from blurkit.recipe_files import load_recipe
-from blurkit.response import load_response
 from blurkit.rotation import displacements
 from blurkit.sections import Objects
 from blurkit.settings import Settings

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from blurkit.camera.noise import PRESETS, Noise, draw_noise
+from blurkit.camera.sensor import add_noise
 from blurkit.errors import UsageError
-from blurkit.noise import PRESETS, Noise, draw_noise
-from blurkit.sensor import add_noise
 
 
 @pytest.mark.parametrize("name", PRESETS)

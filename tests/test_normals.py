@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from blurkit.normals import LAYERS, normals, ziggurat
+from blurkit.camera.normals import LAYERS, normals, ziggurat
 
 
 def draw(count, seed=5):

@@ -8,12 +8,12 @@ import pytest
 from masked_samples import save
 from scipy import ndimage
 
+from blurkit.camera.response import load_response
 from blurkit.errors import BadImageError, UsageError
 from blurkit.kernel import ANCHORS, statistics
 from blurkit.pair import draw_crop, make_pair, valid_box
 from blurkit.produce import make_samples
 from blurkit.recipe_files import load_recipe
-from blurkit.response import load_response
 from blurkit.settings import Settings
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from blurkit.camera.photons import COUNTS, FEW_PHOTONS, alias_tables, photons
 from blurkit.jit import compiled
-from blurkit.photons import COUNTS, FEW_PHOTONS, alias_tables, photons
 
 
 @compiled(error_model="numpy")

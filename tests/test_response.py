@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
+from blurkit.camera.response import Response, load_response
 from blurkit.errors import UsageError
-from blurkit.response import Response, load_response
 
 CODES = np.arange(256, dtype=np.uint8)
 NAMES = ["srgb", "gamma2.2", "gamma1.8", "linear"]

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from blurkit.decode.objects.outline import BadOutlineError, rasterise
 from blurkit.errors import UsageError
 from blurkit.sources import segmentation
-from blurkit.sources.segmentation import BadOutlineError, rasterise
 
 mask_api = pytest.importorskip("pycocotools.mask")
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from blurkit.camera.response import load_response
+from blurkit.camera.sensor import add_noise, compress, highlight_table, saturated
 from blurkit.convolve import blur
 from blurkit.errors import UsageError
-from blurkit.response import load_response
-from blurkit.sensor import add_noise, compress, highlight_table, saturated
 
 
 @pytest.mark.parametrize("level", [0.0, 0.002, 0.02, 0.2, 0.9])

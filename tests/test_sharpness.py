@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from blurkit.camera.response import load_response
 from blurkit.convolve import blur
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
-from blurkit.response import load_response
 from blurkit.sharpness import laplacian_variance
 
 

@@ -10,8 +10,9 @@ import torch
 from pair_folders import damage, write_folder
 
 from blurkit.errors import CorruptShardError, UsageError
-from trainer.data import Stream, open_pairs
+from trainer.data import Stream
 from trainer.order import Order
+from trainer.pairs import open_pairs
 
 SIZES = [(20, 23), (18, 18), (25, 19)]
 CROP = 16

@@ -10,10 +10,10 @@ import pytest
 from encoded_images import chunk, encode, png_of
 from PIL import Image
 
-from blurkit.decode import image_header
 from blurkit.decode.header import Header
+from blurkit.decode.image import image_header
+from blurkit.decode.objects.vistas import VistasAnnotation, VistasClass, read_classes
 from blurkit.errors import BadImageError, UsageError
-from blurkit.sources.vistas_objects import VistasAnnotation, VistasClass, read_classes
 
 CLASSES = (
     VistasClass("animal--bird", "Bird", True),

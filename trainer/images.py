@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.decode import read_image
+from blurkit.decode.image import read_image
 from blurkit.errors import UsageError
 from blurkit.program.files import write_atomic
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.decode import image_size, read_image
+from blurkit.decode.image import image_size, read_image
 from blurkit.errors import BadImageError, UsageError
 from blurkit.shard.index import INDEX, PLAN
 from trainer.images import walk

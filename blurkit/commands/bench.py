@@ -18,16 +18,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.camera.response import load_response
 from blurkit.choices import Choices
 from blurkit.convolve import blur
-from blurkit.decode import read_image
+from blurkit.decode.image import read_image
 from blurkit.engine import run_tasks
 from blurkit.fused import blur_codes
 from blurkit.kernel import rasterize, statistics
 from blurkit.program.benchmark import Figure, measure, times
 from blurkit.program.signals import Stop
 from blurkit.recipe_files import load_recipe
-from blurkit.response import load_response
 from blurkit.seeds import generator, seed_words
 from blurkit.shake import draw_shake
 from blurkit.shard import Shard

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from blurkit.decode.video import FrameFolder
 from blurkit.errors import UsageError, nearest
-from blurkit.sources.clip import FrameFolder
 from blurkit.sources.coco import open_coco
 from blurkit.sources.folder import LAYOUT, open_folder
 from blurkit.sources.gopro import open_gopro

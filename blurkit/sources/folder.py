@@ -8,9 +8,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from blurkit.decode.disparity import SUFFIXES as SUFFIXES_OF_MAPS
+from blurkit.decode.disparity import find_map
 from blurkit.errors import UsageError
-from blurkit.sources.disparity import SUFFIXES as SUFFIXES_OF_MAPS
-from blurkit.sources.disparity import find_map
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import RecordTable
 

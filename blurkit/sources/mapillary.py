@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from blurkit.decode.objects.vistas import VistasAnnotation, VistasClass, read_classes
 from blurkit.errors import UsageError, nearest
 from blurkit.manifest import OF_SOURCE, load_manifest
 from blurkit.sources.place import choose_splits, find_root, images_in, is_folder
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import RecordTable
-from blurkit.sources.vistas_objects import VistasAnnotation, VistasClass, read_classes
 
 SPLITS = {"train": "training", "val": "validation", "test": "testing"}
 VERSIONS = ("v2.0", "v1.2")

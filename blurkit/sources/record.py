@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from blurkit.decode import Decoded, image_header, image_size, read_image
 from blurkit.decode.header import Header
+from blurkit.decode.image import Decoded, image_header, image_size, read_image
 from blurkit.errors import UsageError
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks

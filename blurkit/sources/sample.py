@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from blurkit.decode.objects.coco import CocoAnnotation, index_annotations
+from blurkit.decode.objects.json_stream import elements
 from blurkit.manifest import load_manifest
-from blurkit.sources.coco_objects import CocoAnnotation, index_annotations
-from blurkit.sources.jsonstream import elements
 from blurkit.sources.place import choose_splits
 from blurkit.sources.record import ImageRecord, Source
 from blurkit.sources.split import NAMES

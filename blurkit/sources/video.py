@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from blurkit.decode import image_size
+from blurkit.decode.image import image_size
+from blurkit.decode.video import KINDS, FrameFolder, VideoFile, open_video_file
 from blurkit.errors import BadImageError, UsageError
-from blurkit.sources.clip import KINDS, FrameFolder, VideoFile, open_video_file
 from blurkit.sources.folder import REASONS, SUFFIXES
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import RecordTable

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from blurkit.decode import read_image
+from blurkit.decode.image import read_image
 from blurkit.program.benchmark import Figure, measure, times
 from blurkit.shard import FORMAT_VERSION, Sample
 from blurkit.shard.format import FIELDS, FORMAT_NAME
@@ -25,9 +25,10 @@ from trainer import vgg
 from trainer.config import Precision, Recipe, load_recipe
 from trainer.content import Content
 from trainer.critics import build_critic
-from trainer.data import Stream, open_pairs
+from trainer.data import Stream
 from trainer.distributed import Ranks
 from trainer.generators import build_generator
+from trainer.pairs import open_pairs
 from trainer.published import Published
 from trainer.step import Step
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.bayer import demosaic_malvar, mosaic, pattern_at, scale
+from blurkit.camera.bayer import demosaic_malvar, mosaic, pattern_at, scale
+from blurkit.camera.sensor import add_noise
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
-from blurkit.sections import Bayer
-from blurkit.sensor import add_noise
+
+#: CIE XYZ to the colours of a Sony A7R III under D65: the ColorMatrix2 that Adobe's DNG Converter writes for it.
+XYZ_TO_A7R3 = ((0.6640, -0.1847, -0.0503), (-0.5238, 1.3010, 0.2474), (-0.0993, 0.1673, 0.6527))
 
 #: Linear sRGB to CIE XYZ under D65, of IEC 61966-2-1.
 SRGB_TO_XYZ = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
@@ -63,15 +65,8 @@ class Camera:
     def photograph(
         self, linear: NDArray[np.float32], *, shot: float, read: float, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Light after the whole camera, with noise on its raw image as :func:`blurkit.sensor.add_noise` draws it."""
+        """Light after the whole camera, with noise on its raw image as :func:`blurkit.camera.sensor.add_noise` draws it."""
         return self.develop(add_noise(self.expose(linear), shot=shot, read=read, rng=rng))
-
-
-def draw_camera(bayer: Bayer, *, rng: np.random.Generator) -> Camera:
-    """A camera whose pattern is anchored to the frame's corner."""
-    pattern = bayer.pattern[int(rng.integers(len(bayer.pattern)))]
-    red_gain, blue_gain = float(rng.uniform(*bayer.red_gain)), float(rng.uniform(*bayer.blue_gain))
-    return Camera.from_xyz(np.reshape(bayer.matrix, (3, 3)), red_gain=red_gain, blue_gain=blue_gain, pattern=pattern)
 
 
 def transform(linear: NDArray[np.float32], matrix: ArrayLike) -> NDArray[np.float32]:

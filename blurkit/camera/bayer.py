@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from blurkit.errors import UsageError, nearest
 from blurkit.jit import compiled
-from blurkit.sections import BAYER_PATTERNS
+
+#: Mosaics by their first two rows, read from the corner of the frame.
+BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
 
 #: How many pixels around a pixel its interpolation reads.
 REACH = 2

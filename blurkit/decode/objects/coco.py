@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.decode.header import Header
+from blurkit.decode.objects.frame import Frame, find_frame
+from blurkit.decode.objects.json_stream import Element, elements, read_slices
+from blurkit.decode.objects.outline import BadOutlineError, rasterise
 from blurkit.errors import UsageError
-from blurkit.sources.frame import Frame, find_frame
-from blurkit.sources.jsonstream import Element, elements, read_slices
-from blurkit.sources.segmentation import BadOutlineError, rasterise
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 
@@ -49,7 +49,7 @@ class AnnotationIndex:
 def index_annotations(path: str) -> AnnotationIndex:
     """One pass over a JSON file of COCO's format; without ``annotations`` the index is empty.
 
-    Raises :class:`UsageError` for a file that :func:`blurkit.sources.jsonstream.elements` refuses.
+    Raises :class:`UsageError` for a file that :func:`blurkit.decode.objects.json_stream.elements` refuses.
     """
     images, spans, categories = array("q"), array("q"), dict[int, str]()
     faults = _Faults()

@@ -14,9 +14,9 @@ import operator
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.camera.response import Response, quantize_rows
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
-from blurkit.response import Response, quantize_rows
 
 
 def downscale(codes: NDArray[np.uint8], factor: int, response: Response) -> NDArray[np.uint8]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.decode import upright
 from blurkit.decode.header import Header
+from blurkit.decode.image import upright
 from blurkit.errors import BadImageError, UsageError
 from blurkit.truth.box import Box
 

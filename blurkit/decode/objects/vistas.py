@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.decode import read_bytes
 from blurkit.decode.body import read_body
 from blurkit.decode.header import Header, png_chunks, read_header
+from blurkit.decode.image import read_bytes
 from blurkit.decode.nativelog import listen
+from blurkit.decode.objects.frame import Frame, find_frame
+from blurkit.decode.objects.json_stream import elements
 from blurkit.errors import BadImageError, UsageError
-from blurkit.sources.frame import Frame, find_frame
-from blurkit.sources.jsonstream import elements
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 

@@ -12,7 +12,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.decode import read_bytes
+from blurkit.decode.image import read_bytes
 from blurkit.errors import BadImageError
 
 #: What follows the name of a photograph, without its suffix, in the name of its map.

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 
 import cv2
 
-from blurkit.decode import MAX_PIXELS, Decoded, Pixels, image_size, read_image
+from blurkit.decode.image import MAX_PIXELS, Decoded, Pixels, image_size, read_image
 from blurkit.decode.nativelog import listen
 from blurkit.errors import BadImageError
 

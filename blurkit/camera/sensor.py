@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.camera.normals import normals, ziggurat
+from blurkit.camera.photons import FEW_PHOTONS, alias_tables, photons
+from blurkit.camera.response import Response
 from blurkit.jit import compiled
-from blurkit.normals import normals, ziggurat
-from blurkit.photons import FEW_PHOTONS, alias_tables, photons
-from blurkit.response import Response
 
 #: How far below full well light still counts as saturated.
 ROUNDING = 1e-5

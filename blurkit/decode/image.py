@@ -1,0 +1,252 @@
+"""Photographs: bytes -> checked 8-bit RGB pixels.
+
+A file is read once, recognised by its first bytes, measured from its header before anything is allocated, proved whole, and only
+then given to OpenCV. Whatever changes on the way from the file to the pixels is said in ``Decoded.notes``. A file that cannot be
+used raises :class:`blurkit.errors.BadImageError`, whose reason is one of ``missing``, ``not_a_file``, ``unreadable``, ``empty``,
+``not_an_image``, ``unsupported``, ``too_large``, ``truncated`` and ``corrupt``.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.decode.body import read_body
+from blurkit.decode.header import Header, read_header
+from blurkit.decode.nativelog import listen
+from blurkit.errors import BadImageError
+
+#: The most pixels that are decoded unless the caller says otherwise.
+MAX_PIXELS = 120_000_000
+
+_MAX_SIDE = 1 << 20  # OpenCV's own limit
+_FILE_SLACK = 32 << 20  # bytes that a file may hold besides 8 for each pixel
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # the machine's trouble, not the photograph's
+
+Pixels: TypeAlias = NDArray[np.uint8]
+FilePath: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A photograph ready for use.
+
+    ``pixels``: uint8, or uint16 where that was asked for, (H, W, 3), RGB, upright, contiguous. ``sha256``: hexadecimal, of the
+    file's bytes. ``notes``: each change on the way that nobody would see, such as ``16 bits rounded to 8``, ``alpha dropped``,
+    ``rotated by EXIF orientation 6``. ``focal_35mm``: as in :class:`blurkit.decode.header.Header`.
+    """
+
+    pixels: Pixels
+    sha256: str
+    notes: tuple[str, ...]
+    focal_35mm: int = 0
+
+
+def read_image(path: FilePath, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Decoded:
+    """Read and decode an image file; see :func:`decode_image`.
+
+    Only a regular file, or a link to one, is read: a named pipe or a device is refused and never waited for.
+    """
+    with _opened(path) as file:
+        if len(file) > _FILE_SLACK:
+            room = _FILE_SLACK + 8 * _checked(read_header(file), max_pixels)
+            if len(file) > room:
+                raise BadImageError("too_large", f"The file has {len(file)} bytes, many more than its pixels can need.")
+        data = file.read()
+    return decode_image(data, max_pixels=max_pixels, deep=deep)
+
+
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Decoded:
+    """Decode the bytes of a JPEG, PNG, WebP, BMP, TIFF or GIF file to 8-bit RGB, upright by its Exif orientation.
+
+    Samples of 16 bits become ``round(v / 257)``, or stay uint16 with ``deep``. Transparency is dropped and the colour as stored
+    kept. Colour profiles are not applied. Of several frames the first is taken. Memory: the pixels, their 16-bit or unrotated
+    form where there is one, and twice ``data`` at most.
+    """
+    header = read_header(data)
+    _checked(header, max_pixels)
+    body = read_body(data, header)
+    pixels = _decode(body.data, header, deep=deep)
+    notes = _notes(header, deep=deep)
+    if body.several:
+        notes.append("first of several frames")
+    return Decoded(pixels, hashlib.sha256(data).hexdigest(), tuple(notes), header.focal_35mm)
+
+
+def image_size(source: FilePath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """(height, width) in pixels of the image as it would be decoded, upright; the headers alone are read.
+
+    ``source``: a path, or the content of a file; ``bytes`` are always content. What :func:`decode_image` refuses by its header is
+    refused here too.
+    """
+    if not isinstance(source, bytes):
+        return image_header(source, max_pixels=max_pixels).size
+    header = read_header(source)
+    _checked(header, max_pixels)
+    return header.size
+
+
+def image_header(path: FilePath, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """What an image file says of itself; the headers alone are read. Refuses what :func:`image_size` refuses."""
+    with _opened(path) as file:
+        header = read_header(file)
+    _checked(header, max_pixels)
+    return header
+
+
+def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """An array (H, W) or (H, W, C) of numbers as a file stores it, turned as Exif ``orientation`` says, 1 to 8."""
+    return np.asarray(_UPRIGHT[orientation](image))
+
+
+def read_bytes(path: FilePath, *, most: int) -> bytes:
+    """All of a regular file of at most ``most`` bytes; pipes, devices and larger files are refused like bad images."""
+    with _opened(path) as file:
+        if len(file) > most:
+            raise BadImageError("too_large", f"The file has {len(file)} bytes; the limit is {most}.")
+        return file.read()
+
+
+class _File:
+    """An open regular file, sliced as bytes are."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    @cached_property
+    def _head(self) -> bytes:
+        return os.pread(self._descriptor, 1 << 16, 0)  # most headers end within it
+
+    def __getitem__(self, key: slice, /) -> bytes:
+        start, stop, _ = key.indices(self._size)
+        if stop <= len(self._head):
+            return self._head[start:stop]
+        return os.pread(self._descriptor, max(stop - start, 0), start)
+
+    def read(self) -> bytes:
+        """All of the file as long as it was when it was opened, even if it has grown since."""
+        parts, position = [], 0
+        while part := os.pread(self._descriptor, self._size - position, position):
+            parts.append(part)
+            position += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@contextmanager
+def _opened(path: FilePath) -> Iterator[_File]:
+    try:
+        descriptor = _open(path)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise BadImageError("not_a_file", "This is a folder, a pipe or a device, not a file.")
+            yield _File(descriptor, status.st_size)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in _EXHAUSTED:
+            raise
+        if error.errno == errno.ENXIO:
+            raise BadImageError("not_a_file", "This is a socket or a device, not a file.") from error
+        reason = "missing" if error.errno in (errno.ENOENT, errno.ENOTDIR) else "unreadable"
+        raise BadImageError(reason, f"The file cannot be read: {error.strerror}.") from error
+
+
+def _open(path: FilePath) -> int:
+    try:
+        # Without O_NONBLOCK a named pipe would hold the caller until somebody writes to it.
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except ValueError as error:  # a NUL or a lone surrogate
+        raise BadImageError("missing", "No file can have this name.") from error
+
+
+def _checked(header: Header, max_pixels: int) -> int:
+    pixels = header.height * header.width
+    if pixels > max_pixels or max(header.height, header.width) > _MAX_SIDE:
+        raise BadImageError(
+            "too_large",
+            f"The image claims {header.width} x {header.height} pixels; the limit is {max_pixels} pixels and {_MAX_SIDE} a side.",
+        )
+    return pixels
+
+
+def _notes(header: Header, *, deep: bool) -> list[str]:
+    notes = []
+    if header.depth == 16 and not deep:
+        notes.append("16 bits rounded to 8")
+    if header.colour != "RGB":
+        notes.append(f"{header.colour} to RGB")
+    if header.alpha:
+        notes.append(f"{header.alpha} dropped")
+    if header.orientation > 1:
+        notes.append(f"rotated by EXIF orientation {header.orientation}")
+    return notes
+
+
+def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
+    # OpenCV 5.0 ignores IMREAD_COLOR_RGB for 16-bit TIFF, and turns TIFF upright whatever the flags say.
+    tiff = header.format == "TIFF"
+    flags = cv2.IMREAD_COLOR if tiff else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    if header.depth == 16:
+        flags |= cv2.IMREAD_ANYDEPTH
+    pixels, messages = listen(lambda: _imdecode(data, flags))
+    if any("Insufficient memory" in message for message in messages):
+        raise MemoryError("not enough memory to decode an image")
+    damage = [message for message in messages if not _HARMLESS.search(message)]
+    if pixels is None or damage:
+        detail = _FRAME.sub("", damage[0].splitlines()[0]) if damage else ""
+        raise BadImageError("corrupt", f"The {header.format} data are damaged: {detail or 'OpenCV cannot decode them'}.")
+    promised = (*(header.size if tiff else (header.height, header.width)), 3), 16 if header.depth == 16 else 8
+    given = pixels.shape, 8 * pixels.itemsize
+    if given != promised:
+        raise BadImageError("corrupt", f"The {header.format} header promises (shape, bits) {promised}, the data give {given}.")
+    if header.depth == 16 and not deep:
+        pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
+    if tiff:
+        return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+    return upright(pixels, header.orientation)
+
+
+def _imdecode(data: bytes, flags: int) -> Any:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:  # no fault of the photograph
+            raise MemoryError(f"not enough memory to decode an image: {error.err}") from error
+        return None
+
+
+# Messages that no pixel depends on: bytes after the image in PNG, odd metadata in TIFF.
+_HARMLESS = re.compile(
+    'Too much image data|Extra compressed data|Unknown field with tag|"Orientation"|not sorted|TIFFFetchNormalTag'
+)
+
+# What OpenCV and libpng write around the words that tell a person something.
+_FRAME = re.compile(r"^\[.*?\] global \S+ \S+ (?:.*?error: \([^)]*\))? *|^libpng (?:warning|error): | *in function '.*")
+
+_UPRIGHT: dict[int, Callable[[Any], Any]] = {
+    1: lambda pixels: pixels,
+    2: lambda pixels: cv2.flip(pixels, 1),
+    3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
+    4: lambda pixels: cv2.flip(pixels, 0),
+    5: cv2.transpose,
+    6: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda pixels: cv2.rotate(cv2.transpose(pixels), cv2.ROTATE_180),
+    8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
+}

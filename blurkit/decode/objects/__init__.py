@@ -1,0 +1,1 @@
+"""Outlines of objects, in the formats of COCO and of Mapillary Vistas, become masks."""
