@@ -14,28 +14,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blurkit.bank import KernelBank as KernelBank
     from blurkit.camera.response import load_response as load_response
     from blurkit.convolve import blur as blur
-    from blurkit.kernel import rasterize as rasterize
+    from blurkit.kernels.bank import KernelBank as KernelBank
+    from blurkit.kernels.rasterization import rasterize as rasterize
+    from blurkit.kernels.trajectory import boracchi_foi as boracchi_foi
+    from blurkit.kernels.trajectory import camera_shake as camera_shake
     from blurkit.pair import make_pair as make_pair
     from blurkit.recipe_files import load_recipe as load_recipe
     from blurkit.shard import open_dataset as open_dataset
-    from blurkit.trajectory import boracchi_foi as boracchi_foi
-    from blurkit.trajectory import camera_shake as camera_shake
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "KernelBank": "blurkit.bank",
+    "KernelBank": "blurkit.kernels.bank",
     "blur": "blurkit.convolve",
-    "boracchi_foi": "blurkit.trajectory",
-    "camera_shake": "blurkit.trajectory",
+    "boracchi_foi": "blurkit.kernels.trajectory",
+    "camera_shake": "blurkit.kernels.trajectory",
     "load_recipe": "blurkit.recipe_files",
     "load_response": "blurkit.camera.response",
     "make_pair": "blurkit.pair",
     "open_dataset": "blurkit.shard",
-    "rasterize": "blurkit.kernel",
+    "rasterize": "blurkit.kernels.rasterization",
 }
 
 __all__ = ["__version__", *_HOMES]

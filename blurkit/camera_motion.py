@@ -9,21 +9,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.aperture import Aperture, compose
 from blurkit.blurring import Blur, Light
 from blurkit.camera.response import Response
-from blurkit.camera_paths import NodePaths, UniformPath
+from blurkit.camera_paths import NodePaths, UniformPath, turning
 from blurkit.errors import UsageError
-from blurkit.field import SPACING, composed, principal_point, rotation_field, turning
 from blurkit.fused import blur_region
 from blurkit.gather import blur_field
-from blurkit.kernel import exposure_weights
+from blurkit.kernels.aperture import Aperture, compose
+from blurkit.kernels.field import SPACING, composed, principal_point, rotation_field
+from blurkit.kernels.rasterization import exposure_weights
+from blurkit.kernels.rotation import camera_rotation, centered, displacements
+from blurkit.kernels.trajectory import ShakeTerms
 from blurkit.mixture import Mixture
 from blurkit.recipe import Recipe
-from blurkit.rotation import camera_rotation, centered, displacements
 from blurkit.sections import Defocus, Rotation
 from blurkit.shake import draw_shake
-from blurkit.trajectory import ShakeTerms
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField
 

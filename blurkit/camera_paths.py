@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from blurkit.convolve import best_form, convolve_box
 from blurkit.errors import UsageError
 from blurkit.gather import blur_field
-from blurkit.kernel import splat_kernel
+from blurkit.kernels.field import lattice_paths, principal_point
+from blurkit.kernels.rasterization import splat_kernel
+from blurkit.kernels.rotation import checked_poses
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField, cells
 
@@ -110,6 +112,14 @@ class NodePaths:
 
     def within(self, y: int, x: int) -> NodePaths:
         return replace(self, corner=(self.corner[0] + y, self.corner[1] + x))
+
+
+def turning(
+    field: KernelField, poses: ArrayLike, weights: NDArray[np.float64], *, shape: tuple[int, int], focal: float
+) -> NodePaths:
+    """The paths that make a field of :func:`rotation_field`, which takes the same arguments."""
+    exposed, middle = checked_poses(poses, weights)[: len(weights)], principal_point(shape)
+    return NodePaths(field, lambda y, x: lattice_paths(exposed, np.array([y]), np.array([x]), focal, middle)[0], weights)
 
 
 def _tents(nodes: NDArray[np.float64], start: int, size: int) -> Iterator[tuple[int, slice, NDArray[np.float32]]]:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.kernel import exposure_weights, statistics
+from blurkit.kernels.rasterization import exposure_weights, statistics
 from blurkit.shard.format import Sample
 
 #: In pixels: around the sheet, between triples that share a row, and between the pictures of a triple.

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blurkit.errors import UsageError
+from blurkit.kernels.rasterization import checked_kernel
 from blurkit.spectrum import Spectrum
 from blurkit.taps import Taps
 from blurkit.tiles import Window, aligned, tile_shape, tiles
@@ -51,17 +52,6 @@ def blur_fft(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "re
 def best_form(kernel: NDArray[np.float32]) -> Taps | Spectrum:
     """The faster form of a kernel."""
     return Taps.of(kernel) if np.count_nonzero(kernel) <= FFT_TAPS else Spectrum.of(kernel)
-
-
-def checked_kernel(kernel: ArrayLike) -> NDArray[np.float32]:
-    """The kernel as float32; UsageError unless it has two odd sides and finite values."""
-    with np.errstate(over="ignore"):
-        weights = np.asarray(kernel, np.float32)
-    if weights.ndim != 2 or any(side % 2 == 0 for side in weights.shape):
-        raise UsageError(f"a kernel has two odd sides, so that it has a centre; got shape {weights.shape}")
-    if not np.isfinite(weights).all():
-        raise UsageError("a kernel's values are finite numbers in float32; this one has others")
-    return weights
 
 
 def convolve_box(

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.aperture import MAX_RADIUS, Aperture
 from blurkit.convolve import blur
 from blurkit.errors import UsageError
+from blurkit.kernels.aperture import MAX_RADIUS, Aperture
 from blurkit.tiles import source_indices
 from blurkit.truth.box import Box
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blurkit.camera.response import Response, quantize_rows
-from blurkit.convolve import best_form, checked_kernel, convolve_box
+from blurkit.convolve import best_form, convolve_box
 from blurkit.errors import UsageError
+from blurkit.kernels.rasterization import checked_kernel
 from blurkit.tiles import Window, aligned, tile_shape, tiles
 from blurkit.truth.box import Box
 

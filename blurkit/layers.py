@@ -28,7 +28,7 @@ from blurkit.convolve import best_form, convolve_box
 from blurkit.cutout import Layers, cut_out
 from blurkit.errors import UsageError
 from blurkit.instants import merge_instants
-from blurkit.kernel import splat_kernel
+from blurkit.kernels.rasterization import splat_kernel
 from blurkit.tiles import source_indices
 from blurkit.truth.box import Box
 

@@ -9,8 +9,8 @@ import numpy as np
 from blurkit.averaged import draw_averaged
 from blurkit.blurring import Motion
 from blurkit.camera_motion import draw_camera_motion
-from blurkit.field import SPACING
 from blurkit.focusing import draw_focused
+from blurkit.kernels.field import SPACING
 from blurkit.mixture import Mixture
 from blurkit.moving import draw_moving
 from blurkit.recipe import Recipe

@@ -15,9 +15,9 @@ from blurkit.blurring import Blur, Light, at_once, within
 from blurkit.camera.response import Response
 from blurkit.camera_motion import Shaken, Turned
 from blurkit.camera_paths import CameraPaths
-from blurkit.kernel import exposed_path, exposure_weights, splat_kernel
+from blurkit.kernels.rasterization import exposed_path, exposure_weights, splat_kernel
+from blurkit.kernels.trajectory import ShakeTerms, camera_shake
 from blurkit.sections import Objects
-from blurkit.trajectory import ShakeTerms, camera_shake
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 from blurkit.truth.object_motion import Moves

@@ -41,7 +41,7 @@ class Trajectory:
 @dataclass(frozen=True)
 class Kernel:
     """How a path becomes a kernel: ``exposure``, the fraction of the path seen, is one of these, equally likely; ``anchor``
-    as in :func:`blurkit.kernel.rasterize`, or, for kernels of a bank, "centroid" or "stored" (as they are)."""
+    as in :func:`blurkit.kernels.rasterization.rasterize`, or, for kernels of a bank, "centroid" or "stored" (as they are)."""
 
     exposure: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     anchor: str = "centroid"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.bank import KernelBank, center
-from blurkit.kernel import exposed_path, rasterize_anchored
+from blurkit.kernels.bank import KernelBank, center
+from blurkit.kernels.rasterization import exposed_path, rasterize_anchored
+from blurkit.kernels.trajectory import PUBLISHED_SAMPLES, ShakeTerms, boracchi_foi, camera_shake, sample_count
 from blurkit.recipe import Recipe
 from blurkit.sections import Trajectory
-from blurkit.trajectory import PUBLISHED_SAMPLES, ShakeTerms, boracchi_foi, camera_shake, sample_count
 
 #: The larger side of the widest kernels, in lengths of the longest path.
 _EXTENT = 0.75

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blurkit.errors import UsageError, nearest
-from blurkit.field import principal_point
 from blurkit.gather import checked_box
 from blurkit.jit import compiled
-from blurkit.rotation import checked_poses, displacements, rotation_matrices
+from blurkit.kernels.field import principal_point
+from blurkit.kernels.rotation import checked_poses, displacements, rotation_matrices
 from blurkit.tiles import aligned, tile_shape, tiles
 from blurkit.truth.box import Box
 
@@ -39,7 +39,7 @@ def blur_poses(
     """A ``box`` (y, x, h, w) of the blurred photograph, all of it by default.
 
     ``linear``: float32 ``(H, W, C)``, the whole photograph in linear light. ``poses``, ``weights``, ``focal`` and ``center`` as
-    for :func:`blurkit.field.rotation_field`; ``border``, one of :data:`blurkit.tiles.BORDERS`; ``interpolation``, one of
+    for :func:`blurkit.kernels.field.rotation_field`; ``border``, one of :data:`blurkit.tiles.BORDERS`; ``interpolation``, one of
     :data:`INTERPOLATIONS`. Returns float32 ``(h, w, C)``.
     """
     if interpolation not in INTERPOLATIONS:

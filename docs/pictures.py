@@ -23,11 +23,11 @@ from blurkit import blur, camera_shake, load_recipe, load_response, rasterize
 from blurkit.camera.sensor import highlight_table
 from blurkit.decode import read_image
 from blurkit.fused import blur_codes
-from blurkit.kernel import exposed_path
+from blurkit.kernels.rasterization import exposed_path
+from blurkit.kernels.trajectory import ShakeTerms
 from blurkit.shake import draw_shake
 from blurkit.sharpness import laplacian_variance
 from blurkit.sources import open_source
-from blurkit.trajectory import ShakeTerms
 
 FOLDER = Path(__file__).parent / "_static"
 LARGEST = 800_000

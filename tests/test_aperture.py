@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from blurkit.aperture import Aperture, compose, disk, polygon
 from blurkit.convolve import blur
 from blurkit.errors import UsageError
-from blurkit.kernel import rasterize, statistics
+from blurkit.kernels.aperture import Aperture, compose, disk, polygon
+from blurkit.kernels.rasterization import rasterize, statistics
 
 
 def moments(kernel):

@@ -10,8 +10,8 @@ import pytest
 import scipy.io
 import scipy.ndimage
 
-from blurkit.bank import KernelBank, center
 from blurkit.errors import DiskFullError, UsageError, WriteError
+from blurkit.kernels.bank import KernelBank, center
 
 FORMATS = [("b.npz", "5"), ("b.h5", "5"), ("b.hdf5", "5"), ("b.mat", "5"), ("b.mat", "7.3")]
 

@@ -11,8 +11,8 @@ import pytest
 import scipy.io
 import scipy.signal
 
-from blurkit.bank import KernelBank
 from blurkit.errors import UsageError
+from blurkit.kernels.bank import KernelBank
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from blurkit.aperture import Aperture, disk
 from blurkit.convolve import blur
 from blurkit.depth import blur_depth, circle_of_confusion, fill_holes
 from blurkit.errors import UsageError
+from blurkit.kernels.aperture import Aperture, disk
 
 SIDE = 150
 ROWS, COLUMNS = np.indices((SIDE, SIDE), np.float32)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.signal import convolve2d
 
-from blurkit.aperture import Aperture
 from blurkit.errors import UsageError
-from blurkit.field import composed, principal_point, rotation_field
-from blurkit.kernel import exposure_weights, rasterize, statistics
-from blurkit.rotation import camera_rotation, centered, displacements
+from blurkit.kernels.aperture import Aperture
+from blurkit.kernels.field import composed, principal_point, rotation_field
+from blurkit.kernels.rasterization import exposure_weights, rasterize, statistics
+from blurkit.kernels.rotation import camera_rotation, centered, displacements
 
 SHAPE, FOCAL = (480, 640), 640.0
 

@@ -8,7 +8,7 @@ from blurkit.camera.response import load_response
 from blurkit.convolve import blur
 from blurkit.errors import UsageError
 from blurkit.frames import average_frames, window
-from blurkit.kernel import rasterize
+from blurkit.kernels.rasterization import rasterize
 
 SRGB, CODES = load_response("srgb"), load_response("linear")
 

@@ -11,10 +11,10 @@ from blurkit.camera.response import load_response
 from blurkit.convolve import blur, convolve_box
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
-from blurkit.field import SPACING, rotation_field
 from blurkit.gather import blur_field
-from blurkit.kernel import exposure_weights
-from blurkit.rotation import camera_rotation, centered
+from blurkit.kernels.field import SPACING, rotation_field
+from blurkit.kernels.rasterization import exposure_weights
+from blurkit.kernels.rotation import camera_rotation, centered
 from blurkit.taps import Taps
 from blurkit.truth.kernel_field import KernelField
 from blurkit.warp import blur_poses

@@ -430,7 +430,7 @@ def test_recipes_are_listed_and_printed(tmp_path):
 
 @pytest.mark.parametrize("out", ["bank.npz", "bank.h5", "bank.mat", "folder"])
 def test_kernels_are_drawn_and_saved(tmp_path, out):
-    from blurkit.bank import KernelBank
+    from blurkit.kernels.bank import KernelBank
 
     assert result("kernels", "-n", 8, "--seed", 2, "-o", out, cwd=tmp_path)["kernels"] == 8
     bank = KernelBank.load(tmp_path / out)

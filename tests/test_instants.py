@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blurkit.instants import merge_instants
-from blurkit.trajectory import boracchi_foi
+from blurkit.kernels.trajectory import boracchi_foi
 
 
 def test_mass_and_centroids_are_kept(rng):

@@ -7,9 +7,9 @@ import tracemalloc
 
 import pytest
 
+from blurkit.decode.objects import json_stream as jsonstream
 from blurkit.decode.objects.json_stream import elements, read_slices
 from blurkit.errors import UsageError
-from blurkit.sources import jsonstream
 
 DOCUMENT = {
     "info": {"year": 2017, "nested": [[1, {"a": "]}"}], {}], "escaped": 'a "quoted" \\ back\\\\slash \u00e9 \n'},

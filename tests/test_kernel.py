@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.kernel import ANCHORS, exposed_path, exposure_weights, rasterize, statistics
-from blurkit.trajectory import boracchi_foi
+from blurkit.kernels.rasterization import ANCHORS, exposed_path, exposure_weights, rasterize, statistics
+from blurkit.kernels.trajectory import boracchi_foi
 
 
 def straight(length, angle=0.0, samples=2000):

@@ -8,18 +8,18 @@ import pytest
 import scipy.ndimage
 
 from blurkit.camera.response import load_response
-from blurkit.camera_paths import UniformPath
+from blurkit.camera_paths import UniformPath, turning
 from blurkit.convolve import blur
 from blurkit.cutout import cut_out
 from blurkit.errors import UsageError
-from blurkit.field import principal_point, rotation_field, turning
 from blurkit.gather import blur_field
-from blurkit.kernel import exposed_path, exposure_weights, rasterize_anchored
+from blurkit.kernels.field import principal_point, rotation_field
+from blurkit.kernels.rasterization import exposed_path, exposure_weights, rasterize_anchored
+from blurkit.kernels.rotation import camera_rotation, centered, displacements
+from blurkit.kernels.trajectory import boracchi_foi
 from blurkit.layers import FADE, blur_layers
-from blurkit.rotation import camera_rotation, centered, displacements
 from blurkit.sources import open_source
 from blurkit.tiles import BORDERS
-from blurkit.trajectory import boracchi_foi
 
 SRGB = load_response("srgb")
 STILL = UniformPath.of([[0, 0]], [1.0])

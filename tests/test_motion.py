@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.signal import convolve2d
 
-from blurkit.aperture import Aperture
 from blurkit.camera.response import load_response
 from blurkit.camera_motion import draw_camera_motion, draw_kernel
 from blurkit.errors import UsageError
-from blurkit.kernel import exposure_weights, statistics
+from blurkit.kernels.aperture import Aperture
+from blurkit.kernels.rasterization import exposure_weights, statistics
 from blurkit.pair import make_pair
 from blurkit.recipe_files import load_recipe
 from blurkit.shake import draw_shake

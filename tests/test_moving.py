@@ -11,14 +11,14 @@ from dataset_roots import CATEGORIES, coco_document, rectangle, write_coco, writ
 
 from blurkit.camera.response import load_response
 from blurkit.camera_motion import Shaken, Turned, draw_camera_motion
-from blurkit.kernel import exposure_weights
+from blurkit.kernels.rasterization import exposure_weights
+from blurkit.kernels.rotation import displacements
 from blurkit.layers import blur_layers
 from blurkit.motion import draw_motion
 from blurkit.moving import draw_moving
 from blurkit.pair import make_pair
 from blurkit.produce import make_samples
 from blurkit.recipe_files import load_recipe
-from blurkit.rotation import displacements
 from blurkit.sections import Objects
 from blurkit.settings import Settings
 from blurkit.sources import open_source

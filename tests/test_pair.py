@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from blurkit.camera.response import load_response
 from blurkit.errors import BadImageError, UsageError
-from blurkit.kernel import ANCHORS, statistics
+from blurkit.kernels.rasterization import ANCHORS, statistics
 from blurkit.pair import draw_crop, make_pair, valid_box
 from blurkit.produce import make_samples
 from blurkit.recipe_files import load_recipe

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from blurkit.bank import KernelBank
 from blurkit.convolve import blur
+from blurkit.kernels.bank import KernelBank
 from blurkit.plan import make_plan
 from blurkit.recipe_files import load_recipe
 from blurkit.settings import Settings

@@ -5,8 +5,8 @@ import tomllib
 import numpy as np
 import pytest
 
-from blurkit.bank import KernelBank
 from blurkit.errors import UsageError
+from blurkit.kernels.bank import KernelBank
 from blurkit.recipe_files import load_recipe, packaged_text, recipe_from_toml, recipe_names
 from blurkit.shake import draw_shake
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from blurkit import trajectory
 from blurkit.errors import UsageError
-from blurkit.kernel import exposure_weights
-from blurkit.rotation import camera_rotation, centered, displacements, rotation_matrices
+from blurkit.kernels import trajectory
+from blurkit.kernels.rasterization import exposure_weights
+from blurkit.kernels.rotation import camera_rotation, centered, displacements, rotation_matrices
 
 RATES = {"diffusion": 2.0, "pull": 300.0, "reversals": 0.5}
 CENTER = (319.5, 239.5)

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from blurkit.decode.objects import outline as segmentation
 from blurkit.decode.objects.outline import BadOutlineError, rasterise
 from blurkit.errors import UsageError
-from blurkit.sources import segmentation
 
 mask_api = pytest.importorskip("pycocotools.mask")
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from blurkit.errors import UsageError
-from blurkit.kernel import exposed_path, rasterize
+from blurkit.kernels.rasterization import exposed_path, rasterize
 from blurkit.page import BAR, CLOSES, FORMATS, OPENS, Page, fitted, text_width
 from blurkit.shard.format import Sample
 from blurkit.sheet import draw_histograms, draw_sheet

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from blurkit import trajectory
 from blurkit.errors import UsageError
-from blurkit.trajectory import ShakeTerms, boracchi_foi, camera_shake, sample_count
+from blurkit.kernels import trajectory
+from blurkit.kernels.trajectory import ShakeTerms, boracchi_foi, camera_shake, sample_count
 
 
 def extent(path):

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from blurkit.convolve import blur
 from blurkit.errors import UsageError
-from blurkit.kernel import rasterize
+from blurkit.kernels.rasterization import rasterize
 from blurkit.warp import INTERPOLATIONS, blur_poses
 
 SCIPY = {"reflect101": "mirror", "reflect": "reflect", "replicate": "nearest", "wrap": "grid-wrap", "zero": "grid-constant"}

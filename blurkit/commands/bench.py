@@ -24,7 +24,8 @@ from blurkit.convolve import blur
 from blurkit.decode.image import read_image
 from blurkit.engine import run_tasks
 from blurkit.fused import blur_codes
-from blurkit.kernel import rasterize, statistics
+from blurkit.kernels.rasterization import rasterize, statistics
+from blurkit.kernels.trajectory import boracchi_foi
 from blurkit.program.benchmark import Figure, measure, times
 from blurkit.program.signals import Stop
 from blurkit.recipe_files import load_recipe
@@ -34,7 +35,6 @@ from blurkit.shard import Shard
 from blurkit.shard.format import FIELDS
 from blurkit.sources import open_source
 from blurkit.task import make_shard
-from blurkit.trajectory import boracchi_foi
 
 #: (height, width) of the two images that are blurred: a photograph of COCO's size and one of eight megapixels.
 SIZES = ((480, 640), (2448, 3264))

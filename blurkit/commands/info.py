@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blurkit.errors import OK, UsageError
 from blurkit.histogram import text_histogram
-from blurkit.kernel import statistics
+from blurkit.kernels.rasterization import statistics
 from blurkit.shard.index import Dataset, open_dataset
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from blurkit.bank import KernelBank
 from blurkit.camera_motion import draw_kernel
 from blurkit.errors import OK, UsageError
-from blurkit.kernel import statistics
+from blurkit.kernels.bank import KernelBank
+from blurkit.kernels.rasterization import statistics
 from blurkit.mixture import Mixture
 from blurkit.program.progress import data_size
 from blurkit.recipe import Recipe

@@ -65,6 +65,17 @@ def splat_kernel(
     return (mass / (mass.sum() if total is None else total)).astype(np.float32)
 
 
+def checked_kernel(kernel: ArrayLike) -> NDArray[np.float32]:
+    """The kernel as float32; UsageError unless it has two odd sides and finite values."""
+    with np.errstate(over="ignore"):
+        weights = np.asarray(kernel, np.float32)
+    if weights.ndim != 2 or any(side % 2 == 0 for side in weights.shape):
+        raise UsageError(f"a kernel has two odd sides, so that it has a centre; got shape {weights.shape}")
+    if not np.isfinite(weights).all():
+        raise UsageError("a kernel's values are finite numbers in float32; this one has others")
+    return weights
+
+
 def exposed_path(path: ArrayLike, *, exposure: float = 1.0, anchor: str = "centroid") -> NDArray[np.float64]:
     """The whole path, float64 ``(T, 2)``, shifted so that its anchor for this exposure lies at (0, 0)."""
     points = np.ascontiguousarray(path, np.float64)

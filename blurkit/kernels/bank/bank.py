@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.bank.read import read_kernels
-from blurkit.bank.write import write_kernels
 from blurkit.errors import UsageError
+from blurkit.kernels.bank.read import read_kernels
+from blurkit.kernels.bank.write import write_kernels
 
 #: Values above minus this fraction of the peak are the ringing of an estimated kernel; anything lower is an error.
 RINGING = 1e-3

@@ -21,8 +21,8 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from blurkit.bank.choice import MAX_SIDE
 from blurkit.errors import DiskFullError, UsageError, WriteError, nearest
+from blurkit.kernels.bank.choice import MAX_SIDE
 from blurkit.program.files import TEMPORARY, write_atomic
 
 Kernels = Sequence[NDArray[np.float32]]

@@ -14,11 +14,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.camera_paths import NodePaths
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
-from blurkit.kernel import splat
-from blurkit.rotation import checked_poses, displacements
+from blurkit.kernels.rasterization import splat
+from blurkit.kernels.rotation import checked_poses, displacements
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField
 
@@ -40,10 +39,10 @@ def rotation_field(
 ) -> KernelField:
     """The field of a camera rotation over a ``box`` of a photograph.
 
-    ``poses``: ``(T, 3)``, :mod:`blurkit.rotation`, centred already. ``weights``: of the exposed poses, the first of the path, as
-    :func:`blurkit.kernel.exposure_weights` gives them. ``shape``: (H, W) of the whole photograph; ``box``: (y, x, h, w) in it,
-    all of it by default. ``focal`` length in pixels. ``spacing`` of the nodes, which lie on its multiples. ``center``: the
-    principal point (x, y), the photograph's middle by default.
+    ``poses``: ``(T, 3)`` of :mod:`blurkit.kernels.rotation`, centred already. ``weights``: of the exposed poses, which are the
+    first of the path, as :func:`blurkit.kernels.exposure_weights` gives them. ``shape``: (H, W) of the whole photograph; ``box``:
+    (y, x, h, w) in it, all of it by default. ``focal`` length in pixels. ``spacing`` of the nodes, which lie on its multiples.
+    ``center``: the principal point (x, y), the photograph's middle by default.
     """
     exposed = checked_poses(poses, weights)[: len(weights)]
     if spacing < 1 or spacing != int(spacing):
@@ -53,7 +52,7 @@ def rotation_field(
     middle = principal_point(shape) if center is None else center
 
     def paths(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return _paths(exposed, y, x, focal, middle)
+        return lattice_paths(exposed, y, x, focal, middle)
 
     # A displacement along x depends on y by a Moebius map, so it is largest in the first or last row, and likewise along y.
     reach = math.ceil(max(float(np.abs(edge).max()) for edge in (paths(y[[0, -1]], x), paths(y, x[[0, -1]]))))
@@ -64,15 +63,7 @@ def rotation_field(
     return KernelField(y, x, reach, np.concatenate(([0], np.cumsum(counts))), places, values)
 
 
-def turning(
-    field: KernelField, poses: ArrayLike, weights: NDArray[np.float64], *, shape: tuple[int, int], focal: float
-) -> NodePaths:
-    """The paths that make a field of :func:`rotation_field`, which takes the same arguments."""
-    exposed, middle = checked_poses(poses, weights)[: len(weights)], principal_point(shape)
-    return NodePaths(field, lambda y, x: _paths(exposed, np.array([y]), np.array([x]), focal, middle)[0], weights)
-
-
-def _paths(
+def lattice_paths(
     exposed: NDArray[np.float64], y: NDArray[np.float64], x: NDArray[np.float64], focal: float, center: tuple[float, float]
 ) -> NDArray[np.float64]:
     """Where each place of a lattice is taken by each pose, float64 (Ny * Nx, T, 2), (x, y) in pixels."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.convolve import checked_kernel
 from blurkit.errors import UsageError
+from blurkit.kernels.rasterization import checked_kernel
 
 #: The largest radius in pixels; a kernel of 2,001 pixels a side stands for a mistake of units.
 MAX_RADIUS = 1000.0

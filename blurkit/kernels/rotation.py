@@ -17,9 +17,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit import trajectory
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
+from blurkit.kernels import trajectory
 
 
 def camera_rotation(
@@ -33,7 +33,7 @@ def camera_rotation(
     focal: float = 4000.0,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """A path of poses whose optical axis wanders as :func:`blurkit.trajectory.camera_shake`, with a roll of its own.
+    """A path of poses whose optical axis wanders as :func:`blurkit.kernels.trajectory.camera_shake`, with a roll of its own.
 
     Parameters: ``length`` of the path of the optical axis in radians, 0.017 to 0.051 for hand-held exposures: at a focal length
     of f pixels the image's centre travels ``f * length`` pixels. ``diffusion``, ``pull`` and ``reversals`` as there, but that
@@ -62,7 +62,7 @@ def camera_rotation(
 def centered(poses: ArrayLike, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The whole path of poses, float64 ``(T, 3)``, shifted so that its mean over the exposure is the identity.
 
-    ``weights``: of the exposed poses, the first of the path, as :func:`blurkit.kernel.exposure_weights` gives them. The mean is
+    ``weights``: of the exposed poses, the first of the path, as :func:`blurkit.kernels.exposure_weights` gives them. The mean is
     that of the rotation group: rotation vectors whose weighted sum vanishes have the identity as their geodesic mean.
     """
     path = checked_poses(poses, weights)

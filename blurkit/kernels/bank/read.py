@@ -18,8 +18,8 @@ import h5py
 import numpy as np
 import scipy.io
 
-from blurkit.bank.choice import MAX_SIDE, Array, Variable, array_variable, choose, fault
 from blurkit.errors import UsageError
+from blurkit.kernels.bank.choice import MAX_SIDE, Array, Variable, array_variable, choose, fault
 
 Kernels = tuple[list[Array], list[str] | None]
 
