@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from blurkit.kernels.trajectory import boracchi_foi as boracchi_foi
     from blurkit.kernels.trajectory import camera_shake as camera_shake
     from blurkit.pair import make_pair as make_pair
-    from blurkit.recipe_files import load_recipe as load_recipe
+    from blurkit.recipes.load import load_recipe as load_recipe
     from blurkit.shard import open_dataset as open_dataset
 
 __version__ = "0.1.0"
@@ -31,7 +31,7 @@ _HOMES = {
     "blur": "blurkit.convolve",
     "boracchi_foi": "blurkit.kernels.trajectory",
     "camera_shake": "blurkit.kernels.trajectory",
-    "load_recipe": "blurkit.recipe_files",
+    "load_recipe": "blurkit.recipes.load",
     "load_response": "blurkit.camera.response",
     "make_pair": "blurkit.pair",
     "open_dataset": "blurkit.shard",

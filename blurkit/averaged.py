@@ -14,7 +14,7 @@ from blurkit.camera.response import Response
 from blurkit.errors import BadImageError, UsageError
 from blurkit.frames import average_frames, window
 from blurkit.interpolate import MIN_SIDE, interpolated
-from blurkit.sections import FrameAveraging
+from blurkit.recipes.sections import FrameAveraging
 from blurkit.truth.box import Box
 from blurkit.truth.scene import Frames
 

@@ -20,9 +20,9 @@ from blurkit.kernels.field import SPACING, composed, principal_point, rotation_f
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import camera_rotation, centered, displacements
 from blurkit.kernels.trajectory import ShakeTerms
-from blurkit.mixture import Mixture
-from blurkit.recipe import Recipe
-from blurkit.sections import Defocus, Rotation
+from blurkit.recipes.mixture import Mixture
+from blurkit.recipes.recipe import Recipe
+from blurkit.recipes.sections import Defocus, Rotation
 from blurkit.shake import draw_shake
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 
 from blurkit.errors import UsageError
-from blurkit.mixture import Mixture
 from blurkit.plan import Plan, make_plan
 from blurkit.program.toml import parse_value
-from blurkit.recipe import Recipe
-from blurkit.recipe_files import DEFAULT, load_recipe
+from blurkit.recipes.load import DEFAULT, load_recipe
+from blurkit.recipes.mixture import Mixture
+from blurkit.recipes.recipe import Recipe
 from blurkit.settings import DEFAULT_SHARD_BYTES, DEFAULT_SIZE, Settings, parse_size
 from blurkit.sources.selection import Selection, select
 

@@ -187,7 +187,7 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
     """Draw a bank of kernels."""
     from blurkit.commands.kernels import kernels
-    from blurkit.recipe_files import load_recipe
+    from blurkit.recipes.load import load_recipe
 
     return kernels(load_recipe(recipe, settings), count=count, seed=seed, out=out, overwrite=overwrite, as_json=as_json)
 

@@ -19,8 +19,8 @@ from blurkit.camera.noise import draw_noise
 from blurkit.camera.raw import Camera
 from blurkit.camera.response import Response, load_response
 from blurkit.camera.sensor import add_noise, compress, highlight_table, saturated
-from blurkit.recipe import Recipe
-from blurkit.sections import Bayer
+from blurkit.recipes.recipe import Recipe
+from blurkit.recipes.sections import Bayer
 from blurkit.truth.box import Box
 
 #: Rows that are blurred and exposed at once: linear light takes four bytes a value, and memory is to follow the photograph.

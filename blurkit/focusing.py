@@ -14,8 +14,8 @@ from blurkit.camera_motion import Shaken, draw_aperture, draw_camera_motion
 from blurkit.convolve import best_form, convolve_box
 from blurkit.depth import blur_depth, circle_of_confusion, fill_holes, reach_of
 from blurkit.kernels.aperture import Aperture
-from blurkit.recipe import Recipe
-from blurkit.sections import Defocus
+from blurkit.recipes.recipe import Recipe
+from blurkit.recipes.sections import Defocus
 from blurkit.truth.box import Box
 
 

@@ -11,9 +11,9 @@ from blurkit.blurring import Motion
 from blurkit.camera_motion import draw_camera_motion
 from blurkit.focusing import draw_focused
 from blurkit.kernels.field import SPACING
-from blurkit.mixture import Mixture
 from blurkit.moving import draw_moving
-from blurkit.recipe import Recipe
+from blurkit.recipes.mixture import Mixture
+from blurkit.recipes.recipe import Recipe
 from blurkit.shake import shake_bytes
 from blurkit.truth.scene import Scene
 

@@ -17,7 +17,7 @@ from blurkit.camera_motion import Shaken, Turned
 from blurkit.camera_paths import CameraPaths
 from blurkit.kernels.rasterization import exposed_path, exposure_weights, splat_kernel
 from blurkit.kernels.trajectory import ShakeTerms, camera_shake
-from blurkit.sections import Objects
+from blurkit.recipes.sections import Objects
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 from blurkit.truth.object_motion import Moves

@@ -19,9 +19,9 @@ from blurkit.camera.sensor import LARGEST_JPEG_SIDE
 from blurkit.errors import BadImageError, UsageError
 from blurkit.exposure import draw_exposure
 from blurkit.fused import blur_codes
-from blurkit.mixture import Mixture
 from blurkit.motion import draw_motion
-from blurkit.recipe import Recipe
+from blurkit.recipes.mixture import Mixture
+from blurkit.recipes.recipe import Recipe
 from blurkit.sharpness import laplacian_variance
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField

@@ -12,7 +12,7 @@ import numpy as np
 from blurkit.errors import BadImageError, UsageError
 from blurkit.plan import read_plan
 from blurkit.produce import make_samples
-from blurkit.recipe_files import recipe_from_toml
+from blurkit.recipes.load import recipe_from_toml
 from blurkit.settings import Settings, parse_size
 from blurkit.shard.format import Sample
 from blurkit.shard.index import Dataset

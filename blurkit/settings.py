@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from blurkit.errors import UsageError
-from blurkit.mixture import Mixture
-from blurkit.recipe import Recipe
+from blurkit.recipes.mixture import Mixture
+from blurkit.recipes.recipe import Recipe
 
 DEFAULT_SIZE = "320"
 DEFAULT_SHARD_BYTES = 128 << 20

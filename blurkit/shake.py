@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from blurkit.kernels.bank import KernelBank, center
 from blurkit.kernels.rasterization import exposed_path, rasterize_anchored
 from blurkit.kernels.trajectory import PUBLISHED_SAMPLES, ShakeTerms, boracchi_foi, camera_shake, sample_count
-from blurkit.recipe import Recipe
-from blurkit.sections import Trajectory
+from blurkit.recipes.recipe import Recipe
+from blurkit.recipes.sections import Trajectory
 
 #: The larger side of the widest kernels, in lengths of the longest path.
 _EXTENT = 0.75

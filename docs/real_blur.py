@@ -23,7 +23,7 @@ from pictures import FOLDER, STYLE, TEXT
 from blurkit import load_recipe, load_response
 from blurkit.decode import read_image
 from blurkit.produce import load_photograph, make_sample
-from blurkit.recipe import Recipe
+from blurkit.recipes.recipe import Recipe
 from blurkit.settings import Settings
 from blurkit.sources import ImageRecord, open_source
 

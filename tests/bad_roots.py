@@ -14,7 +14,7 @@ from dataset_roots import coco_document, save_labels, save_photograph, scene
 
 from blurkit.errors import UsageError
 from blurkit.plan import make_plan
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
 from blurkit.settings import Settings
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source

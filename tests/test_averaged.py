@@ -17,8 +17,8 @@ from blurkit.interpolate import interpolated
 from blurkit.pair import make_pair
 from blurkit.plan import make_plan
 from blurkit.produce import make_samples
-from blurkit.recipe_files import load_recipe
-from blurkit.sections import FrameAveraging
+from blurkit.recipes.load import load_recipe
+from blurkit.recipes.sections import FrameAveraging
 from blurkit.settings import Settings
 from blurkit.shard import Shard
 from blurkit.sources import open_source

@@ -7,7 +7,7 @@ from blurkit.camera.bayer import REACH, mosaic
 from blurkit.camera.raw import XYZ_TO_A7R3, Camera, transform
 from blurkit.errors import UsageError
 from blurkit.exposure import draw_camera
-from blurkit.sections import Bayer
+from blurkit.recipes.sections import Bayer
 
 MAGENTA = (0.8, 0.1, 0.6)
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from blurkit.decode import read_image
+from blurkit.decode import video as module
 from blurkit.decode.video import FrameFolder, VideoFile, open_video_file
 from blurkit.errors import BadImageError
-from blurkit.decode import video as clip as module
 
 FRAMES, HEIGHT, WIDTH = 40, 64, 96
 FORMATS = {"avi": "MJPG", "mp4": "mp4v", "mov": "MJPG", "mkv": "mp4v", "webm": "VP80"}

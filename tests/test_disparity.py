@@ -11,7 +11,7 @@ from blurkit.camera.downscaling import downscale_disparity
 from blurkit.decode.disparity import find_map, read_disparity
 from blurkit.errors import BadImageError
 from blurkit.plan import make_plan
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
 from blurkit.settings import Settings
 from blurkit.sources import open_source
 from blurkit.task import make_shard

@@ -24,8 +24,8 @@ from blurkit import KernelBank
 from blurkit.camera.noise import PRESETS
 from blurkit.cli import cli
 from blurkit.program.toml import known_keys
-from blurkit.recipe import Recipe
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
+from blurkit.recipes.recipe import Recipe
 from blurkit.shard import open_dataset
 from blurkit.shard.ledger import SKIPS
 from blurkit.sources.folder import REASONS

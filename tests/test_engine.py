@@ -6,7 +6,7 @@ import pytest
 
 from blurkit.engine import _without, available_cpus
 from blurkit.errors import BlurkitError
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
 from blurkit.settings import Settings
 from blurkit.sources import ImageRecord
 from blurkit.task import ShardTask

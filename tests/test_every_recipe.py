@@ -12,7 +12,7 @@ import pytest
 from dataset_roots import CATEGORIES, LICENCES, coco_document, rectangle, write_coco, write_vistas
 
 from blurkit.cli import main
-from blurkit.recipe_files import recipe_names
+from blurkit.recipes.load import recipe_names
 from blurkit.shard import open_dataset
 
 KEYS = ["a" * 22, "b" * 22, "c" * 22]

@@ -11,7 +11,7 @@ from blurkit.camera_motion import draw_kernel
 from blurkit.exposure import draw_camera, draw_exposure
 from blurkit.fused import blur_region
 from blurkit.pair import make_pair
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
 
 SRGB = load_response("srgb")
 

@@ -11,7 +11,7 @@ from blurkit.kernels.aperture import Aperture
 from blurkit.motion import draw_motion
 from blurkit.pair import make_pair
 from blurkit.produce import make_samples
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
 from blurkit.settings import Settings
 from blurkit.sources.record import ImageRecord
 from blurkit.truth.scene import Scene

@@ -19,7 +19,7 @@ from pathlib import Path
 from numba.core.dispatcher import Dispatcher
 from blurkit.choices import Choices
 from blurkit.plan import make_plan
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
 from blurkit.settings import Settings
 from blurkit.sources.record import ImageRecord, Source
 """

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.mixture import Mixture
 from blurkit.pair import make_pair
-from blurkit.recipe_files import load_recipe, recipe_from_toml
+from blurkit.recipes.load import load_recipe, recipe_from_toml
+from blurkit.recipes.mixture import Mixture
 from blurkit.sources import open_source
 
 MIXTURE = 'name = "both"\n[mixture]\nclean = 3\nrotation = 1\n'

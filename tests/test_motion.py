@@ -12,7 +12,7 @@ from blurkit.errors import UsageError
 from blurkit.kernels.aperture import Aperture
 from blurkit.kernels.rasterization import exposure_weights, statistics
 from blurkit.pair import make_pair
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
 from blurkit.shake import draw_shake
 from blurkit.warp import blur_poses
 

@@ -18,8 +18,8 @@ from blurkit.motion import draw_motion
 from blurkit.moving import draw_moving
 from blurkit.pair import make_pair
 from blurkit.produce import make_samples
-from blurkit.recipe_files import load_recipe
-from blurkit.sections import Objects
+from blurkit.recipes.load import load_recipe
+from blurkit.recipes.sections import Objects
 from blurkit.settings import Settings
 from blurkit.sources import open_source
 from blurkit.truth.masks import Masks

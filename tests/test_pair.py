@@ -13,7 +13,7 @@ from blurkit.errors import BadImageError, UsageError
 from blurkit.kernels.rasterization import ANCHORS, statistics
 from blurkit.pair import draw_crop, make_pair, valid_box
 from blurkit.produce import make_samples
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
 from blurkit.settings import Settings
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source

@@ -9,7 +9,7 @@ from scipy.io import loadmat
 from blurkit.convolve import blur
 from blurkit.kernels.bank import KernelBank
 from blurkit.plan import make_plan
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
 from blurkit.settings import Settings
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source

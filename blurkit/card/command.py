@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from blurkit.program.toml import from_dict, to_dict, to_toml
-from blurkit.recipe import Recipe
-from blurkit.recipe_files import packaged_text, recipe_names
+from blurkit.recipes.load import packaged_text, recipe_names
+from blurkit.recipes.recipe import Recipe
 from blurkit.settings import DEFAULT_SHARD_BYTES
 from blurkit.sources import SOURCES
 

@@ -28,7 +28,7 @@ from blurkit.kernels.rasterization import rasterize, statistics
 from blurkit.kernels.trajectory import boracchi_foi
 from blurkit.program.benchmark import Figure, measure, times
 from blurkit.program.signals import Stop
-from blurkit.recipe_files import load_recipe
+from blurkit.recipes.load import load_recipe
 from blurkit.seeds import generator, seed_words
 from blurkit.shake import draw_shake
 from blurkit.shard import Shard

@@ -12,9 +12,9 @@ from blurkit.camera_motion import draw_kernel
 from blurkit.errors import OK, UsageError
 from blurkit.kernels.bank import KernelBank
 from blurkit.kernels.rasterization import statistics
-from blurkit.mixture import Mixture
 from blurkit.program.progress import data_size
-from blurkit.recipe import Recipe
+from blurkit.recipes.mixture import Mixture
+from blurkit.recipes.recipe import Recipe
 from blurkit.seeds import generator, seed_words
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blurkit.errors import OK
 from blurkit.program.options import print_recipes, print_toml
-from blurkit.recipe_files import DEFAULT, load_recipe, packaged_text, recipe_names
+from blurkit.recipes.load import DEFAULT, load_recipe, packaged_text, recipe_names
 
 
 def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from blurkit.program.checks import require
 from blurkit.program.toml import to_toml
-from blurkit.recipe import Recipe
+from blurkit.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Recipes: what is drawn for a sample, as frozen dataclasses that become TOML; :mod:`blurkit.recipe_files` reads them.
+"""Recipes: what is drawn for a sample, as frozen dataclasses that become TOML; :mod:`blurkit.recipes.load` reads them.
 
 A recipe's digest covers every value that can change a pixel, and the contents of the files it names; its name and its
 description are not part of it.
@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from blurkit.camera.noise import Noise
+from blurkit.camera.response import is_curve
 from blurkit.errors import UsageError
 from blurkit.program.checks import one_of, require
 from blurkit.program.toml import assign, to_dict, to_toml
-from blurkit.sections import (
+from blurkit.recipes.sections import (
     Bayer,
     Defocus,
     FrameAveraging,
@@ -90,8 +91,6 @@ class Recipe:
 
     def named_files(self) -> dict[str, str]:
         """Each value that may name a file, by its key."""
-        from blurkit.camera.response import is_curve
-
         named = {"kernels": self.kernels, "response.decode": self.response.decode, "response.encode": self.response.encode}
         return {key: value for key, value in named.items() if value and not is_curve(value)}
 
@@ -101,7 +100,7 @@ class Recipe:
 
     @property
     def parts(self) -> tuple[Recipe, ...]:
-        """The recipes that samples are drawn by: this one. See :class:`blurkit.mixture.Mixture`."""
+        """The recipes that samples are drawn by: this one. See :class:`blurkit.recipes.mixture.Mixture`."""
         return (self,)
 
     @property

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from blurkit.errors import UsageError, nearest
-from blurkit.mixture import Mixture
 from blurkit.program import toml as configuration
 from blurkit.program.toml import from_dict, named_text, parse_toml, parse_value, with_setting, with_value
-from blurkit.recipe import Recipe, file_digest
+from blurkit.recipes.mixture import Mixture
+from blurkit.recipes.recipe import Recipe, file_digest
 
 DEFAULT = "handheld"
 
