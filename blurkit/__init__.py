@@ -14,8 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from blurkit.blurring.convolve import blur as blur
     from blurkit.camera.response import load_response as load_response
-    from blurkit.convolve import blur as blur
     from blurkit.kernels.bank import KernelBank as KernelBank
     from blurkit.kernels.rasterization import rasterize as rasterize
     from blurkit.kernels.trajectory import boracchi_foi as boracchi_foi
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "KernelBank": "blurkit.kernels.bank",
-    "blur": "blurkit.convolve",
+    "blur": "blurkit.blurring.convolve",
     "boracchi_foi": "blurkit.kernels.trajectory",
     "camera_shake": "blurkit.kernels.trajectory",
     "load_recipe": "blurkit.recipes.load",

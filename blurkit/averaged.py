@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.blurring import Blur, Light, at_once, within
+from blurkit.blurring.frames import average_frames, window
+from blurkit.blurring.interpolate import MIN_SIDE, interpolated
 from blurkit.camera.response import Response
+from blurkit.degradation import Blur, Light, at_once, within
 from blurkit.errors import BadImageError, UsageError
-from blurkit.frames import average_frames, window
-from blurkit.interpolate import MIN_SIDE, interpolated
 from blurkit.recipes.sections import FrameAveraging
 from blurkit.truth.box import Box
 from blurkit.truth.scene import Frames

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.blurring import Blur, Light
+from blurkit.blurring.codes import blur_region
+from blurkit.blurring.gather import blur_field
+from blurkit.blurring.layers.paths import NodePaths, UniformPath, turning
 from blurkit.camera.response import Response
-from blurkit.camera_paths import NodePaths, UniformPath, turning
+from blurkit.degradation import Blur, Light
 from blurkit.errors import UsageError
-from blurkit.fused import blur_region
-from blurkit.gather import blur_field
 from blurkit.kernels.aperture import Aperture, compose
 from blurkit.kernels.field import SPACING, composed, principal_point, rotation_field
 from blurkit.kernels.rasterization import exposure_weights

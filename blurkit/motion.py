@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from blurkit.averaged import draw_averaged
-from blurkit.blurring import Motion
 from blurkit.camera_motion import draw_camera_motion
+from blurkit.degradation import Motion
 from blurkit.focusing import draw_focused
 from blurkit.kernels.field import SPACING
 from blurkit.moving import draw_moving

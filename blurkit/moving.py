@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit import layers
-from blurkit.blurring import Blur, Light, at_once, within
+from blurkit.blurring.layers import objects as layers
+from blurkit.blurring.layers.paths import CameraPaths
 from blurkit.camera.response import Response
 from blurkit.camera_motion import Shaken, Turned
-from blurkit.camera_paths import CameraPaths
+from blurkit.degradation import Blur, Light, at_once, within
 from blurkit.kernels.rasterization import exposed_path, exposure_weights, splat_kernel
 from blurkit.kernels.trajectory import ShakeTerms, camera_shake
 from blurkit.recipes.sections import Objects

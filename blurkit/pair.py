@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.blurring.codes import blur_codes
 from blurkit.camera.bayer import REACH
 from blurkit.camera.sensor import LARGEST_JPEG_SIDE
 from blurkit.errors import BadImageError, UsageError
 from blurkit.exposure import draw_exposure
-from blurkit.fused import blur_codes
 from blurkit.motion import draw_motion
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe

@@ -12,12 +12,12 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from blurkit.blurring.gather import checked_box
+from blurkit.blurring.tiles import aligned, tile_shape, tiles
 from blurkit.errors import UsageError, nearest
-from blurkit.gather import checked_box
 from blurkit.jit import compiled
 from blurkit.kernels.field import principal_point
 from blurkit.kernels.rotation import checked_poses, displacements, rotation_matrices
-from blurkit.tiles import aligned, tile_shape, tiles
 from blurkit.truth.box import Box
 
 #: How the image is sampled between its pixels. ``linear``: as kernels are splatted, so that a field equals the exact sum at its
@@ -39,7 +39,7 @@ def blur_poses(
     """A ``box`` (y, x, h, w) of the blurred photograph, all of it by default.
 
     ``linear``: float32 ``(H, W, C)``, the whole photograph in linear light. ``poses``, ``weights``, ``focal`` and ``center`` as
-    for :func:`blurkit.kernels.field.rotation_field`; ``border``, one of :data:`blurkit.tiles.BORDERS`; ``interpolation``, one of
+    for :func:`blurkit.kernels.field.rotation_field`; ``border``, one of ``tiles.BORDERS``; ``interpolation``, one of
     :data:`INTERPOLATIONS`. Returns float32 ``(h, w, C)``.
     """
     if interpolation not in INTERPOLATIONS:

@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from blurkit import blur, camera_shake, load_recipe, load_response, rasterize
+from blurkit.blurring.codes import blur_codes
 from blurkit.camera.sensor import highlight_table
 from blurkit.decode import read_image
-from blurkit.fused import blur_codes
 from blurkit.kernels.rasterization import exposed_path
 from blurkit.kernels.trajectory import ShakeTerms
 from blurkit.shake import draw_shake

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from blurkit.convolve import blur
+from blurkit.blurring.convolve import blur
 from blurkit.errors import UsageError
 from blurkit.kernels.aperture import Aperture, compose, disk, polygon
 from blurkit.kernels.rasterization import rasterize, statistics

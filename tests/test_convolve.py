@@ -6,9 +6,9 @@ import pytest
 import scipy.ndimage
 import scipy.signal
 
-import blurkit.spectrum
-import blurkit.taps
-from blurkit.convolve import FFT_TAPS, blur, blur_direct, blur_fft
+import blurkit.blurring.spectrum
+import blurkit.blurring.taps
+from blurkit.blurring.convolve import FFT_TAPS, blur, blur_direct, blur_fft
 from blurkit.errors import UsageError
 
 SCIPY = {"reflect101": "mirror", "reflect": "reflect", "replicate": "nearest", "wrap": "wrap", "zero": "constant"}
@@ -125,16 +125,16 @@ def test_bits_do_not_depend_on_tiles(rng, monkeypatch, height):
     image, kernel = rng.standard_normal((height, 70, 3)).astype(np.float32), draw_shake(rng)
     whole = blur_direct(image, kernel)
     for pair, tile in ((10**6, 3000), (10**4, 900), (2000, 1)):
-        monkeypatch.setattr(blurkit.taps, "_PAIR_VALUES", pair)
-        monkeypatch.setattr(blurkit.taps, "_TILE_VALUES", tile)
+        monkeypatch.setattr(blurkit.blurring.taps, "_PAIR_VALUES", pair)
+        monkeypatch.setattr(blurkit.blurring.taps, "_TILE_VALUES", tile)
         assert np.array_equal(blur_direct(image, kernel), whole)
 
 
 def test_blocks_of_the_fourier_form_join(rng, monkeypatch):
     image, kernel = rng.random((61, 70, 3), np.float32), draw_kernel(rng, (9, 5), 1.0)
     whole = blur_fft(image, kernel)
-    monkeypatch.setattr(blurkit.spectrum, "_BLOCK", 24)
-    monkeypatch.setattr(blurkit.spectrum, "_KERNEL_SIDES", 2)
+    monkeypatch.setattr(blurkit.blurring.spectrum, "_BLOCK", 24)
+    monkeypatch.setattr(blurkit.blurring.spectrum, "_KERNEL_SIDES", 2)
     np.testing.assert_allclose(blur_fft(image, kernel), whole, rtol=0, atol=2e-6)
 
 

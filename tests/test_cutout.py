@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from blurkit.blurring.layers.cutout import cut_out
+from blurkit.blurring.layers.fill import GROWTH, grown
 from blurkit.camera.response import load_response
-from blurkit.cutout import cut_out
-from blurkit.inpaint import GROWTH, grown
 from blurkit.sources import open_source
 
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from blurkit.convolve import blur
-from blurkit.depth import blur_depth, circle_of_confusion, fill_holes
+from blurkit.blurring.convolve import blur
+from blurkit.blurring.layers.depth import blur_depth, circle_of_confusion, fill_holes
 from blurkit.errors import UsageError
 from blurkit.kernels.aperture import Aperture, disk
 

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from blurkit.blurring.codes import blur_region
 from blurkit.camera.bayer import REACH
 from blurkit.camera.response import load_response
 from blurkit.camera_motion import draw_kernel
 from blurkit.exposure import draw_camera, draw_exposure
-from blurkit.fused import blur_region
 from blurkit.pair import make_pair
 from blurkit.recipes.load import load_recipe
 

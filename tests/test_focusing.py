@@ -5,8 +5,8 @@ import pytest
 from scipy import ndimage
 from scipy.signal import convolve2d
 
+from blurkit.blurring.layers.depth import blur_depth
 from blurkit.camera.response import load_response
-from blurkit.depth import blur_depth
 from blurkit.kernels.aperture import Aperture
 from blurkit.motion import draw_motion
 from blurkit.pair import make_pair

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from blurkit.blurring.convolve import blur
+from blurkit.blurring.frames import average_frames, window
 from blurkit.camera.response import load_response
-from blurkit.convolve import blur
 from blurkit.errors import UsageError
-from blurkit.frames import average_frames, window
 from blurkit.kernels.rasterization import rasterize
 
 SRGB, CODES = load_response("srgb"), load_response("linear")

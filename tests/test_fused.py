@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-import blurkit.taps
+import blurkit.blurring.taps
+from blurkit.blurring.codes import blur_codes, blur_region
+from blurkit.blurring.convolve import FFT_TAPS, blur
+from blurkit.blurring.tiles import BORDERS
 from blurkit.camera.response import Response, load_response
-from blurkit.convolve import FFT_TAPS, blur
 from blurkit.errors import UsageError
-from blurkit.fused import blur_codes, blur_region
-from blurkit.tiles import BORDERS
 
 RESPONSES = ["srgb", "gamma2.2", "gamma4", "linear"]
 
@@ -43,8 +43,8 @@ def test_many_tiles_equal_the_steps(rng, monkeypatch):
     kernel, response = draw_kernel(rng, (17, 17), 0.4), load_response("srgb")
     expected = in_steps(codes, kernel, response)
     assert np.array_equal(blur_codes(codes, kernel, response), expected)
-    monkeypatch.setattr(blurkit.taps, "_PAIR_VALUES", 3000)
-    monkeypatch.setattr(blurkit.taps, "_TILE_VALUES", 2000)
+    monkeypatch.setattr(blurkit.blurring.taps, "_PAIR_VALUES", 3000)
+    monkeypatch.setattr(blurkit.blurring.taps, "_TILE_VALUES", 2000)
     assert np.array_equal(blur_codes(codes, kernel, response), expected)
     assert np.array_equal(blur_codes(codes, kernel, response, box=(33, 41, 151, 101)), expected[33:184, 41:142])
 

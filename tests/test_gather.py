@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-import blurkit.gather
+import blurkit.blurring.gather
+from blurkit.blurring.convolve import blur, convolve_box
+from blurkit.blurring.gather import blur_field
+from blurkit.blurring.taps import Taps
 from blurkit.camera.response import load_response
-from blurkit.convolve import blur, convolve_box
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
-from blurkit.gather import blur_field
 from blurkit.kernels.field import SPACING, rotation_field
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import camera_rotation, centered
-from blurkit.taps import Taps
 from blurkit.truth.kernel_field import KernelField
 from blurkit.warp import blur_poses
 
@@ -149,7 +149,7 @@ def test_bits_do_not_depend_on_tiles(rng, monkeypatch):
     field = rotation_field(poses, weights, shape=(150, 200), focal=300.0)
     whole = blur_field(image, field)
     for side in (7, 64, 149):
-        monkeypatch.setattr(blurkit.gather, "_TILE", side)
+        monkeypatch.setattr(blurkit.blurring.gather, "_TILE", side)
         assert np.array_equal(blur_field(image, field), whole)
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from blurkit.blurring.layers.fill import GROWTH, fill, fill_behind, grown
 from blurkit.camera.response import load_response
 from blurkit.errors import UsageError
-from blurkit.inpaint import GROWTH, fill, fill_behind, grown
 from blurkit.sources import open_source
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blurkit.instants import merge_instants
+from blurkit.blurring.layers.instants import merge_instants
 from blurkit.kernels.trajectory import boracchi_foi
 
 

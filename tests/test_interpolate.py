@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from blurkit.blurring.frames import average_frames
+from blurkit.blurring.interpolate import interpolated
 from blurkit.camera.response import load_response
 from blurkit.decode.video import open_video_file
 from blurkit.errors import UsageError
-from blurkit.frames import average_frames
-from blurkit.interpolate import interpolated
 
 SRGB = load_response("srgb")
 

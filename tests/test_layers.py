@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from blurkit.blurring.convolve import blur
+from blurkit.blurring.gather import blur_field
+from blurkit.blurring.layers.cutout import cut_out
+from blurkit.blurring.layers.objects import FADE, blur_layers
+from blurkit.blurring.layers.paths import UniformPath, turning
+from blurkit.blurring.tiles import BORDERS
 from blurkit.camera.response import load_response
-from blurkit.camera_paths import UniformPath, turning
-from blurkit.convolve import blur
-from blurkit.cutout import cut_out
 from blurkit.errors import UsageError
-from blurkit.gather import blur_field
 from blurkit.kernels.field import principal_point, rotation_field
 from blurkit.kernels.rasterization import exposed_path, exposure_weights, rasterize_anchored
 from blurkit.kernels.rotation import camera_rotation, centered, displacements
 from blurkit.kernels.trajectory import boracchi_foi
-from blurkit.layers import FADE, blur_layers
 from blurkit.sources import open_source
-from blurkit.tiles import BORDERS
 
 SRGB = load_response("srgb")
 STILL = UniformPath.of([[0, 0]], [1.0])
@@ -55,7 +55,7 @@ def moved(padded, displacement, reach):
 
 
 def plain_sum(linear, masks, camera, own, weights, box):
-    """Every instant composed as the docstring of blurkit.layers has it, from layers of the whole photograph."""
+    """Every instant composed as the docstring of blurkit.blurring.layers.objects has it, from layers of the whole photograph."""
     layers = cut_out(linear, masks, own.any(axis=(1, 2)))
     own = own[own.any(axis=(1, 2))]
     reach = math.ceil(max(np.abs(camera).max(), np.abs(camera + own).max())) + 2

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from dataset_roots import CATEGORIES, coco_document, rectangle, write_coco, write_vistas
 
+from blurkit.blurring.layers.objects import blur_layers
 from blurkit.camera.response import load_response
 from blurkit.camera_motion import Shaken, Turned, draw_camera_motion
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import displacements
-from blurkit.layers import blur_layers
 from blurkit.motion import draw_motion
 from blurkit.moving import draw_moving
 from blurkit.pair import make_pair

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from blurkit.convolve import blur
+from blurkit.blurring.convolve import blur
 from blurkit.kernels.bank import KernelBank
 from blurkit.plan import make_plan
 from blurkit.recipes.load import load_recipe

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from blurkit.blurring.convolve import blur
 from blurkit.camera.response import load_response
 from blurkit.camera.sensor import add_noise, compress, highlight_table, saturated
-from blurkit.convolve import blur
 from blurkit.errors import UsageError
 
 

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from blurkit.blurring.convolve import blur
 from blurkit.camera.response import load_response
-from blurkit.convolve import blur
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
 from blurkit.sharpness import laplacian_variance

@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 from scipy.spatial.transform import Rotation
 
-from blurkit.convolve import blur
+from blurkit.blurring.convolve import blur
 from blurkit.errors import UsageError
 from blurkit.kernels.rasterization import rasterize
 from blurkit.warp import INTERPOLATIONS, blur_poses

@@ -18,12 +18,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.blurring.codes import blur_codes
+from blurkit.blurring.convolve import blur
 from blurkit.camera.response import load_response
 from blurkit.choices import Choices
-from blurkit.convolve import blur
 from blurkit.decode.image import read_image
 from blurkit.engine import run_tasks
-from blurkit.fused import blur_codes
 from blurkit.kernels.rasterization import rasterize, statistics
 from blurkit.kernels.trajectory import boracchi_foi
 from blurkit.program.benchmark import Figure, measure, times

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from blurkit.blurring.convolve import best_form, convolve_box
+from blurkit.blurring.tiles import Window, aligned, tile_shape, tiles
 from blurkit.camera.response import Response, quantize_rows
-from blurkit.convolve import best_form, convolve_box
 from blurkit.errors import UsageError
 from blurkit.kernels.rasterization import checked_kernel
-from blurkit.tiles import Window, aligned, tile_shape, tiles
 from blurkit.truth.box import Box
 
 
@@ -22,7 +22,7 @@ def blur_codes(
 ) -> NDArray[np.uint8]:
     """The nearest codes of an image blurred in linear light.
 
-    ``codes``: uint8 ``(H, W, C)``. ``kernel``: ``(h, w)``, as for :func:`blurkit.convolve.blur`. ``box``: (y, x, h, w) in
+    ``codes``: uint8 ``(H, W, C)``. ``kernel``: ``(h, w)``, as for :func:`blurkit.blur`. ``box``: (y, x, h, w) in
     pixels, the part of the blurred image to return, all of it by default; true pixels are read around it, and the ``border``
     stands in only where the kernel reaches beyond the image.
 

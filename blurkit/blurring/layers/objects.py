@@ -2,7 +2,7 @@
 
 At each instant of the exposure the camera displaces everything by d_c, and object j by its own d_j on top; a displacement d moves
 the content of the image by +d, x to the right and y down, as the kernel of a path does. With the photograph cut into a background
-and layers of colour and opacity (:mod:`blurkit.cutout`), the image at an instant is
+and layers of colour and opacity (:mod:`blurkit.blurring.layers.cutout`), the image at an instant is
 
     s = background(p - d_c),    then from back to front    s = s + clear_j(p - d_c) (colours_j(p - d) - opacity_j(p - d) s),
 
@@ -22,21 +22,21 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.camera_paths import CameraPaths, Node
-from blurkit.composite import Stack, add_objects, planes_of, spans_of
-from blurkit.convolve import best_form, convolve_box
-from blurkit.cutout import Layers, cut_out
+from blurkit.blurring.convolve import best_form, convolve_box
+from blurkit.blurring.layers.composite import Stack, add_objects, planes_of, spans_of
+from blurkit.blurring.layers.cutout import Layers, cut_out
+from blurkit.blurring.layers.instants import merge_instants
+from blurkit.blurring.layers.paths import CameraPaths, Node
+from blurkit.blurring.tiles import source_indices
 from blurkit.errors import UsageError
-from blurkit.instants import merge_instants
 from blurkit.kernels.rasterization import splat_kernel
-from blurkit.tiles import source_indices
 from blurkit.truth.box import Box
 
 #: Instants whose displacements span at most this many pixels along each axis are taken together. Up to here it is the bilinear
 #: reading that blurs more; from two pixels on contours become visible.
 TOLERANCE = 0.5
 
-#: Pixels of own motion over which the rest of an object, see :class:`blurkit.cutout.Layers`, fades. Where it faded slowly, it
+#: Pixels of own motion over which the rest of an object, see ``Layers``, fades. Where it faded slowly, it
 #: would show as a contour that stands still.
 FADE = 1.0
 
@@ -60,11 +60,11 @@ def blur_layers(
     ``linear``: float32 (H, W, 3), linear light. ``masks``: bool (n, H, W), later ones in front; objects that stand still are
     worth giving too, since they hide what moves behind them. ``camera``: where its motion takes the image at each of T instants,
     and their weights. ``own``: (n, T, 2), what each object's own motion adds, (x, y) in pixels. ``border``: what lies outside the
-    image, and moves with it: one of :data:`blurkit.tiles.BORDERS`. ``tolerance``: px, see :data:`TOLERANCE`; 0 takes every
+    image, and moves with it: one of ``BORDERS``. ``tolerance``: px, see :data:`TOLERANCE`; 0 takes every
     instant.
 
     Returns float32 (h, w, 3). Where no moving object comes near it is what the camera's motion alone makes (to the bit, while a
-    kernel has at most :data:`blurkit.convolve.FFT_TAPS` taps), and so it is everywhere if nothing has a motion of its own. What
+    kernel has at most ``FFT_TAPS`` taps), and so it is everywhere if nothing has a motion of its own. What
     objects uncover is a guess, which depends a little on the box. Takes memory for the box and the reach of the motion around
     it, for each moving object. Raises UsageError for other shapes and dtypes, numbers that are not finite, negative weights, and
     a box that leaves the image.

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from blurkit.tiles import Halo, Window, support
+from blurkit.blurring.tiles import Halo, Window, support
 
 # Side of a block, halo included: it fits in the cache, and most of what it yields is not halo.
 _BLOCK = 256

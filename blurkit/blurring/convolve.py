@@ -1,7 +1,7 @@
 """Uniform blur: an image convolved with one kernel.
 
 ``blurred = image * kernel`` is a true convolution: a unit impulse at p becomes the kernel centred on p. It belongs in linear
-light, so images are float32; :mod:`blurkit.fused` goes from codes to codes.
+light, so images are float32; :mod:`blurkit.blurring.codes` goes from codes to codes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from blurkit.blurring.spectrum import Spectrum
+from blurkit.blurring.taps import Taps
+from blurkit.blurring.tiles import Window, aligned, tile_shape, tiles
 from blurkit.errors import UsageError
 from blurkit.kernels.rasterization import checked_kernel
-from blurkit.spectrum import Spectrum
-from blurkit.taps import Taps
-from blurkit.tiles import Window, aligned, tile_shape, tiles
 from blurkit.truth.box import Box
 
 #: Above this many nonzero taps Fourier transforms are faster than walking the taps. They break even between 350 and 450 taps for
@@ -28,7 +28,7 @@ def blur(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflec
 
     ``image``: float32 ``(H, W, C)`` or ``(H, W)`` of finite linear light, any number of channels and any size. ``kernel``:
     ``(h, w)``, both odd, taken as float32; its centre is the anchor and it need not sum to 1. ``border``: what lies outside
-    the image, one of :data:`blurkit.tiles.BORDERS`.
+    the image, one of :data:`blurkit.blurring.tiles.BORDERS`.
 
     Returns float32 of the image's shape. Raises UsageError for any other dtype, shape or border.
     """

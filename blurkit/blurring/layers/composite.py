@@ -1,4 +1,4 @@
-"""Objects laid over a background, instant by instant, row by row: the compiled part of :mod:`blurkit.layers`."""
+"""Objects laid over a background, instant by instant, row by row: the compiled part of :mod:`blurkit.blurring.layers.objects`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from blurkit.jit import compiled
 
-_U = np.uint64  # unsigned, as in blurkit.taps
+_U = np.uint64  # unsigned, as in blurkit.blurring.taps
 
 
 class Stack(NamedTuple):

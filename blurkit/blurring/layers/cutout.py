@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.inpaint import GROWTH, fill, grown
+from blurkit.blurring.layers.fill import GROWTH, fill, grown
 from blurkit.jit import compiled
 
 #: Deviation in pixels of the Gaussian that makes an outline as soft as edges in photographs are.

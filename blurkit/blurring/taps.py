@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.blurring.tiles import Halo, Window, support
 from blurkit.jit import compiled
-from blurkit.tiles import Halo, Window, support
 
 # Taps in one pass along a row pair: their 12 weights, two sums and a pixel fit in the 16 vector registers of AVX2.
 _GROUP = 6

@@ -25,7 +25,7 @@ Halo = tuple[int, int, int, int]
 
 _VECTOR = 16  # float32 values in the widest vector register, and in a cache line
 
-_U = np.uint64  # unsigned, as in blurkit.taps
+_U = np.uint64  # unsigned, as in blurkit.blurring.taps
 
 
 class Window(NamedTuple):

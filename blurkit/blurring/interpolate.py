@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.blurring.frames import check_frame
 from blurkit.camera.response import Response
 from blurkit.errors import UsageError
-from blurkit.frames import check_frame
 
 #: The smallest side of frames whose flow can be measured.
 MIN_SIDE = 16

@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.convolve import best_form, convolve_box
+from blurkit.blurring.convolve import best_form, convolve_box
+from blurkit.blurring.gather import blur_field
 from blurkit.errors import UsageError
-from blurkit.gather import blur_field
 from blurkit.kernels.field import lattice_paths, principal_point
 from blurkit.kernels.rasterization import splat_kernel
 from blurkit.kernels.rotation import checked_poses

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.convolve import blur
+from blurkit.blurring.convolve import blur
+from blurkit.blurring.tiles import source_indices
 from blurkit.errors import UsageError
 from blurkit.kernels.aperture import MAX_RADIUS, Aperture
-from blurkit.tiles import source_indices
 from blurkit.truth.box import Box
 
 #: Pixels of radius from one layer to the next.

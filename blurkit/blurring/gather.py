@@ -2,7 +2,7 @@
 
 Within a cell of the lattice the kernel is bilinear in the pixel's place. Along a row that is a blend of two kernels, that of the
 row's left end and that of its right end, each itself a blend of two nodes. So a row of a cell is convolved with both at once,
-over the union of their taps: each load feeds two multiply-adds, as in :mod:`blurkit.taps`.
+over the union of their taps: each load feeds two multiply-adds, as in :mod:`blurkit.blurring.taps`.
 
 A pixel's sums run over the taps of its cell in one order, one fused multiply-add each: its bits depend on the pixels around it
 and on the four nodes, and on no box and no tile.
@@ -16,20 +16,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.blurring.tiles import aligned, tile_shape, tiles
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
-from blurkit.tiles import aligned, tile_shape, tiles
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField, cells
 
-# Taps in one pass along a row, as in blurkit.taps.
+# Taps in one pass along a row, as in blurkit.blurring.taps.
 _GROUP = 6
 # Rows of a cell are computed in multiples of this many values: what is left over would be scalar code.
 _STRIDE = 16
 # Sides of a tile in pixels: with the halo of a long path it still fits into second-level cache, row by row of cells.
 _TILE = 384
 
-_U = np.uint64  # unsigned, as in blurkit.taps
+_U = np.uint64  # unsigned, as in blurkit.blurring.taps
 
 
 class _Lists(NamedTuple):
@@ -56,7 +56,7 @@ def blur_field(
 
     ``image``: ``(H, W, C)``, the whole photograph, float32 linear light, or codes that a ``table`` decodes
     (``Response.table``). ``box``: (y, x, h, w) in pixels, the part of the blurred image to return, all of it by default.
-    ``border``: what lies outside the photograph, one of :data:`blurkit.tiles.BORDERS`.
+    ``border``: what lies outside the photograph, one of :data:`blurkit.blurring.tiles.BORDERS`.
 
     Returns float32 ``(h, w, C)``. Raises UsageError for another dtype or shape, a box that leaves the image, and a field that
     does not reach over the box.

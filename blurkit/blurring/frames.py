@@ -23,7 +23,7 @@ def average_frames(
     """The mean linear light of frames, which are taken one at a time.
 
     ``frames``: uint8 (H, W, 3) codes, decoded by the ``response``, or float32 (H, W, 3) linear light, such as
-    :func:`blurkit.interpolate.interpolated` yields. ``weights``: one finite number >= 0 for each frame, equal by default.
+    :func:`blurkit.blurring.interpolated` yields. ``weights``: one finite number >= 0 for each frame, equal by default.
 
     Returns float32 (H, W, 3). Sums are float64. Those of codes without weights are exact up to 4,096 frames for the curves from
     ``linear`` to ``gamma2.2``, so that the order of the frames changes no bit. Memory: one frame and the sum. Raises
