@@ -27,8 +27,7 @@ from blurkit.settings import Settings, size_text
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.index import PLAN, is_dataset_file, read_record
 from blurkit.shard.ledger import Failure, failures_of
-from blurkit.sources import Source
-from blurkit.sources.record import ImageRecord, path_id
+from blurkit.sources.record import ImageRecord, Source, path_id
 from blurkit.sources.table import RecordTable
 from blurkit.task import ShardTask
 

@@ -17,7 +17,7 @@ from blurkit.settings import Settings, parse_size
 from blurkit.shard.format import Sample
 from blurkit.shard.index import Dataset
 from blurkit.shard.reader import Shard
-from blurkit.sources import SOURCES, open_source
+from blurkit.sources.open import SOURCES, open_source
 from blurkit.sources.record import ImageRecord
 from blurkit.sources.selection import per_source
 

@@ -15,13 +15,13 @@ from blurkit.card.facts import Facts, gather, spread
 from blurkit.card.markdown import bibtex, plain
 from blurkit.card.rights import rights
 from blurkit.card.stamp import NONE, PLACE, Stamp, key_of, read_stamp, stamped
-from blurkit.card.terms import address, hub_name, in_words
 from blurkit.card.text import card
 from blurkit.choices import Choices
 from blurkit.cli import cli
-from blurkit.manifest import load_manifest, manifest_names
 from blurkit.shard.index import Dataset
 from blurkit.shard.ledger import Failure
+from blurkit.sources.known.manifest import load_manifest, manifest_names
+from blurkit.sources.licence import hub_name, licence_address, licence_words
 from blurkit.sources.selection import FAMILIES
 
 LICENCES = {("coco", "CC-BY-NC-ND-2.0"): 3, ("coco", "CC-BY-2.0"): 4, ("coco", "CC-BY-NC-SA-2.0"): 1, ("folder", ""): 2}
@@ -107,13 +107,13 @@ def test_licences_are_counted_and_their_conditions_named(facts):
     "licence", [f"{family}-2.0" if "-BY" in family else family for family in FAMILIES if "unknown" not in family]
 )
 def test_licences_that_are_known_by_name_have_an_address(licence):
-    assert address(licence if licence != "CC0" else "CC0-1.0").startswith("https://")
+    assert licence_address(licence if licence != "CC0" else "CC0-1.0").startswith("https://")
 
 
 def test_terms_of_licences():
-    assert address("CC-BY-NC-SA-2.0-DE") == "https://creativecommons.org/licenses/by-nc-sa/2.0/de/"
-    assert in_words("CC-BY-NC-ND-4.0") == "name the author; no commercial use; no adapted versions"
-    assert (in_words(""), in_words("All mine")) == ("not known", "see the source")
+    assert licence_address("CC-BY-NC-SA-2.0-DE") == "https://creativecommons.org/licenses/by-nc-sa/2.0/de/"
+    assert licence_words("CC-BY-NC-ND-4.0") == "name the author; no commercial use; no adapted versions"
+    assert (licence_words(""), licence_words("All mine")) == ("not known", "see the source")
     assert [hub_name(name) for name in ("CC0-1.0", "CC-BY-ND-2.0", "")] == ["cc0-1.0", "other", "unknown"]
 
 

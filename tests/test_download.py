@@ -13,10 +13,10 @@ import time
 import pytest
 from file_server import FileServer, answer, cut, redirect, reset, stall, status
 
-from blurkit import download as module
-from blurkit.download import LOCK, DownloadError, Patience, download, forget_origin, is_downloaded, part_path
 from blurkit.errors import DiskFullError, LockedError, UsageError
 from blurkit.program.files import locked
+from blurkit.sources.archive import download as module
+from blurkit.sources.archive.download import LOCK, DownloadError, Patience, download, forget_origin, is_downloaded, part_path
 
 CONTENT = random.Random(1).randbytes(300_000)
 SIZE = len(CONTENT)
@@ -370,7 +370,7 @@ def test_a_disk_that_fills_up_is_no_reason_to_try_again(server, get, monkeypatch
 def test_a_killed_download_goes_on(server, get, tmp_path):
     program = f"""
 from pathlib import Path
-from blurkit.download import download
+from blurkit.sources.archive.download import download
 download({server.base + "/a.zip"!r}, Path({str(get.target)!r}), size={SIZE}, sha256="", report=lambda count: None)
 """
     server.slowness = 0.05

@@ -21,11 +21,11 @@ from command_line import run
 from file_server import FileServer, cut, redirect, stall, status
 
 from blurkit.commands import fetch as module
-from blurkit.download import LOCK, Patience
-from blurkit.manifest import Archive, Split, load_manifest
 from blurkit.program import progress
 from blurkit.program.files import locked
-from blurkit.unpack import TEMPORARY
+from blurkit.sources.archive.download import LOCK, Patience
+from blurkit.sources.archive.unpack import TEMPORARY
+from blurkit.sources.known.manifest import Archive, Split, load_manifest
 
 PHOTOGRAPHS = {
     split: {f"{split}2017/{number:012}.jpg": random.Random(f"{split}{number}").randbytes(20_000) for number in range(count)}
@@ -41,7 +41,7 @@ VAL = {**PHOTOGRAPHS["val"], **ANNOTATIONS}
 #: Runs blurkit with another manifest in a process of its own, with a pause in the middle of each file that is unpacked.
 PROGRAM = """
 import pickle, sys, time
-from blurkit import unpack
+from blurkit.sources.archive import unpack
 from blurkit.cli import main
 from blurkit.commands import fetch
 with open(sys.argv.pop(1), "rb") as file:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.sources.gopro import open_gopro
+from blurkit.sources.known.gopro import open_gopro
 
 SEQUENCES = {"train/GOPR0372_07_00": (47, 48, 49), "train/GOPR0374_11_00": (1, 2), "test/GOPR0384_11_00": (1, 2, 3)}
 

@@ -11,7 +11,7 @@ from command_line import run
 from dataset_roots import coco_document, write_coco, write_vistas
 
 from blurkit.commands import inventory as module
-from blurkit.manifest import load_manifest
+from blurkit.sources.known.manifest import load_manifest
 
 KEYS = ["-aaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbb"]
 

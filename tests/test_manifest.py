@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from blurkit.errors import UsageError
-from blurkit.manifest import load_manifest, manifest_names
 from blurkit.sources import open_source
+from blurkit.sources.known.manifest import load_manifest, manifest_names
 
 FOLDER = Path(str(resources.files("blurkit.data_manifests")))
 
@@ -160,7 +160,7 @@ def loaded_after(statement):
 
 
 def test_the_reader_needs_the_standard_library_alone():
-    loaded = loaded_after("from blurkit.manifest import load_manifest; load_manifest('sample')")
+    loaded = loaded_after("from blurkit.sources.known.manifest import load_manifest; load_manifest('sample')")
     assert loaded - loaded_after("pass") - set(sys.stdlib_module_names) == {"blurkit"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blurkit.manifest import load_manifest, manifest_names
+from blurkit.sources.known.manifest import load_manifest, manifest_names
 
 mlcroissant = pytest.importorskip("mlcroissant", reason="the extra `manifests` is not installed")
 

@@ -8,10 +8,10 @@ import pytest
 
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
-from blurkit.manifest import load_manifest
 from blurkit.sources import open_source
+from blurkit.sources.known.manifest import load_manifest
 from blurkit.sources.record import path_id
-from blurkit.sources.split import parse_shares, split_of
+from blurkit.sources.splits import parse_shares, split_of
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from dataset_roots import HEIGHT, WIDTH, coco_document, write_coco
 
 from blurkit.errors import UsageError
 from blurkit.sources import open_source
-from blurkit.sources.coco import open_coco
+from blurkit.sources.known.coco import open_coco
 
 SHORT = {
     1: "CC-BY-NC-SA-2.0",

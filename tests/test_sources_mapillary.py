@@ -15,7 +15,7 @@ from PIL import Image
 
 from blurkit.errors import UsageError
 from blurkit.sources import open_source
-from blurkit.sources.mapillary import open_mapillary
+from blurkit.sources.known.mapillary import open_mapillary
 
 KEYS = ["-q5kvAT1Ptaty4NoODIMhA", "a0TJFhNKAixyz8gAm9fONQ", "__CRyFzoDOXn6unQ6a3DnQ"]
 IN_ORDER = sorted(KEYS)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.sources.mix import mix
 from blurkit.sources.record import ImageRecord, Source
+from blurkit.sources.selection import mix
 
 
 def sources(*counts):

@@ -8,9 +8,9 @@ import shutil
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.manifest import load_manifest
 from blurkit.sources import open_source
-from blurkit.sources.place import choose_splits, find_root, images_in, is_folder
+from blurkit.sources.known.manifest import load_manifest
+from blurkit.sources.known.place import choose_splits, find_root, images_in, is_folder
 from blurkit.sources.record import PassedOver
 
 COCO = load_manifest("coco_2017")

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from blurkit import unpack as module
-from blurkit.download import LOCK
 from blurkit.errors import DiskFullError, LockedError, UsageError
 from blurkit.program.files import locked
-from blurkit.unpack import TEMPORARY, ArchiveError, unpack
+from blurkit.sources.archive import unpack as module
+from blurkit.sources.archive.download import LOCK
+from blurkit.sources.archive.unpack import TEMPORARY, ArchiveError, unpack
 
 FILES = {
     "val/a.jpg": random.Random(1).randbytes(70_000),
@@ -364,7 +364,7 @@ def test_unpacking_that_is_killed_goes_on(root, tmp_path):
         for name, content in files.items():
             zipped.writestr(name, content)
     program = (
-        "import time; from pathlib import Path; from blurkit.unpack import unpack\n"
+        "import time; from pathlib import Path; from blurkit.sources.archive.unpack import unpack\n"
         f"unpack(Path({str(path)!r}), Path({str(root)!r}), report=lambda done, total: time.sleep(0.01))"
     )
     process = subprocess.Popen([sys.executable, "-c", program])

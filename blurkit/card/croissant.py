@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from blurkit.card import terms
 from blurkit.card.facts import Facts
 from blurkit.card.stamp import PLACE
 from blurkit.program.progress import plural
+from blurkit.sources.licence import licence_address
 
 _HDF5 = "application/x-hdf5"
 
@@ -78,7 +78,7 @@ def _description(facts: Facts) -> str:
 def _licences(facts: Facts) -> Iterator[str | dict[str, str]]:
     """An address where there is one, else the name that the source gives."""
     for licence in filter(None, facts.pairs_by_licence()):
-        yield terms.address(licence) or {"@type": "sc:CreativeWork", "name": licence}
+        yield licence_address(licence) or {"@type": "sc:CreativeWork", "name": licence}
 
 
 def _distribution(facts: Facts) -> Iterator[dict[str, Any]]:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from blurkit.card.terms import may_be_shown
-from blurkit.manifest import OF_SOURCE, Manifest, load_manifest
 from blurkit.program.progress import plural
 from blurkit.shard.index import Dataset
 from blurkit.shard.ledger import Failure, left_out
+from blurkit.sources.known.manifest import OF_SOURCE, Manifest, load_manifest
+from blurkit.sources.licence import may_be_shown
 
 #: Pairs that are shown of a dataset, at most.
 MOST_EXAMPLES = 6

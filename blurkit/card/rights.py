@@ -6,9 +6,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 
-from blurkit.card import terms
 from blurkit.card.markdown import plain, table
 from blurkit.program.progress import plural
+from blurkit.sources.licence import licence_address, licence_conditions, licence_words
 
 #: Condition of a licence -> what it means for the pairs.
 _MEANINGS = {
@@ -33,21 +33,21 @@ def rights(counts: Mapping[str, int]) -> Iterator[str]:
         yield "There is no pair, and so no licence."
         return
     yield "A pair is under the licence of its photograph. This is a summary; the licence itself is what counts."
-    rows = ((_named(licence), f"{count:,}", terms.in_words(licence)) for licence, count in counts.items())
+    rows = ((_named(licence), f"{count:,}", licence_words(licence)) for licence, count in counts.items())
     yield table((("licence of the photograph", "pairs", "conditions"), *rows), "lrl")
     for condition, (title, meaning) in _MEANINGS.items():
         pairs = sum(count for licence, count in counts.items() if _is_under(licence, condition))
         if pairs:
             yield f"**{title}: {plural(pairs, 'pair')}.** {meaning}"
-    free = [licence.lower() or "unknown" for licence in counts if not {"ND", "NC"} & set(terms.conditions(licence))]
+    free = [licence.lower() or "unknown" for licence in counts if not {"ND", "NC"} & set(licence_conditions(licence))]
     if 0 < len(free) < len(counts) and not re.search("[`,]", "".join(free)):
         yield f"A dataset without the non-commercial and the no-derivatives ones: `--license {shlex.quote(','.join(free))}`."
 
 
 def _is_under(licence: str, condition: str) -> bool:
-    return condition in terms.conditions(licence) if condition else not licence
+    return condition in licence_conditions(licence) if condition else not licence
 
 
 def _named(licence: str) -> str:
-    place = terms.address(licence)
+    place = licence_address(licence)
     return f"[{plain(licence)}]({place})" if place else plain(licence) or "not known"

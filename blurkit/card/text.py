@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 
-from blurkit.card import terms
 from blurkit.card.command import RECIPE_FILE, command_line, needs_recipe_file, recipe_toml
 from blurkit.card.examples import LARGEST_PART
 from blurkit.card.facts import Facts, Origin
@@ -14,6 +13,7 @@ from blurkit.card.markdown import bibtex, code, fenced, linked, plain, table
 from blurkit.card.rights import rights
 from blurkit.card.stamp import PLACE
 from blurkit.program.progress import data_size, plural
+from blurkit.sources.licence import hub_name
 
 #: Pairs below which the Hugging Face Hub calls a dataset by each name.
 _SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
@@ -55,7 +55,7 @@ def card(facts: Facts, picture: str) -> str:
 def _front_matter(facts: Facts) -> Iterator[str]:
     """What the Hugging Face Hub reads. The picture alone is no dataset to be viewed, so its viewer is off."""
     yield from ("---", f"pretty_name: {json.dumps(facts.title)}", "license:")
-    yield from (f"- {name}" for name in sorted({terms.hub_name(licence) for licence in facts.pairs_by_licence()} or {"unknown"}))
+    yield from (f"- {name}" for name in sorted({hub_name(licence) for licence in facts.pairs_by_licence()} or {"unknown"}))
     yield from ("task_categories:", "- image-to-image", "size_categories:")
     yield f"- {next((name for most, name in _SIZES.items() if facts.index['samples'] < most), _LARGEST)}"
     yield from ("tags:", "- deblurring", "- image-restoration", "- motion-blur", "- blurkit", "viewer: false", "---")

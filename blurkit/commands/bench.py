@@ -33,7 +33,7 @@ from blurkit.seeds import generator, seed_words
 from blurkit.shake import draw_shake
 from blurkit.shard import Shard
 from blurkit.shard.format import FIELDS
-from blurkit.sources import open_source
+from blurkit.sources.open import open_source
 from blurkit.task import make_shard
 
 #: (height, width) of the two images that are blurred: a photograph of COCO's size and one of eight megapixels.

@@ -17,12 +17,12 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
-from blurkit.download import Patience, download, forget_origin, is_downloaded, part_path
 from blurkit.errors import OK, DiskFullError, LockedError, StoppedError, UsageError, nearest
-from blurkit.manifest import OF_SOURCE, Archive, Manifest, Split, load_manifest
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import SIGNALS, Stop, stopping
-from blurkit.unpack import unpack
+from blurkit.sources.archive.download import Patience, download, forget_origin, is_downloaded, part_path
+from blurkit.sources.archive.unpack import unpack
+from blurkit.sources.known.manifest import OF_SOURCE, Archive, Manifest, Split, load_manifest
 
 #: Of the server, for about a minute of failures in a row.
 PATIENCE = Patience()

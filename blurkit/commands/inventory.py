@@ -12,9 +12,9 @@ from typing import Any
 
 from blurkit.commands.info import value_text
 from blurkit.errors import FAILED, OK, BadImageError
-from blurkit.manifest import OF_SOURCE, Archive, Manifest, load_manifest
 from blurkit.program.progress import data_size
-from blurkit.sources import open_source
+from blurkit.sources.known.manifest import OF_SOURCE, Archive, Manifest, load_manifest
+from blurkit.sources.open import open_source
 from blurkit.sources.record import Source
 
 #: What an archive is found to be, for people.

@@ -23,7 +23,7 @@ from urllib.error import HTTPError
 from blurkit.errors import BlurkitError, DiskFullError, UsageError
 from blurkit.program.files import locked, sync_folder, write_all, write_atomic
 from blurkit.program.progress import data_size, duration
-from blurkit.web import describe, is_web_address, open_url
+from blurkit.sources.archive.http import describe, is_web_address, open_url
 
 #: Held on the folder of a file while it is written, so that two runs do not write one file.
 LOCK = ".lock"

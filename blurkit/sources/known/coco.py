@@ -16,10 +16,10 @@ import numpy as np
 from blurkit.decode.objects.coco import CocoAnnotation, index_annotations
 from blurkit.decode.objects.json_stream import elements
 from blurkit.errors import UsageError
-from blurkit.manifest import OF_SOURCE, load_manifest
 from blurkit.sources.folder import REASONS
+from blurkit.sources.known.manifest import OF_SOURCE, load_manifest
+from blurkit.sources.known.place import choose_splits, find_root, is_folder
 from blurkit.sources.licence import coco_licence
-from blurkit.sources.place import choose_splits, find_root, is_folder
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import NumberedAnnotation, RecordTable
 

@@ -18,10 +18,10 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from blurkit.download import LOCK
 from blurkit.errors import BlurkitError, DiskFullError, UsageError
 from blurkit.program.files import locked, write_all
 from blurkit.program.progress import data_size
+from blurkit.sources.archive.download import LOCK
 
 #: What a file is called while it is written, in its folder. One name suffices under the lock, and a killed run leaves one file.
 TEMPORARY = ".unpack.tmp"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from blurkit.errors import UsageError, nearest
-from blurkit.manifest import Manifest
 from blurkit.sources.folder import REASONS
+from blurkit.sources.known.manifest import Manifest
 from blurkit.sources.record import PassedOver, path_id
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from blurkit.decode.video import FrameFolder
 from blurkit.errors import UsageError
-from blurkit.manifest import OF_SOURCE, load_manifest
 from blurkit.sources.folder import REASONS
-from blurkit.sources.place import choose_splits, find_root, images_in, is_folder
+from blurkit.sources.known.manifest import OF_SOURCE, load_manifest
+from blurkit.sources.known.place import choose_splits, find_root, images_in, is_folder
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import RecordTable
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from blurkit.decode.objects.coco import CocoAnnotation, index_annotations
 from blurkit.decode.objects.json_stream import elements
-from blurkit.manifest import load_manifest
-from blurkit.sources.place import choose_splits
+from blurkit.sources.known.manifest import load_manifest
+from blurkit.sources.known.place import choose_splits
 from blurkit.sources.record import ImageRecord, Source
-from blurkit.sources.split import NAMES
+from blurkit.sources.splits import NAMES
 from blurkit.sources.table import RecordTable
 
 #: Outlines of objects in some of them, in the format of COCO.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from blurkit.decode.objects.vistas import VistasAnnotation, VistasClass, read_classes
 from blurkit.errors import UsageError, nearest
-from blurkit.manifest import OF_SOURCE, load_manifest
-from blurkit.sources.place import choose_splits, find_root, images_in, is_folder
+from blurkit.sources.known.manifest import OF_SOURCE, load_manifest
+from blurkit.sources.known.place import choose_splits, find_root, images_in, is_folder
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import RecordTable
 
