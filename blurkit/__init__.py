@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from blurkit.kernels.rasterization import rasterize as rasterize
     from blurkit.kernels.trajectory import boracchi_foi as boracchi_foi
     from blurkit.kernels.trajectory import camera_shake as camera_shake
-    from blurkit.pair import make_pair as make_pair
+    from blurkit.pair.pair import make_pair as make_pair
     from blurkit.recipes.load import load_recipe as load_recipe
     from blurkit.shard import open_dataset as open_dataset
 
@@ -33,7 +33,7 @@ _HOMES = {
     "camera_shake": "blurkit.kernels.trajectory",
     "load_recipe": "blurkit.recipes.load",
     "load_response": "blurkit.camera.response",
-    "make_pair": "blurkit.pair",
+    "make_pair": "blurkit.pair.pair",
     "open_dataset": "blurkit.shard",
     "rasterize": "blurkit.kernels.rasterization",
 }

@@ -21,7 +21,7 @@ import cv2
 from blurkit import __version__
 from blurkit.errors import BadImageError, UsageError
 from blurkit.jit import source_digest
-from blurkit.motion import truth_bytes
+from blurkit.pair.draw import truth_bytes
 from blurkit.program.files import locked, write_atomic
 from blurkit.settings import Settings, size_text
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION

@@ -15,7 +15,7 @@ from blurkit.camera.downscaling import downscale, downscale_disparity, downscale
 from blurkit.camera.response import load_response
 from blurkit.decode.disparity import read_disparity
 from blurkit.errors import BadImageError
-from blurkit.pair import make_pair
+from blurkit.pair.pair import make_pair
 from blurkit.seeds import generator, seed_words
 from blurkit.settings import Settings
 from blurkit.shard.format import Sample

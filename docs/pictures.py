@@ -25,8 +25,8 @@ from blurkit.camera.sensor import highlight_table
 from blurkit.decode import read_image
 from blurkit.kernels.rasterization import exposed_path
 from blurkit.kernels.trajectory import ShakeTerms
-from blurkit.shake import draw_shake
-from blurkit.sharpness import laplacian_variance
+from blurkit.pair.crop import laplacian_variance
+from blurkit.pair.shake import draw_shake
 from blurkit.sources import open_source
 
 FOLDER = Path(__file__).parent / "_static"

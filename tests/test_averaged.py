@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from masked_samples import save
 
-from blurkit.averaged import draw_averaged
 from blurkit.blurring.frames import average_frames
 from blurkit.blurring.interpolate import interpolated
 from blurkit.camera.downscaling import downscale
 from blurkit.camera.response import load_response
-from blurkit.camera_motion import draw_kernel
 from blurkit.errors import BadImageError, UsageError
-from blurkit.pair import make_pair
+from blurkit.pair.camera_motion import draw_kernel
+from blurkit.pair.frames import draw_averaged
+from blurkit.pair.pair import make_pair
 from blurkit.plan import make_plan
 from blurkit.produce import make_samples
 from blurkit.recipes.load import load_recipe

@@ -6,7 +6,7 @@ import pytest
 from blurkit.camera.bayer import REACH, mosaic
 from blurkit.camera.raw import XYZ_TO_A7R3, Camera, transform
 from blurkit.errors import UsageError
-from blurkit.exposure import draw_camera
+from blurkit.pair.exposure import draw_camera
 from blurkit.recipes.sections import Bayer
 
 MAGENTA = (0.8, 0.1, 0.6)

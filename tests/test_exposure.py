@@ -8,9 +8,9 @@ import pytest
 from blurkit.blurring.codes import blur_region
 from blurkit.camera.bayer import REACH
 from blurkit.camera.response import load_response
-from blurkit.camera_motion import draw_kernel
-from blurkit.exposure import draw_camera, draw_exposure
-from blurkit.pair import make_pair
+from blurkit.pair.camera_motion import draw_kernel
+from blurkit.pair.exposure import draw_camera, draw_exposure
+from blurkit.pair.pair import make_pair
 from blurkit.recipes.load import load_recipe
 
 SRGB = load_response("srgb")
@@ -75,7 +75,7 @@ def test_photon_noise_follows_the_exposure():
 def test_a_mosaic_is_developed_band_by_band_as_at_once(photograph, monkeypatch):
     recipe = load_recipe("clean", ["bayer.red_gain=2"])
     whole = make_pair(photograph, recipe, rng=np.random.default_rng(2), size=(100, 81))
-    monkeypatch.setattr("blurkit.exposure.BAND", 16)
+    monkeypatch.setattr("blurkit.pair.exposure.BAND", 16)
     banded = make_pair(photograph, recipe, rng=np.random.default_rng(2), size=(100, 81))
     assert np.array_equal(banded.blurred, whole.blurred)
     assert whole.parameters["red_gain"] == 2

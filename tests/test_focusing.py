@@ -8,8 +8,8 @@ from scipy.signal import convolve2d
 from blurkit.blurring.layers.depth import blur_depth
 from blurkit.camera.response import load_response
 from blurkit.kernels.aperture import Aperture
-from blurkit.motion import draw_motion
-from blurkit.pair import make_pair
+from blurkit.pair.draw import draw_motion
+from blurkit.pair.pair import make_pair
 from blurkit.produce import make_samples
 from blurkit.recipes.load import load_recipe
 from blurkit.settings import Settings

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.pair import make_pair
+from blurkit.pair.pair import make_pair
 from blurkit.recipes.load import load_recipe, recipe_from_toml
 from blurkit.recipes.mixture import Mixture
 from blurkit.sources import open_source

@@ -7,13 +7,13 @@ import pytest
 from scipy.signal import convolve2d
 
 from blurkit.camera.response import load_response
-from blurkit.camera_motion import draw_camera_motion, draw_kernel
 from blurkit.errors import UsageError
 from blurkit.kernels.aperture import Aperture
 from blurkit.kernels.rasterization import exposure_weights, statistics
-from blurkit.pair import make_pair
+from blurkit.pair.camera_motion import draw_camera_motion, draw_kernel
+from blurkit.pair.pair import make_pair
+from blurkit.pair.shake import draw_shake
 from blurkit.recipes.load import load_recipe
-from blurkit.shake import draw_shake
 from blurkit.warp import blur_poses
 
 SRGB = load_response("srgb")

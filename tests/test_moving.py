@@ -11,12 +11,12 @@ from dataset_roots import CATEGORIES, coco_document, rectangle, write_coco, writ
 
 from blurkit.blurring.layers.objects import blur_layers
 from blurkit.camera.response import load_response
-from blurkit.camera_motion import Shaken, Turned, draw_camera_motion
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import displacements
-from blurkit.motion import draw_motion
-from blurkit.moving import draw_moving
-from blurkit.pair import make_pair
+from blurkit.pair.camera_motion import Shaken, Turned, draw_camera_motion
+from blurkit.pair.draw import draw_motion
+from blurkit.pair.objects import draw_moving
+from blurkit.pair.pair import make_pair
 from blurkit.produce import make_samples
 from blurkit.recipes.load import load_recipe
 from blurkit.recipes.sections import Objects

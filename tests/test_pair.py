@@ -11,7 +11,8 @@ from scipy import ndimage
 from blurkit.camera.response import load_response
 from blurkit.errors import BadImageError, UsageError
 from blurkit.kernels.rasterization import ANCHORS, statistics
-from blurkit.pair import draw_crop, make_pair, valid_box
+from blurkit.pair.crop import draw_crop, valid_box
+from blurkit.pair.pair import make_pair
 from blurkit.produce import make_samples
 from blurkit.recipes.load import load_recipe
 from blurkit.settings import Settings

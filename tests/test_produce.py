@@ -10,11 +10,11 @@ from PIL import Image
 
 from blurkit.decode import read_image
 from blurkit.errors import BadImageError
-from blurkit.pair import make_pair
+from blurkit.pair.crop import laplacian_variance
+from blurkit.pair.pair import make_pair
 from blurkit.produce import load_photograph, make_samples
 from blurkit.recipes.load import load_recipe
 from blurkit.settings import Settings
-from blurkit.sharpness import laplacian_variance
 from blurkit.sources import open_source
 
 CLEAN = load_recipe("clean")

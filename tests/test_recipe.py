@@ -7,8 +7,8 @@ import pytest
 
 from blurkit.errors import UsageError
 from blurkit.kernels.bank import KernelBank
+from blurkit.pair.shake import draw_shake
 from blurkit.recipes.load import load_recipe, packaged_text, recipe_from_toml, recipe_names
-from blurkit.shake import draw_shake
 
 COMPLETE = [name for name in recipe_names() if name != "bank"]
 SHAKEN = [name for name in COMPLETE if load_recipe(name).trajectory]

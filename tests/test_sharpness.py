@@ -11,7 +11,7 @@ from blurkit.blurring.convolve import blur
 from blurkit.camera.response import load_response
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
-from blurkit.sharpness import laplacian_variance
+from blurkit.pair.crop import laplacian_variance
 
 
 def by_opencv(image):

@@ -26,11 +26,11 @@ from blurkit.decode.image import read_image
 from blurkit.engine import run_tasks
 from blurkit.kernels.rasterization import rasterize, statistics
 from blurkit.kernels.trajectory import boracchi_foi
+from blurkit.pair.shake import draw_shake
 from blurkit.program.benchmark import Figure, measure, times
 from blurkit.program.signals import Stop
 from blurkit.recipes.load import load_recipe
 from blurkit.seeds import generator, seed_words
-from blurkit.shake import draw_shake
 from blurkit.shard import Shard
 from blurkit.shard.format import FIELDS
 from blurkit.sources.open import open_source

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from blurkit.camera_motion import draw_kernel
 from blurkit.errors import OK, UsageError
 from blurkit.kernels.bank import KernelBank
 from blurkit.kernels.rasterization import statistics
+from blurkit.pair.camera_motion import draw_kernel
 from blurkit.program.progress import data_size
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe

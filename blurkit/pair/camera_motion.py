@@ -13,17 +13,17 @@ from blurkit.blurring.codes import blur_region
 from blurkit.blurring.gather import blur_field
 from blurkit.blurring.layers.paths import NodePaths, UniformPath, turning
 from blurkit.camera.response import Response
-from blurkit.degradation import Blur, Light
 from blurkit.errors import UsageError
 from blurkit.kernels.aperture import Aperture, compose
 from blurkit.kernels.field import SPACING, composed, principal_point, rotation_field
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import camera_rotation, centered, displacements
 from blurkit.kernels.trajectory import ShakeTerms
+from blurkit.pair.degradation import Blur, Light
+from blurkit.pair.shake import draw_shake
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
 from blurkit.recipes.sections import Defocus, Rotation
-from blurkit.shake import draw_shake
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField
 

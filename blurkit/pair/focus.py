@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from blurkit.blurring.convolve import best_form, convolve_box
 from blurkit.blurring.layers.depth import blur_depth, circle_of_confusion, fill_holes, reach_of
 from blurkit.camera.response import Response
-from blurkit.camera_motion import Shaken, draw_aperture, draw_camera_motion
-from blurkit.degradation import Blur, Light, Motion, at_once, within
 from blurkit.kernels.aperture import Aperture
+from blurkit.pair.camera_motion import Shaken, draw_aperture, draw_camera_motion
+from blurkit.pair.degradation import Blur, Light, Motion, at_once, within
 from blurkit.recipes.recipe import Recipe
 from blurkit.recipes.sections import Defocus
 from blurkit.truth.box import Box

@@ -1,6 +1,6 @@
-"""How sharp an image is, in one number: the variance of its Laplacian.
+"""Where a crop is taken: within the photograph, with its halo, and where it is sharp enough.
 
-The measure of J. L. Pech-Pacheco, G. Cristóbal, J. Chamorro-Martínez and J. Fernández-Valdivia, "Diatom autofocusing in
+How sharp an image is, in one number, is the variance of its Laplacian: the measure of J. L. Pech-Pacheco, G. Cristóbal, J. Chamorro-Martínez and J. Fernández-Valdivia, "Diatom autofocusing in
 brightfield microscopy: a comparative study", ICPR 2000. It tells empty sky, blank walls and what lies out of focus from detail,
 but counts noise as detail too.
 """
@@ -10,8 +10,53 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.errors import UsageError
+from blurkit.errors import BadImageError, UsageError
 from blurkit.jit import compiled
+from blurkit.truth.box import Box
+
+#: How often a place is drawn for a crop before the photograph is given up as blurred or empty.
+PLACES = 10
+
+
+def draw_sharp_crop(
+    image: NDArray[np.uint8], size: tuple[int, int] | None, reach: int, least: float, *, rng: np.random.Generator
+) -> Box:
+    """A crop as :func:`draw_crop` draws it, the first one whose variance of the Laplacian is at least ``least``."""
+    found = 0.0
+    for _ in range(PLACES if size else 1):
+        y, x, height, width = crop = draw_crop(image.shape[:2], size, reach, rng=rng)
+        if least == 0:
+            return crop
+        sharpness = laplacian_variance(image[y : y + height, x : x + width])
+        if sharpness >= least:
+            return crop
+        found = max(found, sharpness)
+    places = f"the sharpest of {PLACES} places drawn" if size else "the photograph"
+    raise BadImageError("not_sharp", f"{places} has a variance of the Laplacian of {found:.1f}, below {least:g}")
+
+
+def draw_crop(shape: tuple[int, ...], size: tuple[int, int] | None, reach: int, *, rng: np.random.Generator) -> Box:
+    """A crop of ``size`` in an image of ``shape``; along each axis its halo of ``reach`` pixels lies inside where that fits."""
+    if size is None:
+        return (0, 0, shape[0], shape[1])
+    if shape[0] < size[0] or shape[1] < size[1]:
+        raise BadImageError("too_small", f"{shape[1]}x{shape[0]} pixels, smaller than the asked {size[1]}x{size[0]}")
+    starts = []
+    for full, side in zip(shape, size, strict=True):
+        margin = reach if full >= side + 2 * reach else 0
+        starts.append(int(rng.integers(margin, full - side - margin, endpoint=True)))
+    return (starts[0], starts[1], *size)
+
+
+def valid_box(shape: tuple[int, ...], crop: Box, reach: int) -> Box:
+    """The part of a crop, in its own coordinates, that lies at least ``reach`` pixels inside the image, possibly none."""
+    starts, sides = [], []
+    for full, start, side in zip(shape, crop[:2], crop[2:], strict=True):
+        low = min(max(reach - start, 0), side)
+        high = max(min(full - reach - start, side), low)
+        starts.append(low)
+        sides.append(high - low)
+    return (starts[0], starts[1], sides[0], sides[1])
 
 
 def laplacian_variance(image: NDArray[np.uint8]) -> float:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from blurkit.blurring.frames import average_frames, window
 from blurkit.blurring.interpolate import MIN_SIDE, interpolated
 from blurkit.camera.response import Response
-from blurkit.degradation import Blur, Light, at_once, within
 from blurkit.errors import BadImageError, UsageError
+from blurkit.pair.degradation import Blur, Light, at_once, within
 from blurkit.recipes.sections import FrameAveraging
 from blurkit.truth.box import Box
 from blurkit.truth.scene import Frames

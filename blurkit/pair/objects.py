@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from blurkit.blurring.layers import objects as layers
 from blurkit.blurring.layers.paths import CameraPaths
 from blurkit.camera.response import Response
-from blurkit.camera_motion import Shaken, Turned
-from blurkit.degradation import Blur, Light, at_once, within
 from blurkit.kernels.rasterization import exposed_path, exposure_weights, splat_kernel
 from blurkit.kernels.trajectory import ShakeTerms, camera_shake
+from blurkit.pair.camera_motion import Shaken, Turned
+from blurkit.pair.degradation import Blur, Light, at_once, within
 from blurkit.recipes.sections import Objects
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks

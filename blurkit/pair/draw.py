@@ -6,15 +6,15 @@ import math
 
 import numpy as np
 
-from blurkit.averaged import draw_averaged
-from blurkit.camera_motion import draw_camera_motion
-from blurkit.degradation import Motion
-from blurkit.focusing import draw_focused
 from blurkit.kernels.field import SPACING
-from blurkit.moving import draw_moving
+from blurkit.pair.camera_motion import draw_camera_motion
+from blurkit.pair.degradation import Motion
+from blurkit.pair.focus import draw_focused
+from blurkit.pair.frames import draw_averaged
+from blurkit.pair.objects import draw_moving
+from blurkit.pair.shake import shake_bytes
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
-from blurkit.shake import shake_bytes
 from blurkit.truth.scene import Scene
 
 #: About how many taps a node of a rotation has, for photographs of some megapixels.
