@@ -8,10 +8,9 @@ The names below are loaded when they are first used, so that importing the packa
     blurred = blurkit.blur(image, kernel)
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from blurkit.lazy import offer
 
 if TYPE_CHECKING:
     from blurkit.blurring.convolve import blur as blur
@@ -37,15 +36,7 @@ _HOMES = {
     "open_dataset": "blurkit.shard",
     "rasterize": "blurkit.kernels.rasterization",
 }
+_ROOMS = ("blurring", "camera", "decode", "errors", "kernels", "pair", "recipes", "report", "shard", "sources", "truth")
 
 __all__ = ["__version__", *_HOMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'blurkit' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = offer(__name__, _HOMES, _ROOMS)

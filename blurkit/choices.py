@@ -11,7 +11,8 @@ from blurkit.program.toml import parse_value
 from blurkit.recipes.load import DEFAULT, load_recipe
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
-from blurkit.settings import DEFAULT_SHARD_BYTES, DEFAULT_SIZE, Settings, parse_size
+from blurkit.settings import DEFAULT_SIZE, Settings, parse_size
+from blurkit.shard.index import DEFAULT_SHARD_BYTES
 from blurkit.sources.selection import Selection, select
 
 

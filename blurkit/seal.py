@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from blurkit.card.describe import describe
 from blurkit.plan import Plan
 from blurkit.program.files import write_atomic
+from blurkit.report.card.describe import describe
 from blurkit.shard.index import INDEX, LEDGER, read_record, total_digest
 from blurkit.shard.ledger import count_failures, failures_of
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from blurkit.errors import UsageError
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
+from blurkit.shard.index import DEFAULT_SHARD_BYTES
 
 DEFAULT_SIZE = "320"
-DEFAULT_SHARD_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)

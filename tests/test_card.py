@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from blurkit.card.command import command_line, needs_recipe_file, recipe_toml
-from blurkit.card.examples import draw_examples
-from blurkit.card.facts import Facts, gather, spread
-from blurkit.card.markdown import bibtex, plain
-from blurkit.card.rights import rights
-from blurkit.card.stamp import NONE, PLACE, Stamp, key_of, read_stamp, stamped
-from blurkit.card.text import card
 from blurkit.choices import Choices
 from blurkit.cli import cli
+from blurkit.report.card.command import command_line, needs_recipe_file, recipe_toml
+from blurkit.report.card.examples import draw_examples
+from blurkit.report.card.facts import Facts, gather, spread
+from blurkit.report.card.markdown import bibtex, plain
+from blurkit.report.card.rights import rights
+from blurkit.report.card.stamp import NONE, PLACE, Stamp, key_of, read_stamp, stamped
+from blurkit.report.card.text import card
 from blurkit.shard.index import Dataset
 from blurkit.shard.ledger import Failure
 from blurkit.sources.known.manifest import load_manifest, manifest_names

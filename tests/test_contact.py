@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from blurkit.contact import (
+from blurkit.report.raster import resampled, shade, shown, thinned
+from blurkit.report.sheet_layout import (
     GRIDS,
     GUTTER,
     MARGIN,
@@ -20,10 +21,6 @@ from blurkit.contact import (
     kernels_shown,
     moved_paths,
     outlines,
-    resampled,
-    shade,
-    shown,
-    thinned,
 )
 from blurkit.shard.format import Sample
 from blurkit.truth.kernel_field import KernelField

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from blurkit.card.croissant import croissant
-from blurkit.card.facts import gather
 from blurkit.choices import Choices
+from blurkit.report.card.croissant import croissant
+from blurkit.report.card.facts import gather
 from blurkit.shard.index import Dataset
 
 mlcroissant = pytest.importorskip("mlcroissant", reason="the extra `manifests` is not installed")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from command_line import SMALL, run
 
-from blurkit.card.stamp import read_stamp
+from blurkit.report.card.stamp import read_stamp
 from blurkit.shard import open_dataset
 
 NAMES = ("README.md", "croissant.json", "examples.jpg")
@@ -89,7 +89,7 @@ def test_another_slice_may_write_them_at_any_moment(begun, reference, tmp_path):
         shutil.copy(reference / path.name, path)
         return stamp
 
-    with mock.patch("blurkit.card.describe.read_stamp", appear):
+    with mock.patch("blurkit.report.card.describe.read_stamp", appear):
         assert again(tmp_path) == ""
     assert contents(begun) == contents(reference)
 
@@ -106,7 +106,7 @@ def test_what_is_missing_is_written_again(begun, reference, tmp_path, name):
 def test_the_index_comes_last(begun, tmp_path):
     (begun / "README.md").unlink()
     (begun / "dataset.json").unlink()
-    with mock.patch("blurkit.card.describe.card", side_effect=OSError("the disk")):
+    with mock.patch("blurkit.report.card.describe.card", side_effect=OSError("the disk")):
         generate(*SMALL, "--per-image", 3, cwd=tmp_path, code=1)
     assert not (begun / "dataset.json").exists()
 

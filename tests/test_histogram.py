@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.histogram import histogram, number_text, round_below, text_histogram
+from blurkit.report.histograms import histogram, number_text, round_below, text_histogram
 
 
 def rows_of(text):

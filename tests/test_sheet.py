@@ -11,9 +11,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from blurkit.errors import UsageError
 from blurkit.kernels.rasterization import exposed_path, rasterize
-from blurkit.page import BAR, CLOSES, FORMATS, OPENS, Page, fitted, text_width
+from blurkit.report.page import BAR, CLOSES, FORMATS, OPENS, Page, fitted, text_width
+from blurkit.report.sheet import draw_histograms, draw_sheet
 from blurkit.shard.format import Sample
-from blurkit.sheet import draw_histograms, draw_sheet
 from blurkit.truth.masks import Masks
 from blurkit.truth.object_motion import Moves
 
@@ -211,7 +211,7 @@ def test_odd_columns_are_drawn(tmp_path, count):
 
 
 def test_no_global_state_of_matplotlib():
-    program = "import sys, blurkit.sheet; print('matplotlib.pyplot' in sys.modules)"
+    program = "import sys, blurkit.report.sheet; print('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.page import CLOSES, OPENS
+from blurkit.report.page import CLOSES, OPENS
 from trainer.curves import draw_curves, smoothed
 from trainer.pictures import Row, draw_triples, gain_map
 

@@ -1,4 +1,4 @@
-"""The curves of a run, drawn from the lines of its ``metrics.jsonl``, on a page of :mod:`blurkit.page`.
+"""The curves of a run, drawn from the lines of its ``metrics.jsonl``, on a page of :mod:`blurkit.report.page`.
 
 A line has ``step`` and numbers by their tags, which TensorBoard shows too: ``loss/NAME``, ``val/psnr`` and ``val/psnr_blurred``
 of the validation pairs, as restored and as they are, and ``rate/NAME``, learning rates. Other keys are not drawn.
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.contact import GUTTER, MARGIN, Box
 from blurkit.errors import UsageError
-from blurkit.page import BAR, BRIGHT, CLOSES, MUTED, OPENS, PANEL, Page, require_format, text_width
+from blurkit.report.page import BAR, BRIGHT, CLOSES, MUTED, OPENS, PANEL, Page, require_format, text_width
+from blurkit.report.sheet_layout import GUTTER, MARGIN, Box
 
 _DRAWN = ("val/", "loss/", "rate/")
 _BLURRED = "_blurred"
@@ -31,7 +31,7 @@ def draw_curves(path: Path, records: Sequence[Mapping[str, Any]], *, title: str 
     """Draw what a run has logged: validation first, with the level of the blurred input, then each loss and learning rate.
 
     ``records``: the lines of ``metrics.jsonl``, in any order and with gaps. ``path`` and errors as for
-    :func:`blurkit.sheet.draw_sheet`; UsageError too where no line has a number to draw.
+    :func:`blurkit.report.sheet.draw_sheet`; UsageError too where no line has a number to draw.
     """
     require_format(path)
     curves = _curves(records)

@@ -1,4 +1,4 @@
-"""Pictures of restored photographs, on the pages of :mod:`blurkit.page`: blurred, restored, sharp, and where it got better."""
+"""Sheets of restored photographs: blurred, restored, sharp, and a map of where the restoration is better."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.contact import GAP, GUTTER, MARGIN, Box, shade, shown
 from blurkit.errors import UsageError
-from blurkit.page import BRIGHT, CLOSES, MUTED, OPENS, PANEL, TEXT, Page, require_format, text_width
+from blurkit.report.page import BRIGHT, CLOSES, MUTED, OPENS, PANEL, TEXT, Page, require_format, text_width
+from blurkit.report.raster import shade, shown
+from blurkit.report.sheet_layout import GAP, GUTTER, MARGIN, Box
 
 #: Widths of a picture in pixels, by the largest number of rows that it is used for; then the narrowest.
 _WIDTHS, _NARROWEST = {1: 640, 8: 400}, 280
@@ -34,7 +35,7 @@ def draw_triples(path: Path, rows: Sequence[Row], *, title: str = "", subtitle: 
     """A sheet with a row for each photograph: blurred, restored, sharp, and a map of what the restoration changed.
 
     In the map, blue is where the restored image is nearer to the sharp one than the blurred image was, pink where it is farther,
-    and black where nothing changed; ``path`` and errors as for :func:`blurkit.sheet.draw_sheet`.
+    and black where nothing changed; ``path`` and errors as for :func:`blurkit.report.sheet.draw_sheet`.
     """
     require_format(path)
     if not rows:

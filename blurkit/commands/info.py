@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import OK, UsageError
-from blurkit.histogram import text_histogram
 from blurkit.kernels.rasterization import statistics
+from blurkit.report.histograms import text_histogram
 from blurkit.shard.index import Dataset, open_dataset
 
 
@@ -23,7 +23,7 @@ def info(shards: str, *, out: Path | None, as_json: bool) -> int:
         raise UsageError(f"{shards} holds no complete shard yet; run `blurkit generate --out {shards}`")
     counts, columns = _counts(dataset), _columns(dataset)
     if out is not None:
-        from blurkit.sheet import draw_histograms
+        from blurkit.report.sheet import draw_histograms
 
         draw_histograms(columns, out, title=f"{shards} · {len(dataset):,} pairs")
     if as_json:

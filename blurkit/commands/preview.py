@@ -10,10 +10,10 @@ from blurkit.choices import Choices
 from blurkit.errors import OK, BadImageError, UsageError
 from blurkit.produce import make_samples
 from blurkit.program.progress import plural
+from blurkit.report.sheet import draw_sheet
 from blurkit.settings import size_text
 from blurkit.shard.format import Sample
 from blurkit.shard.index import open_dataset
-from blurkit.sheet import draw_sheet
 
 
 def preview(shards: str | None, choices: Choices, *, count: int, out: Path, as_json: bool) -> int:

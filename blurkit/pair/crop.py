@@ -1,8 +1,8 @@
 """Where a crop is taken: within the photograph, with its halo, and where it is sharp enough.
 
-How sharp an image is, in one number, is the variance of its Laplacian: the measure of J. L. Pech-Pacheco, G. Cristóbal, J. Chamorro-Martínez and J. Fernández-Valdivia, "Diatom autofocusing in
-brightfield microscopy: a comparative study", ICPR 2000. It tells empty sky, blank walls and what lies out of focus from detail,
-but counts noise as detail too.
+How sharp an image is, in one number, is the variance of its Laplacian: the measure of J. L. Pech-Pacheco, G. Cristóbal,
+J. Chamorro-Martínez and J. Fernández-Valdivia, "Diatom autofocusing in brightfield microscopy: a comparative study", ICPR 2000.
+It tells empty sky, blank walls and what lies out of focus from detail, but counts noise as detail too.
 """
 
 from __future__ import annotations

@@ -30,6 +30,9 @@ LEDGER = "ledger.jsonl"
 #: What describes a complete dataset. Others have files of these names too, and those are theirs.
 CARD, EXAMPLES, CROISSANT = "README.md", "examples.jpg", "croissant.json"
 
+#: About how large a shard is made.
+DEFAULT_SHARD_BYTES = 128 << 20
+
 #: Shards that a dataset keeps open at once; each holds one file handle.
 MOST_OPEN = 32
 

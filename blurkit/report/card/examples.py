@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.card.facts import spread
-from blurkit.card.stamp import PLACE
-from blurkit.contact import resampled
+from blurkit.report.card.facts import spread
+from blurkit.report.card.stamp import PLACE
+from blurkit.report.raster import resampled
 from blurkit.shard.index import Dataset
 
 #: In pixels: the side of an image and of a kernel, the gaps between images, and the side of the part of a sample that is shown.

@@ -6,8 +6,8 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 
-from blurkit.card.markdown import plain, table
 from blurkit.program.progress import plural
+from blurkit.report.card.markdown import plain, table
 from blurkit.sources.licence import licence_address, licence_conditions, licence_words
 
 #: Condition of a licence -> what it means for the pairs.

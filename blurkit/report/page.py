@@ -23,9 +23,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
 
-from blurkit.contact import Box, resampled
 from blurkit.errors import UsageError
 from blurkit.program.files import make_folder, write_atomic
+from blurkit.report.raster import resampled
+from blurkit.report.sheet_layout import Box
 
 _JPEG = {"pil_kwargs": {"quality": 93, "subsampling": 0}}
 #: File suffixes that can be written, and what matplotlib is told about them.

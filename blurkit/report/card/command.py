@@ -11,7 +11,7 @@ from typing import Any
 from blurkit.program.toml import from_dict, to_dict, to_toml
 from blurkit.recipes.load import packaged_text, recipe_names
 from blurkit.recipes.recipe import Recipe
-from blurkit.settings import DEFAULT_SHARD_BYTES
+from blurkit.shard.index import DEFAULT_SHARD_BYTES
 from blurkit.sources.open import SOURCES
 
 #: What a recipe says of itself changes no pixel.

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from blurkit.card.croissant import croissant
-from blurkit.card.examples import draw_examples
-from blurkit.card.facts import gather
-from blurkit.card.stamp import NONE, Stamp, key_of, read_stamp, stamped
-from blurkit.card.text import card
 from blurkit.program.files import write_atomic
+from blurkit.report.card.croissant import croissant
+from blurkit.report.card.examples import draw_examples
+from blurkit.report.card.facts import gather
+from blurkit.report.card.stamp import NONE, Stamp, key_of, read_stamp, stamped
+from blurkit.report.card.text import card
 from blurkit.shard.index import CARD, CROISSANT, EXAMPLES, Dataset
 from blurkit.shard.ledger import Failure, left_out
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit import contact
-from blurkit.contact import GUTTER, MARGIN, Box, captions, shade, shown, thinned
 from blurkit.errors import UsageError
-from blurkit.histogram import finite_values, histogram, number_text, round_below
-from blurkit.page import (
+from blurkit.report import sheet_layout as contact
+from blurkit.report.histograms import finite_values, histogram, number_text, round_below
+from blurkit.report.page import (
     BAR,
     BRIGHT,
     CLOSES,
@@ -28,6 +27,8 @@ from blurkit.page import (
     require_format,
     text_width,
 )
+from blurkit.report.raster import shade, shown, thinned
+from blurkit.report.sheet_layout import GUTTER, MARGIN, Box, captions
 from blurkit.shard.format import Sample
 
 
@@ -138,7 +139,7 @@ def _draw_scale_bar(page: Page, panel: Box, scale: float, text: float) -> None:
 
 
 def draw_histograms(columns: Mapping[str, ArrayLike], path: Path, *, title: str = "") -> None:
-    """A histogram of each column, by its label, with the median and the 10 and 90 % quantiles; see :mod:`blurkit.histogram`.
+    """A histogram of each column, by its label, with the median and the 10 and 90 % quantiles.
 
     Values that are not finite are left out. ``path`` and errors as for :func:`draw_sheet`.
     """

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from blurkit.card.facts import Facts
-from blurkit.card.stamp import PLACE
 from blurkit.program.progress import plural
+from blurkit.report.card.facts import Facts
+from blurkit.report.card.stamp import PLACE
 from blurkit.sources.licence import licence_address
 
 _HDF5 = "application/x-hdf5"

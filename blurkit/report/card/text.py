@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Iterator
 
-from blurkit.card.command import RECIPE_FILE, command_line, needs_recipe_file, recipe_toml
-from blurkit.card.examples import LARGEST_PART
-from blurkit.card.facts import Facts, Origin
-from blurkit.card.markdown import bibtex, code, fenced, linked, plain, table
-from blurkit.card.rights import rights
-from blurkit.card.stamp import PLACE
 from blurkit.program.progress import data_size, plural
+from blurkit.report.card.command import RECIPE_FILE, command_line, needs_recipe_file, recipe_toml
+from blurkit.report.card.examples import LARGEST_PART
+from blurkit.report.card.facts import Facts, Origin
+from blurkit.report.card.markdown import bibtex, code, fenced, linked, plain, table
+from blurkit.report.card.rights import rights
+from blurkit.report.card.stamp import PLACE
 from blurkit.sources.licence import hub_name
 
 #: Pairs below which the Hugging Face Hub calls a dataset by each name.
