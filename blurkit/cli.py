@@ -235,7 +235,7 @@ def main() -> int:
 def _choices(values: dict[str, Any]) -> Any:
     from dataclasses import fields
 
-    from blurkit.choices import Choices
+    from blurkit.pipeline.choices import Choices
 
     return Choices(**{field.name: values.pop(field.name) for field in fields(Choices)})
 

@@ -21,35 +21,19 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache
 
-#: Sources that neither compile nor decide a pixel.
-_NO_PIXELS = (
-    "card/",
-    "cli.",
-    "commands/",
-    "contact.",
-    "data_manifests/",
-    "download.",
-    "histogram.",
-    "manifest.",
-    "page.",
-    "progress.",
-    "sheet.",
-    "unpack.",
-    "web.",
-)
+#: The rooms whose code compiles or decides a pixel, or which photographs there are.
+PIXEL_ROOMS = ("truth", "shard", "decode", "camera", "kernels", "recipes", "blurring", "sources", "pair", "pipeline")
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 @functools.cache
 def source_digest() -> str:
-    """A hexadecimal sha256 of blurkit's Python sources; part of the numba cache's key and of every dataset's configuration."""
+    """A hexadecimal sha256 of the sources in :data:`PIXEL_ROOMS`; part of the numba cache's key and of every dataset's plan."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        name = path.relative_to(folder).as_posix()
-        if not name.startswith(_NO_PIXELS):
-            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(path for room in PIXEL_ROOMS for path in (folder / room).rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -22,9 +22,9 @@ from pictures import FOLDER, STYLE, TEXT
 
 from blurkit import load_recipe, load_response
 from blurkit.decode import read_image
-from blurkit.produce import load_photograph, make_sample
+from blurkit.pipeline.produce import load_photograph, make_sample
+from blurkit.pipeline.settings import Settings
 from blurkit.recipes.recipe import Recipe
-from blurkit.settings import Settings
 from blurkit.sources import ImageRecord, open_source
 
 Pixels = NDArray[np.uint8]

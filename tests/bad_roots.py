@@ -13,12 +13,12 @@ import pytest
 from dataset_roots import coco_document, save_labels, save_photograph, scene
 
 from blurkit.errors import UsageError
-from blurkit.plan import make_plan
+from blurkit.pipeline.plan import make_plan
+from blurkit.pipeline.settings import Settings
+from blurkit.pipeline.task import make_shard
 from blurkit.recipes.load import load_recipe
-from blurkit.settings import Settings
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source
-from blurkit.task import make_shard
 
 RECIPE = load_recipe("clean")
 FOREIGN = "secret"

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 from unittest import mock
 
 from blurkit.cli import main
-from blurkit.engine import Finished, Tick
+from blurkit.pipeline.engine import Finished, Tick
+from blurkit.pipeline.task import ShardTask, make_shard
 from blurkit.program.signals import Stop
-from blurkit.task import ShardTask, make_shard
 
 #: A dataset of the packaged photographs, in several shards.
 SMALL = ("--size", "48", "--recipe", "clean", "--set", "shard_bytes=100000", "-q")
@@ -41,7 +41,7 @@ def run(*arguments: object, cwd: Path, code: int = 0, **environment: str) -> Sim
 
 
 def run_here(tasks: Iterable[ShardTask], *, workers: int, stop: Stop, tick: Tick) -> Iterator[Finished]:
-    """As :func:`blurkit.engine.run_tasks`, without workers; each task is as a worker would have received it."""
+    """As :func:`blurkit.pipeline.engine.run_tasks`, without workers; each task is as a worker would have received it."""
     for task in tasks:
         record = make_shard(pickle.loads(pickle.dumps(task)), lambda _, decided: tick(decided))
         yield Finished(task.number, record, len(task.records) * task.settings.per_image)

@@ -15,14 +15,14 @@ from blurkit.errors import BadImageError, UsageError
 from blurkit.pair.camera_motion import draw_kernel
 from blurkit.pair.frames import draw_averaged
 from blurkit.pair.pair import make_pair
-from blurkit.plan import make_plan
-from blurkit.produce import make_samples
+from blurkit.pipeline.plan import make_plan
+from blurkit.pipeline.produce import make_samples
+from blurkit.pipeline.settings import Settings
+from blurkit.pipeline.task import make_shard
 from blurkit.recipes.load import load_recipe
 from blurkit.recipes.sections import FrameAveraging
-from blurkit.settings import Settings
 from blurkit.shard import Shard
 from blurkit.sources import open_source
-from blurkit.task import make_shard
 from blurkit.truth.scene import Frames, Scene
 
 SRGB = load_response("srgb")

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from blurkit.choices import Choices
 from blurkit.cli import cli
+from blurkit.pipeline.choices import Choices
 from blurkit.report.card.command import command_line, needs_recipe_file, recipe_toml
 from blurkit.report.card.examples import draw_examples
 from blurkit.report.card.facts import Facts, gather, spread

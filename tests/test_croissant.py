@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from blurkit.choices import Choices
+from blurkit.pipeline.choices import Choices
 from blurkit.report.card.croissant import croissant
 from blurkit.report.card.facts import gather
 from blurkit.shard.index import Dataset

@@ -10,11 +10,11 @@ import pytest
 from blurkit.camera.downscaling import downscale_disparity
 from blurkit.decode.disparity import find_map, read_disparity
 from blurkit.errors import BadImageError
-from blurkit.plan import make_plan
+from blurkit.pipeline.plan import make_plan
+from blurkit.pipeline.settings import Settings
+from blurkit.pipeline.task import make_shard
 from blurkit.recipes.load import load_recipe
-from blurkit.settings import Settings
 from blurkit.sources import open_source
-from blurkit.task import make_shard
 
 SHAPE = (5, 7)
 HEADER = b"{'descr': '<f4', 'fortran_order': False, 'shape': (5, 7), }"

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from blurkit.engine import _without, available_cpus
 from blurkit.errors import BlurkitError
+from blurkit.pipeline.engine import _without, available_cpus
+from blurkit.pipeline.settings import Settings
+from blurkit.pipeline.task import ShardTask
 from blurkit.recipes.load import load_recipe
-from blurkit.settings import Settings
 from blurkit.sources import ImageRecord
-from blurkit.task import ShardTask
 
 
 @pytest.fixture

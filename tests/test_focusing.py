@@ -10,9 +10,9 @@ from blurkit.camera.response import load_response
 from blurkit.kernels.aperture import Aperture
 from blurkit.pair.draw import draw_motion
 from blurkit.pair.pair import make_pair
-from blurkit.produce import make_samples
+from blurkit.pipeline.produce import make_samples
+from blurkit.pipeline.settings import Settings
 from blurkit.recipes.load import load_recipe
-from blurkit.settings import Settings
 from blurkit.sources.record import ImageRecord
 from blurkit.truth.scene import Scene
 

@@ -386,8 +386,8 @@ def test_verify_finds_photographs_that_have_changed(photographs, tmp_path):
 
 
 def test_preview_shows_the_same_pixels_as_generate_stores(reference, tmp_path, monkeypatch):
-    from blurkit.choices import Choices
     from blurkit.commands import preview
+    from blurkit.pipeline.choices import Choices
 
     drawn = []
     monkeypatch.setattr(preview, "draw_sheet", lambda samples, *_, **__: drawn.append(samples))

@@ -17,10 +17,10 @@ _PROLOGUE = """
 import gc, re, sys, time
 from pathlib import Path
 from numba.core.dispatcher import Dispatcher
-from blurkit.choices import Choices
-from blurkit.plan import make_plan
+from blurkit.pipeline.choices import Choices
+from blurkit.pipeline.plan import make_plan
 from blurkit.recipes.load import load_recipe
-from blurkit.settings import Settings
+from blurkit.pipeline.settings import Settings
 from blurkit.sources.record import ImageRecord, Source
 """
 

@@ -17,10 +17,10 @@ from blurkit.pair.camera_motion import Shaken, Turned, draw_camera_motion
 from blurkit.pair.draw import draw_motion
 from blurkit.pair.objects import draw_moving
 from blurkit.pair.pair import make_pair
-from blurkit.produce import make_samples
+from blurkit.pipeline.produce import make_samples
+from blurkit.pipeline.settings import Settings
 from blurkit.recipes.load import load_recipe
 from blurkit.recipes.sections import Objects
-from blurkit.settings import Settings
 from blurkit.sources import open_source
 from blurkit.truth.masks import Masks
 from blurkit.truth.scene import Scene

@@ -13,9 +13,9 @@ from blurkit.errors import BadImageError, UsageError
 from blurkit.kernels.rasterization import ANCHORS, statistics
 from blurkit.pair.crop import draw_crop, valid_box
 from blurkit.pair.pair import make_pair
-from blurkit.produce import make_samples
+from blurkit.pipeline.produce import make_samples
+from blurkit.pipeline.settings import Settings
 from blurkit.recipes.load import load_recipe
-from blurkit.settings import Settings
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source
 

@@ -12,9 +12,9 @@ from blurkit.decode import read_image
 from blurkit.errors import BadImageError
 from blurkit.pair.crop import laplacian_variance
 from blurkit.pair.pair import make_pair
-from blurkit.produce import load_photograph, make_samples
+from blurkit.pipeline.produce import load_photograph, make_samples
+from blurkit.pipeline.settings import Settings
 from blurkit.recipes.load import load_recipe
-from blurkit.settings import Settings
 from blurkit.sources import open_source
 
 CLEAN = load_recipe("clean")

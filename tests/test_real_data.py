@@ -8,12 +8,12 @@ from scipy.io import loadmat
 
 from blurkit.blurring.convolve import blur
 from blurkit.kernels.bank import KernelBank
-from blurkit.plan import make_plan
+from blurkit.pipeline.plan import make_plan
+from blurkit.pipeline.settings import Settings
+from blurkit.pipeline.task import make_shard
 from blurkit.recipes.load import load_recipe
-from blurkit.settings import Settings
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source
-from blurkit.task import make_shard
 
 
 def psnr_up_to_a_shift(made, photographed, reach=15):

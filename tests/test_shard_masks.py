@@ -16,7 +16,7 @@ import pytest
 from masked_samples import COLUMNS, draw_objects, save, with_objects
 
 from blurkit.errors import UsageError
-from blurkit.remake import _difference
+from blurkit.pipeline.remake import _difference
 from blurkit.shard import Sample, Shard, open_dataset
 from blurkit.truth.masks import Masks
 

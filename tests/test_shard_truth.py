@@ -17,7 +17,7 @@ from masked_samples import draw_objects, save, with_objects
 from true_samples import COLUMNS, with_truth
 
 from blurkit.errors import CorruptShardError, UsageError
-from blurkit.remake import _difference
+from blurkit.pipeline.remake import _difference
 from blurkit.shard import Sample, Shard, open_dataset
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.object_motion import Moves

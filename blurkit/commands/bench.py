@@ -21,20 +21,20 @@ from numpy.typing import NDArray
 from blurkit.blurring.codes import blur_codes
 from blurkit.blurring.convolve import blur
 from blurkit.camera.response import load_response
-from blurkit.choices import Choices
 from blurkit.decode.image import read_image
-from blurkit.engine import run_tasks
 from blurkit.kernels.rasterization import rasterize, statistics
 from blurkit.kernels.trajectory import boracchi_foi
 from blurkit.pair.shake import draw_shake
+from blurkit.pipeline.choices import Choices
+from blurkit.pipeline.engine import run_tasks
+from blurkit.pipeline.seeds import generator, seed_words
+from blurkit.pipeline.task import make_shard
 from blurkit.program.benchmark import Figure, measure, times
 from blurkit.program.signals import Stop
 from blurkit.recipes.load import load_recipe
-from blurkit.seeds import generator, seed_words
 from blurkit.shard import Shard
 from blurkit.shard.format import FIELDS
 from blurkit.sources.open import open_source
-from blurkit.task import make_shard
 
 #: (height, width) of the two images that are blurred: a photograph of COCO's size and one of eight megapixels.
 SIZES = ((480, 640), (2448, 3264))
@@ -107,8 +107,8 @@ def _memory() -> Iterator[Figure]:
 import re, sys, tempfile
 from pathlib import Path
 import cv2
-from blurkit.choices import Choices
-from blurkit.task import make_shard
+from blurkit.pipeline.choices import Choices
+from blurkit.pipeline.task import make_shard
 
 def make(src, size):
     with tempfile.TemporaryDirectory() as folder:

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blurkit.choices import Choices, parse_slice
-from blurkit.engine import available_cpus, run_tasks
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
-from blurkit.plan import Plan, agree, refuse_strangers
-from blurkit.produce import make_samples
+from blurkit.pipeline.choices import Choices, parse_slice
+from blurkit.pipeline.engine import available_cpus, run_tasks
+from blurkit.pipeline.plan import Plan, agree, refuse_strangers
+from blurkit.pipeline.produce import make_samples
+from blurkit.pipeline.seal import seal
 from blurkit.program.files import locked, make_folder, remove_temporaries, require_space
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import Stop, stopping
 from blurkit.report.card.describe import remove_description
-from blurkit.seal import seal
 from blurkit.shard.index import INDEX, LEDGER, PLAN, is_dataset_file, is_written, read_record, record_path, shard_name
 from blurkit.shard.ledger import count_failures, failures_of
 

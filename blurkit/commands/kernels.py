@@ -12,10 +12,10 @@ from blurkit.errors import OK, UsageError
 from blurkit.kernels.bank import KernelBank
 from blurkit.kernels.rasterization import statistics
 from blurkit.pair.camera_motion import draw_kernel
+from blurkit.pipeline.seeds import generator, seed_words
 from blurkit.program.progress import data_size
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
-from blurkit.seeds import generator, seed_words
 
 
 def kernels(recipe: Recipe | Mixture, *, count: int, seed: int, out: Path, overwrite: bool, as_json: bool) -> int:

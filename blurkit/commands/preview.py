@@ -6,12 +6,12 @@ import json
 import sys
 from pathlib import Path
 
-from blurkit.choices import Choices
 from blurkit.errors import OK, BadImageError, UsageError
-from blurkit.produce import make_samples
+from blurkit.pipeline.choices import Choices
+from blurkit.pipeline.produce import make_samples
+from blurkit.pipeline.settings import size_text
 from blurkit.program.progress import plural
 from blurkit.report.sheet import draw_sheet
-from blurkit.settings import size_text
 from blurkit.shard.format import Sample
 from blurkit.shard.index import open_dataset
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from blurkit.engine import available_cpus
 from blurkit.errors import FAILED, OK, CorruptShardError, UsageError
+from blurkit.pipeline.engine import available_cpus
 from blurkit.program.files import TEMPORARY, is_temporary
 from blurkit.program.progress import plural
 from blurkit.shard.format import digest_text
@@ -43,7 +43,7 @@ def verify(path: str, *, recompute: str | None, roots: Sequence[str], as_json: b
         problems.append(Problem(INDEX, "", "its digest is not that of the samples"))
     remade = 0
     if recompute:
-        from blurkit.remake import remake
+        from blurkit.pipeline.remake import remake
 
         numbers = _share(recompute, len(dataset))
         remade = len(numbers)

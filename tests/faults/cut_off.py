@@ -10,10 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
-from blurkit.choices import Choices
-from blurkit.plan import agree
-from blurkit.seal import seal
-from blurkit.task import make_shard
+from blurkit.pipeline.choices import Choices
+from blurkit.pipeline.plan import agree
+from blurkit.pipeline.seal import seal
+from blurkit.pipeline.task import make_shard
 
 CALLS = ("open", "write", "pwrite", "ftruncate", "fchmod", "fsync", "close", "rename", "unlink")
 

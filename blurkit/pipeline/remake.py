@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from blurkit.errors import BadImageError, UsageError
-from blurkit.plan import read_plan
-from blurkit.produce import make_samples
+from blurkit.pipeline.plan import read_plan
+from blurkit.pipeline.produce import make_samples
+from blurkit.pipeline.settings import Settings, parse_size
 from blurkit.recipes.load import recipe_from_toml
-from blurkit.settings import Settings, parse_size
 from blurkit.shard.format import Sample
 from blurkit.shard.index import Dataset
 from blurkit.shard.reader import Shard

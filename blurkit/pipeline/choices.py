@@ -6,12 +6,12 @@ import os
 from dataclasses import dataclass
 
 from blurkit.errors import UsageError
-from blurkit.plan import Plan, make_plan
+from blurkit.pipeline.plan import Plan, make_plan
+from blurkit.pipeline.settings import DEFAULT_SIZE, Settings, parse_size
 from blurkit.program.toml import parse_value
 from blurkit.recipes.load import DEFAULT, load_recipe
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
-from blurkit.settings import DEFAULT_SIZE, Settings, parse_size
 from blurkit.shard.index import DEFAULT_SHARD_BYTES
 from blurkit.sources.selection import Selection, select
 

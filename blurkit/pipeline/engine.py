@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from blurkit.errors import BlurkitError
+from blurkit.pipeline.task import ShardTask, make_shard
 from blurkit.program.signals import Stop, holding_signals, ignore_signals
-from blurkit.task import ShardTask, make_shard
 
 #: Deaths of a worker on one photograph, with no other work in the pool, after which the photograph is to blame.
 _BLAME = 2

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from blurkit.plan import Plan
+from blurkit.pipeline.plan import Plan
 from blurkit.program.files import write_atomic
 from blurkit.report.card.describe import describe
 from blurkit.shard.index import INDEX, LEDGER, read_record, total_digest

@@ -22,14 +22,14 @@ from blurkit import __version__
 from blurkit.errors import BadImageError, UsageError
 from blurkit.jit import source_digest
 from blurkit.pair.draw import truth_bytes
+from blurkit.pipeline.settings import Settings, size_text
+from blurkit.pipeline.task import ShardTask
 from blurkit.program.files import locked, write_atomic
-from blurkit.settings import Settings, size_text
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.index import PLAN, is_dataset_file, read_record
 from blurkit.shard.ledger import Failure, failures_of
 from blurkit.sources.record import ImageRecord, Source, path_id
 from blurkit.sources.table import RecordTable
-from blurkit.task import ShardTask
 
 #: About what the columns of a sample take beside its pixels, its kernel and its path.
 _COLUMN_BYTES = 1000

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from blurkit.errors import BadImageError
-from blurkit.produce import Photograph, load_photograph, make_sample
+from blurkit.pipeline.produce import Photograph, load_photograph, make_sample
+from blurkit.pipeline.settings import Settings
 from blurkit.program.files import append_line, write_atomic
-from blurkit.settings import Settings
 from blurkit.shard.format import Sample, digest_text
 from blurkit.shard.index import LEDGER, record_path, shard_name
 from blurkit.shard.ledger import Failure, stage_of

@@ -16,8 +16,8 @@ from blurkit.camera.response import load_response
 from blurkit.decode.disparity import read_disparity
 from blurkit.errors import BadImageError
 from blurkit.pair.pair import make_pair
-from blurkit.seeds import generator, seed_words
-from blurkit.settings import Settings
+from blurkit.pipeline.seeds import generator, seed_words
+from blurkit.pipeline.settings import Settings
 from blurkit.shard.format import Sample
 from blurkit.sources.record import Clip, ImageRecord
 from blurkit.truth.box import Box
