@@ -11,7 +11,7 @@ import pytest
 
 from trainer.cli import cli
 from trainer.config import Recipe, recipe_names
-from trainer.metrics import METRICS
+from trainer.evaluation.metrics import METRICS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
 

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 import scipy.ndimage
+from warp import blur_poses
 
 import blurkit.blurring.gather
 from blurkit.blurring.convolve import blur, convolve_box
@@ -17,7 +18,6 @@ from blurkit.kernels.field import SPACING, rotation_field
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import camera_rotation, centered
 from blurkit.truth.kernel_field import KernelField
-from blurkit.warp import blur_poses
 
 SCIPY = {"reflect101": "mirror", "reflect": "reflect", "replicate": "nearest", "wrap": "wrap", "zero": "constant"}
 NUMPY = {"reflect101": "reflect", "reflect": "symmetric", "replicate": "edge", "wrap": "wrap", "zero": "constant"}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy.signal import convolve2d
+from warp import blur_poses
 
 from blurkit.camera.response import load_response
 from blurkit.errors import UsageError
@@ -14,7 +15,6 @@ from blurkit.pair.camera_motion import draw_camera_motion, draw_kernel
 from blurkit.pair.pair import make_pair
 from blurkit.pair.shake import draw_shake
 from blurkit.recipes.load import load_recipe
-from blurkit.warp import blur_poses
 
 SRGB = load_response("srgb")
 

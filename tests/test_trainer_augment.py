@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms.functional import normalize, to_tensor
 
-from trainer.augment import FLIP_COLUMNS, FLIP_ROWS, TRANSPOSE, augment
+from trainer.data.augment import FLIP_COLUMNS, FLIP_ROWS, TRANSPOSE, augment
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from blurkit.errors import BlurkitError, UsageError
-from trainer import checkpoint
-from trainer.checkpoint import BEST, FOLDER, Checkpoint, Origin
+from trainer.training import checkpoint
+from trainer.training.checkpoint import BEST, FOLDER, Checkpoint, Origin
 
 ORIGIN = Origin("a" * 64, "b" * 64, "cpu", 1, 1)
 

@@ -10,7 +10,7 @@ from blurkit.program.benchmark import Figure
 from trainer.commands.bench import bench
 from trainer.commands.recipes import recipes
 from trainer.config import parse_recipe, recipe_names
-from trainer.device import choose_device, memory_advice
+from trainer.training.device import choose_device, memory_advice
 
 
 def test_recipes_are_listed_and_printed_whole(capsys):

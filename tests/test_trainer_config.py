@@ -6,7 +6,7 @@ import pytest
 
 from blurkit.errors import UsageError
 from trainer.config import Recipe, Schedule, differences, load_recipe, parse_recipe, recipe_names
-from trainer.schedule import factor
+from trainer.training.schedule import factor
 
 
 def test_the_packaged_recipes_are_sound_and_differ():

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from blurkit.errors import UsageError
-from trainer.critics import build_critic
-from trainer.networks import channels_last
+from trainer.networks.build import channels_last
+from trainer.networks.critics import build_critic
 
 torch.set_num_threads(1)
 

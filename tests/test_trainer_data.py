@@ -10,9 +10,9 @@ import torch
 from pair_folders import damage, write_folder
 
 from blurkit.errors import CorruptShardError, UsageError
-from trainer.data import Stream
-from trainer.order import Order
-from trainer.pairs import open_pairs
+from trainer.data.order import Order
+from trainer.data.pairs import open_pairs
+from trainer.data.stream import Stream
 
 SIZES = [(20, 23), (18, 18), (25, 19)]
 CROP = 16

@@ -12,7 +12,7 @@ from blurkit.decode import read_image
 from blurkit.errors import BadImageError, BlurkitError, UsageError
 from trainer.commands import deblur as command
 from trainer.commands.deblur import plan
-from trainer.images import read_photograph, walk, write_photograph
+from trainer.evaluation.images import read_photograph, walk, write_photograph
 
 
 class Negative(nn.Module):

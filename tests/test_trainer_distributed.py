@@ -13,7 +13,7 @@ from tiny_runs import RECIPE, write_pairs, write_recipe
 
 from blurkit.errors import UsageError
 from trainer.config import Adversarial
-from trainer.distributed import Ranks, joined
+from trainer.training.distributed import Ranks, joined
 
 CPU = torch.device("cpu")
 

@@ -15,12 +15,12 @@ from torch import nn
 from blurkit.errors import BadImageError, UsageError
 from trainer.cli import cli
 from trainer.commands import evaluate as command
-from trainer.evaluate import Score, means, score_pairs, show, telling, to_csv, to_table
-from trainer.generators import build_generator
-from trainer.metrics import choose_metrics
-from trainer.pairsets import open_pairset
-from trainer.restore import Restorer
-from trainer.weights import save_generator
+from trainer.evaluation.metrics import choose_metrics
+from trainer.evaluation.pairsets import open_pairset
+from trainer.evaluation.restore import Restorer
+from trainer.evaluation.scores import Score, means, score_pairs, show, telling, to_csv, to_table
+from trainer.networks.generators import build_generator
+from trainer.networks.weights import save_generator
 
 torch.set_num_threads(1)
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from blurkit.errors import UsageError
-from trainer import generators
-from trainer.generators import build_generator
-from trainer.networks import channels_last
+from trainer.networks import generators
+from trainer.networks.build import channels_last
+from trainer.networks.generators import build_generator
 
 torch.set_num_threads(1)
 
@@ -206,7 +206,7 @@ def test_sizes_that_are_no_multiple_are_refused(shape):
 
 
 def test_a_generator_is_imported_only_when_asked_for(monkeypatch):
-    monkeypatch.setitem(sys.modules, "trainer.generators.resnet", None)  # an import of it fails
+    monkeypatch.setitem(sys.modules, "trainer.networks.resnet", None)  # an import of it fails
     module = importlib.reload(generators)
     monkeypatch.setitem(module.GENERATORS, "sound", "torch.nn:Identity")
     assert isinstance(module.build_generator({"name": "sound"}), torch.nn.Identity)

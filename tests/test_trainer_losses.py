@@ -7,11 +7,11 @@ import torch
 import torchvision
 
 from blurkit.errors import UsageError
-from trainer import vgg
-from trainer.adversarial import Game, gradient_penalty
 from trainer.config import Adversarial
-from trainer.content import build_content
-from trainer.critics import build_critic
+from trainer.losses import vgg
+from trainer.losses.adversarial import Game, gradient_penalty
+from trainer.losses.content import build_content
+from trainer.networks.critics import build_critic
 
 torch.set_num_threads(1)
 

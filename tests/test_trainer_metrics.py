@@ -8,7 +8,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from blurkit.errors import UsageError
-from trainer.metrics import METRICS, choose_metrics, psnr, ssim
+from trainer.evaluation.metrics import METRICS, choose_metrics, psnr, ssim
 
 
 def reference_ssim(a, b):

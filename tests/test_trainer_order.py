@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from trainer.order import Order, draws, permutation
+from trainer.data.order import Order, draws, permutation
 
 MASK = 2**64 - 1
 

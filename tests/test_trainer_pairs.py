@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from pair_folders import variants, write_folder
 
-import trainer.pairs
+import trainer.data.pairs
 from blurkit.cli import main
 from blurkit.errors import CorruptShardError, UsageError
 from blurkit.shard import open_dataset
-from trainer.pairs import hold_out, open_pairs
+from trainer.data.pairs import hold_out, open_pairs
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_more_shards_than_files_may_be_open(tmp_path, make_sample):
         with (
             mock.patch.object(resource, "getrlimit", return_value=(100, 100)),
             mock.patch.object(resource, "setrlimit"),
-            mock.patch.object(trainer.pairs, "MOST_OPEN", 3),
+            mock.patch.object(trainer.data.pairs, "MOST_OPEN", 3),
         ):
             pairs = open_pairs([folder])
         for index in [*range(30), 0, 4]:

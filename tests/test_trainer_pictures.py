@@ -8,8 +8,8 @@ import pytest
 
 from blurkit.errors import UsageError
 from blurkit.report.page import CLOSES, OPENS
-from trainer.curves import draw_curves, smoothed
-from trainer.pictures import Row, draw_triples, gain_map
+from trainer.evaluation.curves import draw_curves, smoothed
+from trainer.evaluation.pictures import Row, draw_triples, gain_map
 
 
 def read(path):

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from blurkit.errors import UsageError
-from trainer.generators import build_generator
-from trainer.restore import Restorer
+from trainer.evaluation.restore import Restorer
+from trainer.networks.generators import build_generator
 
 torch.set_num_threads(1)
 

@@ -12,10 +12,10 @@ from tiny_runs import write_pairs, write_recipe
 from blurkit.errors import BlurkitError, LockedError, StoppedError, UsageError
 from blurkit.program.files import locked
 from blurkit.shard import Shard
-from trainer import loop
-from trainer.checkpoint import BEST, FOLDER
 from trainer.commands.run import Asked, run
-from trainer.step import Step
+from trainer.training import loop
+from trainer.training.checkpoint import BEST, FOLDER
+from trainer.training.step import Step
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from trainer.config import Adversarial, Content, Generator, Optimizer, Precision, Recipe
-from trainer.content import Content as Terms
-from trainer.critics import build_critic
-from trainer.distributed import Ranks
-from trainer.generators import build_generator
-from trainer.published import Published
-from trainer.step import Step, keyed
+from trainer.losses.content import Content as Terms
+from trainer.networks.critics import build_critic
+from trainer.networks.generators import build_generator
+from trainer.training.distributed import Ranks
+from trainer.training.published import Published
+from trainer.training.step import Step, keyed
 
 CPU = torch.device("cpu")
 
@@ -203,7 +203,7 @@ def test_half_precision_comes_close():
 
 
 def test_channels_last_is_the_same_function():
-    from trainer.step import build_step
+    from trainer.training.step import build_step
 
     results = []
     for last in (False, True):

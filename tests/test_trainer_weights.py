@@ -9,9 +9,9 @@ import safetensors.torch
 import torch
 
 from blurkit.errors import BlurkitError, UsageError
-from trainer.generators import build_generator
-from trainer.networks import channels_last
-from trainer.weights import load_generator, save_generator
+from trainer.networks.build import channels_last
+from trainer.networks.generators import build_generator
+from trainer.networks.weights import load_generator, save_generator
 
 torch.set_num_threads(1)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import scipy.ndimage
 from scipy.spatial.transform import Rotation
+from warp import INTERPOLATIONS, blur_poses
 
 from blurkit.blurring.convolve import blur
 from blurkit.errors import UsageError
 from blurkit.kernels.rasterization import rasterize
-from blurkit.warp import INTERPOLATIONS, blur_poses
 
 SCIPY = {"reflect101": "mirror", "reflect": "reflect", "replicate": "nearest", "wrap": "grid-wrap", "zero": "grid-constant"}
 

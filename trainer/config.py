@@ -45,7 +45,7 @@ class Critic:
 class Adversarial:
     """The game between the two networks; without this section the content alone is learned.
 
-    ``objective``: one of :data:`trainer.adversarial.OBJECTIVES`. ``gp`` "pixel" penalises the norm of the critic's slope at each
+    ``objective``: one of ``trainer.losses.OBJECTIVES``. ``gp`` "pixel" penalises the norm of the critic's slope at each
     pixel, as DeblurGAN's code does, "sample" that over the whole sample, as the papers do; ``penalty`` is its weight. ``joint``
     scores restored and sharp photographs in one call: faster, and equal where the critic treats each sample alone. ``weight`` of
     the generator's part. ``critic_steps`` for each of the generator's. ``start``: generator steps on the content alone, before
@@ -70,7 +70,7 @@ class Adversarial:
 
 @dataclass(frozen=True)
 class Content:
-    """Weights of the terms that compare restored with sharp, as :func:`trainer.content.build_content` takes them; 0 leaves a term
+    """Weights of the terms that compare restored with sharp, as :func:`trainer.losses.build_content` takes them; 0 leaves a term
     out. ``vgg_weights``: a file of weights of VGG-19 for ``perceptual``; empty for torchvision's, downloaded once."""
 
     perceptual: float = 100.0
@@ -108,7 +108,7 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate, as :func:`trainer.schedule.factor` has it. ``kind``: "constant", or "linear" or "cosine" to zero at the
+    """The learning rate, see :mod:`trainer.training.schedule`. ``kind``: "constant", or "linear" or "cosine" to zero at the
     end. ``warmup``: steps over which it rises. ``hold``: steps before it falls. ``every``: steps between changes."""
 
     kind: str = "constant"
@@ -185,12 +185,12 @@ class Recipe:
 
     @property
     def generator_spec(self) -> dict[str, Any]:
-        """What :func:`trainer.generators.build_generator` takes."""
+        """What :func:`trainer.networks.generators.build_generator` takes."""
         return _spec(self.generator)
 
     @property
     def critic_spec(self) -> dict[str, Any]:
-        """What :func:`trainer.critics.build_critic` takes."""
+        """What :func:`trainer.networks.critics.build_critic` takes."""
         return _spec(self.critic)
 
     @property

@@ -21,16 +21,16 @@ from blurkit.program.benchmark import Figure, measure, times
 from blurkit.shard import FORMAT_VERSION, Sample
 from blurkit.shard.format import FIELDS, FORMAT_NAME
 from blurkit.shard.writer import write_shard
-from trainer import vgg
 from trainer.config import Precision, Recipe, load_recipe
-from trainer.content import Content
-from trainer.critics import build_critic
-from trainer.data import Stream
-from trainer.distributed import Ranks
-from trainer.generators import build_generator
-from trainer.pairs import open_pairs
-from trainer.published import Published
-from trainer.step import Step
+from trainer.data.pairs import open_pairs
+from trainer.data.stream import Stream
+from trainer.losses import vgg
+from trainer.losses.content import Content
+from trainer.networks.critics import build_critic
+from trainer.networks.generators import build_generator
+from trainer.training.distributed import Ranks
+from trainer.training.published import Published
+from trainer.training.step import Step
 
 _SHAPE, _PAIRS = (480, 640), 36  # photographs of COCO's size
 _CROP, _BATCH, _THREADS = 256, 16, 2

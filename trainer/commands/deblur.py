@@ -12,10 +12,10 @@ from pathlib import Path
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
 from blurkit.program.files import make_folder
 from blurkit.program.progress import plural
-from trainer.device import choose_device, memory_advice
-from trainer.images import WRITABLE, read_photograph, walk, write_photograph
-from trainer.restore import Restorer
-from trainer.weights import load_generator
+from trainer.evaluation.images import WRITABLE, read_photograph, walk, write_photograph
+from trainer.evaluation.restore import Restorer
+from trainer.networks.weights import load_generator
+from trainer.training.device import choose_device, memory_advice
 
 
 def deblur(weights: Path, inputs: Sequence[str], out: Path, *, tile: int, device: str) -> int:

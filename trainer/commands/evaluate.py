@@ -13,12 +13,12 @@ from typing import Any
 from blurkit.errors import OK
 from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.progress import Progress, plural
-from trainer.device import choose_device, memory_advice
-from trainer.evaluate import Score, means, score_pairs, show, telling, to_csv, to_table
-from trainer.metrics import Metric, choose_metrics
-from trainer.pairsets import PairSet, open_pairset
-from trainer.restore import Restorer
-from trainer.weights import load_generator
+from trainer.evaluation.metrics import Metric, choose_metrics
+from trainer.evaluation.pairsets import PairSet, open_pairset
+from trainer.evaluation.restore import Restorer
+from trainer.evaluation.scores import Score, means, score_pairs, show, telling, to_csv, to_table
+from trainer.networks.weights import load_generator
+from trainer.training.device import choose_device, memory_advice
 
 #: What is written into a folder.
 IMAGES, RESULTS, SHEET = "images.csv", "results.json", "sheet.png"
@@ -72,7 +72,7 @@ def _draw_sheet(
     path: Path, restore: Restorer, pairs: PairSet, scores: list[Score], metrics: Mapping[str, Metric], result: dict[str, Any]
 ) -> None:
     """The pairs that gained most, the median and least by the first metric, with the means of all."""
-    from trainer.pictures import draw_triples
+    from trainer.evaluation.pictures import draw_triples
 
     name, metric = next(iter(metrics.items()))
     chosen = telling(scores, name).items()

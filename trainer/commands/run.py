@@ -14,15 +14,15 @@ from blurkit.errors import OK, UsageError
 from blurkit.program.files import locked, make_folder, write_atomic
 from blurkit.program.progress import plural
 from blurkit.program.signals import stopping
-from trainer import checkpoint
-from trainer.checkpoint import Checkpoint
 from trainer.config import differences, load_recipe, parse_recipe
-from trainer.device import choose_device, memory_advice
-from trainer.distributed import joined
-from trainer.loop import Setting, run_steps
-from trainer.pairs import Pairs, hold_out, open_pairs
-from trainer.step import build_step
-from trainer.watch import Watch
+from trainer.data.pairs import Pairs, hold_out, open_pairs
+from trainer.training import checkpoint
+from trainer.training.checkpoint import Checkpoint
+from trainer.training.device import choose_device, memory_advice
+from trainer.training.distributed import joined
+from trainer.training.loop import Setting, run_steps
+from trainer.training.step import build_step
+from trainer.training.watch import Watch
 
 RECIPE = "recipe.toml"
 #: Of the photographs, where none are named for validation.

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainer.metrics import Metric
-from trainer.pairsets import PairSet
-from trainer.pictures import Row
-from trainer.restore import Restorer
+from trainer.evaluation.metrics import Metric
+from trainer.evaluation.pairsets import PairSet
+from trainer.evaluation.pictures import Row
+from trainer.evaluation.restore import Restorer
 
 
 class Score(NamedTuple):

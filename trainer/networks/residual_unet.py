@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from blurkit.program.checks import within
-from trainer.networks import require_size
+from trainer.networks.build import require_size
 
 
 class ResidualUnet(nn.Module):

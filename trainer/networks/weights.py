@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from blurkit.errors import BlurkitError, UsageError
 from blurkit.program.files import write_atomic
-from trainer.generators import build_generator
+from trainer.networks.generators import build_generator
 
 NAME = "generator.safetensors"
 DESCRIPTION = "generator.json"

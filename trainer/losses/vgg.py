@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from blurkit.errors import UsageError
-from trainer.weights import read_state
+from trainer.networks.weights import read_state
 
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 

@@ -61,7 +61,7 @@ def accept_published_names(_: nn.Module, state: dict[str, Any], prefix: str, *__
 
 
 def require_size(network: nn.Module, images: Tensor) -> None:
-    """Raise :class:`UsageError` unless images have a size that a generator takes: see :mod:`trainer.generators`."""
+    """Raise :class:`UsageError` unless images have a size that a generator takes: see :mod:`trainer.networks.generators`."""
     multiple, least = (int(getattr(network, name)) for name in ("multiple", "least"))
     if any(side % multiple or side < least for side in images.shape[-2:]):
         raise UsageError(

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from blurkit.program.checks import within
-from trainer import networks
+from trainer.networks import build as networks
 
 
 class PatchCritic(nn.Module):

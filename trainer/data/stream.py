@@ -22,11 +22,9 @@ from torch import Tensor
 
 from blurkit.errors import UsageError
 from blurkit.program.checks import require
-from trainer.augment import FLIPS, TRANSPOSE, augment
-from trainer.order import Order, draws
-from trainer.pairs import Pairs, hold_out, open_pairs
-
-__all__ = ["Batch", "Pairs", "Stream", "hold_out", "open_pairs"]
+from trainer.data.augment import FLIPS, TRANSPOSE, augment
+from trainer.data.order import Order, draws
+from trainer.data.pairs import Pairs
 
 
 class Batch(NamedTuple):
@@ -38,7 +36,7 @@ class Batch(NamedTuple):
 
 class Buffer:
     """A batch in the processor's memory, filled again and again: ``crops``, uint8 (2, B, size, size, 3), blurred and sharp as
-    stored, page-locked where they go to a GPU; ``orientations``, B of them, see :mod:`trainer.augment`."""
+    stored, page-locked where they go to a GPU; ``orientations``, B of them, see :mod:`trainer.data.augment`."""
 
     def __init__(self, batch: int, size: int, *, pinned: bool) -> None:
         self.crops = torch.empty((2, batch, size, size, 3), dtype=torch.uint8, pin_memory=pinned)
@@ -49,7 +47,7 @@ class Buffer:
 class Stream:
     """Batches of random crops, without end: one process's part of what ``world`` processes see.
 
-    Position p is one crop: the sample that :class:`trainer.order.Order` puts there, at a place and in an orientation drawn for p.
+    Position p is one crop: the sample that the ``Order`` puts there, at a place and in an orientation drawn for p.
     The k-th joint batch is the positions from k * batch * world on, and process ``rank`` has the ``rank``-th part of it. So what
     comes depends on neither ``threads`` nor ``prefetch``, and several processes see what one with their joint batch sees. The
     threads copy from memory maps in numpy, which holds no interpreter lock meanwhile.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from blurkit.program.checks import one_of
 from trainer.config import Adversarial
-from trainer.networks import full_precision
+from trainer.networks.build import full_precision
 
 
 class Objective(NamedTuple):

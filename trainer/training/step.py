@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.adversarial import Game
 from trainer.config import Recipe
-from trainer.content import Content, build_content
-from trainer.critics import build_critic
-from trainer.distributed import Ranks
-from trainer.ema import Average
-from trainer.generators import build_generator
-from trainer.networks import channels_last
-from trainer.schedule import factor
+from trainer.losses.adversarial import Game
+from trainer.losses.content import Content, build_content
+from trainer.networks.build import channels_last
+from trainer.networks.critics import build_critic
+from trainer.networks.generators import build_generator
+from trainer.training.distributed import Ranks
+from trainer.training.ema import Average
+from trainer.training.schedule import factor
 
 #: Losses of one part of a batch: what is minimised, and what is told of it, by name.
 Losses = tuple[Tensor, dict[str, Tensor]]
@@ -50,7 +50,7 @@ class Step:
         self._format = torch.channels_last if recipe.precision.channels_last else torch.contiguous_format
         self._compute: Callable[..., dict[str, Tensor]] = self.compute
         if recipe.precision.graph and device.type == "cuda":
-            from trainer.graph import Recorded
+            from trainer.training.graph import Recorded
 
             self._compute = Recorded(self.compute)
 

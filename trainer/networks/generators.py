@@ -11,12 +11,12 @@ from typing import Any
 
 from torch import nn
 
-from trainer import networks
+from trainer.networks import build as networks
 
 #: The module and the class of each, imported only when it is asked for, so that one whose import fails harms no other.
 GENERATORS = {
-    "resnet": "trainer.generators.resnet:ResnetGenerator",
-    "residual-unet": "trainer.generators.residual_unet:ResidualUnet",
+    "resnet": "trainer.networks.resnet:ResnetGenerator",
+    "residual-unet": "trainer.networks.residual_unet:ResidualUnet",
 }
 
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from blurkit.decode.image import image_size, read_image
 from blurkit.errors import BadImageError, UsageError
 from blurkit.shard.index import INDEX, PLAN
-from trainer.images import walk
-from trainer.pairs import open_pairs
+from trainer.data.pairs import open_pairs
+from trainer.evaluation.images import walk
 
 _SHARP_WORDS = ("sharp", "target", "gt", "groundtruth", "ground_truth")
 _BLURRED = re.compile(r"(?<![a-z])(blurred|blurry|blur(_gamma|_comp|_jpeg)?|input)(?![a-z])", re.IGNORECASE)

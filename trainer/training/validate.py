@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from blurkit.program.signals import Stop
-from trainer.evaluate import Score, score_pairs, show
-from trainer.metrics import choose_metrics
-from trainer.pairs import Pairs
-from trainer.restore import Restorer
-from trainer.watch import METRICS
+from trainer.data.pairs import Pairs
+from trainer.evaluation.metrics import choose_metrics
+from trainer.evaluation.restore import Restorer
+from trainer.evaluation.scores import Score, score_pairs, show
+from trainer.training.watch import METRICS
 
 #: Pairs on the sheet.
 SHOWN = 4
@@ -38,8 +38,8 @@ def levels(scores: list[Score]) -> tuple[float, float]:
 
 def draw(out: Path, held: Pairs, restore: Restorer, scores: list[Score], *, title: str) -> None:
     """Write ``validation.png``, a sheet of a few of the pairs, and ``curves.png``, of all of ``metrics.jsonl``, into a folder."""
-    from trainer.curves import draw_curves  # with them comes matplotlib
-    from trainer.pictures import draw_triples
+    from trainer.evaluation.curves import draw_curves  # with them comes matplotlib
+    from trainer.evaluation.pictures import draw_triples
 
     shown = range(0, len(scores), math.ceil(len(scores) / SHOWN))
     rows = [show(restore, held, index, scores[index], _PSNR) for index in shown]

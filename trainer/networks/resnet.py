@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from blurkit.program.checks import one_of, within
-from trainer.networks import accept_published_names, initialise, require_size
+from trainer.networks.build import accept_published_names, initialise, require_size
 
 
 class ResnetGenerator(nn.Module):

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer import vgg
-from trainer.networks import full_precision
+from trainer.losses import vgg
+from trainer.networks.build import full_precision
 
 
 def charbonnier(restored: Tensor, sharp: Tensor) -> Tensor:

@@ -11,19 +11,19 @@ import torch
 
 from blurkit.errors import BlurkitError
 from blurkit.program.signals import Stop
-from trainer import checkpoint
-from trainer.checkpoint import Checkpoint, Origin
 from trainer.config import Recipe
-from trainer.data import Stream
-from trainer.device import memory_advice
-from trainer.distributed import Ranks
-from trainer.pairs import Pairs
-from trainer.restore import Restorer
-from trainer.schedule import factor
-from trainer.step import Step
-from trainer.validate import draw, levels, validate
-from trainer.watch import Watch
-from trainer.weights import save_generator
+from trainer.data.pairs import Pairs
+from trainer.data.stream import Stream
+from trainer.evaluation.restore import Restorer
+from trainer.networks.weights import save_generator
+from trainer.training import checkpoint
+from trainer.training.checkpoint import Checkpoint, Origin
+from trainer.training.device import memory_advice
+from trainer.training.distributed import Ranks
+from trainer.training.schedule import factor
+from trainer.training.step import Step
+from trainer.training.validate import draw, levels, validate
+from trainer.training.watch import Watch
 
 #: Steps in a row that may come out as no numbers.
 PATIENCE = 10

@@ -59,7 +59,7 @@ class Origin:
 @dataclass(frozen=True)
 class Checkpoint:
     """What there is after ``step`` steps: ``consumed`` positions of the stream; the newest ``validation``, by "step", "psnr",
-    "psnr_blurred", and "best" of all; and ``state``, all tensors. Nothing random is in it: see :mod:`trainer.step`."""
+    "psnr_blurred", and "best" of all; and ``state``, all tensors. Nothing random is in it: see :mod:`trainer.training.step`."""
 
     origin: Origin
     step: int

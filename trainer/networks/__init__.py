@@ -1,0 +1,7 @@
+"""The networks: generators that restore, critics that judge, and their weights as files."""
+
+from trainer.networks.critics import CRITICS, build_critic
+from trainer.networks.generators import GENERATORS, build_generator
+from trainer.networks.weights import load_generator, save_generator
+
+__all__ = ["CRITICS", "GENERATORS", "build_critic", "build_generator", "load_generator", "save_generator"]
