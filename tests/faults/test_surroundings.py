@@ -63,7 +63,7 @@ def test_where_no_cache_can_be_kept_another_is_found_and_mended(blurkit, undistu
     """The cache in the folder for temporary files is used, but for the two modules whose files are broken."""
     cache = shutil.move(compiled_code.parent, tmp_path / f"blurkit-{os.getuid()}")
     harmed = {}
-    for pattern, how in {"kernel.*.nbi": "half", "trajectory.*.nbc": "noise"}.items():
+    for pattern, how in {"rasterization.*.nbi": "half", "trajectory.*.nbc": "noise"}.items():
         for path in cache.rglob(pattern):
             harmed[path] = broken(path.read_bytes(), how, random.Random(6))
             path.write_bytes(harmed[path])
@@ -72,9 +72,9 @@ def test_where_no_cache_can_be_kept_another_is_found_and_mended(blurkit, undistu
     done = blurkit.generate(tmp_path / "shards", env=nowhere)
     assert (done.returncode, done.stderr) == (0, "")
     undisturbed.check_same(tmp_path / "shards")
-    assert {path.name.split(".")[0] for path in harmed if path.read_bytes() != harmed[path]} == {"kernel", "trajectory"}
+    assert {path.name.split(".")[0] for path in harmed if path.read_bytes() != harmed[path]} == {"rasterization", "trajectory"}
     written = {path.name.split(".")[0] for path in cache.rglob("*.nb[ic]") if path.stat().st_mtime_ns != before.get(path)}
-    assert written == {"kernel", "trajectory"}
+    assert written == {"rasterization", "trajectory"}
 
 
 @pytest.mark.slow

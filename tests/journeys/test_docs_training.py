@@ -4,16 +4,16 @@ import dataclasses
 import re
 import shlex
 import typing
-from pathlib import Path
 
 import click
 import pytest
+from checkout import ROOT
 
 from trainer.cli import cli
 from trainer.config import Recipe, recipe_names
 from trainer.evaluation.metrics import METRICS
 
-PAGE = (Path(__file__).parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
 
 def commands():

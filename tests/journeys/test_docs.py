@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+from checkout import ROOT
 from command_line import run
 
 from blurkit import KernelBank
@@ -30,7 +31,6 @@ from blurkit.shard import open_dataset
 from blurkit.shard.ledger import SKIPS
 from blurkit.sources.folder import REASONS
 
-ROOT = Path(__file__).parent.parent
 PAGES = {page.stem: page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
 PICTURES = sorted((ROOT / "docs/_static").iterdir())
 

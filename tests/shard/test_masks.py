@@ -8,11 +8,11 @@ import pickle
 import re
 import tracemalloc
 import zlib
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from checkout import ROOT
 from masked_samples import COLUMNS, draw_objects, save, with_objects
 
 from blurkit.errors import UsageError
@@ -20,7 +20,7 @@ from blurkit.pipeline.remake import _difference
 from blurkit.shard import Sample, Shard, open_dataset
 from blurkit.truth.masks import Masks
 
-PAGE = Path(__file__).parent.parent / "docs/shard-format.md"
+PAGE = ROOT / "docs/shard-format.md"
 
 UNIFORM = [(70, 50)] * 4
 MIXED = [(70, 50), (1, 1), (3, 5), (65, 9), (8, 8)]

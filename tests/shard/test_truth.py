@@ -7,11 +7,11 @@ import pickle
 import re
 import tracemalloc
 import zlib
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from checkout import ROOT
 from damage import flipped_bits, tamper
 from masked_samples import draw_objects, save, with_objects
 from true_samples import COLUMNS, with_truth
@@ -22,7 +22,7 @@ from blurkit.shard import Sample, Shard, open_dataset
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.object_motion import Moves
 
-PAGE = Path(__file__).parent.parent / "docs/shard-format.md"
+PAGE = ROOT / "docs/shard-format.md"
 
 UNIFORM = [(70, 50)] * 4
 MIXED = [(70, 50), (1, 1), (3, 5), (65, 9)]
