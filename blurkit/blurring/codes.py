@@ -18,7 +18,12 @@ from blurkit.truth.box import Box
 
 
 def blur_codes(
-    codes: NDArray[np.uint8], kernel: ArrayLike, response: Response, *, box: Box | None = None, border: str = "reflect101"
+    codes: NDArray[np.uint8],
+    kernel: ArrayLike,
+    response: Response,
+    *,
+    box: tuple[int, int, int, int] | None = None,
+    border: str = "reflect101",
 ) -> NDArray[np.uint8]:
     """The nearest codes of an image blurred in linear light.
 
@@ -30,8 +35,9 @@ def blur_codes(
     UsageError for another dtype, shape or border, and for a box that is empty or leaves the image.
     """
     response.require_inverse()
-    form, box = best_form(checked_kernel(kernel)), _checked(codes, box)
-    height, width, channels = *box[2:], codes.shape[2]
+    _check(codes)
+    form, box = best_form(checked_kernel(kernel)), Box.of(box, codes.shape)
+    height, width, channels = box.height, box.width, codes.shape[2]
     encoded = np.empty((height, width * channels), np.uint8)
     rows = np.ascontiguousarray(codes).reshape(codes.shape[0], -1)
     size = form.tile_size((height, width, channels))
@@ -49,16 +55,10 @@ def blur_region(
 ) -> NDArray[np.float32]:
     """Linear light, float32 ``(h, w, C)``, of a ``box`` of the blurred image: :func:`blur_codes` but for the encoding."""
     response.require_inverse()
-    return convolve_box(codes, _checked(codes, box), best_form(checked_kernel(kernel)), border, response.table)
+    _check(codes)
+    return convolve_box(codes, Box.of(box, codes.shape), best_form(checked_kernel(kernel)), border, response.table)
 
 
-def _checked(codes: NDArray[np.uint8], box: Box | None) -> Box:
+def _check(codes: NDArray[np.uint8]) -> None:
     if codes.dtype != np.uint8 or codes.ndim != 3 or codes.size == 0:
         raise UsageError(f"codes are uint8 of shape (H, W, C) with at least one pixel, got {codes.dtype} of shape {codes.shape}")
-    rows, columns = codes.shape[:2]
-    if box is None:
-        return 0, 0, rows, columns
-    y, x, height, width = box
-    if min(y, x) < 0 or min(height, width) < 1 or y + height > rows or x + width > columns:
-        raise UsageError(f"the box (y, x, h, w) = {tuple(box)} is empty or leaves the image of {rows} x {columns} pixels")
-    return box

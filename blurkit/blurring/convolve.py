@@ -58,7 +58,7 @@ def convolve_box(
     image: NDArray[Any], box: Box, form: Taps | Spectrum, border: str, table: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
     """A ``box`` of the convolution of an image ``(H, W, C)``, float32, or of what its values stand for in a ``table``."""
-    height, width, channels = shape = *box[2:], image.shape[2]
+    height, width, channels = shape = box.height, box.width, image.shape[2]
     rows = np.ascontiguousarray(image).reshape(image.shape[0], -1)
     size = form.tile_size(shape)
     (memory,) = aligned(tile_shape(size, form.halo, channels))
@@ -75,4 +75,4 @@ def _blur(image: NDArray[np.float32], form: Taps | Spectrum, border: str) -> NDA
     if image.ndim not in (2, 3) or image.size == 0:
         raise UsageError(f"blur takes an image of shape (H, W) or (H, W, C) with at least one pixel, got {image.shape}")
     planes = image.reshape(*image.shape, 1) if image.ndim == 2 else image
-    return convolve_box(planes, (0, 0, *image.shape[:2]), form, border).reshape(image.shape)
+    return convolve_box(planes, Box.of(None, image.shape), form, border).reshape(image.shape)

@@ -47,7 +47,7 @@ class _Lists(NamedTuple):
 def blur_field(
     image: NDArray[Any],
     field: KernelField,
-    box: Box | None = None,
+    box: tuple[int, int, int, int] | None = None,
     *,
     table: NDArray[np.float32] | None = None,
     border: str = "reflect101",
@@ -61,7 +61,8 @@ def blur_field(
     Returns float32 ``(h, w, C)``. Raises UsageError for another dtype or shape, a box that leaves the image, and a field that
     does not reach over the box.
     """
-    y, x, height, width = box = checked_box(image, box, table)
+    _check(image, table)
+    y, x, height, width = box = Box.of(box, image.shape)
     channels = image.shape[2]
     rows, fy = cells(field.y, np.arange(y, y + height, dtype=np.float64))
     columns, fx = cells(field.x, np.arange(x, x + width, dtype=np.float64))
@@ -83,19 +84,12 @@ def blur_field(
     return result.reshape(height, width, channels)
 
 
-def checked_box(image: NDArray[Any], box: Box | None, table: NDArray[np.float32] | None = None) -> Box:
-    """The box, all of the image where there is none; UsageError unless it lies in an image ``(H, W, C)`` of linear light."""
+def _check(image: NDArray[Any], table: NDArray[np.float32] | None) -> None:
     if image.ndim != 3 or image.size == 0:
         raise UsageError(f"an image has shape (H, W, C) with at least one pixel, got {image.shape}")
     if image.dtype != (np.float32 if table is None else np.uint8):
         wanted = "float32 linear light, or uint8 codes with the table that decodes them"
         raise UsageError(f"an image is {wanted}; got {image.dtype} with{'out' if table is None else ''} a table")
-    rows, columns = image.shape[:2]
-    y, x, height, width = box or (0, 0, rows, columns)
-    if min(y, x) < 0 or min(height, width) < 1 or y + height > rows or x + width > columns:
-        place = (y, x, height, width)
-        raise UsageError(f"the box (y, x, h, w) = {place} is empty or leaves the image of {rows} x {columns} pixels")
-    return y, x, height, width
 
 
 @compiled(error_model="numpy")

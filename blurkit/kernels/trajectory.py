@@ -63,20 +63,35 @@ class ShakeTerms:
         }
 
 
+def as_generator(rng: np.random.Generator | int | None) -> np.random.Generator:
+    """A random generator: the one that is given, one that a seed starts, or, for ``None``, one of fresh entropy."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is None or (isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0):
+        return np.random.default_rng(rng)
+    raise UsageError(f"rng is a numpy.random.Generator, or a seed, a whole number from 0; got {rng!r}")
+
+
 def boracchi_foi(
-    *, length: float, anxiety: float, samples: int = PUBLISHED_SAMPLES, rng: np.random.Generator, terms: ShakeTerms | None = None
+    *,
+    length: float,
+    anxiety: float,
+    samples: int = PUBLISHED_SAMPLES,
+    rng: np.random.Generator | int,
+    terms: ShakeTerms | None = None,
 ) -> NDArray[np.float64]:
     """A trajectory of the published discrete process.
 
     Parameters: ``length`` of the whole path in pixels (every trajectory has exactly this length); ``anxiety`` >= 0, the amount of
     shake (0 is a straight line; published values lie around 0.005); ``samples`` >= 2 points, the first at the origin; ``terms``
-    fixes the random terms that are drawn from ``rng`` otherwise.
+    fixes the random terms that are drawn from ``rng`` otherwise, a generator or a seed.
 
     Returns float64 ``(samples, 2)``: (x, y) in pixels, equally spaced in time.
     """
     _check(length=length, anxiety=anxiety)
     if samples < 2:
         raise UsageError(f"a trajectory needs at least 2 samples, got {samples}")
+    rng = as_generator(rng)
     terms = terms or ShakeTerms.draw(rng=rng)
     path = np.empty((samples, 2))
     _published_walk(path, float(length), float(anxiety), terms.gaussian, terms.centripetal, terms.big_shakes, terms.angle, rng)
@@ -84,13 +99,13 @@ def boracchi_foi(
 
 
 def camera_shake(
-    *, length: float, diffusion: float, pull: float, reversals: float, samples: int | None = None, rng: np.random.Generator
+    *, length: float, diffusion: float, pull: float, reversals: float, samples: int | None = None, rng: np.random.Generator | int
 ) -> NDArray[np.float64]:
     """A trajectory of the same process in rates per exposure, with statistics that do not depend on the sample count.
 
     Parameters: ``length`` of the whole path in pixels; ``diffusion`` of the heading in rad^2, ``pull`` towards the start in
     rad / px and expected number of ``reversals``, all per exposure and >= 0; ``samples`` >= 2, chosen by :func:`sample_count`
-    unless given.
+    unless given; ``rng``, a generator or a seed.
 
     Returns float64 ``(samples, 2)``: (x, y) in pixels, equally spaced in time, starting at the origin.
     """
@@ -100,7 +115,7 @@ def camera_shake(
     elif samples < 2:
         raise UsageError(f"a trajectory needs at least 2 samples, got {samples}")
     path = np.empty((samples, 2))
-    _rate_walk(path, float(length), float(diffusion), float(pull), float(reversals), rng)
+    _rate_walk(path, float(length), float(diffusion), float(pull), float(reversals), as_generator(rng))
     return path
 
 

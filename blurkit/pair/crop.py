@@ -24,10 +24,10 @@ def draw_sharp_crop(
     """A crop as :func:`draw_crop` draws it, the first one whose variance of the Laplacian is at least ``least``."""
     found = 0.0
     for _ in range(PLACES if size else 1):
-        y, x, height, width = crop = draw_crop(image.shape[:2], size, reach, rng=rng)
+        crop = draw_crop(image.shape[:2], size, reach, rng=rng)
         if least == 0:
             return crop
-        sharpness = laplacian_variance(image[y : y + height, x : x + width])
+        sharpness = laplacian_variance(image[crop.slices])
         if sharpness >= least:
             return crop
         found = max(found, sharpness)
@@ -38,14 +38,14 @@ def draw_sharp_crop(
 def draw_crop(shape: tuple[int, ...], size: tuple[int, int] | None, reach: int, *, rng: np.random.Generator) -> Box:
     """A crop of ``size`` in an image of ``shape``; along each axis its halo of ``reach`` pixels lies inside where that fits."""
     if size is None:
-        return (0, 0, shape[0], shape[1])
+        return Box(0, 0, shape[0], shape[1])
     if shape[0] < size[0] or shape[1] < size[1]:
         raise BadImageError("too_small", f"{shape[1]}x{shape[0]} pixels, smaller than the asked {size[1]}x{size[0]}")
     starts = []
     for full, side in zip(shape, size, strict=True):
         margin = reach if full >= side + 2 * reach else 0
         starts.append(int(rng.integers(margin, full - side - margin, endpoint=True)))
-    return (starts[0], starts[1], *size)
+    return Box(starts[0], starts[1], *size)
 
 
 def valid_box(shape: tuple[int, ...], crop: Box, reach: int) -> Box:
@@ -56,7 +56,7 @@ def valid_box(shape: tuple[int, ...], crop: Box, reach: int) -> Box:
         high = max(min(full - reach - start, side), low)
         starts.append(low)
         sides.append(high - low)
-    return (starts[0], starts[1], sides[0], sides[1])
+    return Box(starts[0], starts[1], sides[0], sides[1])
 
 
 def laplacian_variance(image: NDArray[np.uint8]) -> float:

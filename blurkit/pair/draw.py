@@ -9,9 +9,9 @@ import numpy as np
 from blurkit.kernels.field import SPACING
 from blurkit.pair.camera_motion import draw_camera_motion
 from blurkit.pair.degradation import Motion
-from blurkit.pair.focus import draw_focused
-from blurkit.pair.frames import draw_averaged
-from blurkit.pair.objects import draw_moving
+from blurkit.pair.focus import draw_focus
+from blurkit.pair.frames import draw_frames
+from blurkit.pair.objects import draw_objects
 from blurkit.pair.shake import shake_bytes
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
@@ -31,13 +31,13 @@ def draw_motion(recipe: Recipe, shape: tuple[int, int], scene: Scene, *, rng: np
     Raises :class:`blurkit.errors.BadImageError` where there are too few frames to average.
     """
     if recipe.frames is not None:
-        return draw_averaged(recipe.frames, scene.frames, shape, rng=rng)
+        return draw_frames(recipe.frames, scene.frames, shape, rng=rng)
     if recipe.defocus is not None and recipe.defocus.depth and recipe.rotation is None and scene.disparity is not None:
-        return draw_focused(recipe, recipe.defocus, scene.disparity, shape, rng=rng)
+        return draw_focus(recipe, recipe.defocus, scene.disparity, shape, rng=rng)
     camera = draw_camera_motion(recipe, shape, focal=scene.focal, rng=rng)
     if recipe.objects is None or scene.masks is None:
         return camera
-    return draw_moving(camera, recipe.objects, scene.masks, shape, anchor=recipe.kernel.anchor, rng=rng)
+    return draw_objects(camera, recipe.objects, scene.masks, shape, anchor=recipe.kernel.anchor, rng=rng)
 
 
 def truth_bytes(recipe: Recipe | Mixture, size: tuple[int, int] | None) -> int:

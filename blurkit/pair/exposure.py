@@ -8,7 +8,7 @@ With a Bayer stage the noise lies on the camera's mosaic, and what is developed 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,15 +19,13 @@ from blurkit.camera.noise import draw_noise
 from blurkit.camera.raw import Camera
 from blurkit.camera.response import Response, load_response
 from blurkit.camera.sensor import add_noise, compress, highlight_table, saturated
+from blurkit.pair.degradation import Blur
 from blurkit.recipes.recipe import Recipe
 from blurkit.recipes.sections import Bayer
 from blurkit.truth.box import Box
 
 #: Rows that are blurred and exposed at once: linear light takes four bytes a value, and memory is to follow the photograph.
 BAND = 512
-
-#: The blurred light of a box of the photograph, float32 (h, w, 3).
-Light = Callable[[Box], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -55,22 +53,19 @@ class Exposure:
         return self.tone.quantize(table)[codes]
 
     def take(
-        self, light: Light, crop: Box, shape: tuple[int, ...], *, rng: np.random.Generator
+        self, image: NDArray[np.uint8], blur: Blur, crop: Box, *, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         """The photograph of a crop, uint8 (h, w, 3), before compression, and where light reached full well, if that is kept."""
         if self.camera is not None:
-            return self._develop(self.camera, light, crop, shape, rng)
-        y, x, height, width = crop
-        image = np.empty((height, width, 3), np.uint8)
-        mask = np.empty((height, width), bool) if self.recipe.saturation else None
-        for top in range(0, height, BAND):
-            rows = slice(top, min(top + BAND, height))
-            exposed = light((y + top, x, rows.stop - top, width))
+            return self._develop(self.camera, image, blur, crop, rng)
+        taken = np.empty((crop.height, crop.width, 3), np.uint8)
+        mask = np.empty(taken.shape[:2], bool) if self.recipe.saturation else None
+        for rows, light in self._bands(image, blur, crop, crop):
             if mask is not None:
-                mask[rows] = saturated(exposed)
-            np.minimum(exposed, np.float32(1), out=exposed)  # the full well
-            image[rows] = self.tone.quantize(self._noisy(exposed, rng))
-        return image, mask
+                mask[rows] = saturated(light)
+            np.minimum(light, np.float32(1), out=light)  # the full well
+            taken[rows] = self.tone.quantize(self._noisy(light, rng))
+        return taken, mask
 
     def compressed(self, image: NDArray[np.uint8], *, rng: np.random.Generator) -> NDArray[np.uint8]:
         """The image after JPEG, for the recipe's share of samples; the quality joins the parameters."""
@@ -81,34 +76,43 @@ class Exposure:
         self.parameters["jpeg_quality"] = float(rng.integers(round(low), round(high), endpoint=True))
         return compress(image, quality=int(self.parameters["jpeg_quality"]), subsampling=jpeg.subsampling)
 
+    def _bands(self, image: NDArray[np.uint8], blur: Blur, crop: Box, box: Box) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """The blurred light of a box, :data:`BAND` rows at a time: the rows, counted within the box, and their light."""
+        region = developed_region(crop, image.shape)
+        light = blur.blur(image, self.tone, region)[box.within(region).slices] if blur.whole else None
+        for top in range(0, box.height, BAND):
+            rows = slice(top, min(top + BAND, box.height))
+            part = Box(box.y + top, box.x, rows.stop - top, box.width)
+            yield rows, blur.blur(image, self.tone, part) if light is None else light[rows]
+
     def _noisy(self, light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         if self.recipe.noise is None:
             return light
         return add_noise(light, shot=self.parameters["shot"], read=self.parameters["read"], rng=rng)
 
     def _develop(
-        self, camera: Camera, light: Light, crop: Box, shape: tuple[int, ...], rng: np.random.Generator
+        self, camera: Camera, image: NDArray[np.uint8], blur: Blur, crop: Box, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         """As :meth:`take`, through a mosaic; interpolation looks at true pixels beyond the crop where the photograph has them."""
-        y, x, height, width = crop
-        above, left = min(REACH, y), min(REACH, x)
-        below, right = min(REACH, shape[0] - y - height), min(REACH, shape[1] - x - width)
-        box = (y - above, x - left, height + above + below, width + left + right)
+        box = developed_region(crop, image.shape)
         raw = np.empty(box[2:], np.float32)
         mask = np.empty(box[2:], bool)
-        for top in range(0, box[2], BAND):
-            band = (box[0] + top, box[1], min(BAND, box[2] - top), box[3])
-            exposed = light(band)
-            mask[top : top + BAND] = saturated(exposed)
-            raw[top : top + BAND] = self._noisy(camera.at(band[0], band[1]).expose(exposed), rng)
-        image = np.empty((height, width, 3), np.uint8)
-        for top in range(0, height, BAND):
-            rows = range(max(top - REACH, -above), min(top + BAND + REACH, height + below))  # relative to the crop
-            part = raw[rows.start + above : rows.stop + above]
-            developed = camera.at(y + rows.start, box[1]).develop(part)
-            inner = developed[top - rows.start : top - rows.start + min(BAND, height - top), left : left + width]
-            image[top : top + BAND] = self.tone.quantize(np.ascontiguousarray(inner))
-        return image, mask[above : above + height, left : left + width] if self.recipe.saturation else None
+        for rows, light in self._bands(image, blur, crop, box):
+            mask[rows] = saturated(light)
+            raw[rows] = self._noisy(camera.at(box.y + rows.start, box.x).expose(light), rng)
+        taken = np.empty((crop.height, crop.width, 3), np.uint8)
+        for top in range(0, crop.height, BAND):
+            band = Box(crop.y + top, crop.x, min(BAND, crop.height - top), crop.width)
+            around = developed_region(band, image.shape)
+            developed = camera.at(around.y, box.x).develop(raw[around.y - box.y : around.bottom - box.y])
+            inner = developed[band.y - around.y : band.bottom - around.y, crop.x - box.x : crop.right - box.x]
+            taken[top : top + BAND] = self.tone.quantize(np.ascontiguousarray(inner))
+        return taken, mask[crop.within(box).slices] if self.recipe.saturation else None
+
+
+def developed_region(crop: Box, shape: tuple[int, ...]) -> Box:
+    """A crop with the pixels around it that the interpolation of a mosaic looks at."""
+    return crop.grown(REACH, shape)
 
 
 def draw_exposure(recipe: Recipe, *, fraction: float, rng: np.random.Generator) -> Exposure:

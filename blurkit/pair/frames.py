@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,23 +12,23 @@ from blurkit.blurring.frames import average_frames, window
 from blurkit.blurring.interpolate import MIN_SIDE, interpolated
 from blurkit.camera.response import Response
 from blurkit.errors import BadImageError, UsageError
-from blurkit.pair.degradation import Blur, Light, at_once, within
+from blurkit.pair.degradation import Blur
 from blurkit.recipes.sections import FrameAveraging
 from blurkit.truth.box import Box
 from blurkit.truth.scene import Frames
+from blurkit.truth.truth import Truth
 
 #: Pixels around what is asked for in which motion between frames is measured too.
 _MARGIN = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Averaged:
-    """``numbers`` of the frames, whose middle one is the photograph of ``shape`` (H, W); ``steps`` from frame to frame."""
+class AveragedFrames:
+    """``numbers`` of the frames, whose middle one is the photograph; ``steps`` from frame to frame."""
 
     frames: Frames
     numbers: range
     steps: int
-    shape: tuple[int, int]
 
     #: The light of a pixel comes from that pixel of each frame, and all of the path is seen.
     reach = 0
@@ -42,7 +41,7 @@ class Averaged:
 
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
         """The mean over a region; nobody knows its kernels."""
-        return Blur(np.empty((0, 0), np.float32), functools.partial(_light, self))
+        return MeanOfFrames(Truth(np.empty((0, 0), np.float32), np.empty((0, 2))), self)
 
     def read(self, image: NDArray[np.uint8], box: Box) -> Iterator[NDArray[np.uint8]]:
         """The frames' codes in a box, uint8 (h, w, 3)."""
@@ -50,31 +49,36 @@ class Averaged:
             frame = image if number == self.frames.place else self.frames.read(number)
             if frame.shape != image.shape:
                 raise BadImageError("frame_size", f"frame {number} has shape {frame.shape}, the sharp one {image.shape}")
-            yield np.ascontiguousarray(frame[within((0, 0, *self.shape), box)])
+            yield np.ascontiguousarray(frame[box.slices])
 
 
-def draw_averaged(rule: FrameAveraging, frames: Frames | None, shape: tuple[int, int], *, rng: np.random.Generator) -> Averaged:
-    """Draw how many frames are averaged around a photograph. Raises :class:`BadImageError`: ``too_few_frames``, and ``too_small``
-    where frames are to be interpolated between such that no motion can be measured in."""
+@dataclass(frozen=True, eq=False)
+class MeanOfFrames(Blur):
+    """The mean light of frames. All of a region is made at once: every frame is decoded once."""
+
+    averaged: AveragedFrames
+
+    def blur(self, image: NDArray[np.uint8], tone: Response, box: Box) -> NDArray[np.float32]:
+        steps = self.averaged.steps
+        around = box.grown(_MARGIN, image.shape) if steps > 1 else box
+        codes = self.averaged.read(image, around)
+        mean = average_frames(interpolated(codes, steps, tone) if steps > 1 else codes, tone)
+        return mean[box.within(around).slices]
+
+
+def draw_frames(
+    rule: FrameAveraging, frames: Frames | None, shape: tuple[int, int], *, rng: np.random.Generator
+) -> AveragedFrames:
+    """Draw how many frames are averaged around a photograph of ``shape`` (H, W).
+
+    Raises :class:`BadImageError`: ``too_few_frames``, and ``too_small`` where frames are to be interpolated between such that no
+    motion can be measured in.
+    """
     if rule.steps > 1 and min(shape) < MIN_SIDE:
         raise BadImageError("too_small", f"{shape[1]}x{shape[0]} pixels; frames between frames need {MIN_SIDE} a side")
     try:
         numbers = window(frames.count if frames else 1, rule.count, rng=rng, centre=frames.place if frames else 0)
     except UsageError as error:
         raise BadImageError("too_few_frames", f"the recipe averages {rule.count[0]} frames at least: {error}") from error
-    assert frames is not None  # a window of three and more was found in them
-    return Averaged(frames, numbers, rule.steps, shape)
-
-
-def _light(averaged: Averaged, image: NDArray[np.uint8], tone: Response, region: Box) -> Light:
-    """All of the region at once: every frame is decoded once."""
-    box = region
-    if averaged.steps > 1:
-        y, x = max(region[0] - _MARGIN, 0), max(region[1] - _MARGIN, 0)
-        bottom, right = (
-            min(start + side + _MARGIN, full) for start, side, full in zip(region[:2], region[2:], averaged.shape, strict=True)
-        )
-        box = (y, x, bottom - y, right - x)
-    codes = averaged.read(image, box)
-    mean = average_frames(interpolated(codes, averaged.steps, tone) if averaged.steps > 1 else codes, tone)
-    return at_once(mean, box)
+    assert frames is not None, "a window of three and more was found in them"
+    return AveragedFrames(frames, numbers, rule.steps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,25 +9,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.blurring.layers import objects as layers
+from blurkit.blurring.layers.objects import blur_layers, window
 from blurkit.blurring.layers.paths import CameraPaths
 from blurkit.camera.response import Response
 from blurkit.kernels.rasterization import exposed_path, exposure_weights, splat_kernel
 from blurkit.kernels.trajectory import ShakeTerms, camera_shake
-from blurkit.pair.camera_motion import Shaken, Turned
-from blurkit.pair.degradation import Blur, Light, at_once, within
+from blurkit.pair.degradation import Blur
+from blurkit.pair.shake import Shake
+from blurkit.pair.turn import Turn
 from blurkit.recipes.sections import Objects
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
-from blurkit.truth.object_motion import Moves
+from blurkit.truth.object_motion import ObjectMotion
 
 
 @dataclass(frozen=True, eq=False)
-class Moving:
+class MovingObjects:
     """A motion of the camera, and with it up to m objects whose ``own`` paths, float64 (m, T, 2), are drawn before anybody knows
     what a crop shows. ``masks``: the objects within a box of the photograph, whose shape is (H, W)."""
 
-    camera: Shaken | Turned
+    camera: Shake | Turn
     own: NDArray[np.float64]
     rule: Objects
     masks: Callable[[Box], Masks]
@@ -56,31 +56,27 @@ class Moving:
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
         """The blur of a region around a crop. Objects are chosen from those that the crop shows, each as likely."""
         plain = self.camera.over(crop, region, rng=rng)
-        window = layers.window(region, self.shape, self.reach + 2, self._seen)
-        found = self.masks(window)
-        shown = found.masks[(slice(None), *within(window, crop))]
+        part = window(region, self.shape, self.reach + 2, self._seen)
+        found = self.masks(part)
+        shown = found.masks[(slice(None), *crop.within(part).slices)]
         stored = np.flatnonzero(shown.any(axis=(1, 2)))
         order = np.argsort(-found.masks.sum(axis=(1, 2)), kind="stable")  # of two that overlap the larger one is behind
         chosen = rng.permutation(self._candidates(found, shown))[: len(self.own)]
         chosen = order[np.isin(order, chosen)]
-        blur = replace(plain, objects=found.with_planes(shown))
+        truth = replace(plain.truth, objects=found.with_planes(shown))
         if not len(chosen):
-            return blur
+            return replace(plain, truth=truth)
         own = np.zeros((len(found), *self._seen.shape[1:]))
         own[chosen] = self._seen[: len(chosen)]
-        paths = self.camera.paths(plain)
-        moves = [self._kernel(shown[place], crop, own[place]) for place in chosen]
-        size = max(len(kernel) for kernel in moves)
-        return replace(
-            blur,
-            uniform=False,
-            moves=Moves(
-                np.searchsorted(stored, chosen).astype(np.int32),
-                self.own[: len(chosen)].astype(np.float32),
-                np.stack([np.pad(kernel, (size - len(kernel)) // 2) for kernel in moves]),
-            ),
-            light=functools.partial(_light, found.masks[order], paths.within(*window[:2]), own[order], window),
+        kernels = [self._kernel(shown[place], crop, own[place]) for place in chosen]
+        size = max(len(kernel) for kernel in kernels)
+        moves = ObjectMotion(
+            np.searchsorted(stored, chosen).astype(np.int32),
+            self.own[: len(chosen)].astype(np.float32),
+            np.stack([np.pad(kernel, (size - len(kernel)) // 2) for kernel in kernels]),
         )
+        paths = self.camera.paths(plain).within(part.y, part.x)
+        return LayeredBlur(replace(truth, moves=moves), part, found.masks[order], paths, own[order])
 
     def _candidates(self, found: Masks, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The objects that may move: those of a class that can, one each and no crowd, of which the crop shows enough."""
@@ -102,15 +98,33 @@ class Moving:
         return splat_kernel(path + own, weights)
 
 
-def draw_moving(
-    camera: Shaken | Turned,
+@dataclass(frozen=True, eq=False)
+class LayeredBlur(Blur):
+    """Objects cut out and moved over the background. ``window``: the part of the photograph that this takes, in whose coordinates
+    are ``masks``, from back to front, and the paths of ``camera``; ``own``: what each object adds to these.
+
+    All of a region is made at once: what objects uncover is a guess that depends on how far around it is looked.
+    """
+
+    window: Box
+    masks: NDArray[np.bool_]
+    camera: CameraPaths
+    own: NDArray[np.float64]
+
+    def blur(self, image: NDArray[np.uint8], tone: Response, box: Box) -> NDArray[np.float32]:
+        linear = tone.table[image[self.window.slices]]
+        return blur_layers(linear, self.masks, self.camera, self.own, box=box.within(self.window))
+
+
+def draw_objects(
+    camera: Shake | Turn,
     rule: Objects,
     masks: Callable[[Box], Masks],
     shape: tuple[int, int],
     *,
     anchor: str,
     rng: np.random.Generator,
-) -> Moving:
+) -> MovingObjects:
     """Draw the paths of objects on top of a camera's. ``anchor``: as that of the camera's own path."""
     low, high = rule.count
     samples = camera.samples
@@ -120,20 +134,4 @@ def draw_moving(
         rates = ShakeTerms.draw(rng=rng).rates(anxiety)
         drawn = camera_shake(length=length, **rates, samples=samples, rng=rng)
         path[:] = exposed_path(drawn, exposure=camera.exposure, anchor=anchor)
-    return Moving(camera, own, rule, masks, shape)
-
-
-def _light(
-    masks: NDArray[np.bool_],
-    camera: CameraPaths,
-    own: NDArray[np.float64],
-    window: Box,
-    image: NDArray[np.uint8],
-    tone: Response,
-    region: Box,
-) -> Light:
-    """All of the region at once: what objects uncover is a guess that depends on how far around it is looked."""
-    y, x, height, width = window
-    linear = tone.table[image[y : y + height, x : x + width]]
-    inner = (region[0] - y, region[1] - x, *region[2:])
-    return at_once(layers.blur_layers(linear, masks, camera, own, box=inner), region)
+    return MovingObjects(camera, own, rule, masks, shape)

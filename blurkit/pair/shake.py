@@ -1,4 +1,4 @@
-"""One draw of camera shake: the path and the kernel of a sample, by a recipe."""
+"""Camera shake, drawn for one sample: a path of the image, and the kernel that it makes for the whole frame."""
 
 from __future__ import annotations
 
@@ -8,17 +8,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.blurring.codes import blur_region
+from blurkit.blurring.layers.paths import UniformPath
+from blurkit.camera.response import Response
+from blurkit.errors import UsageError
 from blurkit.kernels.bank import KernelBank, center
-from blurkit.kernels.rasterization import exposed_path, rasterize_anchored
-from blurkit.kernels.trajectory import PUBLISHED_SAMPLES, ShakeTerms, boracchi_foi, camera_shake, sample_count
+from blurkit.kernels.rasterization import exposed_path, exposure_weights, rasterize_anchored
+from blurkit.kernels.trajectory import (
+    PUBLISHED_SAMPLES,
+    ShakeTerms,
+    as_generator,
+    boracchi_foi,
+    camera_shake,
+    sample_count,
+)
+from blurkit.pair.degradation import Blur
+from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
 from blurkit.recipes.sections import Trajectory
+from blurkit.truth.box import Box
+from blurkit.truth.truth import Truth
 
 #: The larger side of the widest kernels, in lengths of the longest path.
 _EXTENT = 0.75
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shake:
     """``kernel``: float32 (k, k), k odd, sum 1. ``path``: float64 (T, 2), (x, y) in pixels from the kernel's centre, whole; no
     rows for a kernel from a bank. ``parameters``: what was drawn, by name."""
@@ -27,9 +42,56 @@ class Shake:
     path: NDArray[np.float64]
     parameters: dict[str, float]
 
+    @property
+    def reach(self) -> int:
+        """How far away, in pixels, a pixel's light comes from at most."""
+        return self.kernel.shape[0] // 2
 
-def draw_shake(recipe: Recipe, *, rng: np.random.Generator) -> Shake:
-    """The shake of one sample."""
+    @property
+    def exposure(self) -> float:
+        """The fraction of the path that is seen; kernels of a bank are whole exposures."""
+        return self.parameters.get("exposure", 1.0)
+
+    @property
+    def samples(self) -> int:
+        """Instants of the whole path."""
+        return len(self.path)
+
+    def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
+        """The blur of any crop."""
+        return UniformBlur(Truth(self.kernel, self.path))
+
+    def paths(self, blur: Blur) -> UniformPath:
+        """The exposed path that made a blur, for objects on top of it."""
+        return UniformPath(*self.path_at(0, 0))
+
+    def path_at(self, y: float, x: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The exposed path of a pixel, (T, 2), and the weights of its instants, (T,)."""
+        weights = exposure_weights(len(self.path), self.exposure)
+        return self.path[: len(weights)], weights
+
+
+class UniformBlur(Blur):
+    """The convolution with one kernel."""
+
+    uniform = True
+    whole = False
+
+    def blur(self, image: NDArray[np.uint8], tone: Response, box: Box) -> NDArray[np.float32]:
+        return blur_region(image, self.truth.kernel, tone, box)
+
+
+def draw_shake(recipe: Recipe | Mixture, *, rng: np.random.Generator | int | None = None) -> Shake:
+    """The shake of one sample.
+
+    ``rng``: a generator or a seed; without it numpy draws fresh entropy. Raises :class:`UsageError` for a recipe whose blur is
+    not made by one path of the image.
+    """
+    rng = as_generator(rng)
+    recipe, _ = recipe.choose(rng=rng)
+    if recipe.rotation is not None or recipe.frames is not None:
+        reason = "turns the camera, so every pixel has a kernel of its own" if recipe.rotation else "averages frames"
+        raise UsageError(f"the recipe {recipe.name!r} {reason}: there is no single shake to draw; use make_pair on a photograph")
     if recipe.trajectory is None:
         return _from_bank(recipe.check(), rng)
     path, parameters = _draw_path(recipe.trajectory, rng)

@@ -6,7 +6,6 @@ import functools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +73,14 @@ def make_sample(photograph: Photograph, settings: Settings, variant: int) -> Sam
     """
     record = photograph.record
     words = seed_words(settings.seed, record.source, record.id, variant)
-    asked: dict[str, Any] = {"size": settings.size, "min_sharpness": settings.min_sharpness}
-    pair = make_pair(photograph.pixels, settings.recipe, rng=generator(words), scene=photograph.scene, **asked)
+    pair = make_pair(
+        photograph.pixels,
+        settings.recipe,
+        rng=generator(words),
+        size=settings.size,
+        min_sharpness=settings.min_sharpness,
+        scene=photograph.scene,
+    )
     meta = {
         "source": record.source,
         "licence": record.licence,
@@ -87,23 +92,11 @@ def make_sample(photograph: Photograph, settings: Settings, variant: int) -> Sam
         "seed": words,
         **pair.parameters,
     }
-    objects = pair.objects
-    if objects is None:
-        objects = _masks(record, settings.downscale, pair.crop) if settings.masks else Masks.none(*pair.crop[2:])
-    return Sample(
-        pair.sharp,
-        pair.blurred,
-        pair.kernel,
-        pair.path.astype(np.float32),
-        record.id,
-        meta,
-        objects,
-        nodes=pair.nodes,
-        poses=pair.poses.astype(np.float32),
-        saturation=pair.saturation,
-        moves=pair.moves,
-        radius=pair.radius,
-    )
+    stored = pair.parts() | {"path": pair.path.astype(np.float32), "poses": pair.poses.astype(np.float32)}
+    if pair.objects is None:
+        none = Masks.none(*pair.crop[2:])
+        stored["objects"] = _masks(record, settings.downscale, pair.crop) if settings.masks else none
+    return Sample(pair.sharp, pair.blurred, id=record.id, meta=meta, **stored)
 
 
 def make_samples(record: ImageRecord, settings: Settings, variants: Iterable[int] | None = None) -> Iterator[Sample]:
@@ -127,9 +120,8 @@ def _frames(clip: Clip, place: int, settings: Settings) -> Frames:
 
 def _masks(record: ImageRecord, factor: int, box: Box) -> Masks:
     """The masks of the objects in a box of the photograph; none, and a problem, where they fit another photograph."""
-    y, x, height, width = (side * factor for side in box)
     try:
-        found = record.masks((y, x, height, width))
+        found = record.masks(Box(*(side * factor for side in box)))
     except BadImageError as error:
         if error.reason != "size_mismatch":
             raise

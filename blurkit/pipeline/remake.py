@@ -83,19 +83,21 @@ def _records(
 def _difference(stored: Sample, made: Sample) -> str:
     if stored.meta["source_sha256"] != made.meta["source_sha256"]:
         return "its photograph has changed since (sha256)"
-    for name in ("sharp", "blurred", "kernel", "path", "poses", "saturation", "radius"):
-        if not np.array_equal(getattr(stored, name), getattr(made, name)):
-            return f"made again from its photograph, {name} differs; was it made with other package versions?"
-    for name in ("y", "x", "reach", "starts", "places", "weights"):
-        if not np.array_equal(getattr(stored.nodes, name, ()), getattr(made.nodes, name, ())):
-            return f"made again from its photograph, its kernel field differs ({name}); was it made with other package versions?"
-    for name in ("objects", "paths", "kernels"):
-        if not np.array_equal(getattr(stored.moves, name), getattr(made.moves, name)):
-            return f"made again from its photograph, the moves of its objects differ ({name}); have their annotations changed?"
-    for name in ("names", "ids", "crowd", "masks"):
-        if not np.array_equal(getattr(stored.objects, name), getattr(made.objects, name)):
-            return f"made again from its photograph, its objects differ ({name}); have their annotations changed since?"
-    if stored.meta != made.meta:
-        keys = [key for key in stored.meta.keys() | made.meta.keys() if stored.meta.get(key) != made.meta.get(key)]
-        return f"made again from its photograph, {', '.join(sorted(keys))} differ"
-    return ""
+    again = "made again from its photograph"
+    for name in (part.name for part in dataclasses.fields(Sample) if part.name not in ("id", "meta")):
+        differing = _differing_part(name, getattr(stored, name), getattr(made, name))
+        if differing:
+            annotated = name in ("objects", "moves")
+            question = "have its annotations changed since?" if annotated else "was it made with other package versions?"
+            return f"{again}, {differing} differs; {question}"
+    keys = [key for key in stored.meta.keys() | made.meta.keys() if stored.meta.get(key) != made.meta.get(key)]
+    return f"{again}, {', '.join(sorted(keys))} differ" if keys else ""
+
+
+def _differing_part(name: str, one: Any, other: Any) -> str:
+    """The name of the first array in which two values differ, or an empty text."""
+    if not (dataclasses.is_dataclass(one) and dataclasses.is_dataclass(other)):
+        return "" if np.array_equal(one, other) else name
+    inner = (part.name for part in dataclasses.fields(one) if part.name != "problems")  # which are not stored
+    found = (_differing_part(f"{name}.{part}", getattr(one, part), getattr(other, part)) for part in inner)
+    return next(filter(None, found), "")

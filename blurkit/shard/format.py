@@ -26,7 +26,6 @@ Of masks, fields, poses, saturation, moves and radii, what no sample of the shar
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import zlib
 from collections.abc import Mapping
@@ -39,9 +38,8 @@ from numpy.typing import NDArray
 from blurkit.errors import UsageError
 from blurkit.shard.columns import Rows
 from blurkit.shard.kinds import KINDS
-from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks
-from blurkit.truth.object_motion import Moves
+from blurkit.truth.truth import Images, Truth
 
 FORMAT_NAME = "blurkit-shard"
 FORMAT_VERSION = 1
@@ -79,63 +77,25 @@ CONVENTIONS = {
 _NO_OBJECTS = Masks.none(0, 0)
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One pair with its truth, as stored.
+@dataclass(frozen=True, eq=False, repr=False)
+class Sample(Truth, Images):
+    """One pair with its truth, as stored; paths and poses are float32.
 
-    ``sharp``, ``blurred``: uint8 (H, W, 3) RGB. ``kernel``: float32 (k, k), k odd, sum 1. ``path``: float32 (T, 2), (x, y) in
-    pixels. ``id``: the photograph. ``meta``: ``variant``, ``source``, ``licence``, ``source_sha256``, ``notes`` (what decoding
-    changed), ``crop``, ``valid``, ``seed``, and the parameters that were drawn, such as ``length`` and ``exposure``. ``objects``:
-    those of the photograph, with their masks in ``sharp``; by default none. Their ``problems`` are not stored.
-
-    ``kernel`` is (0, 0) where the sample is a mean of frames, which hides it.
-
-    ``nodes``: where the blur varies over the frame, its kernels, in the coordinates of ``sharp``. ``poses``: float32 (P, 3), the
-    camera's rotation vectors over the whole path, where it turned. ``saturation``: bool (H, W), where the blurred light reached
-    full well before it was clipped, where that is known. ``moves``: which of the objects moved on their own, and how. ``radius``:
-    float32 (H, W), the signed radius of defocus in pixels, positive nearer than what is in focus, where it follows depth.
+    ``id``: the photograph. ``meta``: ``variant``, ``source``, ``licence``, ``source_sha256``, ``notes`` (what decoding changed),
+    ``crop``, ``valid``, ``seed``, and the parameters that were drawn, such as ``length`` and ``exposure``. Without ``objects``
+    there are none; their ``problems`` are not stored.
     """
 
-    sharp: NDArray[np.uint8]
-    blurred: NDArray[np.uint8]
-    kernel: NDArray[np.float32]
-    path: NDArray[np.float32]
     id: str
     meta: dict[str, Any]
-    objects: Masks = _NO_OBJECTS
     _: KW_ONLY
-    nodes: KernelField | None = None
-    poses: NDArray[np.float32] = dataclasses.field(default_factory=lambda: np.empty((0, 3), np.float32))
-    saturation: NDArray[np.bool_] | None = None
-    moves: Moves = dataclasses.field(default_factory=Moves.none)
-    radius: NDArray[np.float32] | None = None
+    objects: Masks = _NO_OBJECTS
 
     def __post_init__(self) -> None:
         if self.objects is _NO_OBJECTS:
             object.__setattr__(self, "objects", Masks.none(*self.sharp.shape[:2]))
         if any(not 0 <= number < len(self.objects) for number in self.moves.objects):
             raise UsageError(f"moves are of a sample's {len(self.objects)} objects, got numbers {self.moves.objects}")
-
-    @property
-    def masks(self) -> NDArray[np.bool_]:
-        """Bool (n, H, W): where in ``sharp`` each of the objects is."""
-        return self.objects.masks
-
-    @property
-    def field(self) -> KernelField:
-        """The camera's kernel at every pixel of ``sharp``: ``sample.field.at(y, x)``. Where the blur is uniform, ``kernel``
-        everywhere. Raises :class:`UsageError` where nobody knows it."""
-        if not self.kernel.size:
-            raise UsageError(f"{self.name} is a mean of frames: its kernels are not known")
-        return KernelField.of([0], [0], self.kernel[None, None]) if self.nodes is None else self.nodes
-
-    def kernel_at(self, y: float, x: float) -> NDArray[np.float32]:
-        """The kernel of a pixel, float32 (k, k): that of the moved object that is seen there, or the camera's. Raises
-        :class:`UsageError` where nobody knows it."""
-        for place in reversed(range(len(self.moves))):
-            if self.masks[self.moves.objects[place], round(y), round(x)]:
-                return self.moves.kernels[place]
-        return self.field.at(y, x)
 
     @property
     def name(self) -> str:

@@ -13,10 +13,10 @@ from blurkit.shard.columns import Columns, Kind, Rows, Shape
 from blurkit.shard.packed import PackedMasks, pack, pack_planes, plane_bytes, unpack_planes
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks
-from blurkit.truth.object_motion import Moves
+from blurkit.truth.object_motion import ObjectMotion
 
 
-class Objects(Kind):
+class ObjectsKind(Kind):
     """:class:`Masks`, a bit per pixel, unpacked when they are first looked at."""
 
     numbers: ClassVar = {"mask_count": "<i4"}
@@ -55,7 +55,7 @@ class Objects(Kind):
         return crc
 
 
-class Nodes(Kind):
+class NodesKind(Kind):
     """:class:`KernelField`, whose taps stay where they lie in the file."""
 
     numbers: ClassVar = {"node_rows": "<i4", "node_columns": "<i4", "node_reach": "<i4"}
@@ -103,7 +103,7 @@ class Nodes(Kind):
         return all(values.min(initial=0) >= 0 for values in counts) and np.array_equal(rows > 0, across > 0)
 
 
-class Poses(Kind):
+class PosesKind(Kind):
     """Rotation vectors of the camera, float32 (P, 3)."""
 
     numbers: ClassVar = {"pose_length": "<i4"}
@@ -122,7 +122,7 @@ class Poses(Kind):
         return int(rows["pose_length"])
 
 
-class Saturation(Kind):
+class SaturationKind(Kind):
     """A map of pixels, a bit each. A sample without one is not the same as one without saturated pixels."""
 
     numbers: ClassVar = {"saturation_stored": "u1"}
@@ -145,13 +145,13 @@ class Saturation(Kind):
         return bool(np.all(columns["saturation_stored"] <= 1))
 
 
-class Moved(Kind):
-    """:class:`Moves` of some of the objects."""
+class MovesKind(Kind):
+    """:class:`ObjectMotion` of some of the objects."""
 
     numbers: ClassVar = {"move_count": "<i4", "move_length": "<i4", "move_size": "<i4"}
     flat: ClassVar = {"move_object": ("<i4", ()), "move_path": ("<f4", (2,)), "move_kernel": ("<f4", ())}
 
-    def pack(self, value: Moves, shape: Shape) -> Rows:
+    def pack(self, value: ObjectMotion, shape: Shape) -> Rows:
         value.check()
         if not len(value):
             return self.none()
@@ -164,12 +164,12 @@ class Moved(Kind):
             "move_kernel": value.kernels.ravel(),
         }
 
-    def unpack(self, rows: Rows, shape: Shape) -> Moves:
+    def unpack(self, rows: Rows, shape: Shape) -> ObjectMotion:
         count, size = rows["move_count"], rows["move_size"]
         if not count:
-            return Moves.none()
+            return ObjectMotion.none()
         kernels = rows["move_kernel"].reshape(count, size, size)
-        moves = Moves(rows["move_object"], rows["move_path"].reshape(count, rows["move_length"], 2), kernels)
+        moves = ObjectMotion(rows["move_object"], rows["move_path"].reshape(count, rows["move_length"], 2), kernels)
         moves.check()
         return moves
 
@@ -181,7 +181,7 @@ class Moved(Kind):
         return all(columns[name].min(initial=0) >= 0 for name in (*self.numbers, "move_object"))
 
 
-class Radius(Kind):
+class RadiusKind(Kind):
     """The signed radius of defocus of each pixel."""
 
     numbers: ClassVar = {"radius_stored": "u1"}
@@ -207,10 +207,10 @@ class Radius(Kind):
 
 #: By the field of :class:`blurkit.shard.Sample` that holds it, in the order of the checksum.
 KINDS: dict[str, Kind] = {
-    "objects": Objects(),
-    "nodes": Nodes(),
-    "poses": Poses(),
-    "saturation": Saturation(),
-    "moves": Moved(),
-    "radius": Radius(),
+    "objects": ObjectsKind(),
+    "nodes": NodesKind(),
+    "poses": PosesKind(),
+    "saturation": SaturationKind(),
+    "moves": MovesKind(),
+    "radius": RadiusKind(),
 }

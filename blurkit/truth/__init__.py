@@ -1,1 +1,10 @@
 """What is known of a pair beside its pixels: plain records of arrays, which nothing here computes."""
+
+from blurkit.truth.box import Box
+from blurkit.truth.kernel_field import KernelField
+from blurkit.truth.masks import Masks
+from blurkit.truth.object_motion import ObjectMotion
+from blurkit.truth.scene import Frames, Scene
+from blurkit.truth.truth import Truth
+
+__all__ = ["Box", "Frames", "KernelField", "Masks", "ObjectMotion", "Scene", "Truth"]

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from blurkit.errors import UsageError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class KernelField:
     """Kernels on a lattice, as lists of their nonzero taps.
 
@@ -45,6 +45,9 @@ class KernelField:
         starts = np.searchsorted(i * len(columns) + j, np.arange(len(rows) * len(columns) + 1))
         places = (np.stack((v, u), axis=1) - reach).astype(np.int16)
         return cls(rows, columns, reach, starts, places, kernels[i, j, v, u])
+
+    def __repr__(self) -> str:
+        return f"KernelField({len(self.y)} x {len(self.x)} kernels)"
 
     @property
     def kernels(self) -> NDArray[np.float32]:

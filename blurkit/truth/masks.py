@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Masks:
     """``masks``: bool (n, h, w), one plane per object. ``names``: the class of each, ``ids``: its number as the dataset counts
     classes. ``crowd``: whether a mask is a region of several objects. ``problems``: a sentence for each object that was left out
@@ -22,6 +22,9 @@ class Masks:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"Masks({', '.join(self.names)})"
 
     def with_planes(self, masks: NDArray[np.bool_]) -> Masks:
         """The same objects with other planes, those without a single pixel left out."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from blurkit.errors import UsageError
 
 
-@dataclass(frozen=True, eq=False)
-class Moves:
+@dataclass(frozen=True, eq=False, repr=False)
+class ObjectMotion:
     """``objects``: int32 (m,), which of the sample's masks moved, from back to front. ``paths``: float32 (m, T, 2), what its own
     motion added to the camera's at each instant of the whole path, (x, y) in pixels. ``kernels``: float32 (m, k, k), k odd, sum 1
     each: that of both motions together, in the middle of what the crop shows of the object."""
@@ -22,6 +22,9 @@ class Moves:
 
     def __len__(self) -> int:
         return len(self.objects)
+
+    def __repr__(self) -> str:
+        return f"ObjectMotion({len(self)} objects)"
 
     def check(self) -> None:
         """Raise UsageError unless the arrays fit together."""
@@ -37,6 +40,6 @@ class Moves:
             )
 
     @classmethod
-    def none(cls) -> Moves:
+    def none(cls) -> ObjectMotion:
         """Nothing moved on its own."""
         return cls(np.empty(0, np.int32), np.empty((0, 0, 2), np.float32), np.empty((0, 0, 0), np.float32))

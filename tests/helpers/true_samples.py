@@ -7,7 +7,7 @@ from masked_samples import draw_objects
 
 from blurkit.shard import Sample
 from blurkit.truth.kernel_field import KernelField
-from blurkit.truth.object_motion import Moves
+from blurkit.truth.object_motion import ObjectMotion
 
 NODES = ("node_rows", "node_columns", "node_reach", "node_y", "node_x", "tap_count", "tap_place", "tap_weight")
 POSES = ("pose_length", "pose")
@@ -27,11 +27,11 @@ def draw_field(rng: np.random.Generator, height: int, width: int) -> KernelField
     return KernelField.of(np.linspace(-7.5, height, rows), np.linspace(-0.25, width, columns), kernels.astype(np.float32))
 
 
-def draw_moves(rng: np.random.Generator) -> Moves:
+def draw_moves(rng: np.random.Generator) -> ObjectMotion:
     """What the second and the first of two objects did."""
     length, side = int(rng.integers(1, 9)), 2 * int(rng.integers(0, 4)) + 1
     drawn = [rng.random((2, *shape), dtype=np.float32) for shape in ((length, 2), (side, side))]
-    return Moves(np.array([1, 0], np.int32), *drawn)
+    return ObjectMotion(np.array([1, 0], np.int32), *drawn)
 
 
 def with_truth(sample: Sample, kinds: str, seed: int = 0) -> Sample:

@@ -12,7 +12,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.blurring.gather import checked_box
 from blurkit.blurring.tiles import aligned, tile_shape, tiles
 from blurkit.errors import UsageError, nearest
 from blurkit.jit import compiled
@@ -46,7 +45,9 @@ def blur_poses(
         known = nearest(interpolation, INTERPOLATIONS)
         raise UsageError(f"unknown interpolation {interpolation!r}{known}; it is one of {', '.join(INTERPOLATIONS)}")
     exposed = checked_poses(poses, weights)[: len(weights)]
-    y, x, height, width = box = checked_box(linear, box)
+    if linear.dtype != np.float32:
+        raise UsageError(f"an image is float32 linear light; got {linear.dtype} without a table")
+    y, x, height, width = box = Box.of(box, linear.shape)
     center = principal_point(linear.shape[:2]) if center is None else center
     channels = linear.shape[2]
 

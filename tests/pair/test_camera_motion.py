@@ -15,6 +15,7 @@ from blurkit.pair.camera_motion import draw_camera_motion, draw_kernel
 from blurkit.pair.pair import make_pair
 from blurkit.pair.shake import draw_shake
 from blurkit.recipes.load import load_recipe
+from blurkit.truth.box import Box
 
 SRGB = load_response("srgb")
 
@@ -34,9 +35,9 @@ def test_without_an_aperture_it_is_the_shake_alone(name):
     recipe = load_recipe(name)
     shake = draw_shake(recipe, rng=np.random.default_rng(1))
     motion = draw_camera_motion(recipe, (200, 300), rng=np.random.default_rng(1))
-    blur = motion.over((0, 0, 10, 10), (0, 0, 10, 10), rng=np.random.default_rng(1))
-    assert np.array_equal(blur.kernel, shake.kernel)
-    assert np.array_equal(blur.path, shake.path)
+    truth = motion.over(Box(0, 0, 10, 10), Box(0, 0, 10, 10), rng=np.random.default_rng(1)).truth
+    assert np.array_equal(truth.kernel, shake.kernel)
+    assert np.array_equal(truth.path, shake.path)
     assert motion.parameters == shake.parameters
     assert motion.reach == shake.kernel.shape[0] // 2
 
@@ -51,7 +52,7 @@ def test_defocus_and_motion_are_convolved():
         assert 0.5 <= drawn["defocus_radius"] <= 6
         aperture = Aperture(int(drawn["blades"]), drawn["aperture_rotation"]).kernel(drawn["defocus_radius"])
         expected = convolve2d(shake.kernel.astype(float), aperture)
-        kernel = motion.over((0, 0, 1, 1), (0, 0, 1, 1), rng=np.random.default_rng(seed)).kernel
+        kernel = motion.over(Box(0, 0, 1, 1), Box(0, 0, 1, 1), rng=np.random.default_rng(seed)).truth.kernel
         margin = (expected.shape[0] - kernel.shape[0]) // 2  # empty borders are left out
         inner = expected[margin : margin + kernel.shape[0], margin : margin + kernel.shape[0]]
         assert np.abs(kernel - inner).max() < 1e-6

@@ -13,7 +13,7 @@ from blurkit.camera.downscaling import downscale
 from blurkit.camera.response import load_response
 from blurkit.errors import BadImageError, UsageError
 from blurkit.pair.camera_motion import draw_kernel
-from blurkit.pair.frames import draw_averaged
+from blurkit.pair.frames import draw_frames
 from blurkit.pair.pair import make_pair
 from blurkit.pipeline.plan import make_plan
 from blurkit.pipeline.produce import make_samples
@@ -124,7 +124,7 @@ def test_a_frame_of_another_size_is_named():
 def test_too_small_to_measure_motion_in_is_skipped():
     rule, frames = FrameAveraging((3, 3), steps=2), Frames(clip().__getitem__, COUNT, PLACE)
     with pytest.raises(BadImageError, match="96x15 pixels") as caught:
-        draw_averaged(rule, frames, (15, 96), rng=np.random.default_rng(0))
+        draw_frames(rule, frames, (15, 96), rng=np.random.default_rng(0))
     assert caught.value.reason == "too_small"
     narrow = [frame[:16, :20] for frame in clip()]
     pair = make_pair(

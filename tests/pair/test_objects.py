@@ -13,15 +13,18 @@ from blurkit.blurring.layers.objects import blur_layers
 from blurkit.camera.response import load_response
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import displacements
-from blurkit.pair.camera_motion import Shaken, Turned, draw_camera_motion
+from blurkit.pair.camera_motion import draw_camera_motion
 from blurkit.pair.draw import draw_motion
-from blurkit.pair.objects import draw_moving
+from blurkit.pair.objects import draw_objects
 from blurkit.pair.pair import make_pair
+from blurkit.pair.shake import Shake
+from blurkit.pair.turn import Turn
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import Settings
 from blurkit.recipes.load import load_recipe
 from blurkit.recipes.sections import Objects
 from blurkit.sources import open_source
+from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 from blurkit.truth.scene import Scene
 
@@ -92,7 +95,7 @@ def test_a_moved_objects_kernel_is_the_splat_of_both_motions(photograph, name, s
 def test_own_paths_are_as_drawn_and_anchored(anchor, rng):
     camera = draw_camera_motion(load_recipe("clean", ["kernel.exposure=0.5"]), SHAPE, rng=rng)
     rule = Objects(count=(40, 40), length=(10, 80), anxiety=(0.0,))
-    moving = draw_moving(camera, rule, lambda box: Masks.none(*box[2:]), SHAPE, anchor=anchor, rng=rng)
+    moving = draw_objects(camera, rule, lambda box: Masks.none(*box[2:]), SHAPE, anchor=anchor, rng=rng)
     assert moving.own.shape == (40, camera.samples, 2)
     lengths = np.hypot(*np.diff(moving.own, axis=1).transpose(2, 0, 1)).sum(axis=1) * camera.samples / (camera.samples - 1)
     assert lengths.min() > 9
@@ -122,11 +125,10 @@ def test_far_from_objects_it_is_the_cameras_blur(photograph, name):
     """To the bit, and near them it is not."""
     recipe = recipe_of(name, "objects.length=12", "rotation.length=20" if name == "street" else "trajectory.length=12")
     masks = two_cars()
-    box = (0, 0, *SHAPE)
+    box = Box(0, 0, *SHAPE)
     moving = draw_motion(recipe, SHAPE, scene_of(masks), rng=np.random.default_rng(1))
     blurred, plain = (
-        motion.over(box, box, rng=np.random.default_rng(1)).light(photograph, SRGB, box)(box)
-        for motion in (moving, moving.camera)
+        motion.over(box, box, rng=np.random.default_rng(1)).blur(photograph, SRGB, box) for motion in (moving, moving.camera)
     )
     near = np.zeros(SHAPE, bool)
     rows, columns = np.nonzero(masks.masks.any(axis=0))
@@ -143,12 +145,12 @@ def test_the_light_is_that_of_all_layers(photograph, name):
     recipe = recipe_of(name, "objects.count=2", "objects.length=9")
     masks = two_cars()
     moving = draw_motion(recipe, SHAPE, scene_of(masks), rng=np.random.default_rng(4))
-    crop = (60, 70, 40, 50)
+    crop = Box(60, 70, 40, 50)
     blur = moving.over(crop, crop, rng=np.random.default_rng(4))
-    own = blur.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
-    assert blur.moves.objects.tolist() == [0, 1]  # from back to front
+    own = blur.truth.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
+    assert blur.truth.moves.objects.tolist() == [0, 1]  # from back to front
     expected = blur_layers(SRGB.decode(photograph), masks.masks, moving.camera.paths(blur), own, box=crop)
-    assert np.abs(blur.light(photograph, SRGB, crop)(crop) - expected).max() < 2e-3  # paths are stored as float32
+    assert np.abs(blur.blur(photograph, SRGB, crop) - expected).max() < 2e-3  # paths are stored as float32
     swapped = blur_layers(SRGB.decode(photograph), masks.masks[::-1], moving.camera.paths(blur), own[::-1], box=crop)
     assert np.abs(swapped - expected).max() > 0.05
 
@@ -161,12 +163,12 @@ def test_far_from_the_corner_the_light_is_that_of_all_layers_too(photograph):
     masks = Masks(planes, ("human--person",), (1,), (False,))
     recipe = recipe_of("street", "objects.length=9", "rotation.length=8", "rotation.roll=8")
     moving = draw_motion(recipe, large.shape[:2], scene_of(masks), rng=np.random.default_rng(4))
-    crop = (290, 410, 40, 50)
+    crop = Box(290, 410, 40, 50)
     blur = moving.over(crop, crop, rng=np.random.default_rng(4))
-    own = blur.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
+    own = blur.truth.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
     expected = blur_layers(SRGB.decode(large), planes, moving.camera.paths(blur), own, box=crop)
-    assert np.abs(blur.light(large, SRGB, crop)(crop) - expected).max() < 2e-3
-    assert blur.moves.objects.tolist() == [0]
+    assert np.abs(blur.blur(large, SRGB, crop) - expected).max() < 2e-3
+    assert blur.truth.moves.objects.tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -185,16 +187,16 @@ def test_far_from_the_corner_the_light_is_that_of_all_layers_too(photograph):
     ],
 )
 def test_only_what_can_move_moves(rule, masks, moved):
-    camera = Shaken(np.ones((1, 1), np.float32), np.zeros((30, 2)), {"exposure": 1.0})
-    box = (0, 0, *SHAPE)
+    camera = Shake(np.ones((1, 1), np.float32), np.zeros((30, 2)), {"exposure": 1.0})
+    box = Box(0, 0, *SHAPE)
     for seed in range(4):
         rng = np.random.default_rng(seed)
         rule = dataclasses.replace(rule, count=(2, 2))
-        motion = draw_moving(camera, rule, functools.partial(cropped, masks), SHAPE, anchor="centroid", rng=rng)
+        motion = draw_objects(camera, rule, functools.partial(cropped, masks), SHAPE, anchor="centroid", rng=rng)
         blur = motion.over(box, box, rng=rng)
-        assert set(blur.moves.objects.tolist()) == moved
+        assert set(blur.truth.moves.objects.tolist()) == moved
         assert blur.uniform == (not moved)
-        assert len(blur.objects) == 2
+        assert len(blur.truth.objects) == 2
 
 
 def test_of_many_each_is_as_likely_and_no_more_than_drawn_move():
@@ -202,13 +204,13 @@ def test_of_many_each_is_as_likely_and_no_more_than_drawn_move():
     for number in range(6):
         planes[number, 20:40, 30 * number : 30 * number + 20] = True
     masks = Masks(planes, ("car",) * 6, (1,) * 6, (False,) * 6)
-    camera = Shaken(np.ones((1, 1), np.float32), np.zeros((10, 2)), {"exposure": 1.0})
+    camera = Shake(np.ones((1, 1), np.float32), np.zeros((10, 2)), {"exposure": 1.0})
     counts, moved = np.zeros(4, int), np.zeros(6, int)
     for seed in range(300):
         rng = np.random.default_rng(seed)
         rule = Objects(count=(0, 3), least=1)
-        motion = draw_moving(camera, rule, functools.partial(cropped, masks), SHAPE, anchor="centroid", rng=rng)
-        objects = motion.over((0, 0, *SHAPE), (0, 0, *SHAPE), rng=rng).moves.objects
+        motion = draw_objects(camera, rule, functools.partial(cropped, masks), SHAPE, anchor="centroid", rng=rng)
+        objects = motion.over(Box(0, 0, *SHAPE), Box(0, 0, *SHAPE), rng=rng).truth.moves.objects
         counts[len(objects)] += 1
         moved[objects] += 1
     assert counts.min() > 50
@@ -231,9 +233,9 @@ def test_the_reach_of_a_rotation_covers_all_of_its_nodes():
     for shape in ((49, 145), (97, 60), (150, 200)):
         for seed in range(3):
             motion = draw_camera_motion(recipe, shape, rng=np.random.default_rng(seed))
-            assert isinstance(motion, Turned)
-            box = (0, 0, *shape)
-            assert motion.over(box, box, rng=np.random.default_rng(0)).nodes.reach <= motion.reach
+            assert isinstance(motion, Turn)
+            box = Box(0, 0, *shape)
+            assert motion.over(box, box, rng=np.random.default_rng(0)).truth.nodes.reach <= motion.reach
 
 
 def coco(folder):

@@ -15,7 +15,7 @@ from blurkit.report.page import BAR, CLOSES, FORMATS, OPENS, Page, fitted, text_
 from blurkit.report.sheet import draw_histograms, draw_sheet
 from blurkit.shard.format import Sample
 from blurkit.truth.masks import Masks
-from blurkit.truth.object_motion import Moves
+from blurkit.truth.object_motion import ObjectMotion
 
 NO_PATH = np.empty((0, 2), np.float32)
 DELTA = np.ones((1, 1), np.float32)
@@ -220,7 +220,7 @@ def test_objects_that_moved_are_outlined_and_their_paths_drawn(tmp_path):
     planes = np.zeros((2, 320, 320), bool)
     planes[0, 40:100, 50:90] = planes[1, 200:260, 150:260] = True
     own = np.linspace((-30, 0), (30, 0), 200, dtype=np.float32)[None]
-    moves = Moves(np.array([1], np.int32), own, np.ones((1, 1, 1), np.float32))
+    moves = ObjectMotion(np.array([1], np.int32), own, np.ones((1, 1, 1), np.float32))
     still = Sample(flat(0), flat(0), DELTA, NO_PATH, "still", {})
     objects = Masks(planes, ("a", "b"), (1, 1), (False, False))
     draw_sheet([still, still], tmp_path / "plain.png")

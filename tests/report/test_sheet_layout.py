@@ -25,7 +25,7 @@ from blurkit.report.sheet_layout import (
 from blurkit.shard.format import Sample
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks
-from blurkit.truth.object_motion import Moves
+from blurkit.truth.object_motion import ObjectMotion
 
 NO_PATH = np.empty((0, 2), np.float32)
 
@@ -142,7 +142,7 @@ def moved_sample(path=NO_PATH, **meta):
     planes = np.zeros((2, 80, 120), bool)
     planes[0, 10:20, 10:40] = planes[1, 30:50, 60:80] = True
     own = np.linspace((0, 0), (12, 6), 40, dtype=np.float32)[None]
-    moves = Moves(np.array([1], np.int32), own, np.ones((1, 1, 1), np.float32))
+    moves = ObjectMotion(np.array([1], np.int32), own, np.ones((1, 1, 1), np.float32))
     sample = sample_of(80, 120, path=path, exposure=0.5, **meta)
     return dataclasses.replace(sample, objects=Masks(planes, ("a", "b"), (1, 2), (False, False)), moves=moves)
 
@@ -160,7 +160,7 @@ def test_what_an_extreme_image_does_not_show_has_no_outline_and_no_path():
     planes = np.zeros((2, 40, 1000), bool)
     planes[0, 5:30, 10:40] = planes[1, 5:30, 490:520] = True
     objects = Masks(planes, ("a", "b"), (1, 1), (False, False))
-    moves = Moves(np.array([0], np.int32), np.zeros((1, 4, 2), np.float32), np.ones((1, 1, 1), np.float32))
+    moves = ObjectMotion(np.array([0], np.int32), np.zeros((1, 4, 2), np.float32), np.ones((1, 1, 1), np.float32))
     sample = dataclasses.replace(sample_of(40, 1000), objects=objects, moves=moves)
     ((points, moved),) = outlines(sample, Box(0, 0, 100, 40))
     assert not moved

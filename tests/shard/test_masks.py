@@ -230,6 +230,8 @@ def test_making_again_compares_objects(samples, tmp_path, name):
     stored = Shard(save(tmp_path, [made]))[0]
     assert _difference(stored, made) == ""
     objects = dataclasses.replace(made.objects, **{name: CHANGED[name](getattr(made.objects, name))})
-    assert f"its objects differ ({name})" in _difference(stored, dataclasses.replace(made, objects=objects))
+    assert f"objects.{name} differs; have its annotations changed" in _difference(
+        stored, dataclasses.replace(made, objects=objects)
+    )
     without = Sample(made.sharp, made.blurred, made.kernel, made.path, made.id, made.meta)
-    assert "its objects differ (names)" in _difference(stored, without)
+    assert "objects.masks differs" in _difference(stored, without)

@@ -20,7 +20,7 @@ from blurkit.errors import CorruptShardError, UsageError
 from blurkit.pipeline.remake import _difference
 from blurkit.shard import Sample, Shard, open_dataset
 from blurkit.truth.kernel_field import KernelField
-from blurkit.truth.object_motion import Moves
+from blurkit.truth.object_motion import ObjectMotion
 
 PAGE = ROOT / "docs/shard-format.md"
 
@@ -342,7 +342,7 @@ def test_fields_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch,
 
 
 def moves(objects=(1, 0), paths=(2, 4, 2), kernels=(2, 3, 3)):
-    return Moves(np.array(objects, np.int32), np.zeros(paths, np.float32), np.zeros(kernels, np.float32))
+    return ObjectMotion(np.array(objects, np.int32), np.zeros(paths, np.float32), np.zeros(kernels, np.float32))
 
 
 UNSOUND_MOVES = {
@@ -359,7 +359,7 @@ def test_moves_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch, 
     with pytest.raises(UsageError, match=message):
         save(tmp_path, [dataclasses.replace(good, moves=UNSOUND_MOVES[message])])
     with monkeypatch.context() as patch:
-        patch.setattr(Moves, "check", lambda self: None)
+        patch.setattr(ObjectMotion, "check", lambda self: None)
         patch.setattr(Sample, "__post_init__", lambda self: None)
         path = save(tmp_path, [dataclasses.replace(good, moves=UNSOUND_MOVES[message])])
     with pytest.raises(CorruptShardError, match=f"sample 0 .* holds what no sample can: .*{message}"):
@@ -369,7 +369,10 @@ def test_moves_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch, 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"moves": Moves(np.zeros(0), np.zeros((0, 0, 2)), np.zeros((0, 0, 0)))}, "int32, float32 and float32, got float64"),
+        (
+            {"moves": ObjectMotion(np.zeros(0), np.zeros((0, 0, 2)), np.zeros((0, 0, 0)))},
+            "int32, float32 and float32, got float64",
+        ),
         ({"radius": np.zeros((6, 5))}, r"radius is float32 \(6, 5\), a number for each pixel, got float64"),
         ({"radius": np.zeros((5, 6), np.float32)}, r"got float32 \(5, 6\)"),
         ({"poses": np.zeros((4, 3))}, r"float32 \(P, 3\), got float64 \(4, 3\)"),
@@ -400,8 +403,8 @@ def test_making_again_compares_all_of_it(samples, tmp_path):
     assert "radius differs" in _difference(stored, dataclasses.replace(made, radius=None))
     for name, value in (("objects", made.moves.objects[::-1]), ("paths", -made.moves.paths), ("kernels", 2 * made.moves.kernels)):
         other = dataclasses.replace(made, moves=dataclasses.replace(made.moves, **{name: value}))
-        assert f"moves of its objects differ ({name})" in _difference(stored, other)
-    assert "moves of its objects differ" in _difference(stored, dataclasses.replace(made, moves=Moves.none()))
+        assert f"moves.{name} differs; have its annotations changed" in _difference(stored, other)
+    assert "moves.objects differs" in _difference(stored, dataclasses.replace(made, moves=ObjectMotion.none()))
     assert "saturation differs" in _difference(dataclasses.replace(stored, saturation=None), made)
     nodes = made.nodes
     changed = {
@@ -413,5 +416,5 @@ def test_making_again_compares_all_of_it(samples, tmp_path):
     }
     for name, value in changed.items():
         other = dataclasses.replace(made, nodes=dataclasses.replace(nodes, **{name: value}))
-        assert f"kernel field differs ({name})" in _difference(stored, other)
-    assert "kernel field differs" in _difference(stored, dataclasses.replace(made, nodes=None))
+        assert f"nodes.{name} differs" in _difference(stored, other)
+    assert "nodes differs" in _difference(stored, dataclasses.replace(made, nodes=None))

@@ -9,18 +9,18 @@ from blurkit.errors import UsageError
 from blurkit.shard import Sample
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks
-from blurkit.truth.object_motion import Moves
+from blurkit.truth.object_motion import ObjectMotion
 
 
 def moves(objects=(0, 2), paths=(2, 5, 2), kernels=(2, 3, 3), types=("i4", "f4", "f4")):
-    return Moves(np.array(objects, types[0]), np.zeros(paths, types[1]), np.zeros(kernels, types[2]))
+    return ObjectMotion(np.array(objects, types[0]), np.zeros(paths, types[1]), np.zeros(kernels, types[2]))
 
 
 def test_what_fits_together_passes():
     moves().check()
     moves((0,), (1, 1, 2), (1, 1, 1)).check()
-    Moves.none().check()
-    assert len(Moves.none()) == 0
+    ObjectMotion.none().check()
+    assert len(ObjectMotion.none()) == 0
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def sample():
     planes[0, 2:12, 2:12] = planes[1, 15:18, 2:8] = planes[2, 8:16, 8:16] = True
     kernels = np.zeros((2, 3, 3), np.float32)
     kernels[0, 0, 0] = kernels[1, 2, 2] = 1
-    made = Moves(np.array([0, 2], np.int32), np.zeros((2, 4, 2), np.float32), kernels)
+    made = ObjectMotion(np.array([0, 2], np.int32), np.zeros((2, 4, 2), np.float32), kernels)
     image = np.zeros((20, 30, 3), np.uint8)
     camera = np.full((3, 3), 1 / 9, np.float32)
     objects = Masks(planes, ("a", "b", "c"), (1, 2, 3), (False,) * 3)
-    return Sample(image, image, camera, np.zeros((0, 2), np.float32), "a", {"variant": 0}, objects, moves=made)
+    return Sample(image, image, camera, np.zeros((0, 2), np.float32), "a", {"variant": 0}, objects=objects, moves=made)
 
 
 @pytest.mark.parametrize(

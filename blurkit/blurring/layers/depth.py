@@ -64,7 +64,7 @@ def blur_depth(
     radius: NDArray[np.floating],
     *,
     aperture: Aperture = _DISK,
-    box: Box | None = None,
+    box: tuple[int, int, int, int] | None = None,
     spacing: float = SPACING,
 ) -> NDArray[np.float32]:
     """An image as a lens with that defocus would have seen it.
@@ -79,7 +79,8 @@ def blur_depth(
     kernel has 29 to 42 dB and shows; slanted planes come within 49 dB. Memory: some 100 bytes for each pixel of the box and of
     twice the largest radius around it. Raises :class:`UsageError` for other shapes and dtypes.
     """
-    y, x, height, width = box = _checked(linear, radius, box, spacing)
+    _check(linear, radius, spacing)
+    y, x, height, width = Box.of(box, linear.shape)
     levels = _levels(float(radius.min()), float(radius.max()), spacing)
     reach = reach_of(radius)
     rows = source_indices(y - reach, y + height + reach, linear.shape[0], "reflect101")
@@ -147,7 +148,7 @@ def _bounds(levels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     return np.concatenate(([-np.inf], middles)), np.concatenate((middles, [np.inf]))
 
 
-def _checked(linear: NDArray[np.float32], radius: NDArray[np.floating], box: Box | None, spacing: float) -> Box:
+def _check(linear: NDArray[np.float32], radius: NDArray[np.floating], spacing: float) -> None:
     if linear.dtype != np.float32 or linear.ndim != 3 or linear.shape[2] != 3 or linear.size == 0:
         raise UsageError(f"blur_depth takes float32 linear light (H, W, 3), got {linear.dtype} {linear.shape}")
     if radius.shape != linear.shape[:2] or radius.dtype.kind != "f":
@@ -156,7 +157,3 @@ def _checked(linear: NDArray[np.float32], radius: NDArray[np.floating], box: Box
         raise UsageError(f"radius is finite and at most {MAX_RADIUS:g} px everywhere; fill holes with circle_of_confusion")
     if not spacing >= 1 / 16:
         raise UsageError(f"spacing is a number of pixels from 1/16, got {spacing}")
-    y, x, height, width = box = box or (0, 0, *linear.shape[:2])
-    if min(y, x) < 0 or min(height, width) < 1 or y + height > linear.shape[0] or x + width > linear.shape[1]:
-        raise UsageError(f"the box (y, x, h, w) = {tuple(box)} is empty or leaves the image of {linear.shape[:2]} pixels")
-    return box

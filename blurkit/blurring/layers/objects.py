@@ -51,7 +51,7 @@ def blur_layers(
     camera: CameraPaths,
     own: ArrayLike,
     *,
-    box: Box,
+    box: tuple[int, int, int, int],
     border: str = "reflect101",
     tolerance: float = TOLERANCE,
 ) -> NDArray[np.float32]:
@@ -69,7 +69,7 @@ def blur_layers(
     it, for each moving object. Raises UsageError for other shapes and dtypes, numbers that are not finite, negative weights, and
     a box that leaves the image.
     """
-    own = _checked(linear, masks, camera, own, box, tolerance)
+    own, box = _checked(linear, masks, camera, own, tolerance), Box.of(box, linear.shape)
     reach = reach_of(camera, own)
     rows, columns = (
         source_indices(start - reach, start + side + reach, full, border)
@@ -81,7 +81,7 @@ def blur_layers(
         return camera.blur(linear, box, border)
 
     layers = cut_out(linear[y, x], masks[:, y, x], moving)
-    inner, camera = (box[0] - y.start, box[1] - x.start, *box[2:]), camera.within(y.start, x.start)
+    inner, camera = box._replace(y=box.y - y.start, x=box.x - x.start), camera.within(y.start, x.start)
     blurred = camera.blur(layers.background, inner, border)
     rows, columns = (np.where(i < 0, i, i - part.start) for i, part in zip((rows, columns), (y, x), strict=True))
     objects = _Objects(layers, own[moving], camera.weights, rows, columns, reach)
@@ -105,7 +105,7 @@ def window(box: Box, shape: tuple[int, ...], reach: int, own: NDArray[np.float64
         for start, side, full in zip(box[:2], box[2:], shape, strict=False)
     ]
     y, x = (_window(indices, full, own) for indices, full in zip(places, shape, strict=False))
-    return y.start, x.start, y.stop - y.start, x.stop - x.start
+    return Box(y.start, x.start, y.stop - y.start, x.stop - x.start)
 
 
 class _Objects:
@@ -140,8 +140,8 @@ class _Objects:
     def change(self, node: Node, box: Box, border: str, tolerance: float) -> NDArray[np.float32]:
         """What they add to the blurred background at a node's pixels, float32 (h, w, 3), were its path that of the camera."""
         top, left = node.rows.start, node.columns.start
-        part = (box[0] + top, box[1] + left, node.rows.stop - top, node.columns.stop - left)
-        changed = np.zeros((*part[2:], 3), np.float32)
+        part = Box(box.y + top, box.x + left, node.rows.stop - top, node.columns.stop - left)
+        changed = np.zeros((part.height, part.width, 3), np.float32)
         for rest, path in zip(self._rest, self._own, strict=True):  # of each object, while it is where it was
             near = self._weights * np.maximum(1 - np.hypot(*path.T) / FADE, 0)
             if near.any() and rest.any():
@@ -154,7 +154,7 @@ class _Objects:
 
 
 def _checked(
-    linear: NDArray[np.float32], masks: NDArray[np.bool_], camera: CameraPaths, own: ArrayLike, box: Box, tolerance: float
+    linear: NDArray[np.float32], masks: NDArray[np.bool_], camera: CameraPaths, own: ArrayLike, tolerance: float
 ) -> NDArray[np.float64]:
     if linear.dtype != np.float32 or linear.ndim != 3 or linear.shape[2] != 3:
         raise UsageError(f"linear light is float32 (H, W, 3), got {linear.dtype} {linear.shape}")
@@ -167,9 +167,6 @@ def _checked(
         raise UsageError("displacements are finite numbers; an object's own motion has others")
     if not tolerance >= 0:
         raise UsageError(f"the tolerance is a number of pixels >= 0, got {tolerance}")
-    y, x, height, width = box
-    if min(y, x) < 0 or min(height, width) < 1 or y + height > linear.shape[0] or x + width > linear.shape[1]:
-        raise UsageError(f"the box (y, x, h, w) = {tuple(box)} is empty or leaves the image of {linear.shape[:2]} pixels")
     return paths
 
 

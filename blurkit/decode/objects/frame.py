@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from blurkit.decode.header import Header
 from blurkit.decode.image import upright
-from blurkit.errors import BadImageError, UsageError
+from blurkit.errors import BadImageError
 from blurkit.truth.box import Box
 
 
@@ -29,8 +29,7 @@ class Frame:
 
     def cut(self, image: NDArray[Any]) -> NDArray[Any]:
         """The wanted rectangle of an array of numbers, not bool, in the annotation's frame."""
-        y, x, height, width = self.box
-        return np.ascontiguousarray(upright(image, self.orientation)[y : y + height, x : x + width])
+        return np.ascontiguousarray(upright(image, self.orientation)[self.box.slices])
 
 
 def find_frame(size: tuple[Any, Any], header: Header, box: Box | None, what: str) -> Frame:
@@ -49,7 +48,5 @@ def find_frame(size: tuple[Any, Any], header: Header, box: Box | None, what: str
             "size_mismatch",
             f"The {what} is for {claimed} pixels, the photograph has {width} x {height}; outlines are never scaled.",
         )
-    y, x, box_height, box_width = box = box or (0, 0, height, width)
-    if min(box) < 0 or y + box_height > height or x + box_width > width:
-        raise UsageError(f"the box (y, x, height, width) = {box} is not within the photograph of {width} x {height} pixels")
-    return Frame(stored, header.orientation, box) if size == stored else Frame(header.size, 1, box)
+    part = Box.of(box, header.size)
+    return Frame(stored, header.orientation, part) if size == stored else Frame(header.size, 1, part)

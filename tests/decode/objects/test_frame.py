@@ -50,5 +50,5 @@ def test_another_size_is_refused_with_both_sizes(size):
 
 @pytest.mark.parametrize("box", [(0, 0, 21, 5), (0, 30, 5, 2), (-1, 0, 5, 5)])
 def test_a_box_beyond_the_photograph_is_refused(box):
-    with pytest.raises(UsageError, match="not within"):
+    with pytest.raises(UsageError, match="leaves the image of 20 x 31 pixels"):
         find_frame((20, 31), Header("JPEG", 20, 31), box, "annotation")
