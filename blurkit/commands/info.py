@@ -23,7 +23,7 @@ def info(shards: str, *, out: Path | None, as_json: bool) -> int:
         raise UsageError(f"{shards} holds no complete shard yet; run `blurkit generate --out {shards}`")
     counts, columns = _counts(dataset), _columns(dataset)
     if out is not None:
-        from blurkit.report.sheet import draw_histograms
+        from blurkit.report.plots import draw_histograms
 
         draw_histograms(columns, out, title=f"{shards} · {len(dataset):,} pairs")
     if as_json:

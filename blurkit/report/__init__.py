@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from blurkit.report.histograms import histogram as histogram
     from blurkit.report.histograms import text_histogram as text_histogram
     from blurkit.report.page import Page as Page
-    from blurkit.report.sheet import draw_histograms as draw_histograms
+    from blurkit.report.plots import draw_histograms as draw_histograms
     from blurkit.report.sheet import draw_sheet as draw_sheet
 
 _HOMES = {  # loaded when they are used: matplotlib takes a while, and few commands draw
     "Page": "blurkit.report.page",
-    "draw_histograms": "blurkit.report.sheet",
+    "draw_histograms": "blurkit.report.plots",
     "draw_sheet": "blurkit.report.sheet",
     "histogram": "blurkit.report.histograms",
     "text_histogram": "blurkit.report.histograms",

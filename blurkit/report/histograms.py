@@ -28,21 +28,6 @@ class Histogram:
         """Whether each bin is one value."""
         return bool((self.lower == self.upper).all())
 
-    def places(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where values lie along the bins, in [0, 1]. Bins of one value are equally wide, whatever the distance of the values."""
-        if self.discrete:
-            return np.interp(values, self.lower, (np.arange(len(self.lower)) + 0.5) / len(self.lower))
-        return np.asarray((values - self.lower[0]) / (self.upper[-1] - self.lower[0]), np.float64)
-
-    def ticks(self) -> NDArray[np.float64]:
-        """Five to thirteen round values within the bins, or the single values."""
-        if self.discrete:
-            return self.lower
-        low, high = float(self.lower[0]), float(self.upper[-1])
-        step = round_below((high - low) / 5)
-        numbers = np.arange(math.ceil(round(low / step, 9)), math.floor(round(high / step, 9)) + 1, dtype=np.float64)
-        return numbers * step
-
 
 def histogram(values: ArrayLike, *, bins: int = 12) -> Histogram:
     """The finite values in at most ``bins`` bins of one width, 1, 2 or 5 times a power of ten."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 from blurkit.errors import UsageError
 from blurkit.program.files import make_folder, write_atomic
 from blurkit.report.raster import resampled
-from blurkit.report.sheet_layout import Box
+from blurkit.truth.box import Box
 
 _JPEG = {"pil_kwargs": {"quality": 93, "subsampling": 0}}
 #: File suffixes that can be written, and what matplotlib is told about them.
@@ -34,12 +33,11 @@ FORMATS: dict[str, dict[str, Any]] = {
     ".png": {},
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
-    ".pdf": {"metadata": {"CreationDate": None}},
-    ".svg": {"metadata": {"Date": None}},
 }
 
-_DPI = 128  # a power of two: pixels become inches, and inches pixels again, without rounding
-_POINT = _DPI / 72
+#: A power of two: pixels become inches, and inches pixels again, without rounding.
+DPI = 128
+_POINT = DPI / 72
 
 PAPER, PANEL, BRIGHT, TEXT, MUTED = "#17181b", "#08080a", "#ffffff", "#d4d6db", "#9a9da6"
 OPENS, CLOSES, UNSEEN, BAR = "#2fd6ff", "#ff4787", "#ffffff60", "#3f7fb5"
@@ -57,7 +55,7 @@ class Page:
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self._figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+        self._figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
         FigureCanvasAgg(self._figure)
         self._axes = self._figure.add_axes((0, 0, 1, 1))
         self._axes.set_axis_off()
@@ -77,7 +75,7 @@ class Page:
         align: str = "left",
     ) -> None:
         """Text with its baseline at ``y``, and at ``x`` its left, center or right; see :func:`fitted` for ``room``."""
-        style: dict[str, Any] = {"fontproperties": _font(size, bold), "color": color, "horizontalalignment": align}
+        style: dict[str, Any] = {"fontproperties": font(size, bold=bold), "color": color, "horizontalalignment": align}
         self._axes.text(x, y, fitted(text, size, room, bold=bold), **style, parse_math=False, usetex=False)
 
     def rectangle(self, box: Box, color: str) -> None:
@@ -102,21 +100,17 @@ class Page:
         size, line = 4 * width / _POINT, width / _POINT
         self._axes.plot(*point, "o", markersize=size, markeredgewidth=line, markerfacecolor=color, markeredgecolor=edge)
 
-    def axes(self, box: Box, color: str, grid: str) -> Axes:
-        """Matplotlib's axes that fill a box, without a frame: to plot into, with their labels outside."""
-        width, height = self.width, self.height
-        axes = self._figure.add_axes((box.x / width, 1 - box.bottom / height, box.width / width, box.height / height))
-        axes.set_frame_on(False)
-        axes.grid(color=grid, linewidth=1 / _POINT)
-        axes.tick_params(length=0, which="both", labelcolor=color, labelsize=15 / _POINT, labelfontfamily="DejaVu Sans")
-        return axes
-
     def save(self, path: Path) -> None:
-        """Write the page in the format of the suffix, one of ``FORMATS``, complete or not at all."""
-        buffer, suffix = io.BytesIO(), path.suffix.lower()
-        self._figure.savefig(buffer, format=suffix[1:], dpi=_DPI, facecolor=PAPER, **FORMATS[suffix])
-        make_folder(path.parent)
-        write_atomic(path, buffer.getvalue())
+        """Write the page in the format of the suffix, complete or not at all."""
+        save_figure(self._figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the suffix, one of ``FORMATS``, complete or not at all."""
+    buffer, suffix = io.BytesIO(), path.suffix.lower()
+    figure.savefig(buffer, format=suffix[1:], dpi=DPI, facecolor=PAPER, **FORMATS[suffix])
+    make_folder(path.parent)
+    write_atomic(path, buffer.getvalue())
 
 
 def fitted(text: str, size: float, room: float = math.inf, *, bold: bool = False) -> str:
@@ -135,11 +129,12 @@ def fitted(text: str, size: float, room: float = math.inf, *, bold: bool = False
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """The width of a line of text in pixels."""
-    return float(text_to_path.get_text_width_height_descent(text, _font(size, bold), False)[0]) * _POINT
+    return float(text_to_path.get_text_width_height_descent(text, font(size, bold=bold), False)[0]) * _POINT
 
 
 @functools.cache
-def _font(size: float, bold: bool) -> FontProperties:
+def font(size: float, *, bold: bool) -> FontProperties:
+    """The font of a size in pixels."""
     return FontProperties(fname=_font_file(bold), size=size / _POINT)
 
 

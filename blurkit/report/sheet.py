@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
 from blurkit.report import sheet_layout as contact
-from blurkit.report.histograms import finite_values, histogram, number_text, round_below
+from blurkit.report.histograms import round_below
 from blurkit.report.page import (
-    BAR,
     BRIGHT,
     CLOSES,
     LIGHT,
@@ -28,8 +26,9 @@ from blurkit.report.page import (
     text_width,
 )
 from blurkit.report.raster import shade, shown, thinned
-from blurkit.report.sheet_layout import GUTTER, MARGIN, Box, captions
+from blurkit.report.sheet_layout import GUTTER, MARGIN, captions
 from blurkit.shard.format import Sample
+from blurkit.truth.box import Box
 
 
 def draw_sheet(samples: Sequence[Sample], path: Path, *, title: str = "", subtitle: str = "") -> None:
@@ -109,10 +108,10 @@ def _draw_kernel(page: Page, sample: Sample, panel: Box, text: float) -> None:
     kernel = contact.kernels_shown(sample)
     rows, columns = np.nonzero(kernel)
     top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
-    room = Box(panel.x, panel.y, panel.width, panel.height - round(1.6 * text))  # the scale bar lies below it
+    room = panel._replace(height=panel.height - round(1.6 * text))  # the scale bar lies below it
     scale = contact.kernel_scale(right - left, bottom - top, sample.path, room)
     width, height = max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1)
-    lit = Box(room.x + (room.width - width) // 2, room.y + (room.height - height) // 2, width, height)
+    lit = Box(room.y + (room.height - height) // 2, room.x + (room.width - width) // 2, height, width)
     light = shade(LIGHT, np.sqrt(kernel[top:bottom, left:right] / kernel.max()))
     page.picture(np.rint(255 * light).astype(np.uint8), lit)
     if len(sample.path):
@@ -136,62 +135,3 @@ def _draw_scale_bar(page: Page, panel: Box, scale: float, text: float) -> None:
     x, y = panel.x + 0.6 * text, panel.bottom - 0.8 * text
     page.line(np.array([(x, y), (x + length * scale, y)]), MUTED, text / 8)
     page.text(x + length * scale + 0.5 * text, y + 0.3 * text, f"{length:g} px", 0.8 * text, MUTED)
-
-
-def draw_histograms(columns: Mapping[str, ArrayLike], path: Path, *, title: str = "") -> None:
-    """A histogram of each column, by its label, with the median and the 10 and 90 % quantiles.
-
-    Values that are not finite are left out. ``path`` and errors as for :func:`draw_sheet`.
-    """
-    require_format(path)
-    if not columns:
-        raise UsageError("there are no columns to draw histograms of")
-    across = 2 if len(columns) in (2, 4) else min(len(columns), 3)
-    width, height, pitch = 580, 240, 340
-    top = MARGIN + (64 if title else 0) + 26
-    page = Page(across * width + (across - 1) * GUTTER + 2 * MARGIN, top + math.ceil(len(columns) / across) * pitch - 40)
-    _draw_heading(page, title, "", legend=False)
-    for number, (label, values) in enumerate(columns.items()):
-        box = Box(MARGIN + number % across * (width + GUTTER), top + number // across * pitch, width, height)
-        _draw_histogram(page, label, finite_values(values), box)
-    page.save(path)
-
-
-def _draw_histogram(page: Page, label: str, values: NDArray[np.float64], box: Box) -> None:
-    page.rectangle(box, PANEL)
-    if not len(values):
-        page.text(box.x, box.y - 12, label, 20, BRIGHT, bold=True)
-        page.text(box.x + box.width / 2, box.y + box.height / 2 + 7, "no values", 20, MUTED, align="center")
-        return
-    quantiles = np.quantile(values, (0.1, 0.5, 0.9))
-    low, median, high = map(number_text, quantiles)
-    spread, middle = f"10–90 %: {low} to {high}", f"median {median}"
-    x = box.right - text_width(spread, 18) - 18
-    page.text(box.right, box.y - 12, spread, 18, MUTED, align="right")
-    page.text(x, box.y - 12, middle, 18, CLOSES, align="right")
-    page.text(box.x, box.y - 12, label, 20, BRIGHT, bold=True, room=x - text_width(middle, 18) - 18 - box.x)
-    _draw_bars(page, values, quantiles, Box(box.x + 62, box.y + 14, box.width - 78, box.height - 14))
-
-
-def _draw_bars(page: Page, values: NDArray[np.float64], quantiles: NDArray[np.float64], box: Box) -> None:
-    """Bars, a grid line at a round count, lines at the quantiles, the middle one the median, and ticks below."""
-    tally = histogram(values, bins=30)
-    slot = box.width / len(tally.counts)
-    most = int(tally.counts.max())
-    side = max((slot - 72) / 2, 1)
-    for number, count in enumerate(tally.counts.tolist()):
-        left, right = round(box.x + number * slot + side), round(box.x + (number + 1) * slot - side)
-        tall = max(round(box.height * count / most), 2) if count else 0
-        page.rectangle(Box(left, box.bottom - tall, right - left, tall), BAR)
-    grid = round_below(most)
-    y = box.bottom - box.height * grid / most
-    page.line(np.array([(box.x, y), (box.right, y)]), UNSEEN, 1)
-    page.text(box.x - 10, y + 5, f"{grid:,.0f}", 15, MUTED, align="right")
-    for x, color, width in zip(box.x + box.width * tally.places(quantiles), (BRIGHT, CLOSES, BRIGHT), (1.5, 3, 1.5), strict=True):
-        page.line(np.array([(x, box.y), (x, box.bottom)]), color, width)
-    ticks = tally.ticks()
-    places, labels = box.x + box.width * tally.places(ticks), [f"{tick:,.10g}" for tick in ticks]
-    spacing = float(np.diff(places).min(initial=box.width))
-    every = math.ceil(1.4 * max(text_width(label, 16) for label in labels) / spacing)
-    for x, label in list(zip(places, labels, strict=True))[::every]:
-        page.text(x, box.bottom + 24, label, 16, MUTED, align="center")

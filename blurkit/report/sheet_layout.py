@@ -14,31 +14,12 @@ from numpy.typing import NDArray
 from blurkit.kernels.rasterization import exposure_weights, statistics
 from blurkit.report.raster import shown
 from blurkit.shard.format import Sample
+from blurkit.truth.box import Box
 
 #: In pixels: around the sheet, between triples that share a row, and between the pictures of a triple.
 MARGIN, GUTTER, GAP = 32, 36, 5
 #: Kernels of a field are shown along each axis.
 GRID = 5
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle of a page in pixels, ``x`` from the left and ``y`` from the top."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @property
-    def right(self) -> int:
-        """The first column beyond it."""
-        return self.x + self.width
-
-    @property
-    def bottom(self) -> int:
-        """The first row beyond it."""
-        return self.y + self.height
 
 
 @dataclass(frozen=True)
@@ -80,9 +61,9 @@ def arrange(samples: Sequence[Sample], grid: Grid, top: int) -> list[tuple[Box, 
         ends = np.rint(np.cumsum(aspects) * exact).astype(int)  # rounded together, so that all rows end at one pixel
         x, height = MARGIN, round(exact)
         for width in np.diff(ends, prepend=0).tolist():
-            sharp = Box(x, top, width, height)
-            blurred = Box(sharp.right + GAP, top, width, height)
-            kernel = Box(blurred.right + GAP, top, grid.kernel, height)
+            sharp = Box(top, x, height, width)
+            blurred = sharp._replace(x=sharp.right + GAP)
+            kernel = Box(top, blurred.right + GAP, height, grid.kernel)
             triples.append((sharp, blurred, kernel))
             x = kernel.right + GUTTER
         top += height + grid.below + GUTTER * 2 // 3

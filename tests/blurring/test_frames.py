@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from psnr import psnr
 
 from blurkit.blurring.convolve import blur
 from blurkit.blurring.frames import average_frames, window
@@ -11,11 +12,6 @@ from blurkit.errors import UsageError
 from blurkit.kernels.rasterization import rasterize
 
 SRGB, CODES = load_response("srgb"), load_response("linear")
-
-
-def psnr(first, second, margin=0):
-    inner = slice(margin, -margin or None)
-    return -10 * np.log10(np.mean((first[inner, inner].astype(float) - second[inner, inner]) ** 2))
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +43,8 @@ def test_the_pan_has_the_kernel_of_its_trajectory(pan, stored, response):
     path = -np.loadtxt(folder / "trajectory.csv", delimiter=",", skiprows=1)[:, 1:]
     kernel = rasterize(path, anchor="midpoint")
     centre = response.decode(frames[16])
-    assert psnr(response.encode(blur(centre, kernel)), stored[response], 12) > 38
-    assert psnr(response.encode(blur(centre, np.ascontiguousarray(kernel[::-1, ::-1]))), stored[response], 12) < 25
+    assert psnr(response.encode(blur(centre, kernel)), stored[response], margin=12) > 38
+    assert psnr(response.encode(blur(centre, np.ascontiguousarray(kernel[::-1, ::-1]))), stored[response], margin=12) < 25
 
 
 @pytest.mark.parametrize("name", ["srgb", "linear", "gamma2.2"])

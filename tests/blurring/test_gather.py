@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 import scipy.ndimage
+from psnr import psnr
 from warp import blur_poses
 
 import blurkit.blurring.gather
@@ -38,10 +39,10 @@ def draw_field(rng, y, x, size=5, share=0.4):
     return KernelField.of(y, x, kernels / kernels.sum(axis=(2, 3), keepdims=True))
 
 
-def psnr(a, b):
+def encoded_psnr(a, b):
     """Of encoded values, in dB."""
     response = load_response("srgb")
-    return -10 * np.log10(np.mean((response.encode(a) - response.encode(b)) ** 2))
+    return psnr(response.encode(a), response.encode(b))
 
 
 @pytest.mark.parametrize("border", SCIPY)
@@ -127,7 +128,7 @@ def test_on_photographs_the_field_is_close_to_the_exact_sum(rng, test_data):
         box = (shape[0] - 200, shape[1] - 200, 160, 160)  # far from the centre, and still no pixel sees the border
         exact = blur_poses(image, poses, weights, focal=focal, box=box)
         fields = [rotation_field(poses, weights, shape=shape, focal=focal, box=box, spacing=s) for s in (SPACING, 2 * SPACING)]
-        agreement = [psnr(blur_field(image, field, box), exact) for field in fields]
+        agreement = [encoded_psnr(blur_field(image, field, box), exact) for field in fields]
         assert fields[0].reach < 38
         assert agreement[0] > 51
         assert agreement[0] > agreement[1] + 6  # the error is of second order in the spacing: 12 dB

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from psnr import psnr
 
 from blurkit.blurring.frames import average_frames
 from blurkit.blurring.interpolate import interpolated
@@ -11,11 +12,6 @@ from blurkit.decode.video import open_video_file
 from blurkit.errors import UsageError
 
 SRGB = load_response("srgb")
-
-
-def psnr(first, second, margin=0):
-    inner = slice(margin, -margin or None)
-    return -10 * np.log10(np.mean((first[inner, inner].astype(float) - second[inner, inner]) ** 2))
 
 
 @pytest.fixture
@@ -37,9 +33,9 @@ def test_every_fourth_frame_of_the_pan_stands_for_all(test_data):
     made = list(interpolated(few, 4, SRGB))
     assert len(made) == len(frames)
     plain, trapezoid = average_frames(few, SRGB), average_frames(few, SRGB, weights=[0.5, *[1] * 7, 0.5])
-    assert psnr(average_frames(made, SRGB), mean, 12) > 43
-    assert psnr(plain, mean, 12) < 39
-    assert psnr(trapezoid, mean, 12) < 41.5
+    assert psnr(average_frames(made, SRGB), mean, margin=12) > 43
+    assert psnr(plain, mean, margin=12) < 39
+    assert psnr(trapezoid, mean, margin=12) < 41.5
 
 
 def test_a_frame_of_a_real_clip_that_was_left_out_is_found(test_data):
@@ -53,7 +49,7 @@ def test_a_frame_of_a_real_clip_that_was_left_out_is_found(test_data):
 def test_a_known_shift_is_followed(texture):
     made = list(interpolated([texture, shifted(texture, 6, -3)], 3, SRGB))
     for step in (1, 2):
-        assert psnr(made[step], SRGB.decode(shifted(texture, 2 * step, -step)), 12) > 45
+        assert psnr(made[step], SRGB.decode(shifted(texture, 2 * step, -step)), margin=12) > 45
 
 
 def test_what_leaves_and_enters_at_the_border_comes_from_the_frame_that_has_it(texture):

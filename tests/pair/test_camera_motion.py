@@ -1,9 +1,9 @@
 """What blurs a crop: uniform kernels, alone and with an aperture, and rotations, against the exact sum over poses."""
 
-import math
-
 import numpy as np
 import pytest
+from photographs import random_photograph
+from psnr import psnr
 from scipy.signal import convolve2d
 from warp import blur_poses
 
@@ -22,12 +22,7 @@ SRGB = load_response("srgb")
 
 @pytest.fixture
 def photograph(rng):
-    coarse = np.kron(rng.random((12, 16, 3)), np.ones((20, 20, 1)))
-    return np.clip(coarse * 230 + rng.normal(0, 8, coarse.shape), 0, 255).astype(np.uint8)
-
-
-def psnr(first, second):
-    return 10 * math.log10(255**2 / np.mean((first.astype(float) - second) ** 2))
+    return random_photograph(rng, (12, 16))
 
 
 @pytest.mark.parametrize("name", ["clean", "deblurgan", "boracchi-foi", "vegan"])
@@ -76,7 +71,7 @@ def test_a_rotation_is_the_sum_over_its_poses(photograph, seed):
     weights = exposure_weights(len(pair.poses), pair.parameters["exposure"])
     center = ((photograph.shape[1] - 1) / 2, (photograph.shape[0] - 1) / 2)
     exact = blur_poses(SRGB.decode(photograph), pair.poses, weights, focal=pair.parameters["focal"], center=center, box=pair.crop)
-    assert psnr(pair.blurred, SRGB.quantize(exact)) > 45
+    assert psnr(pair.blurred, SRGB.quantize(exact), peak=255) > 45
     assert np.array_equal(pair.sharp, photograph[y : y + height, x : x + width])
     assert pair.path.shape == (0, 2)
     assert np.allclose((weights[:, None] * pair.poses[: len(weights)]).sum(axis=0), 0, atol=1e-12)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from photographs import random_photograph
 
 from blurkit.blurring.codes import blur_region
 from blurkit.camera.bayer import REACH
@@ -18,8 +19,7 @@ SRGB = load_response("srgb")
 
 @pytest.fixture
 def photograph(rng):
-    coarse = np.kron(rng.random((9, 12, 3)), np.ones((20, 20, 1)))
-    return np.clip(coarse * 320 + rng.normal(0, 12, coarse.shape), 0, 255).astype(np.uint8)
+    return random_photograph(rng, bright=320, grain=12)
 
 
 def test_saturation_is_where_light_was_clipped(photograph):

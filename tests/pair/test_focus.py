@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from photographs import random_photograph
 from scipy import ndimage
 from scipy.signal import convolve2d
 
@@ -24,9 +25,7 @@ STILL = ("trajectory.length=0.01", "trajectory.near_identity=0")
 
 @pytest.fixture(scope="module")
 def photograph():
-    rng = np.random.default_rng(5)
-    coarse = np.kron(rng.random((12, 16, 3)), np.ones((10, 10, 1)))
-    return np.clip(coarse * 230 + rng.normal(0, 8, coarse.shape), 0, 255).astype(np.uint8)
+    return random_photograph(np.random.default_rng(5), (12, 16), 10)
 
 
 def slope(rng):

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 from dataset_roots import CATEGORIES, coco_document, rectangle, write_coco, write_vistas
+from photographs import random_photograph
 
 from blurkit.blurring.layers.objects import blur_layers
 from blurkit.camera.response import load_response
@@ -35,9 +36,7 @@ SHAPE = (150, 200)
 
 @pytest.fixture(scope="module")
 def photograph():
-    rng = np.random.default_rng(3)
-    coarse = np.kron(rng.random((15, 20, 3)), np.ones((10, 10, 1)))
-    return np.clip(coarse * 230 + rng.normal(0, 8, coarse.shape), 0, 255).astype(np.uint8)
+    return random_photograph(np.random.default_rng(3), (15, 20), 10)
 
 
 def two_cars(names=("object--vehicle--car", "human--person"), crowd=(False, False)):

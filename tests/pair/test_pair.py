@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from masked_samples import save
+from photographs import random_photograph
 from scipy import ndimage
 
 from blurkit.camera.response import load_response
@@ -35,9 +36,7 @@ def convolve(image, kernel):
 
 @pytest.fixture
 def photograph(rng):
-    """Coarse and fine structure, with clipped highlights."""
-    coarse = np.kron(rng.random((9, 12, 3)), np.ones((20, 20, 1)))
-    return np.clip(coarse * 300 + rng.normal(0, 12, coarse.shape), 0, 255).astype(np.uint8)
+    return random_photograph(rng, bright=300, grain=12)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -4,26 +4,23 @@ import dataclasses
 import subprocess
 import sys
 
-import cv2
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
+from pictures import bounds, flat, near, read
 
 from blurkit.errors import UsageError
 from blurkit.kernels.rasterization import exposed_path, rasterize
-from blurkit.report.page import BAR, CLOSES, FORMATS, OPENS, Page, fitted, text_width
-from blurkit.report.sheet import draw_histograms, draw_sheet
+from blurkit.report.page import CLOSES, FORMATS, OPENS, Page, fitted, text_width
+from blurkit.report.plots import draw_histograms
+from blurkit.report.sheet import draw_sheet
 from blurkit.shard.format import Sample
 from blurkit.truth.masks import Masks
 from blurkit.truth.object_motion import ObjectMotion
 
 NO_PATH = np.empty((0, 2), np.float32)
 DELTA = np.ones((1, 1), np.float32)
-SIGNATURES = {".png": b"\x89PNG", ".jpg": b"\xff\xd8", ".jpeg": b"\xff\xd8", ".pdf": b"%PDF", ".svg": b"<?xml"}
-
-
-def flat(color, height=320, width=320):
-    return np.full((height, width, 3), color, np.uint8)
+SIGNATURES = {".png": b"\x89PNG", ".jpg": b"\xff\xd8", ".jpeg": b"\xff\xd8"}
 
 
 def moving(points, exposure=1.0, **meta):
@@ -31,21 +28,6 @@ def moving(points, exposure=1.0, **meta):
     path = exposed_path(points, exposure=exposure).astype(np.float32)
     kernel = rasterize(points, exposure=exposure)
     return Sample(flat(0), flat(0), kernel, path, "moving", {"exposure": exposure, **meta})
-
-
-def read(path):
-    return cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-
-
-def bounds(mask):
-    """The bounding box (top, bottom, left, right) of what is true, in full."""
-    rows, columns = np.nonzero(mask)
-    return rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
-
-
-def near(image, color, within=40):
-    rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
-    return (np.abs(image.astype(int) - rgb) <= within).all(axis=2)
 
 
 def test_each_photograph_is_there_in_full(tmp_path):
@@ -145,7 +127,7 @@ def test_a_sheet_is_the_same_every_time(tmp_path):
 
 def test_what_cannot_be_drawn_is_refused(tmp_path):
     for name in ("sheet.bmp", "sheet"):
-        with pytest.raises(UsageError, match=r"picture format.*\.png, \.jpg, \.jpeg, \.pdf, \.svg"):
+        with pytest.raises(UsageError, match=r"picture format.*\.png, \.jpg, \.jpeg"):
             draw_sheet([moving(np.zeros((1, 2)))], tmp_path / name)
         with pytest.raises(UsageError, match="picture format"):
             draw_histograms({"a": [1.0]}, tmp_path / name)
@@ -182,32 +164,6 @@ def test_the_width_of_text_is_that_of_its_ink(tmp_path):
         assert right - left == pytest.approx(text_width(text, 30), abs=8)
         assert bottom == pytest.approx(40, abs=1)
         assert bottom - top == pytest.approx(0.729 * 30, abs=1.5)  # the height of capitals in DejaVu Sans
-
-
-def test_histograms_show_shares_and_the_median(rng, tmp_path):
-    values = np.concatenate((rng.uniform(0, 10, 4000), [np.nan, np.inf]))
-    draw_histograms({"uniform": values, "mixed": [1.0] * 300 + [2.0] * 100}, tmp_path / "plot.png", title="two")
-    image = read(tmp_path / "plot.png")
-    assert image.shape[1] == 2 * 580 + 36 + 2 * 32
-    bars = near(image, BAR, 3)
-    halves = bars[:, : image.shape[1] // 2], bars[:, image.shape[1] // 2 :]
-    _, bottom, left, right = bounds(halves[0])
-    median = np.median(np.nonzero(near(image[150:bottom, : image.shape[1] // 2], CLOSES, 3))[1])
-    assert (median - left) / (right - left) == pytest.approx(np.nanmedian(values[:4000]) / 10, abs=0.01)
-    columns = halves[1].sum(axis=0)  # the grid line and quantiles are drawn over the bars
-    heights = [np.median(run) for run in np.split(columns, np.flatnonzero(np.diff(columns > 0)) + 1) if run.any()]
-    tall, low = sorted(heights)[-1], sorted(heights)[0]
-    assert tall / low == pytest.approx(3, rel=0.03)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9])
-def test_odd_columns_are_drawn(tmp_path, count):
-    columns = {"empty": [], "constant": [3.0] * 5, "写 $x^": [np.nan], "one": [1e-9], "huge": [1e300, -1e300, 0.0]}
-    columns |= {"thousands": np.arange(1e5), "long label " * 20: [1, 2, 4], "few": [0.1, 0.5] * 9, "bool": [True, False]}
-    draw_histograms(dict(list(columns.items())[-count:]), tmp_path / "plot.png")
-    height, width, _ = read(tmp_path / "plot.png").shape
-    assert 300 < height < 1200
-    assert 600 < width < 1900
 
 
 def test_no_global_state_of_matplotlib():

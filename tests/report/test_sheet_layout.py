@@ -12,7 +12,6 @@ from blurkit.report.sheet_layout import (
     GRIDS,
     GUTTER,
     MARGIN,
-    Box,
     arrange,
     captions,
     choose_grid,
@@ -23,6 +22,7 @@ from blurkit.report.sheet_layout import (
     outlines,
 )
 from blurkit.shard.format import Sample
+from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks
 from blurkit.truth.object_motion import ObjectMotion
@@ -112,7 +112,7 @@ def test_captions_say_what_is_known():
 
 
 def test_a_kernel_fits_its_room_at_a_whole_scale():
-    room = Box(0, 0, 240, 290)
+    room = Box(0, 0, 290, 240)
     assert kernel_scale(9, 9, NO_PATH, room) == 22  # 240 / (1.2 * 9)
     assert kernel_scale(1, 1, NO_PATH, room) == 24  # a tenth of the room
     assert kernel_scale(100, 10, NO_PATH, room) == 2
@@ -148,7 +148,7 @@ def moved_sample(path=NO_PATH, **meta):
 
 
 def test_outlines_run_through_the_outermost_pixels_of_the_objects():
-    (still, moves), (moving, moved) = outlines(moved_sample(), Box(100, 50, 360, 240))  # three times as large
+    (still, moves), (moving, moved) = outlines(moved_sample(), Box(50, 100, 240, 360))  # three times as large
     assert (moves, moved) == (False, True)
     for points, (top, bottom, left, right) in ((still, (10, 20, 10, 40)), (moving, (30, 50, 60, 80))):
         assert np.array_equal(points[0], points[-1])
@@ -162,14 +162,14 @@ def test_what_an_extreme_image_does_not_show_has_no_outline_and_no_path():
     objects = Masks(planes, ("a", "b"), (1, 1), (False, False))
     moves = ObjectMotion(np.array([0], np.int32), np.zeros((1, 4, 2), np.float32), np.ones((1, 1, 1), np.float32))
     sample = dataclasses.replace(sample_of(40, 1000), objects=objects, moves=moves)
-    ((points, moved),) = outlines(sample, Box(0, 0, 100, 40))
+    ((points, moved),) = outlines(sample, Box(0, 0, 40, 100))
     assert not moved
     assert points[:, 0].min() == 490 - 450 + 0.5
-    assert moved_paths(sample, Box(0, 0, 100, 40)) == []
+    assert moved_paths(sample, Box(0, 0, 40, 100)) == []
 
 
 def test_the_path_of_an_object_goes_from_its_middle_with_the_cameras():
-    box = Box(0, 0, 240, 160)  # twice as large
+    box = Box(0, 0, 160, 240)  # twice as large
     (alone,) = moved_paths(moved_sample(), box)
     assert len(alone) == 20
     np.testing.assert_allclose(alone[0], (140, 80))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from blurkit.errors import UsageError
 from blurkit.report.page import BRIGHT, CLOSES, MUTED, OPENS, PANEL, TEXT, Page, require_format, text_width
 from blurkit.report.raster import shade, shown
-from blurkit.report.sheet_layout import GAP, GUTTER, MARGIN, Box
+from blurkit.report.sheet_layout import GAP, GUTTER, MARGIN
+from blurkit.truth.box import Box
 
 #: Widths of a picture in pixels, by the largest number of rows that it is used for; then the narrowest.
 _WIDTHS, _NARROWEST = {1: 640, 8: 400}, 280
@@ -48,14 +49,14 @@ def draw_triples(path: Path, rows: Sequence[Row], *, title: str = "", subtitle: 
     _draw_title(page, title, subtitle)
     _draw_headings(page, grids[0], top - 0.6 * _SIZE)
     for row, boxes, down in zip(rows, grids, tops[:-1], strict=True):
-        _draw_row(page, row, [Box(box.x, box.y + down, box.width, box.height) for box in boxes])
+        _draw_row(page, row, [box._replace(y=box.y + down) for box in boxes])
     page.save(path)
 
 
 def _boxes(row: Row, width: int, top: int) -> list[Box]:
     """Four boxes of one width, as tall as the part of the image that is shown needs."""
     high, wide = shown(row.sharp).shape[:2]
-    return [Box(MARGIN + number * (width + GAP), top, width, round(width * high / wide)) for number in range(4)]
+    return [Box(top, MARGIN + number * (width + GAP), round(width * high / wide), width) for number in range(4)]
 
 
 def _draw_title(page: Page, title: str, subtitle: str) -> None:

@@ -9,13 +9,9 @@ S. J. Gortler, R. Grzeszczuk, R. Szeliski and M. F. Cohen, "The lumigraph", SIGG
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from blurkit.errors import UsageError
 
 #: By how many pixels outlines are widened before what is behind them is filled: for the soft edges of objects in photographs and
 #: the error of outlines drawn by hand. The contrast that outlines of COCO follow is back to that of their surroundings there.
@@ -24,19 +20,6 @@ GROWTH = 4
 # A coarser pixel counts as known in full where an eighth of the weight beneath it is. Of 1, 2, 4, 8 and 16, this and 16 come
 # closest to hidden parts of photographs.
 _GAIN = np.float32(8)
-
-
-def fill_behind(linear: NDArray[np.float32], masks: NDArray[np.bool_], *, growth: int = GROWTH) -> NDArray[np.float32]:
-    """An image with all objects replaced by a smooth guess at what is behind them.
-
-    ``linear``: float32 (H, W, C), linear light. ``masks``: bool (n, H, W), each widened by ``growth`` pixels first, so that no
-    edge pixel of an object colours its own background. Returns float32 (H, W, C), equal to ``linear`` outside the widened masks;
-    where nothing is left to fill from, zero. Raises UsageError for masks of another dtype or shape.
-    """
-    if masks.dtype != bool or masks.ndim != 3 or masks.shape[1:] != linear.shape[:2]:
-        raise UsageError(f"masks are bool (n, H, W) for an image {linear.shape}, got {masks.dtype} {masks.shape}")
-    hole = grown(np.logical_or.reduce(masks), growth)
-    return fill(linear, ~hole)
 
 
 def fill(linear: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -61,11 +44,7 @@ def fill(linear: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.fl
 
 
 def grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    """A mask, bool (H, W), widened by a disk of this radius; narrowed by one where ``pixels`` is negative."""
-    if pixels == 0:
-        return mask
-    side = 2 * abs(pixels) + 1
-    y, x = np.ogrid[:side, :side]
-    disk = ((y - abs(pixels)) ** 2 + (x - abs(pixels)) ** 2 <= (abs(pixels) + 0.5) ** 2).astype(np.uint8)
-    change: Any = cv2.dilate if pixels > 0 else cv2.erode  # both see nothing beyond the border, and so keep objects that touch it
-    return np.asarray(change(mask.view(np.uint8), disk), bool)
+    """A mask, bool (H, W), widened by a disk of this radius, at least 1."""
+    y, x = np.ogrid[-pixels : pixels + 1, -pixels : pixels + 1]
+    disk = (y**2 + x**2 <= (pixels + 0.5) ** 2).astype(np.uint8)
+    return np.asarray(cv2.dilate(mask.view(np.uint8), disk), bool)

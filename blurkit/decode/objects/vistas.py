@@ -81,11 +81,6 @@ class VistasAnnotation:
         ids = tuple(value >> 8 for value in objects)
         return Masks(masks, tuple(self.classes[index].name for index in ids), ids, (False,) * len(ids))
 
-    def read_labels(self, header: Header) -> NDArray[np.uint8]:
-        """The class index of every pixel of the upright photograph, uint8 (H, W). Raises as :meth:`masks` does."""
-        labels, frame = _read_labels(self, header)
-        return frame.cut(labels)
-
 
 @functools.lru_cache(maxsize=1)  # the pairs of a photograph come one after the other, and its files take longer to read than it
 def _read_instances(

@@ -81,16 +81,16 @@ class KernelBank:
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from error
 
-    def save(self, path: str | os.PathLike[str], *, mat_version: str = "5", overwrite: bool = False) -> None:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the bank, at once or not at all, in the format that the suffix names.
 
-        ``.npz``, ``.h5``, ``.hdf5`` and ``.mat`` (``mat_version`` "5" or "7.3": a cell array ``kernels`` and one of ``names``)
-        keep every bit. A folder (no suffix, a slash at the end, or one that exists and is empty) is filled with 16-bit
+        ``.npz``, ``.h5``, ``.hdf5`` and ``.mat`` (version 5: a cell array ``kernels`` and one of ``names``) keep every bit.
+        A folder (no suffix, a slash at the end, or one that exists and is empty) is filled with 16-bit
         greyscale PNG files, each kernel scaled to the peak 65535; blanks and signs in their names become ``_``.
         ``UsageError`` where a file exists (unless ``overwrite``), a folder is not empty, the format is unknown, or a kernel
         exceeds 301 px; ``WriteError`` or ``DiskFullError`` where writing fails.
         """
-        write_kernels(path, self.kernels, self.names, mat_version=mat_version, overwrite=overwrite)
+        write_kernels(path, self.kernels, self.names, overwrite=overwrite)
 
     def __len__(self) -> int:
         return len(self.kernels)

@@ -1,4 +1,4 @@
-"""Kernel banks into files: NumPy, HDF5, MATLAB v5 and v7.3, and folders of PNG images.
+"""Kernel banks into files: NumPy, HDF5, MATLAB v5, and folders of PNG images.
 
 A file is made in memory, written under a temporary name and renamed, so that nobody ever reads half a bank. The same bank
 gives the same bytes: no format keeps the time.
@@ -28,16 +28,12 @@ from blurkit.program.files import TEMPORARY, write_atomic
 Kernels = Sequence[NDArray[np.float32]]
 
 
-def write_kernels(
-    path: str | os.PathLike[str], kernels: Kernels, names: Sequence[str], *, mat_version: str, overwrite: bool
-) -> None:
+def write_kernels(path: str | os.PathLike[str], kernels: Kernels, names: Sequence[str], *, overwrite: bool) -> None:
     """Write kernels and their names in the format of the suffix, at once or not at all; see ``KernelBank.save``."""
     target = Path(path)
     folder = target.is_dir() or not target.suffix or os.fspath(path).endswith(os.sep)
-    encoders = {".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5, ".mat": _matlab73 if mat_version == "7.3" else _matlab5}
+    encoders = {".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5, ".mat": _matlab}
     suffix = target.suffix.lower()
-    if mat_version not in ("5", "7.3"):
-        raise UsageError(f"MATLAB version {mat_version!r} is unknown; it is '5' or '7.3'")
     if not folder and suffix not in encoders:
         raise UsageError(
             f"{path}: unknown suffix {suffix!r}{nearest(suffix, encoders)}; "
@@ -102,7 +98,7 @@ def _hdf5(kernels: Kernels, names: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def _matlab5(kernels: Kernels, names: Sequence[str]) -> bytes:
+def _matlab(kernels: Kernels, names: Sequence[str]) -> bytes:
     cells = {}
     for variable, items in (("kernels", kernels), ("names", names)):
         cells[variable] = np.empty((1, len(items)), object)
@@ -111,34 +107,3 @@ def _matlab5(kernels: Kernels, names: Sequence[str]) -> bytes:
     buffer = io.BytesIO()
     scipy.io.savemat(buffer, cells, do_compression=True)
     return b"MATLAB 5.0 MAT-file, written by blurkit".ljust(116) + buffer.getvalue()[116:]  # scipy's text names the second
-
-
-def _matlab73(kernels: Kernels, names: Sequence[str]) -> bytes:
-    """HDF5 as MATLAB lays it out: columns first, so transposed; cells are references into the group ``#refs#``.
-
-    The file starts with 512 bytes of MATLAB's own: 116 of text, 8 without use, the version 0x0200, and ``IM`` for little-endian.
-    """
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w", userblock_size=512) as file:
-        refs = file.create_group("#refs#")
-        refs.attrs["H5PATH"] = np.bytes_("/#refs#")
-        empty = _matlab_array(refs, "a", np.zeros(2, np.uint64), "canonical empty")  # MATLAB keeps one in every such group
-        empty.attrs["MATLAB_empty"] = np.uint8(1)
-        texts = [np.frombuffer(name.encode("utf-16-le"), "<u2")[None] for name in names]
-        for variable, items, kind in (("kernels", kernels, "single"), ("names", texts, "char")):
-            cell = [_matlab_array(refs, f"{variable}_{i}", item.T, kind).ref for i, item in enumerate(items)]
-            data = np.empty((len(cell), 1), h5py.ref_dtype)
-            data[:, 0] = cell
-            _matlab_array(file, variable, data, "cell")
-    text = b"MATLAB 7.3 MAT-file, written by blurkit, HDF5 schema 1.00 .".ljust(116)
-    return (text + bytes(8) + b"\x00\x02IM").ljust(512, b"\0") + buffer.getvalue()[512:]
-
-
-def _matlab_array(group: h5py.Group, name: str, data: NDArray[np.generic], kind: str) -> h5py.Dataset:
-    dataset = group.create_dataset(name, data=data)
-    dataset.attrs["MATLAB_class"] = np.bytes_(kind)
-    if kind == "char":
-        dataset.attrs["MATLAB_int_decode"] = np.int32(2)  # characters are kept in 2-byte integers
-    if group.name != "/":
-        dataset.attrs["H5PATH"] = np.bytes_(dataset.name)
-    return dataset

@@ -1,4 +1,4 @@
-"""Requests over HTTP and HTTPS, and over nothing else: urllib by itself would open files and ftp servers too."""
+"""Requests over HTTP and HTTPS; no redirection leads anywhere else."""
 
 from __future__ import annotations
 
@@ -6,17 +6,7 @@ from http.client import HTTPResponse
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import (
-    HTTPDefaultErrorHandler,
-    HTTPErrorProcessor,
-    HTTPHandler,
-    HTTPRedirectHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-    UnknownHandler,
-)
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from blurkit import __version__
 from blurkit.errors import UsageError
@@ -38,13 +28,8 @@ def open_url(url: str, headers: dict[str, str], timeout: float) -> HTTPResponse:
     answer that is no success, ``OSError`` and ``http.client.HTTPException`` where none came, and :class:`UsageError` where a
     redirection leads to something else than a web server.
     """
-    opener = OpenerDirector()
-    standard = (ProxyHandler, HTTPHandler, HTTPSHandler, HTTPDefaultErrorHandler, HTTPErrorProcessor, UnknownHandler)
-    for handler in (*standard, _Redirections):
-        opener.add_handler(handler())
-    response: HTTPResponse = opener.open(
-        Request(url, headers={"User-Agent": f"blurkit/{__version__}", **headers}), timeout=timeout
-    )
+    request = Request(url, headers={"User-Agent": f"blurkit/{__version__}", **headers})
+    response: HTTPResponse = build_opener(_Redirections).open(request, timeout=timeout)
     return response
 
 

@@ -51,7 +51,7 @@ def test_outlines_are_soft_and_in_place():
     mask = disk(40, 60, 20)
     opacity = cut_out(np.ones((90, 120, 3), np.float32), mask[None], np.array([True])).objects[0, ..., 3]
     assert opacity.sum() == pytest.approx(mask.sum(), rel=1e-4)
-    assert opacity[grown(mask, -3)] == pytest.approx(1)
+    assert opacity[~grown(~mask, 3)] == pytest.approx(1)
     assert (opacity[~grown(mask, 3)] == 0).all()
     assert opacity[40, 82] < 0.1 < opacity[40, 81] < 0.4 < opacity[40, 80] < 0.6 < opacity[40, 79]
 
@@ -74,7 +74,7 @@ def test_a_pixel_of_several_belongs_to_the_last():
     linear[front] = 0.9
     layers = cut_out(linear, np.stack((back, front)), np.array([True, True]))
     assert layers.objects[0, ..., :3].max() < 0.51
-    assert np.abs(layers.objects[1][grown(front, -3)] - (0.9, 0.9, 0.9, 1)).max() < 1e-5
+    assert np.abs(layers.objects[1][~grown(~front, 3)] - (0.9, 0.9, 0.9, 1)).max() < 1e-5
 
 
 def test_an_object_that_others_cover_is_no_layer_of_anything():

@@ -80,7 +80,6 @@ def test_real_files_equal_plain_decoding(test_data):
         header = image_header(photograph)
         labels = np.asarray(Image.open(annotation.labels))
         values = np.asarray(Image.open(annotation.instances)).astype(np.uint16)
-        np.testing.assert_array_equal(annotation.read_labels(header), labels)
         np.testing.assert_array_equal(labels, values // 256)
         height, width = header.size
         box = y, x, tall, wide = (2 * height // 5, width // 4, height // 4, width // 2)
@@ -126,11 +125,9 @@ def test_files_in_the_stored_and_in_the_upright_frame(scene, annotation, orienta
     wanted = np.stack([mask for _, mask in plain_masks(upright[4:34, 6:33], CLASSES)])
     stored = annotation(scene)
     np.testing.assert_array_equal(stored.masks(header, box).masks, wanted)
-    np.testing.assert_array_equal(stored.read_labels(header), upright >> 8)
     if orientation > 4:
         turned = annotation(np.ascontiguousarray(upright))
         np.testing.assert_array_equal(turned.masks(header, box).masks, wanted)
-        np.testing.assert_array_equal(turned.read_labels(header), upright >> 8)
         with pytest.raises(BadImageError, match="one is turned"):
             annotation(scene, (upright >> 8).astype(np.uint8)).masks(header, box)
 
@@ -145,7 +142,7 @@ def test_labels_are_indices_whatever_their_colours(scene, annotation):
         cv2.imencode(".png", labels)[1].tobytes(),
     ]
     for data in files:
-        np.testing.assert_array_equal(annotation(scene, data).read_labels(header), labels)
+        assert annotation(scene, data).masks(header, None).ids == (0, 2, 2, 2)
 
 
 def broken(scene):

@@ -2,9 +2,9 @@
 
 import math
 
-import cv2
 import numpy as np
 import pytest
+from pictures import flat, near, read, rgb
 
 from blurkit.errors import UsageError
 from blurkit.report.page import CLOSES, OPENS
@@ -12,25 +12,9 @@ from trainer.evaluation.curves import draw_curves, smoothed
 from trainer.evaluation.pictures import Row, draw_triples, gain_map
 
 
-def read(path):
-    return cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-
-
-def rgb(color):
-    return np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
-
-
-def near(image, color, within=12):
-    return (np.abs(image.astype(int) - rgb(color)) <= within).all(axis=2)
-
-
-def flat(color, height=60, width=80):
-    return np.full((height, width, 3), color, np.uint8)
-
-
 def test_each_image_stands_in_its_column(tmp_path):
     colors = [[(200, 10 + 40 * row, 0), (0, 200, 10 + 40 * row), (10 + 40 * row, 0, 200)] for row in range(2)]
-    rows = [Row(*map(flat, three), ("a name", "a gain")) for three in colors]
+    rows = [Row(*(flat(color, 60, 80) for color in three), ("a name", "a gain")) for three in colors]
     draw_triples(tmp_path / "sheet.png", rows, title="title", subtitle="subtitle")
     image = read(tmp_path / "sheet.png")
     tops = []

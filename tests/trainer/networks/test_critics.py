@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from tensors import random_tensor
 
 from blurkit.errors import UsageError
 from trainer.networks.build import channels_last
@@ -30,10 +31,6 @@ def plain_critic(parameters, x, layers):
     return y
 
 
-def photographs(*shape):
-    return torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) * 2 - 1
-
-
 def small(name="patch", **options):
     torch.manual_seed(1)
     return build_critic({"name": name, "width": 4, **options}).double()
@@ -58,7 +55,7 @@ def test_scores_are_those_of_the_published_network(name, layers):
     critic = small(name) if layers > 1 else small(layers=1)
     for parameter in critic.parameters():
         torch.nn.init.normal_(parameter, 0, 0.3)
-    sharp = photographs(2, 3, 40, 32)
+    sharp = random_tensor(2, 3, 40, 32)
     scores = critic(sharp)
     expected = plain_critic(critic.parameters(), sharp, layers)
     assert scores.shape == expected.shape
@@ -67,13 +64,13 @@ def test_scores_are_those_of_the_published_network(name, layers):
 
 
 def test_the_scores_of_a_sample_do_not_depend_on_its_batch():
-    critic, sharp = small(), photographs(3, 3, 32, 32)
+    critic, sharp = small(), random_tensor(3, 3, 32, 32)
     alone = torch.cat([critic(sharp[k : k + 1]) for k in range(3)])
     assert torch.allclose(critic(sharp), alone, rtol=0, atol=1e-14)
 
 
 def test_channels_last_is_the_same_function():
-    critic, sharp = small().float(), photographs(2, 3, 64, 64).float()
+    critic, sharp = small().float(), random_tensor(2, 3, 64, 64).float()
     expected = critic(sharp)
     assert torch.allclose(channels_last(critic)(sharp), expected, rtol=0, atol=5e-6)
 

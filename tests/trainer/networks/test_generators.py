@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 import torch.nn.functional as F
+from tensors import random_tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from blurkit.errors import UsageError
@@ -50,10 +51,6 @@ def small(**options):
     return build_generator({"name": "resnet", "blocks": 2, "width": 4, **options}).double()
 
 
-def photographs(*shape):
-    return torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) * 2 - 1
-
-
 @pytest.mark.parametrize(("blocks", "count", "gmac"), [(9, 11_378_179, 49.55), (6, 7_837_699, 35.06)])
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 def test_sizes_are_those_published(blocks, count, gmac, upsampling):
@@ -76,7 +73,7 @@ def test_outputs_are_those_of_the_published_network():
     generator = small().eval()
     for parameter in generator.parameters():  # larger than at the start, so that every layer and the clamp show in the output
         torch.nn.init.normal_(parameter, 0, 0.3)
-    blurred = photographs(2, 3, 24, 16)
+    blurred = random_tensor(2, 3, 24, 16)
     restored = generator(blurred)
     expected = plain_resnet(generator.parameters(), blurred, blocks=2)
     assert torch.allclose(restored, expected, rtol=0, atol=1e-12)
@@ -85,8 +82,8 @@ def test_outputs_are_those_of_the_published_network():
 
 
 def test_gradients_are_those_of_the_published_network():
-    generator, blurred = small(dropout=0.0), photographs(1, 3, 16, 16)
-    weights = photographs(1, 3, 16, 16)
+    generator, blurred = small(dropout=0.0), random_tensor(1, 3, 16, 16)
+    weights = random_tensor(1, 3, 16, 16)
     ours = torch.autograd.grad((generator(blurred) * weights).sum(), list(generator.parameters()))
     plain = torch.autograd.grad((plain_resnet(generator.parameters(), blurred, 2) * weights).sum(), list(generator.parameters()))
     assert max((a - b).abs().max() for a, b in zip(ours, plain, strict=True)) < 1e-12
@@ -106,14 +103,14 @@ def test_the_start_is_the_published_one():
 
 
 def test_dropout_halves_the_features_of_a_block_while_training_or_when_asked_for():
-    blurred = photographs(1, 3, 16, 16)
+    blurred = random_tensor(1, 3, 16, 16)
     assert torch.equal(small().eval()(blurred), small(dropout=0.0)(blurred))
     kept = []
     for generator in (small().train(), small(mc_dropout=True).eval()):
         assert not torch.equal(generator(blurred), generator(blurred))
         block = generator.model[10].conv_block
         block[4].register_forward_hook(lambda module, inputs, output: kept.append((inputs[0] > 0, output / inputs[0])))
-        generator(photographs(1, 3, 64, 64))
+        generator(random_tensor(1, 3, 64, 64))
     for positive, ratio in kept:
         assert ratio[positive].unique().tolist() == pytest.approx([0, 2])
         assert (ratio[positive] == 0).double().mean() == pytest.approx(0.5, abs=0.05)
@@ -121,21 +118,21 @@ def test_dropout_halves_the_features_of_a_block_while_training_or_when_asked_for
 
 def test_resize_is_a_nearest_neighbour_enlargement_then_a_convolution():
     generator = small(upsampling="resize")
-    layer, features = generator.model[12], photographs(1, 16, 4, 6)
+    layer, features = generator.model[12], random_tensor(1, 16, 4, 6)
     enlarged = features.repeat_interleave(2, 2).repeat_interleave(2, 3)
     weight, bias = layer.parameters()
     expected = F.conv2d(F.pad(enlarged, (1, 1, 1, 1), mode="reflect"), weight, bias)
     assert torch.allclose(layer(features), expected, rtol=0, atol=1e-12)
-    assert generator(photographs(1, 3, 16, 8)).shape == (1, 3, 16, 8)
+    assert generator(random_tensor(1, 3, 16, 8)).shape == (1, 3, 16, 8)
 
 
 def test_without_skip_the_input_is_not_added():
-    blurred = photographs(1, 3, 16, 16)
+    blurred = random_tensor(1, 3, 16, 16)
     assert torch.allclose(small().eval()(blurred), (blurred + small(skip=False).eval()(blurred)).clamp(-1, 1), rtol=0, atol=1e-15)
 
 
 def test_channels_last_is_the_same_function_with_the_same_parameters():
-    generator, blurred = small().float().eval(), photographs(2, 3, 32, 24).float()
+    generator, blurred = small().float().eval(), random_tensor(2, 3, 32, 24).float()
     expected, names = generator(blurred), list(generator.state_dict())
     assert channels_last(generator) is generator
     layouts = []
@@ -174,7 +171,7 @@ def test_published_states_load_with_and_without_running_statistics(prefix):
 
 
 def test_bfloat16_autocast_answers_in_float32():
-    generator, blurred = small().float().eval(), photographs(1, 3, 16, 16).float()
+    generator, blurred = small().float().eval(), random_tensor(1, 3, 16, 16).float()
     with torch.autocast("cpu", torch.bfloat16):
         restored = generator(blurred)
     assert restored.dtype == torch.float32
@@ -201,8 +198,8 @@ def test_specifications_that_cannot_be_built(spec, message):
 @pytest.mark.parametrize("shape", [(1, 3, 18, 16), (1, 3, 16, 10), (1, 3, 4, 16)])
 def test_sizes_that_are_no_multiple_are_refused(shape):
     with pytest.raises(UsageError, match=r"multiples of 4 and at least 8, got \(1, 3"):
-        small()(photographs(*shape))
-    assert small()(photographs(1, 3, 8, 12)).shape == (1, 3, 8, 12)
+        small()(random_tensor(*shape))
+    assert small()(random_tensor(1, 3, 8, 12)).shape == (1, 3, 8, 12)
 
 
 def test_a_generator_is_imported_only_when_asked_for(monkeypatch):

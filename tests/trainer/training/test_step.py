@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from tensors import random_tensor
 from torch import nn
 
 from trainer.config import Adversarial, Content, Generator, Optimizer, Precision, Recipe
@@ -31,7 +32,7 @@ def networks(dtype=torch.float64, dropout=0.0):
 
 
 def photographs(batch=2, side=32, dtype=torch.float64):
-    return torch.rand((2, batch, 3, side, side), generator=torch.Generator().manual_seed(5), dtype=dtype) * 2 - 1
+    return random_tensor(2, batch, 3, side, side, seed=5, dtype=dtype)
 
 
 def recipe(**changes):
