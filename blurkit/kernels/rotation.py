@@ -82,17 +82,12 @@ def displacements(poses: ArrayLike, points: ArrayLike, *, focal: float, center: 
         raise UsageError(f"points have shape (N, 2), got {places.shape}")
     if not (math.isfinite(focal) and focal > 0):
         raise UsageError(f"the focal length is a positive number of pixels, got {focal}")
+    from scipy.spatial.transform import Rotation  # it takes a third of a second, and few recipes turn the camera
+
     moves = np.empty((len(places), len(path), 2))
-    if not _displace(rotation_matrices(path), places - np.asarray(center, np.float64), float(focal), moves):
+    if not _displace(Rotation.from_rotvec(path).as_matrix(), places - np.asarray(center, np.float64), float(focal), moves):
         raise UsageError("a pose turns a point of the image behind the camera; rotations over an exposure are small angles")
     return moves
-
-
-def rotation_matrices(poses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rotation matrices, float64 ``(T, 3, 3)``, of rotation vectors ``(T, 3)``, by the formula of Rodrigues."""
-    matrices = np.empty((len(poses), 3, 3))
-    _rodrigues(poses, matrices)
-    return matrices
 
 
 def checked_poses(poses: ArrayLike, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
@@ -106,20 +101,6 @@ def checked_poses(poses: ArrayLike, weights: NDArray[np.float64] | None = None) 
     if weights is not None and not (1 <= len(weights) <= len(path) and np.all(weights >= 0) and 0 < weights.sum() < math.inf):
         raise UsageError(f"an exposure has 1 to {len(path)} weights >= 0, as many as poses at most, got {len(weights)}")
     return path
-
-
-@compiled(error_model="numpy")
-def _rodrigues(poses: NDArray[np.float64], matrices: NDArray[np.float64]) -> None:
-    for t in range(poses.shape[0]):
-        x, y, z = poses[t, 0], poses[t, 1], poses[t, 2]
-        angle = math.sqrt(x * x + y * y + z * z)
-        # 1 - cos a = 2 sin(a/2)^2 keeps its digits where a is small
-        first, half = (math.sin(angle) / angle, math.sin(angle / 2) / angle) if angle > 0.0 else (1.0, 0.5)
-        second = 2.0 * half * half
-        m = matrices[t]
-        m[0, 0], m[0, 1], m[0, 2] = 1.0 - second * (y * y + z * z), second * x * y - first * z, second * x * z + first * y
-        m[1, 0], m[1, 1], m[1, 2] = second * x * y + first * z, 1.0 - second * (x * x + z * z), second * y * z - first * x
-        m[2, 0], m[2, 1], m[2, 2] = second * x * z - first * y, second * y * z + first * x, 1.0 - second * (x * x + y * y)
 
 
 @compiled(error_model="numpy")

@@ -11,12 +11,13 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
 
 from blurkit.blurring.tiles import aligned, tile_shape, tiles
 from blurkit.errors import UsageError, nearest
 from blurkit.jit import compiled
 from blurkit.kernels.field import principal_point
-from blurkit.kernels.rotation import checked_poses, displacements, rotation_matrices
+from blurkit.kernels.rotation import checked_poses, displacements
 from blurkit.truth.box import Box
 
 #: How the image is sampled between its pixels. ``linear``: as kernels are splatted, so that a field equals the exact sum at its
@@ -66,7 +67,7 @@ def blur_poses(
     pixels = values.reshape(len(values), -1, channels)
     # From q and p relative to the principal point to places in what was read and in the result.
     shift = (center[0] - (x - before), center[1] - (y - above), x - center[0], y - center[1])
-    inverse = rotation_matrices(-exposed)
+    inverse = Rotation.from_rotvec(-exposed).as_matrix()
     _sum_poses(pixels, inverse, weights / weights.sum(), float(focal), shift, interpolation == "cubic", result)
     return result
 
