@@ -49,10 +49,10 @@ class StoppedError(BlurkitError):
         self.exit_code = exit_code
 
 
-class BadImageError(BlurkitError):
-    """One photograph that cannot be used; it becomes a line of the ledger and the run goes on.
+class UnreadableFileError(BlurkitError):
+    """A file that cannot be read.
 
-    ``reason`` is a short stable word for programs to count by, the message is for people.
+    ``reason`` is a short stable word for programs to count by, the message is a sentence for people.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -61,6 +61,10 @@ class BadImageError(BlurkitError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.reason, str(self))
+
+
+class BadImageError(UnreadableFileError):
+    """One photograph that cannot be used; it becomes a line of the ledger and the run goes on."""
 
 
 class WriteError(BlurkitError):

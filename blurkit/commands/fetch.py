@@ -17,7 +17,8 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
-from blurkit.errors import OK, DiskFullError, LockedError, StoppedError, UsageError, nearest
+from blurkit.errors import OK, LockedError, StoppedError, UsageError, nearest
+from blurkit.program.files import require_space
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import SIGNALS, Stop, stopping
 from blurkit.sources.archive.download import Patience, download, forget_origin, is_downloaded, part_path
@@ -133,12 +134,8 @@ def _require_space(run: _Fetch, archives: list[Archive]) -> None:
         size, here = archive.bytes or 0, part.stat().st_size if part.exists() else 0
         most = max(most, kept + 2 * size - here)
         kept += 2 * size - here if run.keep else size - here
-    free = shutil.disk_usage(run.root).free
-    if most > free:
-        raise DiskFullError(
-            f"{run.root} has {data_size(free)} free, and this needs about {data_size(most)}: an archive and what is unpacked "
-            "of it are there together for a while; make room, or choose another --root"
-        )
+    together = "an archive and what is unpacked of it are there together for a while"
+    require_space(run.root, most, f"{together}: make room, or choose another --root")
 
 
 def _fetch_one(run: _Fetch, archive: Archive, url: str) -> None:

@@ -72,7 +72,8 @@ def _generate(choices: Choices, running: Running, stop: Stop) -> int:
         own = {file for number in mine for file in (shard_name(number), record_path(running.out, number).name)}
         remove_temporaries(running.out, is_written if share is None else own.__contains__)
         left = [number for number in plan.left(running.out, retry_failed=running.retry_failed) if number in mine]
-        require_space(running.out, math.ceil(plan.bytes * len(left) / len(plan.shards)))
+        needed = math.ceil(plan.bytes * len(left) / len(plan.shards))
+        require_space(running.out, needed, "free some, choose another --out, or make less (--limit, --per-image, --size)")
         _make(plan, left, running, workers, stop)
         remove_temporaries(running.out, is_written if share is None else own.__contains__)  # of workers that died
         index = seal(running.out, plan, lambda notice: print(notice, file=sys.stderr))

@@ -10,6 +10,7 @@ from blurkit.errors import OK, BadImageError, UsageError
 from blurkit.pipeline.choices import Choices
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import size_text
+from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
 from blurkit.report.sheet import draw_sheet
 from blurkit.shard.format import Sample
@@ -34,7 +35,8 @@ def _stored(shards: str, count: int) -> tuple[list[Sample], str, str]:
     if not len(dataset):
         raise UsageError(f"{shards} holds no complete shard yet; run `blurkit generate --out {shards}`")
     recipe = dataset.index.get("configuration", {}).get("recipe", {}).get("name", "")
-    return [dataset[index] for index in _spread(len(dataset), count)], f"{shards} · {len(dataset):,} pairs", recipe
+    shown = evenly_spaced(len(dataset), min(len(dataset), count))
+    return [dataset[index] for index in shown], f"{shards} · {len(dataset):,} pairs", recipe
 
 
 def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
@@ -44,7 +46,7 @@ def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
     settings = plan.settings
     samples: list[Sample] = []
     reasons = []
-    for place in _spread(plan.pairs, count):
+    for place in evenly_spaced(plan.pairs, min(plan.pairs, count)):
         image, variant = divmod(place, settings.per_image)
         try:
             samples += make_samples(plan.records[image], settings, [variant])
@@ -60,9 +62,3 @@ def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
         f"{settings.recipe.name} · {' + '.join(choices.src)}",
         f"seed {settings.seed}, size {size}. {settings.recipe.summary}",
     )
-
-
-def _spread(total: int, count: int) -> list[int]:
-    """``count`` numbers below ``total``, or all of them, evenly apart."""
-    count = min(total, count)
-    return [place * total // count for place in range(count)]

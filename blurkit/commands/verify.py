@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from blurkit.errors import FAILED, OK, CorruptShardError, UsageError
 from blurkit.pipeline.engine import available_cpus
 from blurkit.program.files import TEMPORARY, is_temporary
+from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
 from blurkit.shard.format import digest_text
 from blurkit.shard.index import INDEX, Dataset, is_written, open_dataset
@@ -104,7 +103,7 @@ def _share(text: str, total: int) -> list[int]:
     if not 0 < percent <= 100:
         raise UsageError(f"--recompute takes a share of the samples such as 1% or 100%, got {text!r}")
     count = max(round(total * percent / 100), 1)
-    return np.unique(np.arange(count) * total // count).tolist() if total else []
+    return list(evenly_spaced(total, count)) if total else []
 
 
 def _print(dataset: Dataset, problems: list[Problem], remade: int, as_json: bool) -> None:

@@ -12,8 +12,9 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.decode.image import read_bytes
+from blurkit.decode.image import bad_image
 from blurkit.errors import BadImageError
+from blurkit.program.files import read_regular
 
 #: What follows the name of a photograph, without its suffix, in the name of its map.
 SUFFIXES = (".disparity.npy", ".disparity.pfm")
@@ -40,7 +41,8 @@ def read_disparity(path: str, shape: tuple[int, int]) -> NDArray[np.float32]:
     Raises :class:`BadImageError` ``bad_disparity`` for a file that is no map, of another size, or without one finite value; and
     as reading a photograph does.
     """
-    data = read_bytes(path, most=_MOST_BYTES)
+    with bad_image():
+        data = read_regular(path, most=_MOST_BYTES)
     values = _read_pfm(data) if path.endswith(".pfm") else _read_npy(data)
     if values.shape != shape:
         raise BadImageError("bad_disparity", f"The disparity map has shape {values.shape}, the photograph {shape}.")

@@ -8,11 +8,9 @@ used raises :class:`blurkit.errors.BadImageError`, whose reason is one of ``miss
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,17 +24,16 @@ from numpy.typing import NDArray
 from blurkit.decode.body import read_body
 from blurkit.decode.header import Header, read_header
 from blurkit.decode.nativelog import listen
-from blurkit.errors import BadImageError
+from blurkit.errors import BadImageError, UnreadableFileError
+from blurkit.program.files import FilePath, open_regular, read_all
 
 #: The most pixels that are decoded unless the caller says otherwise.
 MAX_PIXELS = 120_000_000
 
 _MAX_SIDE = 1 << 20  # OpenCV's own limit
 _FILE_SLACK = 32 << 20  # bytes that a file may hold besides 8 for each pixel
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # the machine's trouble, not the photograph's
 
 Pixels: TypeAlias = NDArray[np.uint8]
-FilePath: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,14 +108,6 @@ def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.asarray(_UPRIGHT[orientation](image))
 
 
-def read_bytes(path: FilePath, *, most: int) -> bytes:
-    """All of a regular file of at most ``most`` bytes; pipes, devices and larger files are refused like bad images."""
-    with _opened(path) as file:
-        if len(file) > most:
-            raise BadImageError("too_large", f"The file has {len(file)} bytes; the limit is {most}.")
-        return file.read()
-
-
 class _File:
     """An open regular file, sliced as bytes are."""
 
@@ -141,39 +130,24 @@ class _File:
 
     def read(self) -> bytes:
         """All of the file as long as it was when it was opened, even if it has grown since."""
-        parts, position = [], 0
-        while part := os.pread(self._descriptor, self._size - position, position):
-            parts.append(part)
-            position += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return read_all(self._descriptor, self._size)
+
+
+@contextmanager
+def bad_image(what: str = "") -> Iterator[None]:
+    """Within the block a file that cannot be read is a bad image; ``what``: a few words about the file."""
+    try:
+        yield
+    except BadImageError:
+        raise
+    except UnreadableFileError as error:
+        raise BadImageError(error.reason, f"{what} {error}".strip()) from error
 
 
 @contextmanager
 def _opened(path: FilePath) -> Iterator[_File]:
-    try:
-        descriptor = _open(path)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise BadImageError("not_a_file", "This is a folder, a pipe or a device, not a file.")
-            yield _File(descriptor, status.st_size)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno in _EXHAUSTED:
-            raise
-        if error.errno == errno.ENXIO:
-            raise BadImageError("not_a_file", "This is a socket or a device, not a file.") from error
-        reason = "missing" if error.errno in (errno.ENOENT, errno.ENOTDIR) else "unreadable"
-        raise BadImageError(reason, f"The file cannot be read: {error.strerror}.") from error
-
-
-def _open(path: FilePath) -> int:
-    try:
-        # Without O_NONBLOCK a named pipe would hold the caller until somebody writes to it.
-        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except ValueError as error:  # a NUL or a lone surrogate
-        raise BadImageError("missing", "No file can have this name.") from error
+    with bad_image(), open_regular(path) as descriptor:
+        yield _File(descriptor, os.fstat(descriptor).st_size)
 
 
 def _checked(header: Header, max_pixels: int) -> int:

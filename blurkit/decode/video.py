@@ -10,13 +10,10 @@ by decoding everything before it.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import functools
 import hashlib
 import os
 import re
-import stat
 import sys
 import threading
 from collections import OrderedDict
@@ -26,9 +23,10 @@ from typing import Any, BinaryIO
 
 import cv2
 
-from blurkit.decode.image import MAX_PIXELS, Decoded, Pixels, image_size, read_image
+from blurkit.decode.image import MAX_PIXELS, Decoded, Pixels, bad_image, image_size, read_image
 from blurkit.decode.nativelog import listen
 from blurkit.errors import BadImageError
+from blurkit.program.files import open_regular
 
 # Of the frames that were read last, as many are kept: overlapping windows of frames, which step back a little, are decoded once.
 _KEPT_FRAMES, _KEPT_BYTES = 16, 192 << 20
@@ -215,37 +213,15 @@ def _within(index: int, length: int) -> int:
 
 
 def _opened(path: str) -> tuple[BinaryIO, str]:
-    """A regular file that is a video by its first bytes, and what reads it. Nothing here waits for a pipe or a device."""
-    with contextlib.ExitStack() as stack:
-        try:
-            careful = os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
-            file = stack.enter_context(open(path, "rb", opener=lambda name, flags: os.open(name, flags | careful)))
-            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            start = file.read(16) if regular else b""
-        except ValueError as error:  # a NUL or a lone surrogate
-            raise BadImageError("missing", "No file can have this name.") from error
-        except OSError as error:
-            raise _refusal(error) from error
-        if not regular:
-            raise BadImageError("not_a_file", "This is a pipe or a device, not a video file.")
+    """A regular file that is a video by its first bytes, and what reads it."""
+    with bad_image(), open_regular(path, follow_links=False) as descriptor:
+        start = os.pread(descriptor, 16, 0)
         if not start:
             raise BadImageError("empty", "The file is empty.")
         for demuxer, pattern in _STARTS.items():
             if pattern.match(start):
-                stack.pop_all()
-                return file, demuxer
+                return os.fdopen(os.dup(descriptor), "rb"), demuxer
     raise BadImageError("not_a_video", f"The file is none of {KINDS}, whatever its name says.")
-
-
-def _refusal(error: OSError) -> Exception:
-    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # the machine's trouble, not the video's
-        return error
-    if error.errno == errno.ELOOP:
-        return BadImageError("link", "This is a symbolic link; links are not followed, give the file itself.")
-    if error.errno in (errno.EISDIR, errno.ENXIO):
-        return BadImageError("not_a_file", "This is a folder, a socket or a device, not a video file.")
-    reason = "missing" if error.errno in (errno.ENOENT, errno.ENOTDIR) else "unreadable"
-    return BadImageError(reason, f"The file cannot be read: {error.strerror}.")
 
 
 def _capture(file: Any, demuxer: str) -> Any:

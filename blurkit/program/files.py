@@ -1,4 +1,4 @@
-"""Files that are complete or absent: atomic commits, locks, and room on the disk.
+"""Files that are complete or absent, read with care: atomic commits, locks, room on the disk, and files of others.
 
 A file is written under a temporary name, synced, renamed, and its folder synced: without both syncs a power cut can leave a file
 of length zero under the final name. A crash leaves at most a file that ends in ``.tmp``.
@@ -11,13 +11,73 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
-from blurkit.errors import DiskFullError, LockedError, WriteError
+from blurkit.errors import DiskFullError, LockedError, UnreadableFileError, WriteError
+from blurkit.program.progress import data_size
 
 TEMPORARY = ".tmp"
+
+FilePath: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
+
+_WITHOUT_WAITING = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a named pipe would hold the caller until somebody writes to it
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+@contextlib.contextmanager
+def open_regular(path: FilePath, *, follow_links: bool = True) -> Iterator[int]:
+    """A descriptor of a regular file, open for reading. Nothing here waits for a pipe or a device.
+
+    Raises :class:`UnreadableFileError` ``missing``, ``link``, ``not_a_file`` or ``unreadable``, also where reading fails within
+    the block. Where the machine has no handle or no memory left, its OSError comes through: that is not the file's fault.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _WITHOUT_WAITING | (0 if follow_links else os.O_NOFOLLOW))
+    except ValueError as error:  # a NUL or a lone surrogate
+        raise UnreadableFileError("missing", "No file can have this name.") from error
+    except OSError as error:
+        raise _refusal(error, follow_links=follow_links) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UnreadableFileError("not_a_file", "This is a folder, a pipe or a device, not a file.")
+        yield descriptor
+    except OSError as error:
+        raise _refusal(error, follow_links=follow_links) from error
+    finally:
+        os.close(descriptor)
+
+
+def read_regular(path: FilePath, *, most: int, follow_links: bool = True) -> bytes:
+    """All of a regular file of at most ``most`` bytes. Raises :class:`UnreadableFileError`, ``too_large`` too."""
+    with open_regular(path, follow_links=follow_links) as descriptor:
+        size = os.fstat(descriptor).st_size
+        if size > most:
+            raise UnreadableFileError("too_large", f"The file has {size} bytes; the limit is {most}.")
+        return read_all(descriptor, size)
+
+
+def read_all(descriptor: int, size: int) -> bytes:
+    """The first ``size`` bytes of a file, fewer where it is shorter."""
+    parts, position = [], 0
+    while part := os.pread(descriptor, size - position, position):
+        parts.append(part)
+        position += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _refusal(error: OSError, *, follow_links: bool) -> Exception:
+    if error.errno in _EXHAUSTED:
+        return error
+    if error.errno == errno.ELOOP and not follow_links:
+        return UnreadableFileError("link", "This is a symbolic link; links are not followed, give the file itself.")
+    if error.errno in (errno.EISDIR, errno.ENXIO):
+        return UnreadableFileError("not_a_file", "This is a folder, a socket or a device, not a file.")
+    reason = "missing" if error.errno in (errno.ENOENT, errno.ENOTDIR) else "unreadable"
+    return UnreadableFileError(reason, f"The file cannot be read: {error.strerror}.")
 
 
 def make_folder(folder: Path) -> None:
@@ -101,14 +161,11 @@ def is_temporary(name: str, is_ours: Callable[[str], bool]) -> bool:
     return name.endswith(TEMPORARY) and is_ours(name.removesuffix(TEMPORARY).rpartition(".")[0])
 
 
-def require_space(folder: Path, needed: int) -> None:
-    """Raise :class:`DiskFullError` where ``needed`` bytes do not fit on the folder's disk."""
+def require_space(folder: Path, needed: int, advice: str) -> None:
+    """Raise :class:`DiskFullError`, with advice, where ``needed`` bytes do not fit on the folder's disk."""
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise DiskFullError(
-            f"{folder} has {free / 1e9:.2f} GB free and this run needs about {needed / 1e9:.2f} GB; "
-            "free some, choose another --out, or make fewer or smaller pairs (--limit, --per-image, --size)"
-        )
+        raise DiskFullError(f"{folder} has {data_size(free)} free and this needs about {data_size(needed)}; {advice}")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from blurkit.errors import UsageError, nearest
+from blurkit.program.picks import evenly_spaced
 from blurkit.sources.licence import matches
 from blurkit.sources.open import SOURCES, open_source
 from blurkit.sources.record import ImageRecord, Source
@@ -167,8 +168,8 @@ def mix(sources: Sequence[Source], weights: Mapping[str, float], limits: Mapping
 
 def _spread(rank: int, records: Sequence[ImageRecord], most: int, count: int) -> Iterator[tuple[float, int, ImageRecord]]:
     """``count`` of the first ``most`` records, each with its place between 0 and 1 in the common order."""
-    for number in range(count):
-        yield (number + 0.5) / count, rank, records[number * most // count]
+    for number, place in enumerate(evenly_spaced(most, count)):
+        yield (number + 0.5) / count, rank, records[place]
 
 
 def _weighted(available: Sequence[int], weights: Sequence[float]) -> list[int]:

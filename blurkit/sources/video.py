@@ -13,7 +13,8 @@ from typing import TypeAlias
 from blurkit.decode.image import image_size
 from blurkit.decode.video import KINDS, FrameFolder, VideoFile, open_video_file
 from blurkit.errors import BadImageError, UsageError
-from blurkit.sources.folder import REASONS, SUFFIXES
+from blurkit.sources.folder import found_instead
+from blurkit.sources.listing import SUFFIXES, entries_of, pass_over, refusal
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import RecordTable
 
@@ -30,7 +31,6 @@ DIR/
     0000.png  0001.png ..."""
 
 _CLIP_REASONS = {
-    **REASONS,
     "no_image_name": "its name ends like that of neither an image nor a video",
     "beside_clips": "an image beside videos or folders of frames; the images of a folder are a clip where nothing else is in it",
 }
@@ -52,9 +52,7 @@ def open_video(root: Path) -> Source:
     walk = _Walk(root)
     records = RecordTable(walk.records())
     if not len(records):
-        counts = collections.Counter(entry.reason for entry in walk.passed_over)
-        found = ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "nothing"
-        raise UsageError(f"no frames in {root} (found: {found}); --src video takes {LAYOUT}")
+        raise UsageError(f"no frames in {root} (found: {found_instead(walk.passed_over)}); --src video takes {LAYOUT}")
     return Source("video", root, records, walk.passed_over)
 
 
@@ -98,19 +96,20 @@ class _Walk:
     def _entries(self, inside: str) -> Iterator[tuple[os.DirEntry[str], str, str]]:
         """The entries of a folder that may hold frames: (entry, relative path, ``image``, ``video`` or ``folder``)."""
         try:
-            with os.scandir(self.root / inside) as found:
-                entries = sorted(found, key=lambda entry: natural_key(entry.name))
+            entries = entries_of(self.root / inside, natural_key)
         except OSError:
             if not inside:
                 raise
             self._pass_over(inside, str(self.root / inside), "unreadable")
             return
         for entry in entries:
-            relative, kind = os.path.join(inside, entry.name), _kind(entry)
-            if kind in _CLIP_REASONS:
-                self._pass_over(relative, entry.path, kind)
+            relative = os.path.join(inside, entry.name)
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                yield entry, relative, "folder"
+            elif reason := refusal(entry, SUFFIXES | VIDEO_SUFFIXES):
+                self._pass_over(relative, entry.path, reason)
             else:
-                yield entry, relative, kind
+                yield entry, relative, "image" if os.path.splitext(entry.name)[1].lower() in SUFFIXES else "video"
 
     def _video(self, entry: os.DirEntry[str], relative: str) -> Iterator[ImageRecord]:
         try:
@@ -137,23 +136,7 @@ class _Walk:
             yield ImageRecord(path_id(os.path.join(inside, name)), os.path.join(folder, name), "video", clip=clip, frame=frame)
 
     def _pass_over(self, relative: str, path: str, reason: str, message: str = "") -> None:
-        self.passed_over.append(PassedOver(path_id(relative), path, reason, message or _CLIP_REASONS[reason]))
-
-
-def _kind(entry: os.DirEntry[str]) -> str:
-    """``image``, ``video``, ``folder``, or why an entry is none of these, a key of the reasons."""
-    if entry.is_symlink():
-        return "link"
-    if entry.name.startswith("."):
-        return "hidden"
-    if entry.is_dir(follow_symlinks=False):
-        return "folder"
-    suffix = os.path.splitext(entry.name)[1].lower()
-    if suffix not in SUFFIXES and suffix not in VIDEO_SUFFIXES:
-        return "no_image_name"
-    if not entry.is_file(follow_symlinks=False):
-        return "not_a_file"
-    return "image" if suffix in SUFFIXES else "video"
+        self.passed_over.append(pass_over(relative, path, reason, message or _CLIP_REASONS.get(reason, "")))
 
 
 def _size(path: str) -> _Size | None:

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -146,8 +147,8 @@ def test_a_forked_child_does_not_move_its_parent_within_the_file(tmp_path, rng):
         writer.write(rng.integers(0, 256, (480, 640, 3), np.uint8))
     writer.release()
     # In a process of its own: this one may have threads, whose locks a forked child would wait for.
-    program = f"import cv2; cv2.setNumThreads(1); import test_clip; test_clip.fork_within({path!r})"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    program = f"import cv2; cv2.setNumThreads(1); import test_video; test_video.fork_within({path!r})"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environment)
 
 

@@ -29,7 +29,7 @@ from blurkit.recipes.load import load_recipe
 from blurkit.recipes.recipe import Recipe
 from blurkit.shard import open_dataset
 from blurkit.shard.ledger import SKIPS
-from blurkit.sources.folder import REASONS
+from blurkit.sources.listing import REASONS
 
 PAGES = {page.stem: page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
 PICTURES = sorted((ROOT / "docs/_static").iterdir())

@@ -297,7 +297,7 @@ def test_unknown_names_have_their_neighbours_named(fetch):
 def test_room_is_needed_beforehand(server, fetch, monkeypatch):
     usage = type("usage", (), {"free": 400_000})
     monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage)
-    assert "400.0 kB free, and this needs about 483.0 kB" in fetch("coco", code=1).stderr
+    assert "400.0 kB free and this needs about 483.0 kB" in fetch("coco", code=1).stderr
     assert server.requests == []
     usage.free = 300_000
     fetch.root.mkdir(parents=True, exist_ok=True)

@@ -122,7 +122,7 @@ def test_roots_that_have_moved_are_named_and_make_the_same(folder):
         }
         path = folder / "elsewhere" / "c" / "annotations" / "instances_val2017.json"
         path.write_text(path.read_text().replace('"person"', '"human"').replace('"bottle"', '"flask"'))
-        assert "its objects differ (names)" in run("verify", "--recompute", "100%", *THERE, cwd=folder, code=1).stdout
+        assert "objects.names differs" in run("verify", "--recompute", "100%", *THERE, cwd=folder, code=1).stdout
     finally:
         os.rename(folder / "elsewhere" / "c", folder / "coco")
         os.rename(folder / "elsewhere" / "m", folder / "vistas")

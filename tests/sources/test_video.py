@@ -204,7 +204,7 @@ def test_nothing_there_says_where_it_looked_and_what_it_expects(tmp_path):
     with pytest.raises(UsageError, match=r"readme.txt: The file is none of MP4"):
         open_video(tmp_path / "readme.txt")
     os.mkfifo(tmp_path / "fifo.mp4")
-    with pytest.raises(UsageError, match=r"fifo.mp4: This is a pipe"):
+    with pytest.raises(UsageError, match=r"fifo.mp4: This is a folder, a pipe"):
         open_video(tmp_path / "fifo.mp4")
 
 

@@ -6,16 +6,15 @@ UTF-8. An element that ends beyond the window is parsed again in one at least tw
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
-import stat
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from blurkit.errors import UsageError
+from blurkit.errors import UnreadableFileError, UsageError
+from blurkit.program.files import open_regular
 
 #: The longest element, in bytes. Values that nobody asked for may be longer.
 MAX_ELEMENT = 64 << 20
@@ -95,22 +94,10 @@ def read_slices(path: str | os.PathLike[str], spans: Iterable[tuple[int, int]]) 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[int]:
     try:
-        # Without O_NONBLOCK a named pipe would hold the caller until somebody writes to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW)
-    except ValueError as error:
-        raise UsageError(f"{path!r}: no file can have this name") from error
-    except OSError as error:
-        if os.path.islink(path):
-            raise UsageError(f"{path}: a symbolic link; links are not followed, put the file itself here") from error
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise UsageError(f"{path}: no such file; unpack or download it to there") from error
-        raise UsageError(f"{path}: the file cannot be read: {error.strerror}") from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UsageError(f"{path}: a folder, a pipe or a device, not a file; put the JSON file here")
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        with open_regular(path, follow_links=False) as descriptor:
+            yield descriptor
+    except UnreadableFileError as error:
+        raise UsageError(f"{path}: a JSON file is expected here. {error}") from error
 
 
 def _enter(scanner: _Scanner) -> None:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from blurkit.decode.body import read_body
 from blurkit.decode.header import Header, png_chunks, read_header
-from blurkit.decode.image import read_bytes
 from blurkit.decode.nativelog import listen
 from blurkit.decode.objects.frame import Frame, find_frame
 from blurkit.decode.objects.json_stream import elements
-from blurkit.errors import BadImageError, UsageError
+from blurkit.errors import BadImageError, UnreadableFileError, UsageError
+from blurkit.program.files import read_regular
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 
@@ -139,15 +139,13 @@ def _find_frame(own: Header, header: Header, what: str) -> Frame:
 
 def _read_png(path: str, what: str, photograph: Header) -> tuple[Header, bytes]:
     """The header of a PNG file and its bytes, proved whole, without what no pixel depends on."""
-    if os.path.islink(path):
-        raise _bad(f"The {what} is a symbolic link; links are not followed.")
     try:
-        data = read_bytes(path, most=_SLACK + 4 * photograph.height * photograph.width)
+        data = read_regular(path, most=_SLACK + 4 * photograph.height * photograph.width, follow_links=False)
         header = read_header(data)
         if header.format != "PNG":
             raise _bad(f"It is {header.format}, not PNG.")
         return header, read_body(data, header).data
-    except BadImageError as error:
+    except UnreadableFileError as error:
         raise _bad(f"The {what} cannot be used. {error}") from error
 
 

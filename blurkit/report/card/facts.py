@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
 from blurkit.shard.index import Dataset
 from blurkit.shard.ledger import Failure, left_out
@@ -118,7 +119,7 @@ def gather(dataset: Dataset, failures: Iterable[Failure]) -> Facts:
 def spread(total: int) -> list[int]:
     """The middles of :data:`MOST_EXAMPLES` equal parts of ``range(total)``; all of it where it is shorter."""
     count = min(total, MOST_EXAMPLES)
-    return [(2 * part + 1) * total // (2 * count) for part in range(count)]
+    return list(evenly_spaced(total, 2 * count))[1::2]
 
 
 def _text(value: bytes) -> str:

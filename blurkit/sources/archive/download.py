@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import ssl
 import time
 from collections.abc import Callable
@@ -20,8 +19,8 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
 
-from blurkit.errors import BlurkitError, DiskFullError, UsageError
-from blurkit.program.files import locked, sync_folder, write_all, write_atomic
+from blurkit.errors import BlurkitError, UsageError
+from blurkit.program.files import locked, require_space, sync_folder, write_all, write_atomic
 from blurkit.program.progress import data_size, duration
 from blurkit.sources.archive.http import describe, is_web_address, open_url
 
@@ -87,7 +86,8 @@ def download(
         try:
             transfer = _Transfer(url, target, size, descriptor, report, say)
             report(transfer.have)
-            transfer.require_space()
+            advice = f"make room for {target.name}, or choose another --root"
+            require_space(target.parent, (size or 0) - transfer.have, advice)
             _persist(transfer, patience)
             os.fsync(descriptor)
         finally:
@@ -175,15 +175,6 @@ class _Transfer:
     @property
     def have(self) -> int:
         return os.fstat(self.descriptor).st_size
-
-    def require_space(self) -> None:
-        free = shutil.disk_usage(self.target.parent).free
-        needed = (self.size or 0) - self.have
-        if needed > free:
-            raise DiskFullError(
-                f"{self.target.parent} has {data_size(free)} free and {self.target.name} needs {data_size(needed)} more; "
-                "make room, or choose another --root"
-            )
 
     def attempt(self, timeout: float) -> None:
         """One request for what is missing. Raises :class:`_CutError` where another may bring more."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 import struct
 import unicodedata
@@ -18,8 +17,8 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from blurkit.errors import BlurkitError, DiskFullError, UsageError
-from blurkit.program.files import locked, write_all
+from blurkit.errors import BlurkitError, UsageError
+from blurkit.program.files import locked, require_space, write_all
 from blurkit.program.progress import data_size
 from blurkit.sources.archive.download import LOCK
 
@@ -134,9 +133,7 @@ def _require_space(root: Path, files: Sequence[zipfile.ZipInfo]) -> None:
         except OSError:
             there = False
         needed += 0 if there else -(-member.file_size // block) * block
-    free = shutil.disk_usage(root).free
-    if needed > free:
-        raise DiskFullError(f"{root} has {data_size(free)} free and unpacking needs {data_size(needed)}; make room and run again")
+    require_space(root, needed, "make room for what is unpacked, and run again")
 
 
 def _place(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path, root: Path) -> None:

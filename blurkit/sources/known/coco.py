@@ -16,10 +16,10 @@ import numpy as np
 from blurkit.decode.objects.coco import CocoAnnotation, index_annotations
 from blurkit.decode.objects.json_stream import elements
 from blurkit.errors import UsageError
-from blurkit.sources.folder import REASONS
 from blurkit.sources.known.manifest import OF_SOURCE, load_manifest
 from blurkit.sources.known.place import choose_splits, find_root, is_folder
 from blurkit.sources.licence import coco_licence
+from blurkit.sources.listing import REASONS, entries_of, pass_over
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import NumberedAnnotation, RecordTable
 
@@ -100,8 +100,7 @@ class _Split:
         return (element.value for element in elements(_file(self.root, self.folder), {key}, last=last))
 
     def _pass_over(self, name: str, reason: str, message: str) -> None:
-        entry_id = path_id(f"{self.folder}/{name}")
-        self.passed_over.append(PassedOver(entry_id, str(self.root / self.folder / name), reason, message))
+        self.passed_over.append(pass_over(f"{self.folder}/{name}", str(self.root / self.folder / name), reason, message))
 
 
 class _Objects:
@@ -204,9 +203,8 @@ class _Files:
         if all(self._listed):
             return []
         listed = {value for value, asked in zip(self._present, self._listed, strict=True) if asked}
-        with os.scandir(self._folder) as found:
-            names = [entry.name for entry in found if entry.is_file(follow_symlinks=False) and hash(entry.name) not in listed]
-        return sorted(names, key=os.fsencode)
+        entries = (entry for entry in entries_of(self._folder) if entry.is_file(follow_symlinks=False))
+        return [entry.name for entry in entries if hash(entry.name) not in listed]
 
 
 def _has_link(folder: Path, name: str) -> bool:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from blurkit.decode.video import FrameFolder
 from blurkit.errors import UsageError
-from blurkit.sources.folder import REASONS
 from blurkit.sources.known.manifest import OF_SOURCE, load_manifest
 from blurkit.sources.known.place import choose_splits, find_root, images_in, is_folder
+from blurkit.sources.listing import entries_of, pass_over
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import RecordTable
 
@@ -56,11 +56,11 @@ def _sequences(root: Path, split: str, passed_over: list[PassedOver]) -> Iterato
     for entry in _listing(root, split, passed_over):
         relative = f"{split}/{entry.name}"
         if entry.is_symlink():
-            passed_over.append(PassedOver(path_id(relative), entry.path, "link", REASONS["link"]))
+            passed_over.append(pass_over(relative, entry.path, "link"))
         elif entry.name.startswith("GOPR") and entry.is_dir(follow_symlinks=False):
             yield relative
         else:
-            passed_over.append(PassedOver(path_id(relative), entry.path, "no_sequence", "no folder named GOPR*"))
+            passed_over.append(pass_over(relative, entry.path, "no_sequence", "no folder named GOPR*"))
 
 
 def _pairs(root: Path, sequence: str, split: str, passed_over: list[PassedOver]) -> Iterator[ImageRecord]:
@@ -70,7 +70,7 @@ def _pairs(root: Path, sequence: str, split: str, passed_over: list[PassedOver])
         entry = inside.get(kind)
         names[kind] = []
         if entry is not None and entry.is_symlink():
-            passed_over.append(PassedOver(path_id(f"{sequence}/{kind}"), entry.path, "link", REASONS["link"]))
+            passed_over.append(pass_over(f"{sequence}/{kind}", entry.path, "link"))
         elif entry is not None and entry.is_dir(follow_symlinks=False):
             names[kind] = list(_names(root, f"{sequence}/{kind}", passed_over))
     present = {kind: set(found) for kind, found in names.items()}
@@ -98,14 +98,12 @@ def _names(root: Path, folder: str, passed_over: list[PassedOver]) -> Iterator[s
             else:
                 passed_over.append(name)
     except PermissionError:
-        passed_over.append(PassedOver(path_id(folder), str(root / folder), "unreadable", REASONS["unreadable"]))
+        passed_over.append(pass_over(folder, str(root / folder), "unreadable"))
 
 
 def _listing(root: Path, folder: str, passed_over: list[PassedOver]) -> list[os.DirEntry[str]]:
-    """The entries of a folder, sorted by bytes."""
     try:
-        with os.scandir(root / folder) as found:
-            return sorted(found, key=lambda entry: os.fsencode(entry.name))
+        return entries_of(root / folder)
     except PermissionError:
-        passed_over.append(PassedOver(path_id(folder), str(root / folder), "unreadable", REASONS["unreadable"]))
+        passed_over.append(pass_over(folder, str(root / folder), "unreadable"))
         return []

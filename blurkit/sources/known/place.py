@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from blurkit.errors import UsageError, nearest
-from blurkit.sources.folder import REASONS
 from blurkit.sources.known.manifest import Manifest
-from blurkit.sources.record import PassedOver, path_id
+from blurkit.sources.listing import entries_of, pass_over, refusal
+from blurkit.sources.record import PassedOver
 
 
 def find_root(name: str, root: Path | None, manifest: Manifest, folders: Iterable[str]) -> Path:
@@ -62,25 +62,9 @@ def is_folder(path: Path) -> bool:
 
 def images_in(folder: Path, suffixes: tuple[str, ...], inside: str) -> Iterator[str | PassedOver]:
     """The names of the images of one flat folder, sorted by bytes, and what else lies there, its id below ``inside``."""
-    with os.scandir(folder) as found:
-        entries = sorted(
-            ((os.fsencode(entry.name), entry.name, _kind(entry, suffixes)) for entry in found), key=lambda row: row[0]
-        )
-    for _, name, reason in entries:
-        if reason:
-            yield PassedOver(path_id(f"{inside}/{name}"), str(folder / name), reason, REASONS[reason])
-        else:
-            yield name
-
-
-def _kind(entry: os.DirEntry[str], suffixes: tuple[str, ...]) -> str:
-    if entry.is_symlink():
-        return "link"
-    if entry.name.startswith("."):
-        return "hidden"
-    if not entry.name.lower().endswith(suffixes):
-        return "no_image_name"
-    return "" if entry.is_file(follow_symlinks=False) else "not_a_file"
+    for entry in entries_of(folder):
+        reason = refusal(entry, suffixes)
+        yield pass_over(f"{inside}/{entry.name}", entry.path, reason) if reason else entry.name
 
 
 def choose_splits(split: str, known: dict[str, str], source: str) -> list[str]:

@@ -144,8 +144,8 @@ def test_only_a_regular_file_is_read(store, tmp_path):
     (tmp_path / "broken").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to("loop")
     wrong = {
-        "missing": "no such file", ".": "a folder, a pipe", "pipe": "a folder, a pipe", "link": "symbolic link",
-        "broken": "symbolic link", "loop": "symbolic link", "a\0b": "no file can have this name", "a.json/b": "no such file",
+        "missing": "No such file", ".": "a folder, a pipe", "pipe": "a folder, a pipe", "link": "symbolic link",
+        "broken": "symbolic link", "loop": "symbolic link", "a\0b": "No file can have this name", "a.json/b": "Not a directory",
     }  # fmt: skip
     for name, message in wrong.items():
         with pytest.raises(UsageError, match=message):

@@ -324,8 +324,8 @@ def test_no_zip_at_all(root, tmp_path):
 
 def test_room_is_needed_beforehand_for_what_is_missing_alone(archive, root, monkeypatch):
     usage = type("usage", (), {"free": 60_000})
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(DiskFullError, match="unpacking needs"):
+    monkeypatch.setattr("blurkit.program.files.shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(DiskFullError, match="make room for what is unpacked"):
         unpack(archive, root, report=nothing)
     assert contents(root) == {}
     (root / "val").mkdir()
