@@ -97,12 +97,12 @@ def cli() -> None:
 @click.pass_context
 def generate(context: click.Context, **values: Any) -> int:
     """Make a dataset of sharp and blurred pairs."""
-    from blurkit.commands.generate import Running, generate
+    from blurkit.commands.generate import GenerateOptions, generate
 
     if values.pop("verbose"):
         _print_origins(context)
     choices = _choices(values)
-    return generate(choices, Running(slice=values.pop("share"), json=values.pop("as_json"), **values))
+    return generate(choices, GenerateOptions(slice=values.pop("share"), json=values.pop("as_json"), **values))
 
 
 @cli.command()

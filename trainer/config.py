@@ -69,7 +69,7 @@ class Adversarial:
 
 
 @dataclass(frozen=True)
-class Content:
+class ContentWeights:
     """Weights of the terms that compare restored with sharp, as :func:`trainer.losses.build_content` takes them; 0 leaves a term
     out. ``vgg_weights``: a file of weights of VGG-19 for ``perceptual``; empty for torchvision's, downloaded once."""
 
@@ -147,7 +147,7 @@ class Precision:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """One training. ``steps``: of the generator. ``batch``: pairs per step and process, in ``accumulate`` parts one after the
     other where memory is short. ``crop``: pixels along a side. ``validate_pairs``: held-out pairs looked at each time."""
 
@@ -166,7 +166,7 @@ class Recipe:
     generator: Generator = field(default_factory=Generator)
     critic: Critic = field(default_factory=Critic)
     adversarial: Adversarial | None = None
-    content: Content = field(default_factory=Content)
+    content: ContentWeights = field(default_factory=ContentWeights)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     augment: Augment = field(default_factory=Augment)
@@ -209,7 +209,7 @@ def recipe_names() -> list[str]:
     return packaged_names("trainer")
 
 
-def load_recipe(name: str, settings: Iterable[str] = ()) -> Recipe:
+def load_recipe(name: str, settings: Iterable[str] = ()) -> TrainingRecipe:
     """A recipe by its name in the package or by its file, with ``KEY=VALUE`` settings applied.
 
     Raises :class:`UsageError` for an unknown name, key or value.
@@ -220,12 +220,12 @@ def load_recipe(name: str, settings: Iterable[str] = ()) -> Recipe:
     return recipe
 
 
-def parse_recipe(text: str, *, where: str) -> Recipe:
+def parse_recipe(text: str, *, where: str) -> TrainingRecipe:
     """A recipe from TOML text."""
-    return from_dict(Recipe, parse_toml(text, where=where), where=where)
+    return from_dict(TrainingRecipe, parse_toml(text, where=where), where=where)
 
 
-def differences(one: Recipe, other: Recipe) -> list[str]:
+def differences(one: TrainingRecipe, other: TrainingRecipe) -> list[str]:
     """What would give other weights, in words for a message: ``"batch 8 there, 4 here"``."""
     first, second = _flat(one), _flat(other)
     keys = [key for key in first | second if key not in REPORTING and first.get(key) != second.get(key)]
@@ -238,7 +238,7 @@ def _spec(network: Generator | Critic) -> dict[str, Any]:
     return {key: value for key, value in asdict(network).items() if key == "name" or value != defaults[key]}
 
 
-def _flat(recipe: Recipe) -> dict[str, Any]:
+def _flat(recipe: TrainingRecipe) -> dict[str, Any]:
     """Its values by dotted keys."""
     sections = {key: value if isinstance(value, dict) else {"": value} for key, value in to_dict(recipe).items()}
     return {f"{key}.{inner}".rstrip("."): value for key, section in sections.items() for inner, value in section.items()}

@@ -21,12 +21,12 @@ from blurkit.errors import OK, LockedError, StoppedError, UsageError, nearest
 from blurkit.program.files import require_space
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import SIGNALS, Stop, stopping
-from blurkit.sources.archive.download import Patience, download, forget_origin, is_downloaded, part_path
+from blurkit.sources.archive.download import RetryPolicy, download, forget_origin, is_downloaded, part_path
 from blurkit.sources.archive.unpack import unpack
 from blurkit.sources.known.manifest import OF_SOURCE, Archive, Manifest, Split, load_manifest
 
 #: Of the server, for about a minute of failures in a row.
-PATIENCE = Patience()
+RETRY_POLICY = RetryPolicy()
 
 #: The names that COCO gives to its photographs.
 _PHOTOGRAPH = re.compile(r"\d{12}\.jpg")
@@ -144,7 +144,7 @@ def _fetch_one(run: _Fetch, archive: Archive, url: str) -> None:
         from_where = "is there already" if target.exists() else f"({data_size(size)}) from {url}"
         print(f"{archive.name} {from_where}, into {run.root}", file=sys.stderr, flush=True)
     with contextlib.closing(_Bytes(archive.name, size, run)) as shown:
-        download(url, target, size=size, sha256=archive.sha256, report=shown.report, say=shown.say, patience=PATIENCE)
+        download(url, target, size=size, sha256=archive.sha256, report=shown.report, say=shown.say, retry_policy=RETRY_POLICY)
         run.downloaded += shown.received
     with contextlib.closing(_Bytes(f"unpacking {archive.name}", size, run)) as shown:
         unpack(target, run.root, report=shown.report)

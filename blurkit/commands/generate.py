@@ -16,7 +16,7 @@ from typing import Any
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
 from blurkit.pipeline.choices import Choices, parse_slice
 from blurkit.pipeline.engine import available_cpus, run_tasks
-from blurkit.pipeline.plan import Plan, agree, refuse_strangers
+from blurkit.pipeline.plan import Plan, check_or_write_plan, refuse_foreign_files
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.seal import seal
 from blurkit.program.files import locked, make_folder, remove_temporaries, require_space
@@ -28,7 +28,7 @@ from blurkit.shard.ledger import count_failures, failures_of
 
 
 @dataclass(frozen=True)
-class Running:
+class GenerateOptions:
     """How a run goes about it; none of this changes a sample."""
 
     out: Path
@@ -42,43 +42,43 @@ class Running:
     quiet: bool = False
 
 
-def generate(choices: Choices, running: Running) -> int:
+def generate(choices: Choices, options: GenerateOptions) -> int:
     """Make what is missing of a dataset. Returns the exit code."""
     with stopping() as stop:
-        return _generate(choices, running, stop)
+        return _generate(choices, options, stop)
 
 
-def _generate(choices: Choices, running: Running, stop: Stop) -> int:
-    tolerance = parse_max_bad(running.max_bad)
-    share = parse_slice(running.slice)
-    if running.overwrite and share is not None:
+def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
+    tolerance = parse_max_bad(options.max_bad)
+    share = parse_slice(options.slice)
+    if options.overwrite and share is not None:
         raise UsageError("--overwrite and --slice do not go together: clear the folder with one unsliced run first")
-    workers = running.workers or available_cpus()
+    workers = options.workers or available_cpus()
     plan = choices.plan()
     if stop:
         raise stop.error("nothing was written yet")
-    if not running.quiet:
+    if not options.quiet:
         for notice in plan.notices():
             print(notice, file=sys.stderr)
-    if running.dry_run:
-        return _dry_run(plan, workers, running.json)
+    if options.dry_run:
+        return _dry_run(plan, workers, options.json)
     begin = time.monotonic()
-    make_folder(running.out)
-    with _locks(running.out, share):
-        if running.overwrite:
-            _clear(running.out)
-        agree(running.out, plan)
+    make_folder(options.out)
+    with _locks(options.out, share):
+        if options.overwrite:
+            _clear(options.out)
+        check_or_write_plan(options.out, plan)
         mine = range(len(plan.shards)) if share is None else range(share[0], len(plan.shards), share[1])
-        own = {file for number in mine for file in (shard_name(number), record_path(running.out, number).name)}
-        remove_temporaries(running.out, is_written if share is None else own.__contains__)
-        left = [number for number in plan.left(running.out, retry_failed=running.retry_failed) if number in mine]
+        own = {file for number in mine for file in (shard_name(number), record_path(options.out, number).name)}
+        remove_temporaries(options.out, is_written if share is None else own.__contains__)
+        left = [number for number in plan.left(options.out, retry_failed=options.retry_failed) if number in mine]
         needed = math.ceil(plan.bytes * len(left) / len(plan.shards))
-        require_space(running.out, needed, "free some, choose another --out, or make less (--limit, --per-image, --size)")
-        _make(plan, left, running, workers, stop)
-        remove_temporaries(running.out, is_written if share is None else own.__contains__)  # of workers that died
-        index = seal(running.out, plan, lambda notice: print(notice, file=sys.stderr))
-    summary = _summary(plan, running.out, mine, time.monotonic() - begin, index)
-    print(json.dumps(summary, ensure_ascii=False) if running.json else _sentences(summary, running.out, share))
+        require_space(options.out, needed, "free some, choose another --out, or make less (--limit, --per-image, --size)")
+        _make(plan, left, options, workers, stop)
+        remove_temporaries(options.out, is_written if share is None else own.__contains__)  # of workers that died
+        index = seal(options.out, plan, lambda notice: print(notice, file=sys.stderr))
+    summary = _summary(plan, options.out, mine, time.monotonic() - begin, index)
+    print(json.dumps(summary, ensure_ascii=False) if options.json else _sentences(summary, options.out, share))
     return FAILED if summary["failed"] > tolerance(summary["pairs"]) else OK
 
 
@@ -112,7 +112,7 @@ def _locks(folder: Path, share: tuple[int, int] | None) -> Iterator[None]:
 
 def _clear(folder: Path) -> None:
     """Remove what blurkit wrote in a folder, and nothing else."""
-    refuse_strangers(folder)
+    refuse_foreign_files(folder)
     remove_description(folder)
     for path in folder.iterdir():
         if is_dataset_file(path.name) and path.name != PLAN:
@@ -120,16 +120,16 @@ def _clear(folder: Path) -> None:
     (folder / PLAN).unlink(missing_ok=True)  # last: while it is there, the rest is known to be ours
 
 
-def _make(plan: Plan, left: list[int], running: Running, workers: int, stop: Stop) -> None:
+def _make(plan: Plan, left: list[int], options: GenerateOptions, workers: int, stop: Stop) -> None:
     """Make the shards that are left, or raise where a signal ended it before the last."""
     if not left:
         return
-    folder, per_image = running.out, plan.settings.per_image
+    folder, per_image = options.out, plan.settings.per_image
     (folder / INDEX).unlink(missing_ok=True)
     for number in left:  # a record stands for the shard beside it, never for one that is being replaced
         record_path(folder, number).unlink(missing_ok=True)
     pairs = sum(end - first for first, end in (plan.shards[number] for number in left)) * per_image
-    progress = Progress(pairs, quiet=running.quiet)
+    progress = Progress(pairs, quiet=options.quiet)
     made = 0
     try:
         tasks = plan.tasks(folder, left)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from blurkit.decode.tags import Directory, Source, read_exif, unpack
+from blurkit.decode.tags import ByteSource, Directory, read_exif, unpack
 from blurkit.errors import BadImageError
 
 
@@ -38,7 +38,7 @@ class Header:
         return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
 
 
-def read_header(source: Source) -> Header:
+def read_header(source: ByteSource) -> Header:
     """The header of an image file.
 
     Raises :class:`BadImageError`: ``empty``, ``not_an_image``, ``unsupported``, ``truncated`` (within the header) or ``corrupt``.
@@ -55,7 +55,7 @@ def read_header(source: Source) -> Header:
     raise _unknown(start)
 
 
-def _jpeg(source: Source) -> Header:
+def _jpeg(source: ByteSource) -> Header:
     position, orientation, focal, frame = 2, 0, 0, None
     while True:
         prefix, marker = unpack("BB", source, position)
@@ -85,7 +85,7 @@ def _jpeg(source: Source) -> Header:
     return Header("JPEG", height, width, colour=colour, orientation=orientation or 1, focal_35mm=focal)
 
 
-def png_chunks(source: Source) -> Iterator[tuple[bytes, int, int]]:
+def png_chunks(source: ByteSource) -> Iterator[tuple[bytes, int, int]]:
     """(type, position of the data, length) of each whole chunk up to IEND."""
     position = 8
     while position + 12 <= len(source):
@@ -98,7 +98,7 @@ def png_chunks(source: Source) -> Iterator[tuple[bytes, int, int]]:
         position += 12 + length
 
 
-def _png(source: Source) -> Header:
+def _png(source: ByteSource) -> Header:
     length, kind, width, height, depth, colour = unpack(">I4sIIBB", source, 8)
     names = {0: "grey", 2: "RGB", 3: "palette", 4: "grey", 6: "RGB"}
     if (length, kind) != (13, b"IHDR") or colour not in names or depth not in (1, 2, 4, 8, 16):
@@ -112,7 +112,7 @@ def _png(source: Source) -> Header:
     return Header("PNG", height, width, depth, names[colour], alpha, *exif)
 
 
-def webp_chunks(source: Source, position: int = 12, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+def webp_chunks(source: ByteSource, position: int = 12, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
     """(type, position of the data, length) of each chunk; the last may reach beyond the end."""
     end = len(source) if end is None else end
     while position + 8 <= end:
@@ -121,7 +121,7 @@ def webp_chunks(source: Source, position: int = 12, end: int | None = None) -> I
         position += 8 + length + length % 2
 
 
-def webp_frame(source: Source, kind: bytes, position: int) -> tuple[int, int, bool]:
+def webp_frame(source: ByteSource, kind: bytes, position: int) -> tuple[int, int, bool]:
     """Height, width and use of alpha of a lossy (``VP8 ``) or lossless (``VP8L``) bit stream."""
     if kind == b"VP8L":
         signature, bits = unpack("<BI", source, position)
@@ -134,7 +134,7 @@ def webp_frame(source: Source, kind: bytes, position: int) -> tuple[int, int, bo
     raise BadImageError("corrupt", "The WebP bit stream has no valid header.")
 
 
-def _webp(source: Source) -> Header:
+def _webp(source: ByteSource) -> Header:
     if source[8:12] != b"WEBP":
         raise BadImageError("not_an_image", "The file is a RIFF container, but not a WebP image.")
     (kind,) = unpack("4s", source, 12)
@@ -154,7 +154,7 @@ def _webp(source: Source) -> Header:
     return Header("WebP", height, width, 8, "RGB", "alpha" if flags & 0x10 else "", *exif)
 
 
-def _bmp(source: Source) -> Header:
+def _bmp(source: ByteSource) -> Header:
     (header_size,) = unpack("<I", source, 14)
     compression, masks = 0, (0, 0, 0, 0)
     if header_size == 12:
@@ -180,7 +180,7 @@ _TIFF_KINDS = {
 }  # fmt: skip
 
 
-def _tiff(source: Source) -> Header:
+def _tiff(source: ByteSource) -> Header:
     tags = Directory(source)
     if 50706 in tags or tags.value(254) & 1:  # the first image of a raw photograph is its thumbnail
         raise BadImageError("unsupported", "The file is a raw photograph (DNG or the like), which is not supported.")
@@ -204,14 +204,14 @@ def _tiff(source: Source) -> Header:
     return Header("TIFF", tags.value(257), tags.value(256), depths[0], colour, alpha, *exif)
 
 
-def _gif(source: Source) -> Header:
+def _gif(source: ByteSource) -> Header:
     version, width, height = unpack("<3sHH", source, 3)
     if version not in (b"87a", b"89a"):
         raise BadImageError("not_an_image", "The file starts as a GIF image does, but has no GIF version.")
     return Header("GIF", height, width, colour="palette")
 
 
-_FORMATS: tuple[tuple[bytes, Callable[[Source], Header]], ...] = (
+_FORMATS: tuple[tuple[bytes, Callable[[ByteSource], Header]], ...] = (
     (b"\xff\xd8", _jpeg), (b"\x89PNG\r\n\x1a\n", _png), (b"RIFF", _webp), (b"BM", _bmp), (b"GIF8", _gif),
     (b"II*\0", _tiff), (b"MM\0*", _tiff), (b"II+\0", _tiff), (b"MM\0+", _tiff),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from blurkit.errors import BadImageError
 _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # BYTE, SHORT, LONG, LONG8: the tags that matter here hold no other type
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Bytes, or a file that is sliced as bytes are; a slice beyond the end is short, not an error."""
 
     def __len__(self) -> int: ...
@@ -18,7 +18,7 @@ class Source(Protocol):
     def __getitem__(self, key: slice, /) -> bytes: ...
 
 
-def unpack(layout: str, source: Source, position: int) -> tuple[Any, ...]:
+def unpack(layout: str, source: ByteSource, position: int) -> tuple[Any, ...]:
     """The values of a ``struct`` layout at a byte position."""
     size = struct.calcsize(layout)
     data = source[position : position + size]
@@ -30,7 +30,7 @@ def unpack(layout: str, source: Source, position: int) -> tuple[Any, ...]:
 class Directory:
     """The first directory of tags in a TIFF file, or in the block of the same form that holds Exif."""
 
-    def __init__(self, source: Source, position: int | None = None) -> None:
+    def __init__(self, source: ByteSource, position: int | None = None) -> None:
         """``position``: of another directory than the first one."""
         self._source = source
         self._order = {b"II": "<", b"MM": ">"}.get(source[:2], "")

@@ -77,7 +77,7 @@ def _without(task: ShardTask, position: int) -> ShardTask:
             f"a worker process died {_BLAME} times {when} shard {task.number}: out of memory, or the installation is broken; "
             "try fewer --workers or a smaller shard_bytes"
         )
-    return replace(task, killers=task.killers | {position})
+    return replace(task, crashed_on=task.crashed_on | {position})
 
 
 class _Pool:
@@ -105,7 +105,7 @@ class _Pool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def run(self, tasks: Iterator[ShardTask], stop: Stop, tick: Tick) -> Iterator[Finished]:
-        """Keep every worker busy until the tasks, or the pool, or the patience of whoever sends signals, are at an end."""
+        """Keep every worker busy until the tasks, or the pool, or the retry_policy of whoever sends signals, are at an end."""
         while True:
             with _one_thread(), holding_signals():
                 while self._free and not stop and not self.broken and (task := next(tasks, None)):

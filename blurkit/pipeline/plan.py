@@ -127,7 +127,7 @@ def _first(records: RecordTable) -> Iterator[ImageRecord]:
     return itertools.islice(records, 1000)
 
 
-def agree(folder: Path, plan: Plan) -> None:
+def check_or_write_plan(folder: Path, plan: Plan) -> None:
     """Write the folder's ``plan.json``, or hold this plan against it and refuse to mix two configurations in one folder.
 
     Where the photographs and the recipe's files lie is remembered for ``blurkit verify --recompute``, and may change.
@@ -135,7 +135,7 @@ def agree(folder: Path, plan: Plan) -> None:
     with locked(folder / ".lock-plan", wait=True):  # slices that start together agree on one plan
         found = read_plan(folder)
         if found is None:
-            refuse_strangers(folder)
+            refuse_foreign_files(folder)
             files = {key: os.path.abspath(path) for key, path in plan.settings.recipe.files().items()}
             roots = {name: os.path.abspath(root) for name, root in plan.source.places().items()}
             places = {"roots": roots, "files": files}
@@ -154,7 +154,7 @@ def agree(folder: Path, plan: Plan) -> None:
         )
 
 
-def refuse_strangers(folder: Path) -> None:
+def refuse_foreign_files(folder: Path) -> None:
     """Raise :class:`UsageError` where files that are named like a dataset's lie in a folder that blurkit did not begin."""
     strangers = [] if (folder / PLAN).exists() else [path.name for path in folder.iterdir() if is_dataset_file(path.name)]
     if strangers:

@@ -22,14 +22,14 @@ from blurkit.sources.record import ImageRecord, path_id
 
 @dataclass(frozen=True)
 class ShardTask:
-    """``killers``: positions of records on which a worker died, which are left out."""
+    """``crashed_on``: positions of records on which a worker died, which are left out."""
 
     number: int
     folder: Path
     records: tuple[ImageRecord, ...]
     settings: Settings
     attributes: dict[str, str | int]
-    killers: frozenset[int] = field(default_factory=frozenset)
+    crashed_on: frozenset[int] = field(default_factory=frozenset)
 
 
 #: Called with the position of the record at work and the number of samples that are decided so far.
@@ -61,7 +61,7 @@ def _samples(task: ShardTask, failures: list[Failure], report: Report) -> Iterat
         report(position, position * per_image)
         lost = collections.Counter[tuple[str, str]]()  # (reason, message) -> samples
         try:
-            if position in task.killers:
+            if position in task.crashed_on:
                 raise BadImageError("worker_died", "the worker process died on this photograph: killed, or out of memory")
             photograph = load_photograph(record, task.settings)
         except BadImageError as error:

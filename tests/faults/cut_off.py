@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from blurkit.pipeline.choices import Choices
-from blurkit.pipeline.plan import agree
+from blurkit.pipeline.plan import check_or_write_plan
 from blurkit.pipeline.seal import seal
 from blurkit.pipeline.task import make_shard
 
@@ -23,7 +23,7 @@ def main(source, calm, out):
     plan = Choices(src=(source,), size="64", recipe="clean", settings=("shard_bytes=100000",)).plan()
     for folder in (calm, out):
         folder.mkdir()
-        agree(folder, plan)
+        check_or_write_plan(folder, plan)
     for task in plan.tasks(calm, range(len(plan.shards))):
         make(task)
     seal(calm, plan)

@@ -10,7 +10,7 @@ import pytest
 from checkout import ROOT
 
 from trainer.cli import cli
-from trainer.config import Recipe, recipe_names
+from trainer.config import TrainingRecipe, recipe_names
 from trainer.evaluation.metrics import METRICS
 
 PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
@@ -34,8 +34,8 @@ def test_commands_parse(words):
 
 def keys():
     """Every key of a recipe with its default, as the page writes them."""
-    hints = typing.get_type_hints(Recipe)
-    for field in dataclasses.fields(Recipe):
+    hints = typing.get_type_hints(TrainingRecipe)
+    for field in dataclasses.fields(TrainingRecipe):
         section = next(
             (kind for kind in (hints[field.name], *typing.get_args(hints[field.name])) if dataclasses.is_dataclass(kind)), None
         )

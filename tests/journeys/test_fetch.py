@@ -23,7 +23,7 @@ from file_server import FileServer, cut, redirect, stall, status
 from blurkit.commands import fetch as module
 from blurkit.program import progress
 from blurkit.program.files import locked
-from blurkit.sources.archive.download import LOCK, Patience
+from blurkit.sources.archive.download import LOCK, RetryPolicy
 from blurkit.sources.archive.unpack import TEMPORARY
 from blurkit.sources.known.manifest import Archive, Split, load_manifest
 
@@ -69,7 +69,7 @@ def packed(files):
 def surroundings(monkeypatch, tmp_path):
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("BLURKIT_DATA", raising=False)
-    monkeypatch.setattr(module, "PATIENCE", Patience(timeout=5, pauses=(0.01, 0.01)))
+    monkeypatch.setattr(module, "RETRY_POLICY", RetryPolicy(timeout=5, pauses=(0.01, 0.01)))
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ def task():
 
 
 def test_the_photograph_at_work_is_left_out(task):
-    assert _without(task, 1).killers == {1}
-    assert _without(_without(task, 1), 2).killers == {1, 2}
+    assert _without(task, 1).crashed_on == {1}
+    assert _without(_without(task, 1), 2).crashed_on == {1, 2}
 
 
 @pytest.mark.parametrize(("position", "when"), [(-1, "before it began shard 7"), (3, "while it wrote shard 7")])

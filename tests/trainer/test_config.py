@@ -5,7 +5,7 @@ import math
 import pytest
 
 from blurkit.errors import UsageError
-from trainer.config import Recipe, Schedule, differences, load_recipe, parse_recipe, recipe_names
+from trainer.config import Schedule, TrainingRecipe, differences, load_recipe, parse_recipe, recipe_names
 from trainer.training.schedule import factor
 
 
@@ -94,4 +94,4 @@ def test_the_digest_is_of_what_decides_the_weights():
         assert load_recipe("quick", [setting]).digest != recipe.digest
     changed = differences(recipe, load_recipe("quick", ["batch=4", "optimizer.rate=1e-3"]))
     assert changed == ["batch 8 there, 4 here", "optimizer.rate 0.002 there, 0.001 here"]
-    assert Recipe().adversarial is None
+    assert TrainingRecipe().adversarial is None

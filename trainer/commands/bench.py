@@ -21,11 +21,11 @@ from blurkit.program.benchmark import Figure, measure, times
 from blurkit.shard import FORMAT_VERSION, Sample
 from blurkit.shard.format import FIELDS, FORMAT_NAME
 from blurkit.shard.writer import write_shard
-from trainer.config import Precision, Recipe, load_recipe
+from trainer.config import Precision, TrainingRecipe, load_recipe
 from trainer.data.pairs import open_pairs
 from trainer.data.stream import Stream
 from trainer.losses import vgg
-from trainer.losses.content import Content
+from trainer.losses.content import ContentLoss
 from trainer.networks.critics import build_critic
 from trainer.networks.generators import build_generator
 from trainer.training.distributed import Ranks
@@ -54,7 +54,7 @@ def _step() -> Iterator[Figure]:
     actions: list[Callable[[], object]] = [functools.partial(Published(*networks()).step, blurred, sharp, alphas)]
     for ours in _ways(recipe):
         generator, critic, features = networks()
-        step = Step(ours, generator, critic, Content(ours.content.terms, features), torch.device("cpu"), Ranks())
+        step = Step(ours, generator, critic, ContentLoss(ours.content.terms, features), torch.device("cpu"), Ranks())
         actions.append(functools.partial(step, 0, blurred, sharp))
     published, *seconds = times(*actions, repeats=3)
     yield Figure("a step at parity over the published one, written plainly", seconds[0] / published, 1.05, at_most=True)
@@ -62,7 +62,7 @@ def _step() -> Iterator[Figure]:
         yield Figure("a step in bf16 over the published one", seconds[1] / published, 0.75, at_most=True)
 
 
-def _ways(recipe: Recipe) -> list[Recipe]:
+def _ways(recipe: TrainingRecipe) -> list[TrainingRecipe]:
     """At parity; and, where the processor computes in bf16, with that and one call of the critic for restored and sharp."""
     information = Path("/proc/cpuinfo")
     flags = information.read_text() if information.exists() else ""
@@ -95,7 +95,7 @@ def loader_rates(*, repeats: int = 5) -> tuple[float, float]:
 
         def ours() -> None:
             if not streams:  # DataLoader has forked its workers by now; with threads about, that is not safe
-                streams.append(Stream(open_pairs([shard]), batch=_BATCH, crop=_CROP, seed=0, threads=_THREADS))
+                streams.append(Stream(open_pairs([shard]), TrainingRecipe(batch=_BATCH, crop=_CROP), threads=_THREADS))
             for _ in range(_OURS):
                 streams[0].give(streams[0].take())
 

@@ -16,7 +16,7 @@ from blurkit.program.progress import Progress, plural
 from trainer.evaluation.metrics import Metric, choose_metrics
 from trainer.evaluation.pairsets import PairSet, open_pairset
 from trainer.evaluation.restore import Restorer
-from trainer.evaluation.scores import Score, means, score_pairs, show, telling, to_csv, to_table
+from trainer.evaluation.scores import Score, means, representative_pairs, score_pairs, show, to_csv, to_table
 from trainer.networks.weights import load_generator
 from trainer.training.device import choose_device, memory_advice
 
@@ -75,7 +75,7 @@ def _draw_sheet(
     from trainer.evaluation.pictures import draw_triples
 
     name, metric = next(iter(metrics.items()))
-    chosen = telling(scores, name).items()
+    chosen = representative_pairs(scores, name).items()
     rows = [show(restore, pairs, index, scores[index], metrics, words=words) for index, words in chosen]
     before, after = (metric.text(result[which][name]) for which in ("blurred", "restored"))
     title = f"{result['weights']} · {plural(result['n'], 'pair')}"

@@ -20,7 +20,7 @@ from trainer.training import checkpoint
 from trainer.training.checkpoint import Checkpoint
 from trainer.training.device import choose_device, memory_advice
 from trainer.training.distributed import joined
-from trainer.training.loop import Setting, run_steps
+from trainer.training.loop import TrainingRun, run_steps
 from trainer.training.step import build_step
 from trainer.training.watch import Watch
 
@@ -30,7 +30,7 @@ SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunOptions:
     """The options: ``resume`` is "auto", "never" or a file; ``weight`` is empty or has a number for each of ``data``."""
 
     data: tuple[Path, ...]
@@ -45,63 +45,63 @@ class Asked:
     quiet: bool
 
 
-def run(asked: Asked) -> int:
-    """Train as asked, from the newest checkpoint where there is one, and say what came of it. Returns the exit code."""
-    recipe = load_recipe(asked.recipe, asked.settings)
-    out = asked.out or Path("runs") / recipe.name
-    device, reason = choose_device(asked.device)
-    data = open_pairs(asked.data, weights=asked.weight or None)
-    train, held = (data, open_pairs(asked.val)) if asked.val else hold_out(data, SHARE, seed=recipe.seed)
+def run(options: RunOptions) -> int:
+    """Train from the newest checkpoint where there is one, and say what came of it. Returns the exit code."""
+    recipe = load_recipe(options.recipe, options.settings)
+    out = options.out or Path("runs") / recipe.name
+    device, reason = choose_device(options.device)
+    data = open_pairs(options.data, weights=options.weight or None)
+    train, held = (data, open_pairs(options.val)) if options.val else hold_out(data, SHARE, seed=recipe.seed)
     with joined(device) as ranks, contextlib.ExitStack() as stack:
-        setting = Setting(recipe, train, held, out, device, ranks)
+        training = TrainingRun(recipe, train, held, out, device, ranks)
         if ranks.first:
             make_folder(out)
             stack.enter_context(locked(out / ".lock"))
-        begin = _begin(asked.resume, setting)
+        begin = _begin(options.resume, training)
         ranks.wait()  # until all have read what the first is about to change
         watch = None
         if ranks.first:
             start = begin.step if begin else 0
             checkpoint.clean(out, after=start)
             write_atomic(out / RECIPE, recipe.toml().encode())
-            watch = Watch(out, start=start, steps=recipe.steps, every=recipe.log_every, quiet=asked.quiet)
-            for line in (f"on {reason}", _pairs_text(setting, asked), *([f"resumed at step {start:,}"] if begin else [])):
+            watch = Watch(out, start=start, steps=recipe.steps, every=recipe.log_every, quiet=options.quiet)
+            for line in (f"on {reason}", _pairs_text(training, options), *([f"resumed at step {start:,}"] if begin else [])):
                 watch.say(line)
             stack.callback(watch.close)
         advice = f"lower --set batch={max(recipe.batch // 2, 1)} or --set crop={recipe.crop // 2}, or raise --set accumulate"
         stop = stack.enter_context(stopping())
         with memory_advice(advice):
-            end = run_steps(setting, build_step(recipe, device, ranks), begin, stop=stop, watch=watch)
+            end = run_steps(training, build_step(recipe, device, ranks), begin, stop=stop, watch=watch)
         if ranks.first:
-            _report(setting, end, as_json=asked.json)
+            _report(training, end, as_json=options.json)
     return OK
 
 
-def _begin(resume: str, setting: Setting) -> Checkpoint | None:
+def _begin(resume: str, run: TrainingRun) -> Checkpoint | None:
     """The checkpoint to go on from, of this very run."""
     if resume == "never":
         return None
     path = None if resume == "auto" else Path(resume)
-    begin = checkpoint.newest(setting.out) if path is None else checkpoint.load(path)
+    begin = checkpoint.newest(run.out) if path is None else checkpoint.load(path)
     if begin is None:
         return None
-    where = path or setting.out
-    recorded = setting.out / RECIPE
-    if begin.origin.recipe != setting.recipe.digest and recorded.exists():
-        changed = differences(parse_recipe(recorded.read_text(), where=str(recorded)), setting.recipe)
+    where = path or run.out
+    recorded = run.out / RECIPE
+    if begin.origin.recipe != run.recipe.digest and recorded.exists():
+        changed = differences(parse_recipe(recorded.read_text(), where=str(recorded)), run.recipe)
         raise UsageError(
             f"{where} was begun with another recipe: {'; '.join(changed) or 'its name alone is the same'}. Run it as it was "
             "begun, choose another --out, or begin anew with --resume never"
         )
-    begin.origin.require_same(setting.origin, where)
+    begin.origin.require_same(run.origin, where)
     return begin
 
 
-def _pairs_text(setting: Setting, asked: Asked) -> str:
+def _pairs_text(run: TrainingRun, options: RunOptions) -> str:
     """Which pairs are learned from, and which are not."""
-    train, held = setting.train, setting.held
+    train, held = run.train, run.held
     text = f"{plural(len(train), 'pair')} of {plural(_photographs(train), 'photograph')} to learn from"
-    if asked.val:
+    if options.val:
         both = np.isin(held.photographs, train.photographs).sum()
         return text + (f"; WARNING: {plural(int(both), 'pair')} of --val are of the same photographs" if both else "")
     return f"{text}; {plural(_photographs(held), 'photograph')} ({plural(len(held), 'pair')}) held out, as no --val is named"
@@ -111,8 +111,8 @@ def _photographs(pairs: Pairs) -> int:
     return len(np.unique(pairs.photographs))
 
 
-def _report(setting: Setting, end: Checkpoint, *, as_json: bool) -> None:
-    out, found = setting.out, end.validation
+def _report(run: TrainingRun, end: Checkpoint, *, as_json: bool) -> None:
+    out, found = run.out, end.validation
     files = {"weights": out / "generator.safetensors", "sheet": out / "validation.png", "curves": out / "curves.png"}
     if as_json:
         levels = {key: round(found[key], 4) for key in ("psnr_blurred", "psnr", "best")}

@@ -1,11 +1,11 @@
 """Batches for training: random crops of memory-mapped shards, read ahead, exact to resume.
 
 pairs = open_pairs(["shards/"])
-train, held = hold_out(pairs, seed=1)
-with Stream(train, batch=8, crop=256, seed=1) as stream:
+recipe = TrainingRecipe(batch=8, crop=256, seed=1)
+with Stream(pairs, recipe) as stream:
     for batch in stream:                 # without end; batch.blurred and batch.sharp are float32 (8, 3, 256, 256)
         ...
-Stream(train, batch=8, crop=256, seed=1, consumed=stream.consumed)     # goes on where that one ended
+Stream(pairs, recipe, consumed=stream.consumed)     # goes on where that one ended
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blurkit.errors import UsageError
-from blurkit.program.checks import require
+from trainer.config import TrainingRecipe
 from trainer.data.augment import FLIPS, TRANSPOSE, augment
 from trainer.data.order import Order, draws
 from trainer.data.pairs import Pairs
@@ -45,45 +45,42 @@ class Buffer:
 
 
 class Stream:
-    """Batches of random crops, without end: one process's part of what ``world`` processes see.
+    """Batches of random crops, without end: the part of one process.
 
-    Position p is one crop: the sample that the ``Order`` puts there, at a place and in an orientation drawn for p.
-    The k-th joint batch is the positions from k * batch * world on, and process ``rank`` has the ``rank``-th part of it. So what
-    comes depends on neither ``threads`` nor ``prefetch``, and several processes see what one with their joint batch sees. The
-    threads copy from memory maps in numpy, which holds no interpreter lock meanwhile.
+    ``recipe`` gives ``batch``, ``crop``, ``seed`` and ``augment``. Position p is one crop: the sample that the ``Order`` puts
+    there, at a place and in an orientation drawn for p. ``process`` is (rank, world): the k-th joint batch is the positions from
+    k * batch * world on, and process ``rank`` has the ``rank``-th part of it. So neither ``threads`` nor ``prefetch``, the
+    batches that are read ahead, change what comes, and several processes see what one process with their joint batch sees. The
+    threads copy from memory maps in numpy, which releases the interpreter lock meanwhile.
 
-    ``consumed``: the positions that all processes have consumed so far, not those read ahead: all that is kept to go on.
-    ``flips``: "both", "horizontal" or "none". Raises UsageError where a pair is smaller than ``crop``. A corrupt shard's error is
-    raised in place of the batch; after that and after :meth:`close` no thread is left.
+    ``consumed``: the positions that all processes have consumed so far, without those read ahead. It is all that a continuation
+    needs. Raises UsageError if a pair is smaller than the crop. The error of a corrupt shard is raised in place of the batch;
+    after that, and after :meth:`close`, no thread is left.
     """
 
     def __init__(
         self,
         pairs: Pairs,
+        recipe: TrainingRecipe,
         *,
-        batch: int,
-        crop: int,
-        seed: int,
-        rank: int = 0,
-        world: int = 1,
+        process: tuple[int, int] = (0, 1),
         consumed: int = 0,
+        device: torch.device | None = None,
         threads: int = 2,
         prefetch: int = 3,
-        device: torch.device | None = None,
-        flips: str = "both",
-        transpose: bool = True,
     ) -> None:
-        require(min(batch, crop, threads, prefetch) >= 1, f"a batch of {batch} crops of {crop} pixels is none")
-        _require_room(pairs, crop)
+        (rank, world), batch = process, recipe.batch
+        _require_room(pairs, recipe.crop)
         self.consumed, self._device = consumed, device or torch.device("cpu")
-        self._pairs, self._seed, self._turns = pairs, seed, FLIPS[flips] | TRANSPOSE * transpose
-        self._order = Order(pairs.counts, seed=seed, weights=pairs.weights)
+        self._pairs, self._seed = pairs, recipe.seed
+        self._turns = FLIPS[recipe.augment.flips] | TRANSPOSE * recipe.augment.transpose
+        self._order = Order(pairs.counts, seed=recipe.seed, weights=pairs.weights)
         self._next, self._joint = consumed + rank * batch, batch * world
         self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="crops")
         self._ahead: deque[tuple[Buffer, Future[None]]] = deque()
         for _ in range(prefetch):
-            self.give(Buffer(batch, crop, pinned=self._device.type == "cuda"))
+            self.give(Buffer(batch, recipe.crop, pinned=self._device.type == "cuda"))
 
     def __iter__(self) -> Self:
         return self

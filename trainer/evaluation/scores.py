@@ -46,7 +46,7 @@ def means(scores: Sequence[Score]) -> dict[str, Any]:
     return {"n": len(scores), "blurred": blurred, "restored": restored}
 
 
-def telling(scores: Sequence[Score], metric: str) -> dict[int, str]:
+def representative_pairs(scores: Sequence[Score], metric: str) -> dict[int, str]:
     """The numbers of the pairs that gained most, the median, and least, in this order, each with these words; fewer of fewer."""
     order = sorted(range(len(scores)), key=lambda index: scores[index].gain(metric), reverse=True)
     places = {order[-1]: "least gain", order[(len(order) - 1) // 2]: "median gain", order[0]: "greatest gain"}

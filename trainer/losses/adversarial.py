@@ -30,7 +30,7 @@ OBJECTIVES = {
 }
 
 
-class Game:
+class AdversarialLoss:
     """What critic and generator lower, by the objective and the settings of a recipe's section ``adversarial``."""
 
     def __init__(self, settings: Adversarial) -> None:

@@ -20,7 +20,7 @@ def charbonnier(restored: Tensor, sharp: Tensor) -> Tensor:
 PIXEL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "mse": F.mse_loss, "charbonnier": charbonnier}
 
 
-class Content(nn.Module):
+class ContentLoss(nn.Module):
     """Terms to be weighted by ``weights``, which holds those above zero. Frozen: it has no parameter that trains."""
 
     def __init__(self, weights: Mapping[str, float], features: nn.Module | None) -> None:
@@ -40,7 +40,7 @@ class Content(nn.Module):
         return F.mse_loss(full_precision(self.features(restored)), wanted)
 
 
-def build_content(weights: Mapping[str, float], *, vgg_weights: str = "") -> Content:
+def build_content(weights: Mapping[str, float], *, vgg_weights: str = "") -> ContentLoss:
     """Content terms from the weights by name, ``{"perceptual": 100.0, "l1": 0.0}``; terms of weight zero cost nothing.
 
     "perceptual" is DeblurGAN's: the mean square of the difference of VGG-19's conv3_3 before its ReLU, of photographs in [-1, 1]
@@ -48,4 +48,4 @@ def build_content(weights: Mapping[str, float], *, vgg_weights: str = "") -> Con
     :class:`blurkit.errors.UsageError` for features whose weights cannot be had.
     """
     weights = {term: float(weight) for term, weight in weights.items() if weight}
-    return Content(weights, vgg.features(vgg_weights) if "perceptual" in weights else None)
+    return ContentLoss(weights, vgg.features(vgg_weights) if "perceptual" in weights else None)

@@ -11,7 +11,7 @@ import torch
 
 from blurkit.errors import BlurkitError
 from blurkit.program.signals import Stop
-from trainer.config import Recipe
+from trainer.config import TrainingRecipe
 from trainer.data.pairs import Pairs
 from trainer.data.stream import Stream
 from trainer.evaluation.restore import Restorer
@@ -26,14 +26,14 @@ from trainer.training.validate import draw, levels, validate
 from trainer.training.watch import Watch
 
 #: Steps in a row that may come out as no numbers.
-PATIENCE = 10
+MOST_SKIPPED = 10
 
 
 @dataclass(frozen=True)
-class Setting:
+class TrainingRun:
     """What a run is given: pairs to train on and pairs held out, its folder, and where and by whom it is computed."""
 
-    recipe: Recipe
+    recipe: TrainingRecipe
     train: Pairs
     held: Pairs
     out: Path
@@ -48,48 +48,38 @@ class Setting:
 
     def stream(self, consumed: int) -> Stream:
         """The batches of this process from a position on."""
-        recipe, ranks = self.recipe, self.ranks
-        return Stream(
-            self.train,
-            batch=recipe.batch,
-            crop=recipe.crop,
-            seed=recipe.seed,
-            rank=ranks.rank,
-            world=ranks.world,
-            consumed=consumed,
-            device=self.device,
-            flips=recipe.augment.flips,
-            transpose=recipe.augment.transpose,
-        )
+        process = self.ranks.rank, self.ranks.world
+        return Stream(self.train, self.recipe, process=process, consumed=consumed, device=self.device)
 
 
-def run_steps(setting: Setting, step: Step, begin: Checkpoint | None, *, stop: Stop, watch: Watch | None) -> Checkpoint:
+def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: Stop, watch: Watch | None) -> Checkpoint:
     """Train from ``begin``, or from the start, to the recipe's last step; the last checkpoint.
 
-    Everything due after a step is done before the next: validation, then a checkpoint. A signal leads to a checkpoint and
-    :class:`StoppedError`; ``PATIENCE`` steps in a row without a number to :class:`BlurkitError`. The first process has a watch.
+    What is due after a step, validation and then a checkpoint, is done before the next step. After a signal a checkpoint is
+    written and :class:`StoppedError` is raised. ``MOST_SKIPPED`` steps in a row without a number raise :class:`BlurkitError`.
+    Only the first process has a watch.
     """
-    recipe, ranks = setting.recipe, setting.ranks
-    now = begin or Checkpoint(setting.origin, 0, 0, {"best": -math.inf}, {})
+    recipe, ranks = run.recipe, run.ranks
+    now = begin or Checkpoint(run.origin, 0, 0, {"best": -math.inf}, {})
     if begin is not None:
         step.load_state_dict(begin.state)
     saved = now.step
-    with setting.stream(now.consumed) as stream:
+    with run.stream(now.consumed) as stream:
         while True:
             if now.step and _due(now.step, recipe.validate_every, recipe.steps) and now.validation.get("step") != now.step:
-                now = replace(now, validation=_validated(setting, step, now, stop, watch))
-            stop.signal = ranks.agree(stop.signal, setting.device)
+                now = replace(now, validation=_validated(run, step, now, stop, watch))
+            stop.signal = ranks.agree(stop.signal, run.device)
             if saved != now.step and (stop or _due(now.step, recipe.checkpoint_every, recipe.steps)):
-                _save(setting, step, now)
+                _save(run, step, now)
                 saved = now.step
             if stop:
                 ranks.wait()  # until the first has written it
-                raise stop.error(f"a checkpoint of step {now.step:,} is in {setting.out}")
+                raise stop.error(f"a checkpoint of step {now.step:,} is in {run.out}")
             if now.step == recipe.steps:
                 return now
             losses = step(now.step, *next(stream))
             now = replace(now, step=now.step + 1, consumed=stream.consumed)
-            _require_numbers(step, now.step, setting.device, watch)
+            _require_numbers(step, now.step, run.device, watch)
             if watch is not None:
                 watch.step(now.step, losses, recipe.optimizer.rate * factor(recipe.schedule, now.step - 1, recipe.steps))
 
@@ -100,47 +90,47 @@ def _due(done: int, every: int, steps: int) -> bool:
 
 def _require_numbers(step: Step, done: int, device: torch.device, watch: Watch | None) -> None:
     """To read the count is to wait for the device, so on a GPU that is done now and then."""
-    if device.type == "cuda" and done % PATIENCE:
+    if device.type == "cuda" and done % MOST_SKIPPED:
         return
     in_a_row, in_all = step.skipped.tolist()
     if in_a_row and watch is not None:
         watch.say(f"step {done:,} is skipped: a loss or a gradient is no number ({in_all:.0f} steps so far)")
-    if in_a_row >= PATIENCE:
+    if in_a_row >= MOST_SKIPPED:
         raise BlurkitError(
             f"step {done:,}: {in_a_row:.0f} steps in a row gave losses or gradients that are no numbers ({in_all:.0f} in all) "
             "and were skipped; lower optimizer.rate or set optimizer.clip, and begin anew with --resume never"
         )
 
 
-def _validated(setting: Setting, step: Step, now: Checkpoint, stop: Stop, watch: Watch | None) -> dict[str, float]:
+def _validated(run: TrainingRun, step: Step, now: Checkpoint, stop: Stop, watch: Watch | None) -> dict[str, float]:
     """Validation after a step, its line, its pictures and, where it is the best so far, that checkpoint; by the first process."""
     if watch is None:
         return {**now.validation, "step": now.step}
-    recipe = setting.recipe
-    restore = Restorer(step.average.network, setting.device, bf16=recipe.precision.bf16)
-    held = setting.held.spread(recipe.validate_pairs)
+    recipe = run.recipe
+    restore = Restorer(step.average.network, run.device, bf16=recipe.precision.bf16)
+    held = run.held.spread(recipe.validate_pairs)
     with memory_advice("name smaller pairs with --val"):
         scores = validate(held, restore, stop)
     if stop:
         return now.validation
     before, after = levels(scores)
     watch.write(now.step, {"val/psnr": after, "val/psnr_blurred": before})
-    draw(setting.out, held, restore, scores, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps")
+    draw(run.out, held, restore, scores, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps")
     best = max(now.validation["best"], after)
     validation = {"step": now.step, "psnr": after, "psnr_blurred": before, "best": best}
     if best > now.validation["best"]:
-        _save(setting, step, replace(now, validation=validation), best=True)
+        _save(run, step, replace(now, validation=validation), best=True)
     return validation
 
 
-def _save(setting: Setting, step: Step, now: Checkpoint, *, best: bool = False) -> None:
+def _save(run: TrainingRun, step: Step, now: Checkpoint, *, best: bool = False) -> None:
     """A checkpoint and the weights to be used, in the run's folder or, of the best, below it; by the first process."""
-    if not setting.ranks.first:
+    if not run.ranks.first:
         return
-    checkpoint.save(setting.out, replace(now, state=step.state_dict()), best=best)
-    folder = setting.out / "best" if best else setting.out
+    checkpoint.save(run.out, replace(now, state=step.state_dict()), best=best)
+    folder = run.out / "best" if best else run.out
     folder.mkdir(exist_ok=True)
-    about: dict[str, Any] = {"generator": setting.recipe.generator_spec, "recipe": setting.recipe.name, "step": now.step}
+    about: dict[str, Any] = {"generator": run.recipe.generator_spec, "recipe": run.recipe.name, "step": now.step}
     validation = {key: value for key, value in now.validation.items() if math.isfinite(value)}
-    about |= {"recipe_digest": setting.recipe.digest, "data_digest": setting.train.digest, "validation": validation}
+    about |= {"recipe_digest": run.recipe.digest, "data_digest": run.train.digest, "validation": validation}
     save_generator(folder, step.average.network, about)

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.config import Recipe
-from trainer.losses.adversarial import Game
-from trainer.losses.content import Content, build_content
+from trainer.config import TrainingRecipe
+from trainer.losses.adversarial import AdversarialLoss
+from trainer.losses.content import ContentLoss, build_content
 from trainer.networks.build import channels_last
 from trainer.networks.critics import build_critic
 from trainer.networks.generators import build_generator
@@ -25,7 +25,7 @@ from trainer.training.distributed import Ranks
 from trainer.training.ema import Average
 from trainer.training.schedule import factor
 
-#: Losses of one part of a batch: what is minimised, and what is told of it, by name.
+#: Losses of one part of a batch: what is minimised, and what is logged of it, by name.
 Losses = tuple[Tensor, dict[str, Tensor]]
 
 _WEIGHTS, _DROPOUT, _ALPHAS = 1, 2, 3  # purposes of random numbers
@@ -39,13 +39,19 @@ class Step:
     """
 
     def __init__(
-        self, recipe: Recipe, generator: nn.Module, critic: nn.Module, content: Content, device: torch.device, ranks: Ranks
+        self,
+        recipe: TrainingRecipe,
+        generator: nn.Module,
+        critic: nn.Module,
+        content: ContentLoss,
+        device: torch.device,
+        ranks: Ranks,
     ) -> None:
         self.recipe, self.device, self._ranks = recipe, device, ranks
         self.generator, self.critic, self._content = generator.to(device).train(), critic.to(device).train(), content.to(device)
         self.average = Average(self.generator, recipe.optimizer.ema)
         self.skipped = torch.zeros(2, device=device)
-        self._objective = Game(recipe.adversarial) if recipe.adversarial else None
+        self._objective = AdversarialLoss(recipe.adversarial) if recipe.adversarial else None
         self._optimizers = {"generator": self._adam(self.generator), "critic": self._adam(self.critic)}
         self._format = torch.channels_last if recipe.precision.channels_last else torch.contiguous_format
         self._compute: Callable[..., dict[str, Tensor]] = self.compute
@@ -116,12 +122,12 @@ class Step:
 
     def _alphas(self, number: int) -> Tensor:
         """One for the batch as in the published code, or one for each sample of all processes as in the paper's."""
-        game = self.recipe.adversarial
-        assert game is not None
+        adversarial = self.recipe.adversarial
+        assert adversarial is not None
         batch, world = self.recipe.batch, self._ranks.world
-        samples = batch * world if game.gp == "sample" else 1
+        samples = batch * world if adversarial.gp == "sample" else 1
         random = torch.Generator().manual_seed(keyed(self.recipe.seed, _ALPHAS, number))
-        alphas = torch.rand((game.critic_steps, samples, 1, 1, 1), generator=random)
+        alphas = torch.rand((adversarial.critic_steps, samples, 1, 1, 1), generator=random)
         mine = slice(self._ranks.rank * batch, (self._ranks.rank + 1) * batch) if samples > 1 else slice(None)
         return alphas[:, mine].to(self.device)
 
@@ -151,15 +157,15 @@ class Step:
                 weights["adversarial"] = self.recipe.adversarial.weight
         return torch.stack([weights[name] * term for name, term in terms.items()]).sum(), terms
 
-    def _update(self, name: str, network: nn.Module, parts: Iterator[Losses], told: dict[str, Tensor]) -> Tensor:
+    def _update(self, name: str, network: nn.Module, parts: Iterator[Losses], logged: dict[str, Tensor]) -> Tensor:
         """One update of a network by the mean over parts and processes, unless it is no number; whether it took place."""
-        parameters, optimizer, told_here = list(network.parameters()), self._optimizers[name], []
+        parameters, optimizer, logged_here = list(network.parameters()), self._optimizers[name], []
         optimizer.zero_grad()
         for total, terms in parts:
             torch.autograd.backward(total / self.recipe.accumulate, inputs=parameters)
-            told_here.append(torch.stack([total, *terms.values()]).detach() / self.recipe.accumulate)
+            logged_here.append(torch.stack([total, *terms.values()]).detach() / self.recipe.accumulate)
         found = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        means = torch.stack(told_here).sum(0)
+        means = torch.stack(logged_here).sum(0)
         self._ranks.average([*found, means])
         norm = torch.nn.utils.get_total_norm(found)
         good = (norm + means[0]).isfinite()
@@ -167,11 +173,11 @@ class Step:
             torch._foreach_mul_(found, (self.recipe.optimizer.clip / norm).clamp(max=1))
         optimizer.found_inf = (~good).float()  # type: ignore[attr-defined]  # what a GradScaler would set
         optimizer.step()
-        told |= dict(zip(terms, means[1:], strict=True))
+        logged |= dict(zip(terms, means[1:], strict=True))
         return good
 
 
-def build_step(recipe: Recipe, device: torch.device, ranks: Ranks) -> Step:
+def build_step(recipe: TrainingRecipe, device: torch.device, ranks: Ranks) -> Step:
     """The networks of a recipe with weights drawn from its seed, ready to train. Raises :class:`UsageError`."""
     torch.manual_seed(keyed(recipe.seed, _WEIGHTS))
     generator, critic = build_generator(recipe.generator_spec), build_critic(recipe.critic_spec)

@@ -21,7 +21,7 @@ MOST_EXAMPLES = 6
 
 
 @dataclass(frozen=True)
-class Origin:
+class SourceSummary:
     """One source. ``manifest``: ``None`` for photographs of one's own. ``images``: those planned, ``pairs``: those made."""
 
     name: str
@@ -55,13 +55,13 @@ class Facts:
         return dict(self.index["configuration"])
 
     @property
-    def origins(self) -> list[Origin]:
+    def origins(self) -> list[SourceSummary]:
         """The sources, in the order in which they were named."""
         pairs = collections.Counter[str]()
         for (source, _), count in self.licences.items():
             pairs[source] += count
         images = self.configuration["images_of"]
-        return [Origin(name, _manifest(name, self.configuration), images[name], pairs[name]) for name in images]
+        return [SourceSummary(name, _manifest(name, self.configuration), images[name], pairs[name]) for name in images]
 
     @property
     def title(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from blurkit.program.progress import data_size, plural
 from blurkit.report.card.command import RECIPE_FILE, command_line, needs_recipe_file, recipe_toml
 from blurkit.report.card.examples import LARGEST_PART
-from blurkit.report.card.facts import Facts, Origin
+from blurkit.report.card.facts import Facts, SourceSummary
 from blurkit.report.card.markdown import bibtex, code, fenced, linked, plain, table
 from blurkit.report.card.rights import rights
 from blurkit.report.card.stamp import PLACE
@@ -111,7 +111,7 @@ def _recipe(facts: Facts) -> Iterator[str]:
     yield f"<details>\n<summary>The recipe in full</summary>\n\n{toml}\n\n</details>"
 
 
-def _origin(origin: Origin) -> Iterator[str]:
+def _origin(origin: SourceSummary) -> Iterator[str]:
     made = f"{plural(origin.pairs, 'pair')} of {plural(origin.images, 'photograph')}."
     yield f"### {plain(origin.title)}"
     manifest = origin.manifest

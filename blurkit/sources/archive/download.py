@@ -37,12 +37,12 @@ class DownloadError(BlurkitError):
     """A file that cannot be had, or is not the one that was expected."""
 
 
-class _CutError(Exception):
+class RetryableError(Exception):
     """An attempt that failed in a way that another may not."""
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """``timeout``: seconds that a server may be silent. ``pauses``: seconds before each further attempt; their number is the
     limit. ``advance``: bytes beyond all attempts before after which attempts count from one again, for long files on bad lines.
     """
@@ -60,7 +60,7 @@ def download(
     sha256: str,
     report: Callable[[int], None],
     say: Callable[[str], None] = lambda sentence: None,
-    patience: Patience = Patience(),
+    retry_policy: RetryPolicy = RetryPolicy(),
 ) -> None:
     """Make ``target`` the file at ``url`` whose SHA-256 this is; one that is there and right is kept.
 
@@ -88,7 +88,7 @@ def download(
             report(transfer.have)
             advice = f"make room for {target.name}, or choose another --root"
             require_space(target.parent, (size or 0) - transfer.have, advice)
-            _persist(transfer, patience)
+            _persist(transfer, retry_policy)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -140,23 +140,23 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _persist(transfer: _Transfer, patience: Patience) -> None:
+def _persist(transfer: _Transfer, retry_policy: RetryPolicy) -> None:
     """Attempts until everything is there, with pauses between them that grow."""
     failures, highest = 0, transfer.have
     while True:
         try:
-            return transfer.attempt(patience.timeout)
-        except _CutError as cut:
-            if transfer.have >= highest + patience.advance:
+            return transfer.attempt(retry_policy.timeout)
+        except RetryableError as cut:
+            if transfer.have >= highest + retry_policy.advance:
                 failures, highest = 0, transfer.have
-            if failures == len(patience.pauses):
+            if failures == len(retry_policy.pauses):
                 raise DownloadError(
                     f"{transfer.url}: {cut}; given up after {failures + 1} attempts. What has arrived is kept: run the same "
                     "command again to resume"
                 ) from cut
-            pause = patience.pauses[failures]
+            pause = retry_policy.pauses[failures]
             failures += 1
-            attempts = f"attempt {failures + 1} of {len(patience.pauses) + 1}"
+            attempts = f"attempt {failures + 1} of {len(retry_policy.pauses) + 1}"
             transfer.say(f"{transfer.target.name}: {cut}; {attempts} in {duration(pause)}")
             time.sleep(pause)
 
@@ -177,7 +177,7 @@ class _Transfer:
         return os.fstat(self.descriptor).st_size
 
     def attempt(self, timeout: float) -> None:
-        """One request for what is missing. Raises :class:`_CutError` where another may bring more."""
+        """One request for what is missing. Raises :class:`RetryableError` where another may bring more."""
         if self.size is not None and self.have > self.size:
             self._start_anew()
         if self.have == self.size:
@@ -190,7 +190,7 @@ class _Transfer:
         except (OSError, HTTPException) as error:
             if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
                 raise DownloadError(f"{self.url}: {error}; check the address and the clock of this machine") from error
-            raise _CutError(describe(error)) from error
+            raise RetryableError(describe(error)) from error
         else:
             with response:
                 self._receive(response)
@@ -207,10 +207,10 @@ class _Transfer:
             if self.size is None and error.headers.get("Content-Range") == f"bytes */{self.have}":
                 return  # there is no more of it than is here
             self._start_anew()
-            raise _CutError("the server cannot continue the file that is here, which is dropped") from error
+            raise RetryableError("the server cannot continue the file that is here, which is dropped") from error
         sentence = f"the server answered {error.code} {error.reason}"
         if error.code >= 500 or error.code in _TRY_AGAIN:
-            raise _CutError(sentence) from error
+            raise RetryableError(sentence) from error
         raise DownloadError(
             f"{error.url or self.url}: {sentence}; check the address, or try another one with --mirror"
         ) from error
@@ -225,7 +225,7 @@ class _Transfer:
         etag = response.headers.get("ETag", "")
         if begin and (begin != self.have or (self._etag() and etag and etag != self._etag())):
             self._start_anew()
-            raise _CutError("the file on the server is no longer the one that is here, which is dropped")
+            raise RetryableError("the file on the server is no longer the one that is here, which is dropped")
         if not begin:
             if self.have:
                 self.say(f"{self.target.name}: the server sends the file from its beginning; {data_size(self.have)} are dropped")
@@ -247,7 +247,7 @@ class _Transfer:
             have += len(data)
             self.report(have)
         if end is not None and have < end:
-            raise _CutError(f"the connection was cut after {data_size(have)}")
+            raise RetryableError(f"the connection was cut after {data_size(have)}")
 
     def _etag(self) -> str:
         """The validator of the version that is here, where it came from this address and can stand for every byte."""
@@ -277,4 +277,4 @@ def _read(response: HTTPResponse, have: int) -> bytes:
     try:
         return response.read1(_CHUNK)  # what is there, so that progress does not wait for a whole chunk
     except (OSError, HTTPException) as error:
-        raise _CutError(f"the connection was cut after {data_size(have)}: {describe(error)}") from error
+        raise RetryableError(f"the connection was cut after {data_size(have)}: {describe(error)}") from error

@@ -44,7 +44,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Photograph:
+class PackagedPhotograph:
     """One packaged photograph: who made it, under which licence, what was changed; ``width``, ``height`` in pixels."""
 
     file: str
@@ -81,7 +81,7 @@ class Manifest:
     obtain: str
     archives: tuple[Archive, ...]
     splits: tuple[Split, ...]
-    photographs: tuple[Photograph, ...]
+    photographs: tuple[PackagedPhotograph, ...]
 
     def split(self, name: str) -> Split:
         """A split by its name. Raises :class:`UsageError` where the dataset has none of that name."""
@@ -137,8 +137,8 @@ def _archive(entry: dict[str, Any]) -> Archive:
     )
 
 
-def _photograph(row: dict[str, Any], entry: dict[str, Any]) -> Photograph:
-    return Photograph(**row, bytes=_bytes(entry["contentSize"]), sha256=entry["sha256"])
+def _photograph(row: dict[str, Any], entry: dict[str, Any]) -> PackagedPhotograph:
+    return PackagedPhotograph(**row, bytes=_bytes(entry["contentSize"]), sha256=entry["sha256"])
 
 
 def _bytes(size: str) -> int:

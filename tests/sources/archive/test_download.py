@@ -16,12 +16,12 @@ from file_server import FileServer, answer, cut, redirect, reset, stall, status
 from blurkit.errors import DiskFullError, LockedError, UsageError
 from blurkit.program.files import locked
 from blurkit.sources.archive import download as module
-from blurkit.sources.archive.download import LOCK, DownloadError, Patience, download, forget_origin, is_downloaded, part_path
+from blurkit.sources.archive.download import LOCK, DownloadError, RetryPolicy, download, forget_origin, is_downloaded, part_path
 
 CONTENT = random.Random(1).randbytes(300_000)
 SIZE = len(CONTENT)
 OTHER = random.Random(2).randbytes(300_000)
-QUICK = Patience(timeout=0.3, pauses=(0.01, 0.01, 0.01))
+QUICK = RetryPolicy(timeout=0.3, pauses=(0.01, 0.01, 0.01))
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def server():
 def get(server, tmp_path):
     """A function that downloads a.zip; ``said`` and ``reported`` are what it was told."""
 
-    def get(url=None, *, size=SIZE, patience=QUICK):
+    def get(url=None, *, size=SIZE, retry_policy=QUICK):
         get.said, get.reported = [], []
         options = {
             "size": size,
@@ -49,7 +49,7 @@ def get(server, tmp_path):
             "report": get.reported.append,
             "say": get.said.append,
         }
-        download(url or f"{server.base}/a.zip", get.target, patience=patience, **options)
+        download(url or f"{server.base}/a.zip", get.target, retry_policy=retry_policy, **options)
         assert get.target.read_bytes() == CONTENT
         assert not part_path(get.target).exists()
 
@@ -118,7 +118,7 @@ def test_a_part_of_an_earlier_run_is_resumed_with_or_without_a_validator(server,
 def test_a_part_is_resumed_from_another_mirror(server, get):
     server.faults = [cut(100_000)]
     with pytest.raises(DownloadError):
-        get(patience=Patience(pauses=()))
+        get(retry_policy=RetryPolicy(pauses=()))
     server.files["/mirror/a.zip"], server.etags = CONTENT, '"of the mirror"'
     get(f"{server.base}/mirror/a.zip")
     assert server.sent == SIZE
@@ -146,7 +146,7 @@ def test_a_file_that_changes_between_attempts_is_taken_anew(server, get):
     server.files["/a.zip"] = OTHER
     server.faults = [cut(100_000)]
     with pytest.raises(DownloadError):
-        get(patience=Patience(pauses=()))
+        get(retry_policy=RetryPolicy(pauses=()))
     server.files["/a.zip"] = CONTENT
     get()
     assert server.sent == 100_000 + SIZE
@@ -268,13 +268,13 @@ def test_attempts_are_bounded_and_what_has_arrived_is_kept(server, get):
 
 def test_attempts_count_anew_while_the_file_grows(server, get):
     server.faults = [cut(30_000)] * 9
-    get(patience=Patience(pauses=(0, 0), advance=20_000))
+    get(retry_policy=RetryPolicy(pauses=(0, 0), advance=20_000))
     assert len(server.requests) == 10
     get.target.unlink()
     server.requests.clear()
     server.faults, server.ranges = [cut(30_000)] * 9, False  # always the same bytes: no advance
     with pytest.raises(DownloadError, match="given up after 3 attempts"):
-        get(patience=Patience(pauses=(0, 0), advance=20_000))
+        get(retry_policy=RetryPolicy(pauses=(0, 0), advance=20_000))
 
 
 def test_nobody_listens(get):
@@ -333,7 +333,7 @@ def test_a_server_that_keeps_the_connection_open_is_not_waited_for(server, get):
 
     server.faults = [linger]
     begin = time.monotonic()
-    get(patience=Patience(timeout=20))
+    get(retry_policy=RetryPolicy(timeout=20))
     assert time.monotonic() - begin < 5
 
 

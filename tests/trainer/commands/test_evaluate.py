@@ -18,7 +18,7 @@ from trainer.commands import evaluate as command
 from trainer.evaluation.metrics import choose_metrics
 from trainer.evaluation.pairsets import open_pairset
 from trainer.evaluation.restore import Restorer
-from trainer.evaluation.scores import Score, means, score_pairs, show, telling, to_csv, to_table
+from trainer.evaluation.scores import Score, means, representative_pairs, score_pairs, show, to_csv, to_table
 from trainer.networks.generators import build_generator
 from trainer.networks.weights import save_generator
 
@@ -183,11 +183,11 @@ def test_scores_are_those_of_scikit_image(folder):
 
 def test_the_telling_pairs_are_in_order_of_their_gain(folder):
     scores = list(score_pairs(DARKER, open_pairset(folder), BOTH))
-    chosen = telling(scores, "psnr")
+    chosen = representative_pairs(scores, "psnr")
     order = sorted(range(5), key=lambda number: -scores[number].gain("psnr"))
     assert list(chosen.items()) == [(order[0], "greatest gain"), (order[2], "median gain"), (order[4], "least gain")]
-    assert list(telling(scores[:1], "psnr").values()) == ["greatest gain"]
-    assert list(telling(scores[:2], "psnr").values()) == ["greatest gain", "least gain"]
+    assert list(representative_pairs(scores[:1], "psnr").values()) == ["greatest gain"]
+    assert list(representative_pairs(scores[:2], "psnr").values()) == ["greatest gain", "least gain"]
     row = show(DARKER, open_pairset(folder), 1, scores[1], BOTH)
     assert f"{scores[1].blurred['psnr']:.2f} dB → {scores[1].restored['psnr']:.2f} dB" in row.captions
 
@@ -248,7 +248,7 @@ def test_a_pair_without_blur_gains_nothing():
     worse = Score("b", 24, 30, {"psnr": math.inf}, {"psnr": 30.0})
     better = Score("c", 24, 30, {"psnr": 30.0}, {"psnr": 31.0})
     assert same.gain("psnr") == 0
-    assert list(telling([worse, same, better], "psnr")) == [2, 1, 0]
+    assert list(representative_pairs([worse, same, better], "psnr")) == [2, 1, 0]
 
 
 def test_reds_as_scikit_image_has_it(test_data, run):

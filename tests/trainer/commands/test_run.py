@@ -12,7 +12,7 @@ from tiny_runs import write_pairs, write_recipe
 from blurkit.errors import BlurkitError, LockedError, StoppedError, UsageError
 from blurkit.program.files import locked
 from blurkit.shard import Shard
-from trainer.commands.run import Asked, run
+from trainer.commands.run import RunOptions, run
 from trainer.training import loop
 from trainer.training.checkpoint import BEST, FOLDER
 from trainer.training.step import Step
@@ -36,7 +36,9 @@ def place(tmp_path_factory):
 
 def train(place, out, *settings, resume="auto", **changes):
     values = {"data": (place / "00000.h5",), "val": (), "weight": (), "recipe": str(place / "tiny.toml"), "device": "cpu"}
-    return run(Asked(**(values | {"out": out, "settings": settings, "resume": resume, "json": True, "quiet": True} | changes)))
+    return run(
+        RunOptions(**(values | {"out": out, "settings": settings, "resume": resume, "json": True, "quiet": True} | changes))
+    )
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import torch
 from pair_folders import damage, write_folder
 
 from blurkit.errors import CorruptShardError, UsageError
+from trainer.config import Augment, TrainingRecipe
 from trainer.data.order import Order
 from trainer.data.pairs import open_pairs
 from trainer.data.stream import Stream
@@ -32,9 +33,12 @@ def pairs(tmp_path, make_sample):
     return open_pairs([write_folder(tmp_path / "shards", [samples[:4], samples[4:]])])
 
 
-def batches(pairs, count, **options):
-    options = {"batch": 3, "crop": CROP, "seed": 5, **options}
-    with Stream(pairs, **options) as stream:
+def recipe(batch=3, seed=5, **augment):
+    return TrainingRecipe(batch=batch, crop=CROP, seed=seed, augment=Augment(**augment))
+
+
+def batches(pairs, count, batch=3, seed=5, **options):
+    with Stream(pairs, recipe(batch, seed), **options) as stream:
         return [torch.stack(next(stream)) for _ in range(count)]
 
 
@@ -68,7 +72,7 @@ def found(pairs, stream, count):
 
 
 def test_batches_are_crops_of_the_pairs_in_order_anywhere_and_any_way_up(pairs):
-    with Stream(pairs, batch=4, crop=CROP, seed=5) as stream:
+    with Stream(pairs, recipe(4)) as stream:
         crops = list(found(pairs, stream, 60))
     assert [crop[0] for crop in crops] == Order([11], seed=5).indices(0, 240).tolist()
     assert min(Counter(crop[3] for crop in crops).values()) > 240 / 8 / 2
@@ -83,12 +87,12 @@ def test_batches_are_crops_of_the_pairs_in_order_anywhere_and_any_way_up(pairs):
     ("flips", "transpose", "count"), [("none", False, 1), ("horizontal", False, 2), ("both", False, 4), ("none", True, 2)]
 )
 def test_turns_can_be_refused(pairs, flips, transpose, count):
-    with Stream(pairs, batch=4, crop=CROP, seed=5, flips=flips, transpose=transpose) as stream:
+    with Stream(pairs, recipe(4, flips=flips, transpose=transpose)) as stream:
         crops = list(found(pairs, stream, 20))
     assert len({crop[3] for crop in crops}) == count
     if flips == "horizontal":
         assert {crop[3] for crop in crops} == {0, 6}  # np.rot90 twice and turned upside down is left for right
-    with Stream(pairs, batch=4, crop=CROP, seed=5) as stream:  # the places stay
+    with Stream(pairs, recipe(4)) as stream:  # the places stay
         assert [crop[:3] for crop in found(pairs, stream, 20)] == [crop[:3] for crop in crops]
 
 
@@ -101,20 +105,20 @@ def test_threads_and_reading_ahead_change_nothing(pairs):
 
 def test_processes_share_the_batches_of_one(pairs):
     whole = batches(pairs, 5, batch=6)
-    parts = [batches(pairs, 5, batch=2, rank=rank, world=3) for rank in range(3)]
+    parts = [batches(pairs, 5, batch=2, process=(rank, 3)) for rank in range(3)]
     assert_same([torch.cat(part, dim=1) for part in zip(*parts, strict=True)], whole)
 
 
 def test_what_was_stopped_anywhere_goes_on_the_same(pairs):
     whole = batches(pairs, 12)
     for done in range(12):
-        with Stream(pairs, batch=3, crop=CROP, seed=5, prefetch=4) as stream:
+        with Stream(pairs, recipe(3), prefetch=4) as stream:
             for _ in range(done):
                 next(stream)
             consumed = stream.consumed
         assert consumed == 3 * done
         assert_same(batches(pairs, 12 - done, consumed=consumed, threads=1), whole[done:])
-    with Stream(pairs, batch=1, crop=CROP, seed=5, rank=1, world=3, consumed=9) as stream:
+    with Stream(pairs, recipe(1), process=(1, 3), consumed=9) as stream:
         next(stream)
         assert stream.consumed == 12
     assert_same(batches(pairs, 4, batch=9), [torch.cat(whole[k : k + 3], dim=1) for k in (0, 3, 6, 9)])
@@ -124,13 +128,13 @@ def test_weights_reach_the_batches(tmp_path, make_sample):
     for name, first in (("rare", 0), ("often", 50)):
         write_folder(tmp_path / name, [[make_sample(number, CROP, CROP) for number in range(first, first + 6)]])
     pairs = open_pairs([tmp_path / "rare", tmp_path / "often"], weights=[1, 3])
-    with Stream(pairs, batch=4, crop=CROP, seed=1) as stream:
+    with Stream(pairs, recipe(4, seed=1)) as stream:
         counts = Counter(crop[0] >= 6 for crop in found(pairs, stream, 12))
     assert counts == {False: 12, True: 36}
 
 
 def test_batches_keep_their_pixels(pairs):
-    with Stream(pairs, batch=2, crop=CROP, seed=5, prefetch=2) as stream:
+    with Stream(pairs, recipe(2), prefetch=2) as stream:
         first = next(stream)
         kept = first.blurred.clone(), first.sharp.clone()
         for _ in range(6):
@@ -145,7 +149,7 @@ def test_batches_keep_their_pixels(pairs):
 def test_a_corrupt_shard_is_an_error_of_the_consumer_and_ends_the_threads(tmp_path, make_sample, field):
     folder = write_folder(tmp_path / "shards", [[make_sample(number, CROP, CROP) for number in range(8)]])
     damage(folder / "00000.h5", 5, field)
-    stream = Stream(open_pairs([folder]), batch=1, crop=CROP, seed=3)
+    stream = Stream(open_pairs([folder]), recipe(1, seed=3))
     place = Order([8], seed=3).indices(0, 8).tolist().index(5)
     for _ in range(place):
         next(stream)
@@ -163,7 +167,7 @@ def test_closing_gives_up_what_is_being_read(pairs, monkeypatch):
         return crop(*arguments)
 
     monkeypatch.setattr(type(pairs), "crop", slow)
-    stream = Stream(pairs, batch=1000, crop=CROP, seed=1, threads=2, prefetch=5)
+    stream = Stream(pairs, recipe(1000, seed=1), threads=2, prefetch=5)
     while not read:
         time.sleep(0.001)
     begin = time.monotonic()
@@ -175,9 +179,7 @@ def test_closing_gives_up_what_is_being_read(pairs, monkeypatch):
 
 def test_crops_that_do_not_fit_say_sizes_and_what_to_do(pairs):
     with pytest.raises(UsageError, match=r"20x20 do not fit 7 of 11 pairs, such as one of 18x18.*--set crop=18.*--size"):
-        Stream(pairs, batch=1, crop=20, seed=0)
-    with pytest.raises(UsageError, match="is none"):
-        Stream(pairs, batch=0, crop=8, seed=0)
+        Stream(pairs, TrainingRecipe(crop=20))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

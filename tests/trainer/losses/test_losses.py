@@ -9,7 +9,7 @@ import torchvision
 from blurkit.errors import UsageError
 from trainer.config import Adversarial
 from trainer.losses import vgg
-from trainer.losses.adversarial import Game, gradient_penalty
+from trainer.losses.adversarial import AdversarialLoss, gradient_penalty
 from trainer.losses.content import build_content
 from trainer.networks.critics import build_critic
 
@@ -51,7 +51,7 @@ def test_the_penalty_is_that_of_finite_differences(gp, alphas):
     expected = (norms - 1).square().mean()
     penalty = gradient_penalty(critic, fake, real, alpha=alpha, gp=gp)
     assert penalty.item() == pytest.approx(expected.item(), rel=1e-8)
-    terms = Game(Adversarial(gp=gp)).critic_loss(critic, fake, real, alpha=alpha)
+    terms = AdversarialLoss(Adversarial(gp=gp)).critic_loss(critic, fake, real, alpha=alpha)
     assert terms["penalty"].item() == pytest.approx(10 * expected.item(), rel=1e-8)
 
 
@@ -85,7 +85,7 @@ def test_a_step_of_the_critic_is_that_of_the_published_code(gp, joint):
         drawn(3, 3, 16, 16, seed=2),
         drawn(1, 1, 1, 1) / 2 + 0.5,
     )
-    ours = sum(Game(Adversarial(gp=gp, joint=joint)).critic_loss(critic, fake, real, alpha=alpha).values())
+    ours = sum(AdversarialLoss(Adversarial(gp=gp, joint=joint)).critic_loss(critic, fake, real, alpha=alpha).values())
 
     mixed = (real * alpha.expand(real.size()) + fake * (1 - alpha.expand(real.size()))).requires_grad_(True)
     scores = critic(mixed)
@@ -101,9 +101,9 @@ def test_a_step_of_the_critic_is_that_of_the_published_code(gp, joint):
 def test_no_gradient_of_the_critic_reaches_the_generator_and_that_of_the_generator_does():
     critic, real, alpha = small_critic(), drawn(1, 3, 8, 8), torch.full((1, 1, 1, 1), 0.4)
     fake = drawn(1, 3, 8, 8, seed=1).requires_grad_()
-    sum(Game(Adversarial()).critic_loss(critic, fake, real, alpha=alpha).values()).backward()
+    sum(AdversarialLoss(Adversarial()).critic_loss(critic, fake, real, alpha=alpha).values()).backward()
     assert fake.grad is None
-    loss = Game(Adversarial()).generator_loss(critic, fake)
+    loss = AdversarialLoss(Adversarial()).generator_loss(critic, fake)
     assert loss.item() == pytest.approx(-critic(fake).mean().item(), rel=1e-12)
     loss.backward()
     expected = -slopes(critic, fake.detach()) / critic(fake).numel()
@@ -124,12 +124,12 @@ def test_a_flat_critic_is_penalised_without_a_not_a_number():
 def test_under_bfloat16_the_penalty_stays_float32():
     critic = small_critic().float()
     fake, real, alpha = drawn(2, 3, 16, 16).float(), drawn(2, 3, 16, 16, seed=1).float(), torch.full((1, 1, 1, 1), 0.4)
-    exact = Game(Adversarial()).critic_loss(critic, fake, real, alpha=alpha)
+    exact = AdversarialLoss(Adversarial()).critic_loss(critic, fake, real, alpha=alpha)
     with torch.autocast("cpu", torch.bfloat16):
-        terms = Game(Adversarial()).critic_loss(critic, fake, real, alpha=alpha)
-        half = Game(Adversarial()).critic_loss(critic, fake.bfloat16().float(), real.bfloat16(), alpha=alpha)
+        terms = AdversarialLoss(Adversarial()).critic_loss(critic, fake, real, alpha=alpha)
+        half = AdversarialLoss(Adversarial()).critic_loss(critic, fake.bfloat16().float(), real.bfloat16(), alpha=alpha)
     assert torch.equal(terms["penalty"], exact["penalty"])
-    double = Game(Adversarial()).critic_loss(critic.double(), fake.double(), real.double(), alpha=alpha)
+    double = AdversarialLoss(Adversarial()).critic_loss(critic.double(), fake.double(), real.double(), alpha=alpha)
     assert terms["penalty"].item() == pytest.approx(double["penalty"].item(), rel=1e-5)
     assert half["penalty"].dtype == torch.float32
     assert terms["critic"].dtype == torch.float32
@@ -139,7 +139,7 @@ def test_under_bfloat16_the_penalty_stays_float32():
 
 def test_objectives_that_there_are_not():
     with pytest.raises(UsageError, match="did you mean 'wgan-gp'"):
-        Game(Adversarial(objective="wgangp"))
+        AdversarialLoss(Adversarial(objective="wgangp"))
 
 
 @pytest.fixture(scope="module")

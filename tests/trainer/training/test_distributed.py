@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from test_trainer_step import lasting, networks, photographs, recipe, step_of
+from small_steps import lasting, networks, photographs, recipe, step_of
 from tiny_runs import RECIPE, write_pairs, write_recipe
 
 from blurkit.errors import UsageError

@@ -1,21 +1,16 @@
 """One step against the published one, written plainly; and what is not published, against arithmetic of its own."""
 
 import copy
-import itertools
 import math
 
 import pytest
 import torch
-from tensors import random_tensor
-from torch import nn
+from small_steps import lasting, networks, photographs, recipe, step_of
 
-from trainer.config import Adversarial, Content, Generator, Optimizer, Precision, Recipe
-from trainer.losses.content import Content as Terms
-from trainer.networks.critics import build_critic
-from trainer.networks.generators import build_generator
+from trainer.config import Adversarial, ContentWeights, Generator, Optimizer, Precision
 from trainer.training.distributed import Ranks
 from trainer.training.published import Published
-from trainer.training.step import Step, keyed
+from trainer.training.step import keyed
 
 CPU = torch.device("cpu")
 
@@ -23,29 +18,8 @@ CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def networks(dtype=torch.float64, dropout=0.0):
-    """Small networks of the published shape, and features in place of VGG's."""
-    torch.manual_seed(3)
-    features = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 4, 3)).requires_grad_(False)
-    generator = build_generator({"name": "resnet", "width": 4, "blocks": 2, "dropout": dropout})
-    return tuple(network.to(dtype) for network in (generator, build_critic({"name": "patch", "width": 4}), features))
-
-
-def photographs(batch=2, side=32, dtype=torch.float64):
-    return random_tensor(2, batch, 3, side, side, seed=5, dtype=dtype)
-
-
-def recipe(**changes):
-    values = {"batch": 2, "adversarial": Adversarial(), "optimizer": Optimizer(rate=1e-4), "content": Content(perceptual=100.0)}
-    return Recipe(**(values | changes))
-
-
-def step_of(recipe, generator, critic, features, ranks=Ranks()):  # noqa: B008  # frozen
-    return Step(recipe, generator, critic, Terms(recipe.content.terms, features), CPU, ranks)
-
-
 def pixels(**changes):
-    return recipe(content=Content(perceptual=0.0, l1=1.0), adversarial=None, **changes)
+    return recipe(content=ContentWeights(perceptual=0.0, l1=1.0), adversarial=None, **changes)
 
 
 def weights(network):
@@ -61,14 +35,6 @@ def gradients(step):
             lambda *_, name=name, parameters=parameters: found[name].append([p.grad.clone() for p in parameters])
         )
     return found
-
-
-def lasting(network):
-    """All weights but the biases that normalisation takes out again: their gradients are rounding alone, which Adam magnifies."""
-    rows = [list(part) for part in network.modules() if isinstance(part, nn.Sequential)]
-    followed = [one for row in rows for one, other in itertools.pairwise(row) if isinstance(other, nn.InstanceNorm2d)]
-    idle = {id(module.bias) for module in followed}
-    return torch.cat([parameter.detach().flatten() for parameter in network.parameters() if id(parameter) not in idle])
 
 
 def test_three_steps_are_the_published_ones():
@@ -116,8 +82,8 @@ def test_parts_of_a_batch_sum_up_to_the_batch():
         for optimizer in step._optimizers.values():
             optimizer.param_groups[0]["lr"].fill_(1e-4)
         losses = step.compute(blurred, sharp, alphas)
-        told = torch.stack([losses[name] for name in sorted(losses)])
-        results.append(torch.cat([told, lasting(generator), lasting(critic)]))
+        logged = torch.stack([losses[name] for name in sorted(losses)])
+        results.append(torch.cat([logged, lasting(generator), lasting(critic)]))
     torch.testing.assert_close(results[1], results[0], rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(results[2], results[0], rtol=1e-9, atol=1e-11)
 
