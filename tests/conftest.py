@@ -11,17 +11,6 @@ from PIL import Image
 
 
 @pytest.fixture
-def one_thread():
-    """Torch computes on one thread: sums are split among threads, and two cores are shared by many tests."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20)
 

@@ -5,7 +5,8 @@ import time
 import numpy as np
 import pytest
 import scipy.ndimage
-from psnr import psnr
+from borders import NUMPY, SCIPY
+from psnr import encoded_psnr
 from warp import blur_poses
 
 import blurkit.blurring.gather
@@ -19,9 +20,6 @@ from blurkit.kernels.field import SPACING, rotation_field
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import camera_rotation, centered
 from blurkit.truth.kernel_field import KernelField
-
-SCIPY = {"reflect101": "mirror", "reflect": "reflect", "replicate": "nearest", "wrap": "wrap", "zero": "constant"}
-NUMPY = {"reflect101": "reflect", "reflect": "symmetric", "replicate": "edge", "wrap": "wrap", "zero": "constant"}
 
 
 def draw_poses(rng, *, samples=300, length=0.05, roll_length=0.1, diffusion=0.3):
@@ -37,12 +35,6 @@ def draw_field(rng, y, x, size=5, share=0.4):
     kernels *= rng.random(kernels.shape) < share
     kernels[..., size // 2, 0] = 0.5
     return KernelField.of(y, x, kernels / kernels.sum(axis=(2, 3), keepdims=True))
-
-
-def encoded_psnr(a, b):
-    """Of encoded values, in dB."""
-    response = load_response("srgb")
-    return psnr(response.encode(a), response.encode(b))
 
 
 @pytest.mark.parametrize("border", SCIPY)

@@ -11,12 +11,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from importlib import resources
 from pathlib import Path
 
 import pytest
+import waiting
 from command_line import run
+from packaged import PHOTOGRAPHS
 
 #: Two photographs a shard. What a test adds comes after these, and counts.
 _OPTIONS = ("--size=64", "--per-image=3", "--set=shard_bytes=300000", "--recipe=clean", "--max-bad=50%", "--workers=1")
@@ -28,7 +28,7 @@ def photographs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("source") / "photographs"
     for name in ("first", "second"):
         (folder / name).mkdir(parents=True)
-        for path in sorted(Path(str(resources.files("blurkit.data_manifests") / "sample")).glob("*.jpg")):
+        for path in sorted(PHOTOGRAPHS.glob("*.jpg")):
             shutil.copy(path, folder / name)
     whole = (folder / "first" / "coffee.jpg").read_bytes()
     (folder / "first" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
@@ -213,15 +213,8 @@ def frozen():
 
 @pytest.fixture
 def wait_until():
-    """A function that waits for a condition, and fails where it takes too long."""
-
-    def wait(condition, seconds=60):
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            time.sleep(0.005)
-
-    return wait
+    """A function that waits for a condition, see there."""
+    return waiting.wait_until
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 import contextlib
 import io
+import json
 import os
 import pickle
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 from blurkit.cli import main
@@ -38,6 +40,16 @@ def run(*arguments: object, cwd: Path, code: int = 0, **environment: str) -> Sim
         returned = main()
     assert returned == code, err.getvalue() + out.getvalue()
     return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
+
+
+def result(*arguments: object, **options: Any) -> Any:
+    """Run blurkit in a folder, and return what it printed with --json."""
+    return json.loads(run(*arguments, "--json", **options).stdout)
+
+
+def dataset_files(folder: Path) -> dict[str, bytes]:
+    """The shards, records and lists of a dataset, by name: what is the same however it was made."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in (".h5", ".json", ".jsonl")}
 
 
 def run_here(tasks: Iterable[ShardTask], *, workers: int, stop: Stop, tick: Tick) -> Iterator[Finished]:

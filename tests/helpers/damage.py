@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,6 +23,18 @@ def tamper(path: Path, change: Callable[[h5py.File], object]) -> None:
     """Change a shard as somebody would who knows HDF5."""
     with h5py.File(path, "r+") as file:
         change(file)
+
+
+def put(name: str, values: Any) -> Callable[[h5py.File], None]:
+    """A change for :func:`tamper`: a data set holds these values, or what a function makes of its own."""
+
+    def change(file: h5py.File) -> None:
+        new = np.asarray(values(file[name][:])) if callable(values) else values
+        if name in file:
+            del file[name]
+        file[name] = new
+
+    return change
 
 
 def flip(path: Path, place: int, bit: int = 3) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from photographs import random_squares
 from PIL import Image
 
 HEIGHT, WIDTH = 72, 96
@@ -16,6 +17,8 @@ LICENCES = [
 ]
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 44, "name": "bottle"}]
 
+#: Three photographs of Mapillary Vistas.
+KEYS = ["-q5kvAT1Ptaty4NoODIMhA", "a0TJFhNKAixyz8gAm9fONQ", "__CRyFzoDOXn6unQ6a3DnQ"]
 CLASSES = [
     {"name": "void--unlabeled", "readable": "Unlabeled", "instances": False, "color": [0, 0, 0]},
     {"name": "construction--flat--road", "readable": "Road", "instances": False, "color": [128, 64, 128]},
@@ -24,8 +27,7 @@ CLASSES = [
 
 
 def save_photograph(path: Path, seed: int) -> None:
-    blocks = np.random.default_rng(seed).integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3))
-    cv2.imwrite(str(path), np.kron(blocks, np.ones((8, 8, 1))).astype(np.uint8))
+    cv2.imwrite(str(path), random_squares(np.random.default_rng(seed), (HEIGHT // 8, WIDTH // 8), 8))
 
 
 def rectangle(x: int, y: int, width: int, height: int) -> list[list[int]]:

@@ -10,7 +10,8 @@ class FileServer:
     """``files``: path -> bytes. ``faults``: what happens to the next requests, one each, ``None`` for nothing.
 
     A fault is a function that is called with the request's handler and returns whether the request is answered. ``requests``:
-    the path and headers of each; ``bodies``: how many bytes of the body were sent to each; ``sent``: to all.
+    the path and headers of each; ``bodies``: how many bytes of the body were sent to each; ``sent``: to all. ``silent``: how many
+    connections are held open at the moment without a word.
     """
 
     def __init__(self):
@@ -18,6 +19,7 @@ class FileServer:
         self.etags = True  # or the text of one
         self.ranges = True
         self.slowness = 0.0  # seconds before each block
+        self.silent = 0
         server = self
 
         class Handler(_Handler):
@@ -33,6 +35,12 @@ class FileServer:
     @property
     def sent(self):
         return sum(self.bodies)
+
+    def keep_silent(self):
+        """Hold a connection open for half a minute, or until the server is closed."""
+        self.silent += 1
+        self.closing.wait(30)
+        self.silent -= 1
 
     def close(self):
         self.closing.set()
@@ -97,6 +105,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def asked(server):
+    """The name of the file that each request asked for."""
+    return [path.rpartition("/")[2] for path, _ in server.requests]
+
+
 def cut(after):
     """The connection ends after so many bytes of the body."""
 
@@ -138,7 +151,7 @@ def stall(after=None):
             handler.send_header("Content-Length", str(len(handler.place.files[handler.path])))
             handler.end_headers()
             handler.wfile.write(handler.place.files[handler.path][:after])
-        handler.place.closing.wait(30)
+        handler.place.keep_silent()
         handler.close_connection = True
         return True
 

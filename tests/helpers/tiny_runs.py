@@ -1,7 +1,6 @@
 """A dataset and a recipe so small that a training takes a second, for the tests of the trainer."""
 
 import numpy as np
-import torch
 
 from blurkit.shard import Sample
 from blurkit.shard.writer import write_shard
@@ -62,10 +61,3 @@ def write_recipe(folder, text=RECIPE):
     path = folder / "tiny.toml"
     path.write_text(text)
     return path
-
-
-def one_thread():
-    """Let torch use one thread; how many it had."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    return before

@@ -12,14 +12,14 @@ import re
 import shlex
 import shutil
 import sys
-from importlib import resources
-from pathlib import Path
 
 import click
 import numpy as np
 import pytest
 from checkout import ROOT
 from command_line import run
+from documentation import fenced
+from packaged import PHOTOGRAPHS
 
 from blurkit import KernelBank
 from blurkit.camera.noise import PRESETS
@@ -44,9 +44,7 @@ def text(page):
 
 def blocks(page, *languages):
     """(line, text) of each fenced block in one of these languages."""
-    for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text(page), re.MULTILINE | re.DOTALL):
-        if match[1] in languages:
-            yield text(page)[: match.start(2)].count("\n"), match[2]
+    return fenced(text(page), *languages)
 
 
 def commands(page, *languages):
@@ -66,11 +64,10 @@ def commands(page, *languages):
 def folder(tmp_path_factory):
     """The folder of a reader."""
     folder = tmp_path_factory.mktemp("reader")
-    sample = Path(str(resources.files("blurkit.data_manifests") / "sample"))
     (folder / "photos").mkdir()
     for name in ("brick", "coffee", "rocket"):
-        shutil.copy(sample / f"{name}.jpg", folder / "photos")
-    shutil.copy(sample / "coffee.jpg", folder / "photo.jpg")
+        shutil.copy(PHOTOGRAPHS / f"{name}.jpg", folder / "photos")
+    shutil.copy(PHOTOGRAPHS / "coffee.jpg", folder / "photo.jpg")
     kernels = np.random.default_rng(0).random((3, 9, 7), np.float32)
     KernelBank.from_arrays(kernels, ["one", "two", "three"]).save(folder / "measured.mat")
     tried = []

@@ -8,6 +8,7 @@ import typing
 import click
 import pytest
 from checkout import ROOT
+from documentation import fenced
 
 from trainer.cli import cli
 from trainer.config import TrainingRecipe, recipe_names
@@ -17,7 +18,7 @@ PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
 
 def commands():
-    for block in re.findall(r"^```shell\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
+    for _, block in fenced(PAGE, "shell"):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
             if "trainer" in words:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from dataset_roots import CATEGORIES, coco_document, rectangle, write_coco, write_vistas
 from photographs import random_photograph
+from plain_recipes import PLAIN
 
 from blurkit.blurring.layers.objects import blur_layers
 from blurkit.camera.response import load_response
@@ -30,7 +31,6 @@ from blurkit.truth.masks import Masks
 from blurkit.truth.scene import Scene
 
 SRGB = load_response("srgb")
-PLAIN = ("saturation=none", "noise=none", "jpeg=none")
 SHAPE = (150, 200)
 
 

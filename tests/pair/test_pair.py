@@ -8,6 +8,7 @@ import pytest
 from masked_samples import save
 from photographs import random_photograph
 from scipy import ndimage
+from srgb import decode, encode
 
 from blurkit.camera.response import load_response
 from blurkit.errors import BadImageError, UsageError
@@ -19,15 +20,6 @@ from blurkit.pipeline.settings import Settings
 from blurkit.recipes.load import load_recipe
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source
-
-
-def decode(codes):
-    encoded = codes / 255.0
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-
-
-def encode(linear):
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055)
 
 
 def convolve(image, kernel):

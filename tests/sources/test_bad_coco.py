@@ -8,17 +8,13 @@ import os
 import shutil
 
 import pytest
-from bad_roots import FOREIGN, coco_ids, nothing_outside, outcome, put_instead, refusal
+from bad_roots import FOREIGN, coco_ids, outcome, put_instead, refusal
 from dataset_roots import coco_document, rectangle, write_coco
 
 from blurkit.errors import UsageError
 from blurkit.sources import open_source
 
-
-@pytest.fixture(autouse=True)
-def watched(tmp_path):
-    with nothing_outside(tmp_path):
-        yield
+pytestmark = pytest.mark.usefixtures("nothing_outside_is_opened")
 
 
 def test_a_file_that_is_cut_anywhere_is_refused(tmp_path, rng):

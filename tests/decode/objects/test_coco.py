@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from dataset_roots import CATEGORIES, rectangle
 from PIL import Image
 
 from blurkit.decode.header import Header
@@ -15,11 +16,10 @@ from blurkit.decode.objects.coco import CocoAnnotation, index_annotations
 from blurkit.errors import BadImageError, UsageError
 
 HEADER = Header("JPEG", 30, 40)
-CATEGORIES = [{"id": 1, "name": "person"}, {"id": 44, "name": "bottle"}]
 
 
 def square(x, y, side):
-    return [[x, y, x + side, y, x + side, y + side, x, y + side]]
+    return rectangle(x, y, side, side)
 
 
 @pytest.fixture

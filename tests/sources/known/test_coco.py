@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 from dataset_roots import HEIGHT, WIDTH, coco_document, write_coco
+from listed import describe_masks, reasons
 
 from blurkit.errors import UsageError
 from blurkit.sources import open_source
@@ -36,16 +37,6 @@ def root(tmp_path):
     for image in document["images"]:
         image["file_name"] = image["file_name"].replace("0000001", "0000002")
     return write_coco(tmp_path / "coco", document, split="train2017")
-
-
-def reasons(source):
-    return {entry.id: entry.reason for entry in source.passed_over}
-
-
-def describe_masks(record):
-    """What another process sees of a record."""
-    found = record.masks()
-    return os.getpid(), found.names, found.ids, found.masks.sum((1, 2)).tolist(), found.masks.shape[1:]
 
 
 def test_photographs_of_both_splits_in_the_order_of_the_files(root):

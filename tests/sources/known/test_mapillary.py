@@ -10,14 +10,14 @@ from concurrent.futures import ProcessPoolExecutor
 import cv2
 import numpy as np
 import pytest
-from dataset_roots import CLASSES, scene, write_vistas
+from dataset_roots import CLASSES, KEYS, scene, write_vistas
+from listed import describe_masks, reasons
 from PIL import Image
 
 from blurkit.errors import UsageError
 from blurkit.sources import open_source
 from blurkit.sources.known.mapillary import open_mapillary
 
-KEYS = ["-q5kvAT1Ptaty4NoODIMhA", "a0TJFhNKAixyz8gAm9fONQ", "__CRyFzoDOXn6unQ6a3DnQ"]
 IN_ORDER = sorted(KEYS)
 
 
@@ -28,15 +28,6 @@ def root(tmp_path):
     write_vistas(root, "training", KEYS, ("v1.2", "v2.0"))
     write_vistas(root, "validation", ["v" + KEYS[0], "v" + KEYS[1]], ("v1.2", "v2.0"))
     return write_vistas(root, "testing", ["t" + KEYS[2]], ())
-
-
-def reasons(source):
-    return {entry.id: entry.reason for entry in source.passed_over}
-
-
-def describe_masks(record):
-    found = record.masks()
-    return os.getpid(), found.names, found.ids, found.masks.sum((1, 2)).tolist()
 
 
 def test_photographs_of_all_splits(root):

@@ -21,7 +21,6 @@ CROP = 16
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left():
-    torch.set_num_threads(1)
     yield
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("crops")]
 

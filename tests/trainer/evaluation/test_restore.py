@@ -9,8 +9,6 @@ from blurkit.errors import UsageError
 from trainer.evaluation.restore import Restorer
 from trainer.networks.generators import build_generator
 
-torch.set_num_threads(1)
-
 CPU = torch.device("cpu")
 
 

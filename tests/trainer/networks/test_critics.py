@@ -9,8 +9,6 @@ from blurkit.errors import UsageError
 from trainer.networks.build import channels_last
 from trainer.networks.critics import build_critic
 
-torch.set_num_threads(1)
-
 
 def plain_critic(parameters, x, layers):
     parameters = iter(parameters)

@@ -14,8 +14,6 @@ from trainer.networks import generators
 from trainer.networks.build import channels_last
 from trainer.networks.generators import build_generator
 
-torch.set_num_threads(1)
-
 
 def plain_norm(x):
     centred = x - x.mean((2, 3), keepdim=True)

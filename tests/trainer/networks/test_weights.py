@@ -13,8 +13,6 @@ from trainer.networks.build import channels_last
 from trainer.networks.generators import build_generator
 from trainer.networks.weights import load_generator, save_generator
 
-torch.set_num_threads(1)
-
 SPEC = {"name": "resnet", "blocks": 2, "width": 4, "upsampling": "resize", "dropout": 0.25}
 DESCRIPTION = {"generator": SPEC, "step": 7, "recipe": {"name": "quick"}, "dataset": "abc"}
 

@@ -15,9 +15,6 @@ from trainer.training.step import keyed
 CPU = torch.device("cpu")
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def pixels(**changes):
     return recipe(content=ContentWeights(perceptual=0.0, l1=1.0), adversarial=None, **changes)
 

@@ -1,0 +1,13 @@
+"""Samples with fields, poses and more, for the tests of what shards hold beside images."""
+
+import pytest
+from true_samples import with_truth
+
+
+@pytest.fixture
+def samples(make_sample):
+    """A function that makes samples of these sizes, each with what its letters name, see ``with_truth``."""
+    return lambda sizes, kinds: [
+        with_truth(make_sample(number, *size), letters, number)
+        for number, (size, letters) in enumerate(zip(sizes, kinds, strict=True))
+    ]
