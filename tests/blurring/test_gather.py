@@ -1,7 +1,5 @@
 """Spatially varying blur against brute force, scipy, the exact sum of poses, and the crop of the whole."""
 
-import time
-
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -10,9 +8,8 @@ from psnr import encoded_psnr
 from warp import blur_poses
 
 import blurkit.blurring.gather
-from blurkit.blurring.convolve import blur, convolve_box
+from blurkit.blurring.convolve import blur
 from blurkit.blurring.gather import blur_field
-from blurkit.blurring.taps import Taps
 from blurkit.camera.response import load_response
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
@@ -162,27 +159,6 @@ def test_the_image_is_left_as_it_was_and_may_be_any_view(rng):
     view = image[::-2, :, ::-1]
     assert np.array_equal(blur_field(view, field), blur_field(np.ascontiguousarray(view), field))
     assert np.array_equal(image, before)
-
-
-@pytest.mark.slow
-def test_it_takes_at_most_six_times_as_long_as_a_uniform_blur(rng):
-    """With a kernel of as many taps, in one run, the best of many."""
-    codes, table = rng.integers(0, 256, (480, 640, 3), np.uint8), load_response("srgb").table
-    box = (160, 320, 320, 320)
-    for _ in range(3):
-        poses, weights = draw_poses(rng, length=0.05, roll_length=0.05)
-        field = rotation_field(poses, weights, shape=(480, 640), focal=640.0, box=box)
-        times = []
-        for call in (
-            lambda: blur_field(codes, field, box, table=table),  # noqa: B023
-            lambda: convolve_box(codes, box, Taps.of(field.at(320, 480)), "reflect101", table),  # noqa: B023
-        ):
-            times.append([])
-            for _ in range(20):
-                start = time.perf_counter()
-                call()
-                times[-1].append(time.perf_counter() - start)
-        assert min(times[0]) < 6 * min(times[1])
 
 
 @pytest.mark.parametrize(

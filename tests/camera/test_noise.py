@@ -60,8 +60,3 @@ def test_a_shorter_exposure_counts_fewer_photons(exposure, rng):
 def test_bad_keys_are_named(keys, message):
     with pytest.raises(UsageError, match=message):
         Noise(**keys).check()
-
-
-def test_presets_are_good():
-    for noise in PRESETS.values():
-        noise.check()

@@ -146,8 +146,9 @@ def test_a_killed_parent_leaves_no_process_behind(blurkit, slowly, wait_until, w
     process = blurkit.start(tmp_path / "shards", "--workers", "2", env=slowly)
     wait_until(lambda: len(worker_processes(process.pid)) == 2 and list((tmp_path / "shards").glob("*.h5*")))
     process.kill()
-    wait_until(lambda: are_gone(group_of(process.pid)), seconds=3)
-    blurkit.finish(process)
+    wait_until(lambda: are_gone(group_of(process.pid)))
+    assert blurkit.finish(process).returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "shards").glob("*.h5"))) < 9, "the workers went on without it"
 
 
 def group_of(leader):

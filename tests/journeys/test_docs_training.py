@@ -30,7 +30,11 @@ def test_commands_parse(words):
     name, *arguments = words
     command = cli.commands[name]
     with click.Context(command) as context:
-        command.parse_args(context, arguments)
+        assert command.parse_args(context, arguments) == []  # no word is left over
+
+
+def test_every_command_of_importance_is_on_the_page():
+    assert {"run", "eval", "deblur"} <= {name for name, *_ in commands()}
 
 
 def keys():

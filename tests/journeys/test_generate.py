@@ -70,7 +70,6 @@ def test_a_dry_run_counts_and_writes_nothing(reference, tmp_path):
     numbers = result("generate", *SMALL, "--per-image", 3, "--dry-run", cwd=tmp_path)
     assert set(numbers) == {"images", "pairs", "shards", "bytes", "minutes"}
     assert (numbers["images"], numbers["pairs"], numbers["shards"]) == (9, 27, reference[1]["shards"])
-    assert numbers["minutes"] >= 0
     assert list(tmp_path.iterdir()) == []
 
 

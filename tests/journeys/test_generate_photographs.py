@@ -16,8 +16,9 @@ from blurkit.shard import open_dataset
 def test_a_folder_whose_name_is_no_text_serves_as_a_source(photographs, tmp_path):
     strange = os.fsdecode(b"caf\xe9")
     photographs.rename(tmp_path / strange)
-    run("generate", "--src", strange, *SMALL, "--out", strange + "-shards", cwd=tmp_path)
-    run("verify", strange + "-shards", "--recompute", "100%", cwd=tmp_path)
+    assert result("generate", "--src", strange, *SMALL, "--out", strange + "-shards", cwd=tmp_path)["made"] == 6
+    checked = result("verify", strange + "-shards", "--recompute", "100%", cwd=tmp_path)
+    assert (checked["recomputed"], checked["problems"]) == (6, [])
 
 
 def test_a_photograph_that_claims_too_much_does_not_stop_the_others(photographs, tmp_path):

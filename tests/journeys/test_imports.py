@@ -30,7 +30,9 @@ def imports(path):
 
 
 def files(folder):
-    return [path for path in sorted(folder.rglob("*.py")) if "data_manifests" not in path.parts]
+    found = [path for path in sorted(folder.rglob("*.py")) if "data_manifests" not in path.parts]
+    assert len(found) > 20
+    return found
 
 
 @pytest.mark.parametrize(("package", "order"), [(BLURKIT, ORDER), (TRAINER, TRAINER_ORDER)], ids=["blurkit", "trainer"])

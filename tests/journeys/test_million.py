@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-#: Seconds, and megabytes at the highest, of a whole process.
+#: Seconds of the processor, however busy the machine is, and megabytes at the highest, of a whole process.
 SECONDS, MEGABYTES = 30, 300
 
 COUNT = 1_000_000
@@ -60,8 +60,7 @@ def measure(program, *arguments, count=COUNT):
 
 def test_a_hundred_thousand_records_add_little_to_a_thousand():
     _, alone = measure(_RECORDS, 1000, count=1000)
-    seconds, megabytes = measure(_RECORDS, COUNT // 10, count=COUNT // 10)
-    assert seconds < SECONDS / 3
+    _, megabytes = measure(_RECORDS, COUNT // 10, count=COUNT // 10)
     assert megabytes - alone < 30
 
 

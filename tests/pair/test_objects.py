@@ -254,7 +254,9 @@ def coco(folder):
 def test_samples_of_coco_say_which_object_moved(tmp_path, factor):
     record = coco(tmp_path)
     settings = Settings(recipe_of("objects"), size=None, per_image=4, downscale=factor)
-    for sample in make_samples(record, settings):
+    samples = list(make_samples(record, settings))
+    assert len(samples) == 4
+    for sample in samples:
         assert sample.objects.names == ("person", "bottle", "person")
         assert sample.objects.crowd == (False, False, True)
         assert sample.moves.objects.tolist() == [0]  # bottles and crowds never do

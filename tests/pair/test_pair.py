@@ -142,7 +142,9 @@ def test_a_stored_kernel_lies_by_the_anchor_of_its_stored_path(anchor, tmp_path)
     recipe = load_recipe("clean", [f"kernel.anchor={anchor}", "kernel.exposure=[0.1, 0.3337, 1]"])
     (record, *_), settings = open_source("sample").records, Settings(recipe, size=(8, 8), per_image=60)
     save(tmp_path, make_samples(record, settings))
-    for pair in open_dataset(tmp_path):
+    dataset = open_dataset(tmp_path)
+    assert len(dataset) == 60
+    for pair in dataset:
         steps = pair.meta["exposure"] * len(pair.path)
         weights = np.clip(steps - np.arange(len(pair.path)), 0, 1)
         mean = np.average(pair.path, axis=0, weights=weights)

@@ -49,6 +49,7 @@ def test_real_masks_equal_those_of_pycocotools(test_data, split):
     assert len(index) == len(coco.anns)
     assert index.problems == ()
     assert index.categories == {number: entry["name"] for number, entry in coco.cats.items()}
+    assert len(index) > 0
     for image in coco.dataset["images"]:
         header = image_header(test_data / "coco" / f"{split}2017" / image["file_name"])
         annotation = CocoAnnotation(path, index.spans(image["id"]), (image["height"], image["width"]), index.categories)

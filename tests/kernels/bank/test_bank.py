@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import scipy.io
 import scipy.ndimage
 from matlab73 import matlab73
+from waiting import wait_until
 
 from blurkit.errors import DiskFullError, UsageError, WriteError
 from blurkit.kernels.bank import KernelBank, center
@@ -87,6 +89,11 @@ def test_no_format_keeps_the_time(bank, tmp_path, monkeypatch):
             patch.setattr("time.time", lambda: 2e9)
             bank.save(tmp_path / name, overwrite=True)
         assert (tmp_path / name).read_bytes() == before
+    # HDF5 asks the system for the time, and to the second only.
+    before, second = (tmp_path / "b.h5").read_bytes(), int(time.time())
+    wait_until(lambda: int(time.time()) > second)
+    bank.save(tmp_path / "b.h5", overwrite=True)
+    assert (tmp_path / "b.h5").read_bytes() == before
 
 
 def test_from_arrays_normalizes(rng):

@@ -41,7 +41,9 @@ def test_each_split_has_its_pairs(tree, split, splits):
 
 
 def test_a_record_knows_its_partners_and_its_place(tree):
-    for record in open_gopro(tree, "all").records:
+    records = open_gopro(tree, "all").records
+    assert len(records) == 8
+    for record in records:
         sequence, number = record.id.rsplit("/", 1)
         assert record.path == str(tree / sequence / "sharp" / f"{number}.png")
         assert record.blurred == tuple((kind, str(tree / sequence / kind / f"{number}.png")) for kind in ("blur", "blur_gamma"))

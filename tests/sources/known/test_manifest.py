@@ -78,9 +78,11 @@ def test_the_archives_of_coco():
     assert all(archive.url in load_manifest("coco_2017").obtain for archive in archives.values())
 
 
-@pytest.mark.parametrize("name", manifest_names())
+@pytest.mark.parametrize("name", ["coco_2017", "gopro_large"])
 def test_hashes_have_their_lengths_and_addresses_end_in_the_name(name):
-    for archive in load_manifest(name).archives:
+    archives = load_manifest(name).archives
+    assert archives
+    for archive in archives:
         assert re.fullmatch("[0-9a-f]{64}", archive.sha256)
         assert re.fullmatch("([0-9a-f]{32})?", archive.md5)
         assert archive.url.endswith(f"/{archive.name}")

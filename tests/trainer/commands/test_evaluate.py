@@ -14,7 +14,7 @@ from torch import nn
 
 from blurkit.errors import BadImageError, UsageError
 from trainer.cli import cli
-from trainer.commands import evaluate as command
+from trainer.commands import evaluate
 from trainer.evaluation.metrics import choose_metrics
 from trainer.evaluation.pairsets import open_pairset
 from trainer.evaluation.restore import Restorer
@@ -204,10 +204,12 @@ def test_tables_have_every_pair_and_the_means(folder):
 @pytest.fixture
 def run(monkeypatch, capsys):
     """The command with a generator of known answer; returns its output, with the names of the weights in its place."""
-    monkeypatch.setattr(command, "load_generator", lambda path: (Darker(), {"step": 7}))
+    monkeypatch.setattr(evaluate, "load_generator", lambda path: (Darker(), {"step": 7}))
 
     def call(data, *, out=None, as_json=False, metrics="psnr,ssim", tile=0):
-        code = command.evaluate("runs/x", data, metrics=metrics, tile=tile, device="cpu", out=out, as_json=as_json, quiet=as_json)
+        code = evaluate.evaluate(
+            "runs/x", data, metrics=metrics, tile=tile, device="cpu", out=out, as_json=as_json, quiet=as_json
+        )
         assert code == 0
         return capsys.readouterr()
 

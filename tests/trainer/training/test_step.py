@@ -150,6 +150,7 @@ def test_dropout_is_drawn_by_step_and_process():
 
     assert torch.equal(after(0), after(0))
     assert not torch.equal(after(0), after(1))
+    assert not torch.equal(after(0), after(0, Ranks(rank=1)))
     assert keyed(1, 2, 3) != keyed(1, 2, 4) != keyed(12, 4)
 
 
