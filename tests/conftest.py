@@ -1,4 +1,4 @@
-"""Fixtures that several test modules share."""
+"""Fixtures that tests in several folders share."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Codes to codes against the three separate steps, an independent computation in float64, and the crop of the whole."""
+"""Tests blurring codes in one pass against the three separate steps, against float64, and against the crop of the whole."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Uniform blur against scipy, closed forms and itself: borders, sizes, channels, and bits that depend on no place and no tile."""
+"""Tests uniform blur against scipy and closed forms, and that its bits depend neither on the place nor on the tiles."""
 
 import numba
 import numpy as np

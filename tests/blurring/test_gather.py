@@ -1,4 +1,4 @@
-"""Spatially varying blur against brute force, scipy, the exact sum of poses, and the crop of the whole."""
+"""Tests spatially varying blur against brute force, scipy, the exact sum of poses, and the crop of the whole."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Frames between frames against frames that were left out, and against motion that is known."""
+"""Tests frames made between frames against frames that were left out and against motion that is known."""
 
 import cv2
 import numpy as np

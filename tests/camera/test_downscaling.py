@@ -1,4 +1,4 @@
-"""Block means in linear light against separate numpy steps, closed forms, scikit-image and real photographs."""
+"""Tests block means in linear light against separate numpy steps, closed forms and scikit-image."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Noise models: what they draw, and that noise has the variance they promise."""
+"""Tests noise models: the values they draw, and that noise has the variance they promise."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The camera against closed forms: colours come back, noise has the variance of its raw image, saturated light is white."""
+"""Tests the camera against closed forms: colours come back, noise is that of the raw image, saturated light is white."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Response curves against the published formulas and exact inverses."""
+"""Tests response curves against the published formulas, and that they have exact inverses."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""The sensor against its own model: variances, exact Poisson at few photons, JPEG against another library."""
+"""Tests the sensor: noise against its model and exact Poisson counts, highlights, and JPEG against another library."""
 
 import hashlib
 import io

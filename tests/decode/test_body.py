@@ -1,4 +1,4 @@
-"""Damaged files: what is missing or broken is refused, what is merely odd is not."""
+"""Tests damaged image files: what is missing or broken is refused, and what is merely odd is not."""
 
 import io
 import struct

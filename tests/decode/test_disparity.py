@@ -1,4 +1,4 @@
-"""Disparity maps beside photographs: what is found and read, against other writers, and what is refused."""
+"""Tests disparity maps beside photographs: how they are found, read against other writers, and refused."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Headers against Pillow's, files that are no images, and bombs."""
+"""Tests image headers against Pillow's, and that files which are no images, or claim too many pixels, are refused."""
 
 import os
 import struct

@@ -1,4 +1,4 @@
-"""Decoding against Pillow's own, and paths that are no files."""
+"""Tests decoding of images against Pillow's, and that paths which are no readable files are refused."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Messages of native libraries: caught, told apart from others, and never lost when processes fork."""
+"""Tests the messages of native libraries: they are caught, told apart from others, and not lost when processes fork."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Clips: every frame exactly, in any order, from any process; files that are no videos never reach FFmpeg, and nothing hangs."""
+"""Tests clips: every frame is read exactly, in any order and from any process."""
 
 import hashlib
 import multiprocessing

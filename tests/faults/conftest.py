@@ -1,4 +1,4 @@
-"""The real command line, disturbed, beside an undisturbed run of the same work.
+"""Fixtures that disturb the real command line, beside an undisturbed run of the same work.
 
 A test does harm to a run, has it run again, and compares the whole folder with the undisturbed one, byte by byte.
 """

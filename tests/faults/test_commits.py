@@ -1,4 +1,4 @@
-"""A commit that is cut off at any of its system calls: what has a final name is complete, and the rest is made again."""
+"""Tests a commit cut off at each of its system calls: a file with a final name is complete, and the rest is made again."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Datasets that are damaged: `blurkit verify` says where, and the next run mends what is missing."""
+"""Tests damaged datasets: ``blurkit verify`` says where the damage is, and the next run mends what is missing."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""One folder, one run, one configuration: what would mix two of either is refused, and nothing on the disk is touched."""
+"""Tests that two runs or two configurations cannot share a folder, and that a refused run touches nothing on the disk."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Processes that are killed: all of them at once, a worker, the parent, or whoever opens a certain photograph."""
+"""Tests killed processes: all at once, a worker, the parent, or whichever process opens a certain photograph."""
 
 import json
 import os

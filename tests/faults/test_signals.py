@@ -1,4 +1,4 @@
-"""Signals: the shards at work are finished, nothing is left lying about, and the next run goes on where it was."""
+"""Tests signals: the shards at work are finished, nothing is left lying about, and the next run continues."""
 
 import os
 import signal

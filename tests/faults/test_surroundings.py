@@ -1,4 +1,4 @@
-"""What must not matter: how many processes, in which order, under which locale, in which time zone, with which caches."""
+"""Tests that the bytes depend on no number of processes, order, locale, time zone or cache of compiled code."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""A disk that is full, a file system that refuses: an error that says so, nothing torn, and the next run goes on."""
+"""Tests full disks and failing file systems: the error says so, nothing is torn, and the next run continues."""
 
 import contextlib
 import errno

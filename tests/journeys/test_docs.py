@@ -1,4 +1,4 @@
-"""The documentation, held to the program.
+"""Tests the documentation against the program.
 
 Every ``python`` block of a page runs, in order, in one namespace; every ``blurkit`` command in a shell block (``sh``, ``bash``,
 ``shell``) parses, and those of the pages in ``TRIED`` run, but for blocks marked ``shell``, which need data to be downloaded.

@@ -1,4 +1,4 @@
-"""The page on training against the program: its commands parse, and every key with its default, recipe and metric is on it."""
+"""Tests the page on training against the program: commands parse, and every key, default, recipe and metric is on it."""
 
 import dataclasses
 import re

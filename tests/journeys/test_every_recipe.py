@@ -1,4 +1,4 @@
-"""Every packaged recipe end to end: the same dataset from any number of workers, and made again from its photographs."""
+"""Tests every packaged recipe from end to end: any number of workers makes the same dataset, and it can be made again."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""``blurkit fetch`` end to end, against a small COCO on a server of this machine."""
+"""Tests ``blurkit fetch`` from end to end: what is fetched, unpacked, kept, and not fetched again."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The command line end to end: what is made, resumed, sliced, refused and reported."""
+"""Tests ``blurkit generate`` from end to end: what it makes, whoever makes it, and that a dry run makes nothing."""
 
 import numpy as np
 from command_line import SMALL, dataset_files, result, run

@@ -1,4 +1,4 @@
-"""What a finished dataset says of itself, end to end: the same whoever writes it, written once, and never over others' files."""
+"""Tests the card of a finished dataset from end to end: who writes it does not matter, and others' files are kept."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The structure, held: imports run one way, and light entrances stay light."""
+"""Tests the structure of the packages: imports run one way, and light entrances stay light."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``blurkit info --src``: what of a dataset is there, and what is missing of the whole."""
+"""Tests ``blurkit info --src``: what of a dataset is there, and what is missing of the whole."""
 
 import hashlib
 import json

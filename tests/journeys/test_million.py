@@ -1,4 +1,4 @@
-"""A million photographs: planned within the time and the memory that are promised, both measured in a fresh process."""
+"""Tests that a million photographs are planned within the time and memory that are promised, in a fresh process."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The measures with which recipes are compared with real blur, on blur whose extent is known."""
+"""Tests the measures by which recipes are compared with real blur, on blur whose extent is known."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""What only real data can show: photographed blur, measured kernels, photographs as people have them."""
+"""Tests on real data: photographed blur, measured kernels, and photographs as people have them."""
 
 import numpy as np
 import pytest

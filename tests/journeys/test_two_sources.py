@@ -1,4 +1,4 @@
-"""COCO and Mapillary Vistas in one dataset, end to end: the same bytes however it is made, and only with the same choices."""
+"""Tests COCO and Mapillary Vistas in one dataset: however it is made the bytes are the same, and other choices are refused."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Defocus kernels against supersampling, closed forms, a polygon clipper and scipy."""
+"""Tests defocus kernels against supersampling, closed forms, a polygon clipper and scipy."""
 
 import math
 

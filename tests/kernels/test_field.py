@@ -1,4 +1,4 @@
-"""Node kernels against splats written anew and closed forms, and the lattice against other lattices of the same photograph."""
+"""Tests the kernels of a lattice's nodes against splats written anew and closed forms, and lattices against each other."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Kernels against closed forms, brute force and the published quantiles."""
+"""Tests kernels of paths against closed forms, brute force and the published quantiles."""
 
 import math
 

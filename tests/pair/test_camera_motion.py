@@ -1,4 +1,4 @@
-"""What blurs a crop: uniform kernels, alone and with an aperture, and rotations, against the exact sum over poses."""
+"""Tests what blurs a crop: kernels, alone and with an aperture, and rotations against the exact sum over poses."""
 
 import numpy as np
 import pytest

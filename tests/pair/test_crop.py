@@ -1,4 +1,4 @@
-"""The variance of the Laplacian against OpenCV, rational arithmetic and closed forms."""
+"""Tests the variance of the Laplacian against OpenCV, rational arithmetic and closed forms."""
 
 import itertools
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""What the sensor makes of blurred light, against the steps taken one by one."""
+"""Tests what the sensor makes of blurred light against the steps taken one by one."""
 
 import dataclasses
 

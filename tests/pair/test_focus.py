@@ -1,4 +1,4 @@
-"""Defocus by disparity: radii in closed form, the light of the focused plane, and what does not depend on a map."""
+"""Tests defocus by disparity: its radii in closed form, the light of the focused plane, and recipes that ignore the map."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Averaged frames against plain means, in linear light and of codes; which frames, from which clips, and what is refused."""
+"""Tests averaged frames against plain means, which frames are chosen, and what is refused."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Objects that move: which are chosen, their kernels against splats written anew, and the light against the camera's alone."""
+"""Tests objects that move: which are chosen, their kernels against splats written anew, and their light."""
 
 import dataclasses
 import functools

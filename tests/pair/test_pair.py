@@ -1,4 +1,4 @@
-"""Pairs against the steps taken one by one with another library, and against what a crop of a blurred photograph is."""
+"""Tests pairs against the steps taken one by one with another library, and crops against the whole photograph."""
 
 import dataclasses
 import math

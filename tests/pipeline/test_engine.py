@@ -1,4 +1,4 @@
-"""Who is to blame when a worker dies."""
+"""Tests which photograph is left out when a worker dies, and how many processors are counted."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a record to samples: downscaled photographs, sharp crops, masks in the crop's own pixels."""
+"""Tests the way from a record to samples: downscaled photographs, sharp crops, and masks in the crop's own pixels."""
 
 from dataclasses import replace
 

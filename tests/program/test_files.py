@@ -1,4 +1,4 @@
-"""Commits that are complete or absent, and locks."""
+"""Tests writing files, which are complete or absent, locks, and the check of free space."""
 
 import contextlib
 import errno

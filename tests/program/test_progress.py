@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, lines elsewhere."""
+"""Tests the display of progress: a bar on a terminal, lines elsewhere."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Mixtures of recipes: shares, settings of their parts, and datasets that hold them."""
+"""Tests mixtures of recipes: their shares, the settings of their parts, and what is refused."""
 
 import collections
 

@@ -1,4 +1,4 @@
-"""Recipes: what they say, what they refuse, and what their digest stands for."""
+"""Tests recipes: what they say, what they refuse, and what their digest stands for."""
 
 import tomllib
 

@@ -1,4 +1,4 @@
-"""Histograms, read back as pixels."""
+"""Tests drawn histograms by reading their pixels back."""
 
 import numpy as np
 import pytest

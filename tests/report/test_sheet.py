@@ -1,4 +1,4 @@
-"""Contact sheets and histograms, read back as pixels."""
+"""Tests contact sheets by reading their pixels back."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""Where a contact sheet puts things, and what it says: by rules that any arrangement must keep, and by hand."""
+"""Tests where a contact sheet puts its pictures and what its captions say."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Shards: what goes in comes out, also through h5py alone; what is damaged or hostile is refused by name."""
+"""Tests shards: what is written is read, also with h5py alone, and damaged or hostile files are refused by name."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""COCO roots whose JSON file or images are not as they should be: what is made of them, and what the ledger says.
+"""Tests roots of COCO with a bad JSON file or bad images: what is made of them, and what the ledger says.
 
 Nothing crashes or hangs, nothing outside of a root is opened, and every planned sample is made or has a line of the ledger.
 """

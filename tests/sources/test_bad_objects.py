@@ -1,4 +1,4 @@
-"""COCO files whose annotations are not as they should be: photographs are kept, and the ledger says what was left out."""
+"""Tests COCO files with bad annotations: photographs are kept, and the ledger says what was left out."""
 
 import json
 from types import SimpleNamespace

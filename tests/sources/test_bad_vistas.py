@@ -1,4 +1,4 @@
-"""Roots of Mapillary Vistas that are not as they should be: what is made of them, and what the ledger says."""
+"""Tests roots of Mapillary Vistas with bad files: what is made of them, and what the ledger says."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Names of licences from their addresses, and what people call them."""
+"""Tests how licences are named by their addresses, and which names of people match them."""
 
 import json
 

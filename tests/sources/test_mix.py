@@ -1,4 +1,4 @@
-"""Several sources as one: every stretch of the order holds each of them in proportion, and each exactly as often as asked."""
+"""Tests several sources as one: every stretch of the order holds each in proportion, and each exactly as often as asked."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Sources: order, names, links, splits."""
+"""Tests folders and packaged photographs as sources: order, names, links and splits."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""What a user names: sources, roots, limits, weights and licences, and what is said where a name is wrong."""
+"""Tests what a user names, sources, roots, limits, weights and licences, and what is said where a name is wrong."""
 
 import contextlib
 import json

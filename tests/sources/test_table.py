@@ -1,4 +1,4 @@
-"""Records in columns: what goes in comes out, in little room."""
+"""Tests the table of records: what goes in comes out, in little room."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""The source `video`: one record per frame, in the order of time; what is no frame is passed over with a reason."""
+"""Tests the source ``video``: one record per frame, in the order of time, and a reason for what is passed over."""
 
 import os
 import pickle

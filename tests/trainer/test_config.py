@@ -1,4 +1,4 @@
-"""Recipes: what they hold, what they refuse, and that their schedules are the published ones."""
+"""Tests the recipes of trainings: what they hold, what they refuse, and that their schedules are the published ones."""
 
 import math
 

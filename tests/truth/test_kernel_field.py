@@ -1,4 +1,4 @@
-"""Kernels on a lattice, against another library's interpolation and against themselves in other coordinates."""
+"""Tests kernels on a lattice against another library's interpolation, and against themselves in other coordinates."""
 
 import numpy as np
 import pytest

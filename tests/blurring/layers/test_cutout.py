@@ -1,4 +1,4 @@
-"""Layers: laid over each other they are the photograph, and none carries what belongs to another."""
+"""Tests cutting a photograph into layers: laid over each other they give it back, and none holds pixels of another object."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Filled holes: exact where that is known, and on hidden parts of photographs against OpenCV's inpainting."""
+"""Tests filling holes: exactly where the answer is known, and on hidden parts of photographs against OpenCV's inpainting."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Merged instants: what they keep, and how few they are."""
+"""Tests merging the instants of an exposure: what is kept, and how few instants are left."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Moving objects against the plain sum over all instants, closed forms, and the uniform blur."""
+"""Tests the blur of moving objects on photographs against the plain sum over all instants and against the uniform blur."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Tests the blur of moving objects under a turning camera against its kernel field and against the sum over all poses."""
 
 import math
 

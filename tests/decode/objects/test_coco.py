@@ -1,4 +1,4 @@
-"""Objects of COCO against pycocotools' own reader, on turned photographs, and in files that are not as they should be."""
+"""Tests objects of COCO against pycocotools' own reader, on turned photographs, and in damaged files."""
 
 import contextlib
 import io

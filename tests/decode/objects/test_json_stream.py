@@ -1,4 +1,4 @@
-"""Elements of JSON files against json.loads, at every size of the window; files that are none; memory and work."""
+"""Tests reading elements of JSON files against json.loads at every size of the window, and how bad files are refused."""
 
 import json
 import math

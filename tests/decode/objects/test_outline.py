@@ -1,4 +1,4 @@
-"""Masks of outlines against other decoders and rasterisers, and outlines that cannot be any."""
+"""Tests masks of outlines against other decoders and rasterisers, and that impossible outlines are refused."""
 
 import builtins
 import json

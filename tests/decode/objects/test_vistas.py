@@ -1,4 +1,4 @@
-"""Objects of Mapillary Vistas against plain decoding of the two files, and files that are not as they should be."""
+"""Tests objects of Mapillary Vistas against plain decoding of the two files, and that damaged files are refused."""
 
 import json
 import os

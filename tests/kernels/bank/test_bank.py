@@ -1,4 +1,4 @@
-"""Kernel banks: every format there and back and in the eyes of other readers; normalisation; centring; what is refused."""
+"""Tests kernel banks: every format and its other readers, normalisation, centring, and what is refused."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Kernels in files of others: stacks, cells, real measurements; and what is no kernel: images, pickles, links, rubbish."""
+"""Tests reading kernels from other people's files, and that images, pickles, links and rubbish are refused."""
 
 import os
 import zipfile

@@ -1,4 +1,4 @@
-"""The description of a dataset for programs, read by the reference implementation of Croissant."""
+"""Tests the description of a dataset for programs with the reference implementation of Croissant."""
 
 import collections
 import hashlib

@@ -1,4 +1,4 @@
-"""The card of a dataset, from facts made up for the purpose: what it says, and that its command makes the same thing again."""
+"""Tests the card of a dataset on made-up facts: what it says, and that its command makes the same configuration."""
 
 import collections
 import re

@@ -1,4 +1,4 @@
-"""Samples with masks, for the tests of masks in shards."""
+"""The samples on which masks in shards are tested."""
 
 import pytest
 from masked_samples import with_objects

@@ -1,4 +1,4 @@
-"""Masks in shards that are damaged or hostile: found or refused, and named."""
+"""Tests that damaged or hostile masks in shards are found or refused, and named."""
 
 import json
 import re

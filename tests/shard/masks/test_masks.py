@@ -1,4 +1,4 @@
-"""Masks in shards: what goes in comes out, a bit per pixel; without objects nothing changes."""
+"""Tests masks in shards: what is written is read, a bit per pixel, and samples without objects are as before."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""Samples with fields, poses and more, for the tests of what shards hold beside images."""
+"""The samples on which fields, poses, saturation, moves and radii in shards are tested."""
 
 import pytest
 from true_samples import with_truth

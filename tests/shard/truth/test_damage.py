@@ -1,4 +1,4 @@
-"""Tests that damage to stored fields, poses, saturation, moves and radii is found, and that the file is named."""
+"""Tests that damaged or hostile fields, poses, saturation, moves and radii in shards are refused, and the file is named."""
 
 import re
 

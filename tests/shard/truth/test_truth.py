@@ -1,4 +1,4 @@
-"""Fields, poses, saturation, moves and radii in shards: what goes in comes out; what is damaged or hostile is refused by name."""
+"""Tests fields, poses, saturation, moves and radii in shards: what is written is read, also as the documentation reads it."""
 
 import contextlib
 import dataclasses

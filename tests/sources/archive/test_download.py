@@ -1,4 +1,4 @@
-"""Downloads from a server that cuts, stalls, lies and changes its mind: the right file, or an error and no file."""
+"""Tests downloads from a server that cuts, stalls and changes its mind: the right file arrives, or an error says why not."""
 
 import json
 import os

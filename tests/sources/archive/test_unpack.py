@@ -1,4 +1,4 @@
-"""Archives, sound and hostile: what is unpacked is what they hold, and nothing else is touched."""
+"""Tests unpacking sound archives: all that they hold is unpacked, other files are kept, and an interrupted run continues."""
 
 import os
 import random

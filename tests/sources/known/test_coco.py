@@ -1,4 +1,4 @@
-"""COCO roots: which photographs, under which licences, with which objects; against the JSON files read as a whole."""
+"""Tests roots of COCO against the JSON files read as a whole: photographs, licences and objects."""
 
 import collections
 import json

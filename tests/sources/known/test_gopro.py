@@ -1,4 +1,4 @@
-"""The source `gopro`: ready pairs, told apart from frames that have no partner, without opening a file."""
+"""Tests the source ``gopro``: ready pairs are told apart from frames without a partner, and no file is opened."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Manifests: the reader against known facts, the packaged photographs and real folders."""
+"""Tests the manifests of known datasets against known facts, the packaged photographs and real folders."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Manifests read by the reference implementation of Croissant: valid, and it reads what blurkit's own reader reads."""
+"""Tests the manifests with the reference implementation of Croissant: they are valid, and it reads what blurkit reads."""
 
 import json
 

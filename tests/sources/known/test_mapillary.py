@@ -1,4 +1,4 @@
-"""Roots of Mapillary Vistas in all layouts: photographs, splits, keys, and the annotations that belong to them."""
+"""Tests roots of Mapillary Vistas in all layouts: photographs, splits, keys, and their annotations."""
 
 import collections
 import json

@@ -1,4 +1,4 @@
-"""Where known datasets are looked for, and what is said where they are not."""
+"""Tests where known datasets are looked for, and what is said where they are not."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""``trainer deblur``: which file becomes which, and what stays as it was."""
+"""Tests ``trainer deblur``: which file becomes which, and what stays as it was."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Runs: stopped, killed and gone on with, they come to the same bytes; and what they refuse."""
+"""Tests training runs: stopped, killed and continued, they end with the same bytes; and what they refuse."""
 
 import json
 import os

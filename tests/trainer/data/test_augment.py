@@ -1,4 +1,4 @@
-"""What a network gets, against numpy and torchvision."""
+"""Tests what a network gets of a crop against numpy and torchvision."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The keyed order: permutations, shares and draws, held against an independent Philox."""
+"""Tests the keyed order of samples, its shares and its draws against an independent Philox."""
 
 import numpy as np
 import pytest

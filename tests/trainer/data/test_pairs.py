@@ -1,4 +1,4 @@
-"""Pairs of several datasets, and photographs held out of training."""
+"""Tests the pairs of several datasets, and that held-out photographs are never trained on."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Streams: their pixels are those of the shards, and nothing but seed and position decides which."""
+"""Tests streams: their pixels are those of the shards, and only the seed and the position decide which come."""
 
 import threading
 import time

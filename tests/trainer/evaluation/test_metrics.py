@@ -1,4 +1,4 @@
-"""Metrics against scikit-image and closed forms."""
+"""Tests metrics against scikit-image and closed forms."""
 
 import math
 

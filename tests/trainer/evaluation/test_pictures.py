@@ -1,4 +1,4 @@
-"""Sheets and curves, read back as pixels."""
+"""Tests sheets and curves of the trainer by reading their pixels back."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Restoring photographs of any size with generators whose answer is known."""
+"""Tests restoring photographs of any size with generators whose answer is known."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Losses against finite differences, closed forms, and VGG-19 as torchvision builds it, with random weights."""
+"""Tests losses against finite differences, closed forms, and torchvision's VGG-19 with random weights."""
 
 import urllib.error
 

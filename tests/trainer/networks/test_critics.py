@@ -1,4 +1,4 @@
-"""Critics against the networks published in 2018 and 2019, written out here as a plain function of their parameters in order."""
+"""Tests critics against the networks published in 2018 and 2019, written here as a plain function of their parameters."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Generators against the network published in 2018, written out here as a plain function of its parameters in their order."""
+"""Tests generators against the network published in 2018, written here as a plain function of its parameters."""
 
 import importlib
 import sys

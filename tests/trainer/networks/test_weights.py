@@ -1,4 +1,4 @@
-"""Weights of generators: written, read again, and refused where they are not what they seem."""
+"""Tests files of weights: what is written is read, and wrong files are refused."""
 
 import json
 import pickle

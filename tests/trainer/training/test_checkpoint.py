@@ -1,4 +1,4 @@
-"""Checkpoints are what was saved or an error, whatever befalls the file."""
+"""Tests checkpoints: a file gives what was saved, or an error, whatever happened to it."""
 
 import errno
 import io

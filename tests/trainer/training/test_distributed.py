@@ -1,4 +1,4 @@
-"""Two processes over gloo come to the weights of one with the double batch."""
+"""Tests that two processes over gloo end with the weights of one process with twice the batch."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""One step against the published one, written plainly; and what is not published, against arithmetic of its own."""
+"""Tests a training step against the published one, written plainly, and what is not published against its arithmetic."""
 
 import copy
 import math
