@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from pictures import flat, near, read, rgb
+from drawn_pictures import flat, near, read, rgb
 
 from blurkit.errors import UsageError
 from blurkit.report.page import CLOSES, OPENS
