@@ -1,4 +1,4 @@
-"""Tests uniform blur against scipy and closed forms, and that its bits depend neither on the place nor on the tiles."""
+"""Tests uniform blur against scipy and closed forms, and that its bits depend neither on the crop nor on the tiles."""
 
 import numba
 import numpy as np

@@ -1,4 +1,4 @@
-"""Tests frames made between frames against frames that were left out and against motion that is known."""
+"""Tests interpolated frames against frames that were left out and against known motion."""
 
 import cv2
 import numpy as np

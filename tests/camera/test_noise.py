@@ -1,4 +1,4 @@
-"""Tests noise models: the values they draw, and that noise has the variance they promise."""
+"""Tests noise models: the distribution of their parameters and the variance of the noise."""
 
 import math
 

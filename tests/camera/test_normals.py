@@ -1,4 +1,4 @@
-"""Tests the generator of normal numbers against the normal distribution, and its ziggurat against the geometry it must have."""
+"""Tests the generator of normal numbers against the normal distribution, and the tables of its ziggurat."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Tests the sensor: noise against its model and exact Poisson counts, highlights, and JPEG against another library."""
+"""Tests the sensor: noise against its model and against Poisson counts, highlights, and JPEG against Pillow."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Videos that the tests of decoding share."""
+"""Videos for the tests of decoding."""
 
 import pytest
 from clips import FORMATS, write_numbers
@@ -6,6 +6,6 @@ from clips import FORMATS, write_numbers
 
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory):
-    """A video of numbered frames in each format, by its suffix."""
+    """A video of numbered frames in each format, by suffix."""
     folder = tmp_path_factory.mktemp("videos")
     return {suffix: write_numbers(folder / f"numbers.{suffix}") for suffix in FORMATS}

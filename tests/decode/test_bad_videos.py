@@ -1,4 +1,4 @@
-"""Tests that files which are no videos never reach FFmpeg, and that of damaged videos only the whole frames are used."""
+"""Tests that FFmpeg never opens files that are no videos, and that only the whole frames of damaged videos are used."""
 
 import os
 import socket

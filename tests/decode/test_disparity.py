@@ -1,4 +1,4 @@
-"""Tests disparity maps beside photographs: how they are found, read against other writers, and refused."""
+"""Tests disparity maps beside photographs: finding them, reading them against other writers, and refusing bad files."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Tests image headers against Pillow's, and that files which are no images, or claim too many pixels, are refused."""
+"""Tests image headers against Pillow's, and refuses files that are no images or claim too many pixels."""
 
 import os
 import struct
@@ -170,7 +170,7 @@ def test_bombs_are_refused_at_once_and_without_memory(tmp_path):
         "from blurkit.errors import BadImageError\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "before = peak()\n"
-        "cv2.imdecode = None\n"  # so that a call of it is an error: the header is enough
+        "cv2.imdecode = None\n"  # a call would raise: the header is enough
         "for path in sorted(Path(sys.argv[1]).iterdir()):\n"
         "    try: reason = read_image(path).notes\n"
         "    except BadImageError as error: reason = error.reason\n"

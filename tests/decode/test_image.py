@@ -1,4 +1,4 @@
-"""Tests decoding of images against Pillow's, and that paths which are no readable files are refused."""
+"""Tests decoding of images against Pillow's decoding, and the errors for paths that cannot be read."""
 
 import hashlib
 import io

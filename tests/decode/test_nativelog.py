@@ -1,4 +1,4 @@
-"""Tests the messages of native libraries: they are caught, told apart from others, and not lost when processes fork."""
+"""Tests that messages of native libraries are caught and told apart from others, also if a process forks."""
 
 import os
 import signal

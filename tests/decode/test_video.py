@@ -92,7 +92,8 @@ def test_clips_travel_to_worker_processes(videos):
 
 
 def test_a_forked_child_does_not_move_its_parent_within_the_file(tmp_path, rng):
-    # More bytes than are read ahead; in a process of its own, as this one may have threads, whose locks a child would wait for.
+    # The file is longer than the bytes that are read ahead. A new process forks, because this process may have threads, and a
+    # forked child would wait for their locks.
     path = str(write_video(tmp_path / "noise.avi", rng.integers(0, 256, (20, 480, 640, 3), np.uint8)))
     program = f"import cv2; cv2.setNumThreads(1); import clips; print(*clips.fork_within({path!r}))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -1,4 +1,4 @@
-"""Tests damaged datasets: ``blurkit verify`` says where the damage is, and the next run mends what is missing."""
+"""Tests damaged datasets: ``blurkit verify`` names the damage, and the next run makes missing shards again."""
 
 import json
 import shutil

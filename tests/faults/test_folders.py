@@ -1,4 +1,4 @@
-"""Tests that two runs or two configurations cannot share a folder, and that a refused run touches nothing on the disk."""
+"""Tests that two runs or two configurations cannot share a folder, and that a refused run changes no file."""
 
 import json
 import os

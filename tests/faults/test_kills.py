@@ -1,4 +1,4 @@
-"""Tests killed processes: all at once, a worker, the parent, or whichever process opens a certain photograph."""
+"""Tests killed processes: the whole group, a worker, the parent, or the process that opens a certain photograph."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Tests signals: the shards at work are finished, nothing is left lying about, and the next run continues."""
+"""Tests signals: the run finishes its current shards and leaves no temporary file, and the next run continues."""
 
 import os
 import signal
@@ -112,7 +112,7 @@ def test_a_second_signal_ends_it_at_once(
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)
     process.send_signal(number)
-    assert process.wait(60) == CODES[number]  # its worker would linger for a quarter of an hour
+    assert process.wait(60) == CODES[number]  # the worker would wait for 1000 s
     wait_until(lambda: are_gone(workers))
     assert "Traceback" not in blurkit.finish(process).stderr
     undisturbed.check_whole(out)

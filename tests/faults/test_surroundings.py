@@ -1,4 +1,4 @@
-"""Tests that the bytes depend on no number of processes, order, locale, time zone or cache of compiled code."""
+"""Tests that the stored bytes do not depend on the number of processes, the order, the locale, the time zone or the cache."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Tests full disks and failing file systems: the error says so, nothing is torn, and the next run continues."""
+"""Tests full disks and failing file systems: the error names the cause, no file is incomplete, and the next run continues."""
 
 import contextlib
 import errno

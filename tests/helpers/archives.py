@@ -1,4 +1,4 @@
-"""Zip archives, the files in them, and what a folder holds after they were unpacked."""
+"""Zip archives, their files, and the files in a folder."""
 
 import io
 import random
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from blurkit.sources.archive.download import LOCK
 
-#: What a sound archive holds: a photograph, one deeper down, an empty one, and text.
+#: The files of the sound archive: a photograph, a small and an empty file, and text.
 FILES = {
     "val/a.jpg": random.Random(1).randbytes(70_000),
     "val/deep/er/b.jpg": random.Random(2).randbytes(5),
@@ -17,7 +17,7 @@ FILES = {
 
 
 def packed(files: dict[str, bytes]) -> bytes:
-    """An archive of these files, stored as they are."""
+    """The bytes of an archive that stores these files without compression."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zipped:
         for name, content in files.items():
@@ -26,9 +26,9 @@ def packed(files: dict[str, bytes]) -> bytes:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """All files below a folder but the lock, by their paths relative to it."""
+    """The contents of all files in a folder, except the lock, by their relative paths."""
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != LOCK}
 
 
 def nothing(*numbers: int) -> None:
-    """A report to nobody."""
+    """A report that does nothing."""

@@ -1,4 +1,4 @@
-"""What becomes of a root that is not as it should be, and proof that nothing outside of it is opened."""
+"""What blurkit makes of a damaged root, and a check that it opens no file outside of the root."""
 
 import json
 import os
@@ -41,7 +41,7 @@ sys.addaudithook(_hear)
 
 @contextmanager
 def nothing_outside(tmp_path) -> Iterator[None]:
-    """Files beside the root that nobody may open, and proof that nobody does."""
+    """Put files beside the root, and check at the end of the block that none of them was opened."""
     (tmp_path / FOREIGN).mkdir()
     save_photograph(tmp_path / FOREIGN / "photograph.jpg", 99)
     cv2.imwrite(str(tmp_path / FOREIGN / "instances.png"), scene("a"))
@@ -56,7 +56,7 @@ def nothing_outside(tmp_path) -> Iterator[None]:
 
 
 def outcome(name, root, *, masks=True, split="all"):
-    """Names of the samples that are made, and the lines of the ledger as (id, reason, samples not made)."""
+    """Make the samples of a root: their names, the ledger as {id: (reason, samples not made)}, and its messages."""
     source = open_source(name, root=root, split=split, masks=masks)
     plan = make_plan(source, Settings(RECIPE, size=(32, 32), masks=masks))
     out = root.parent / f"shards-{masks}"
@@ -80,8 +80,7 @@ def refusal(name, root, **options):
 
 
 def put_instead(path, kind, foreign=""):
-    """Something else in the place of a file or a folder: a fifo, an empty file or folder, or a link, to what is foreign, to
-    itself or to nothing."""
+    """Replace a file or folder by a fifo, an empty file or folder, or a link: to ``foreign``, to itself or to a missing file."""
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     match kind:
         case "fifo":

@@ -1,4 +1,4 @@
-"""What other libraries call the borders of ``blurkit.blurring.tiles.BORDERS``."""
+"""The names of ``blurkit.blurring.tiles.BORDERS`` in other libraries."""
 
 SCIPY = {"reflect101": "mirror", "reflect": "reflect", "replicate": "nearest", "wrap": "wrap", "zero": "constant"}
 NUMPY = {"reflect101": "reflect", "reflect": "symmetric", "replicate": "edge", "wrap": "wrap", "zero": "constant"}

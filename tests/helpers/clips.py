@@ -1,4 +1,4 @@
-"""Clips whose frames say their number, for the tests of reading videos and folders of frames."""
+"""Videos and frames that show their own number, for the tests of clips."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ FORMATS = {"avi": "MJPG", "mp4": "mp4v", "mov": "MJPG", "mkv": "mp4v", "webm": "
 
 
 def numbered(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """BGR pixels whose six columns say the number in binary; the columns have different colours, and the top is marked."""
+    """A BGR frame of six columns that show the number in binary, bright for 1; the top quarter is blue."""
     columns = np.array([200 if number >> bit & 1 else 40 for bit in range(6)], np.uint8)
     frame = np.repeat(np.repeat(columns, width // 6)[None, :, None], height, 0) * np.ones(3, np.uint8)
     frame[: height // 4, :, 0] = 255
@@ -24,13 +24,13 @@ def numbered(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarra
 
 
 def number_in(pixels: np.ndarray) -> int:
-    """The number that :func:`numbered` wrote, from RGB pixels."""
+    """The number that an RGB frame of :func:`numbered` shows."""
     columns = pixels[pixels.shape[0] // 2 :].reshape(-1, 6, pixels.shape[1] // 6, 3).mean((0, 2, 3))
     return sum(1 << bit for bit, level in enumerate(columns) if level > 120)
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray]) -> Path:
-    """A video of BGR frames of one size, 25 a second, in the format that the suffix of the path names."""
+    """Write a video of BGR frames, 25 per second, in the format that the suffix names, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = list(frames)
     fourcc = cv2.VideoWriter_fourcc(*FORMATS[path.suffix[1:].lower()])
@@ -43,18 +43,18 @@ def write_video(path: Path, frames: Iterable[np.ndarray]) -> Path:
 
 
 def write_numbers(path: Path, frames: int = FRAMES) -> Path:
-    """A video whose frames say their numbers."""
+    """Write a video of numbered frames and return the path."""
     return write_video(path, map(numbered, range(frames)))
 
 
 def write_grey(path: Path, level: int = 0, height: int = 48, width: int = 64) -> None:
-    """An image of one level of grey."""
+    """Write an image of one grey level."""
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), np.full((height, width, 3), level, np.uint8))
 
 
 def in_order(path: Path) -> list[np.ndarray]:
-    """All frames, RGB, by OpenCV's own loop."""
+    """All frames of a video, RGB, read in order by OpenCV."""
     capture, frames = cv2.VideoCapture(str(path)), []
     while (found := capture.read())[0]:
         frames.append(cv2.cvtColor(found[1], cv2.COLOR_BGR2RGB))
@@ -62,12 +62,12 @@ def in_order(path: Path) -> list[np.ndarray]:
 
 
 def digests(clip: video.VideoFile, numbers: Iterable[int]) -> list[str]:
-    """What a worker process reads."""
+    """The sha256 of these frames. Worker processes call it."""
     return [hashlib.sha256(clip.read(number).pixels).hexdigest() for number in numbers]
 
 
 def fork_within(path: str) -> Iterator[bool]:
-    """Whether a forked child reads the right frames, and then its parent, which stood in the middle of the file at the fork."""
+    """Fork in the middle of a video. Yields if the child reads the right frames, then if the parent still does."""
     video._KEPT_FRAMES = 1
     clip = open_video_file(path)
     expected = digests(clip, range(20))

@@ -1,4 +1,4 @@
-"""The reference implementation of Croissant; tests that need it are skipped where it is not installed."""
+"""The reference implementation of Croissant. Tests that import it are skipped if it is not installed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A file to be downloaded, another of its size, and how patient a download of the tests is."""
+"""A file to download, another file of the same size, and the waiting times of the tests."""
 
 import random
 
@@ -13,5 +13,5 @@ QUICK = RetryPolicy(timeout=0.3, pauses=(0.01, 0.01, 0.01))
 
 
 def ranges(server: FileServer) -> list[str | None]:
-    """The part of the file that each request asked for."""
+    """The header ``Range`` of each request."""
     return [headers.get("Range") for _, headers in server.requests]

@@ -7,5 +7,5 @@ from blurkit.pipeline.task import make_shard
 
 
 def make_first_shard(plan: Plan, folder: Path) -> dict:
-    """Make it in a folder, as ``00000.h5``; the record of what was made and what failed."""
+    """Make ``00000.h5`` in a folder, and return the record of its samples and failures."""
     return make_shard(next(plan.tasks(folder, [0])), lambda *_: None)

@@ -1,9 +1,9 @@
-"""Files of one JSON object a line: the ledger of a dataset, and the metrics of a training."""
+"""Files with one JSON object per line: the ledger of a dataset, and the metrics of a training."""
 
 import json
 from pathlib import Path
 
 
 def read_lines(path: Path) -> list[dict]:
-    """The object of each line."""
+    """The objects of all lines."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""Marks that several files of tests put on their tests."""
+"""Marks that several files of tests use."""
 
 import sys
 

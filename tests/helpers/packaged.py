@@ -1,4 +1,4 @@
-"""What is installed with blurkit: the manifests of datasets, and photographs."""
+"""The folders with data that are installed with blurkit."""
 
 from importlib import resources
 from pathlib import Path

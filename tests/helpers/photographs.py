@@ -1,4 +1,4 @@
-"""Photographs that nobody took."""
+"""Random photographs, textures and masks."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ import numpy as np
 def random_photograph(
     rng: np.random.Generator, blocks: tuple[int, int] = (9, 12), side: int = 20, bright: float = 230, grain: float = 8
 ) -> np.ndarray:
-    """Coarse and fine structure, uint8 (H, W, 3): squares of one colour up to ``bright``, which may be clipped, under grain."""
+    """Squares of one colour each, up to ``bright`` and clipped to 255, with grain, uint8 (H, W, 3)."""
     coarse = np.kron(rng.random((*blocks, 3)), np.ones((side, side, 1)))
     return np.clip(coarse * bright + rng.normal(0, grain, coarse.shape), 0, 255).astype(np.uint8)
 
@@ -20,7 +20,7 @@ def random_squares(rng: np.random.Generator, blocks: tuple[int, int], side: int)
 
 
 def random_texture(rng: np.random.Generator, height: int, width: int, scales: Sequence[int] = (1, 2, 4, 8)) -> np.ndarray:
-    """Detail of every one of these sizes, float64 (H, W, 3) around 0."""
+    """Detail of all of these sizes in pixels, float64 (H, W, 3), mean about 0."""
     return sum(scale * cv2.GaussianBlur(rng.standard_normal((height, width, 3)), (0, 0), scale) for scale in scales)
 
 

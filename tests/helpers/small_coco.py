@@ -1,4 +1,4 @@
-"""The files of a small COCO, to be served, fetched and unpacked; photographs that nobody decodes."""
+"""The files of a small COCO. The photographs are random bytes."""
 
 import random
 
@@ -11,5 +11,5 @@ ANNOTATIONS = {
     for kind in ("captions", "instances", "person_keypoints")
     for split in ("train", "val")
 }
-#: What fetching the split val leaves in the root.
+#: The files in the root after the split val was fetched.
 VAL = {**PHOTOGRAPHS["val"], **ANNOTATIONS}

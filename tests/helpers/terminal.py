@@ -1,4 +1,4 @@
-"""What a program shows on a terminal."""
+"""The text that a process shows on a terminal."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def shown_on_a_terminal(start: Callable[[int], subprocess.Popen]) -> str:
-    """All that a process writes, which is started with the descriptor of a terminal; it must end without an error."""
+    """The output of a process. ``start`` gets a terminal's descriptor and returns the process, which must end with code 0."""
     ours, theirs = pty.openpty()
     process = start(theirs)
     os.close(theirs)

@@ -1,4 +1,4 @@
-"""What the tests of the commands share: a small dataset, and a small COCO on a server of this machine for ``blurkit fetch``."""
+"""Fixtures for the tests of the commands: a small dataset, and a small COCO on a local server for ``blurkit fetch``."""
 
 import dataclasses
 import hashlib
@@ -16,7 +16,7 @@ from small_coco import ANNOTATIONS, PHOTOGRAPHS
 from blurkit.sources.archive.download import RetryPolicy
 from blurkit.sources.known.manifest import Archive, Split, load_manifest
 
-#: Runs blurkit with another manifest in a process of its own, with a pause in the middle of each file that is unpacked.
+#: Runs blurkit with another manifest in a new process, with a pause in the middle of each file that is unpacked.
 PROGRAM = """
 import pickle, sys, time
 from blurkit.sources.archive import unpack
@@ -37,13 +37,13 @@ sys.exit(main())
 
 @pytest.fixture(scope="session")
 def reference(small_dataset):
-    """A folder in which a small dataset of several shards lies under shards/, and what its run printed."""
+    """A folder with a small dataset of several shards in shards/, and the parsed output of its run."""
     return small_dataset.folder, json.loads(small_dataset.run.stdout)
 
 
 @pytest.fixture
 def surroundings(monkeypatch):
-    """No proxy, no place for datasets, and little patience."""
+    """No proxy, no folder for datasets, and short waiting times."""
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("BLURKIT_DATA", raising=False)
     monkeypatch.setattr("blurkit.commands.fetch.RETRY_POLICY", RetryPolicy(timeout=5, pauses=(0.01, 0.01)))
@@ -62,7 +62,7 @@ def server():
 
 @pytest.fixture
 def manifest(surroundings, server, monkeypatch):
-    """The manifest of COCO, but for this server; those of the others."""
+    """The manifest of COCO with the addresses of the local server. Other manifests stay."""
     archives = []
     for path, content in server.files.items():
         name, sha256 = path.rpartition("/")[2], hashlib.sha256(content).hexdigest()
@@ -77,7 +77,7 @@ def manifest(surroundings, server, monkeypatch):
 
 @pytest.fixture
 def fetch(manifest, tmp_path):
-    """A function that runs ``blurkit fetch`` in an empty folder, expects an exit code, and returns what it printed."""
+    """A function that runs ``blurkit fetch`` in an empty folder, checks the exit code, and returns the output."""
 
     def fetch(*arguments, **how):
         return run("fetch", *arguments, cwd=tmp_path, **how)
@@ -88,7 +88,7 @@ def fetch(manifest, tmp_path):
 
 @pytest.fixture
 def start(manifest, tmp_path):
-    """A function that starts the same in a process of its own."""
+    """A function that starts ``blurkit fetch coco`` as a new process."""
     (tmp_path / "manifest").write_bytes(pickle.dumps(manifest))
     started = []
 

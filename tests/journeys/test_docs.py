@@ -1,9 +1,9 @@
 """Tests the documentation against the program.
 
-Every ``python`` block of a page runs, in order, in one namespace; every ``blurkit`` command in a shell block (``sh``, ``bash``,
-``shell``) parses, and those of the pages in ``TRIED`` run, but for blocks marked ``shell``, which need data to be downloaded.
-They do so in one folder, which holds what a reader would have: ``photos/``, ``photo.jpg``, ``measured.mat``, and what the
-commands of the README leave behind, such as ``shards/``.
+Every ``python`` block of a page runs, in order, in one namespace. Every ``blurkit`` command in a shell block (``sh``, ``bash``,
+``shell``) parses. The commands of the pages in ``TRIED`` also run, except in blocks marked ``shell``, which need downloaded data.
+All of them run in one folder with the files of a reader: ``photos/``, ``photo.jpg``, ``measured.mat``, and the files that the
+commands of the README make, such as ``shards/``.
 """
 
 import contextlib
@@ -114,7 +114,7 @@ def test_commands_parse(page):
 
 
 def links(page):
-    """The files that a page names."""
+    """Yields the files that a page links to."""
     for target in re.findall(r"\]\(([^)\s]+)\)|\{figure\} (\S+)|:target: (\S+)", text(page)):
         path, _, _ = "".join(target).partition("#")
         if path and "://" not in path:
@@ -127,7 +127,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_blocks_commands_and_links_are_found():
-    """What is looked for in the pages is there, so that the tests for each page are not run for none."""
+    """Without blocks, commands and links the tests of single pages would be skipped."""
     for found in (lambda page: blocks(page, "python"), commands, links):
         assert len([page for page in PAGES if any(found(page))]) >= 3
 

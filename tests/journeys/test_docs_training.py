@@ -1,4 +1,4 @@
-"""Tests the page on training against the program: commands parse, and every key, default, recipe and metric is on it."""
+"""Tests the page on training against the program: its commands parse, and it explains every key, recipe and metric."""
 
 import dataclasses
 import re
@@ -30,10 +30,10 @@ def test_commands_parse(words):
     name, *arguments = words
     command = cli.commands[name]
     with click.Context(command) as context:
-        assert command.parse_args(context, arguments) == []  # no word is left over
+        assert command.parse_args(context, arguments) == []  # all words are used
 
 
-def test_every_command_of_importance_is_on_the_page():
+def test_the_main_commands_are_on_the_page():
     assert {"run", "eval", "deblur"} <= {name for name, *_ in commands()}
 
 

@@ -1,4 +1,4 @@
-"""Tests ``blurkit fetch`` from end to end: what is fetched, unpacked, kept, and not fetched again."""
+"""Tests ``blurkit fetch`` from end to end: it fetches and unpacks missing files, and keeps the files that are there."""
 
 import json
 import os

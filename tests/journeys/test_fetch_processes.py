@@ -1,4 +1,4 @@
-"""Tests ``blurkit fetch`` in a process of its own: what a terminal shows, and how it goes on after signals and kills."""
+"""Tests ``blurkit fetch`` in its own process: its display on a terminal, and how it continues after signals and kills."""
 
 import re
 import signal

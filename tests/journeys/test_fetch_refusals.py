@@ -1,4 +1,4 @@
-"""Tests what ``blurkit fetch`` refuses: wrong archives, other people's files, other addresses, too little room."""
+"""Tests what ``blurkit fetch`` refuses: wrong archives, files of other people, wrong addresses, a disk without space."""
 
 import hashlib
 import shutil

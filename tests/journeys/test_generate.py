@@ -1,4 +1,4 @@
-"""Tests ``blurkit generate`` from end to end: what it makes, whoever makes it, and that a dry run makes nothing."""
+"""Tests ``blurkit generate`` from end to end: the pairs follow the recipe, and all ways to make a dataset give the same bytes."""
 
 import numpy as np
 from command_line import SMALL, dataset_files, result, run
@@ -28,7 +28,7 @@ def test_what_is_made_is_what_its_recipe_says(reference):
         light = decode(pair.sharp)
         blurred = np.stack([convolve(light[..., c], pair.kernel.astype(float), mode="mirror") for c in range(3)], axis=-1)
         half = len(pair.kernel) // 2
-        if half < 24:  # some pixels depend on no border
+        if half < 24:  # some pixels do not depend on the border
             assert psnr(255 * encode(blurred), pair.blurred, peak=255, margin=half) > 55
             compared += 1
         assert np.abs(centroid(pair.kernel)).max() < 0.02

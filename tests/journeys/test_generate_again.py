@@ -1,4 +1,4 @@
-"""Tests ``blurkit generate`` in a folder that holds something: what is continued, mended, refused, replaced and left alone."""
+"""Tests ``blurkit generate`` in a folder that is not empty: it continues, repairs, refuses or replaces what it finds there."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Tests the card of a finished dataset from end to end: who writes it does not matter, and others' files are kept."""
+"""Tests the card of a finished dataset from end to end: all runs write the same card, and files of other people are kept."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Tests ``blurkit generate`` on a user's own photographs: damaged, moved, changed, in folders with odd names."""
+"""Tests ``blurkit generate`` with photographs of the user: damaged, moved or changed files, and folders with odd names."""
 
 import os
 import zlib
@@ -34,7 +34,7 @@ def test_a_photograph_that_claims_too_much_does_not_stop_the_others(photographs,
 
 @pytest.fixture
 def photographs(tmp_path, rng):
-    """A folder with six photographs of 80 x 100 pixels in another folder."""
+    """A folder with six photographs of 80 x 100 pixels in the folder inner."""
     folder = tmp_path / "photographs"
     (folder / "inner").mkdir(parents=True)
     for i in range(6):

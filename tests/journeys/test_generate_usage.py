@@ -1,4 +1,4 @@
-"""Tests how ``blurkit`` is asked: wrong usage, variables of the environment, and what is refused before any work begins."""
+"""Tests the options of ``blurkit generate``: the errors for wrong usage, and values from environment variables."""
 
 from types import SimpleNamespace
 from unittest import mock

@@ -1,4 +1,4 @@
-"""Tests the structure of the packages: imports run one way, and light entrances stay light."""
+"""Tests the structure of the packages: the direction of imports, and which packages the entry points load."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tests ``blurkit info --src``: what of a dataset is there, and what is missing of the whole."""
+"""Tests ``blurkit info --src``: the files of a dataset that are there, and the files that are missing."""
 
 import hashlib
 import json

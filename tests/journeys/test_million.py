@@ -1,4 +1,4 @@
-"""Tests that a million photographs are planned within the time and memory that are promised, in a fresh process."""
+"""Tests the time and the memory that a plan of a million photographs takes in a new process."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-#: Seconds of the processor, however busy the machine is, and megabytes at the highest, of a whole process.
+#: Limits of a whole process: processor seconds, which do not depend on other processes, and megabytes at the peak.
 SECONDS, MEGABYTES = 30, 300
 
 COUNT = 1_000_000

@@ -1,4 +1,4 @@
-"""Tests the measures by which recipes are compared with real blur, on blur whose extent is known."""
+"""Tests the measures that compare recipes with real blur, on blur of known extent."""
 
 import importlib
 import sys

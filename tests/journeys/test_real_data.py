@@ -1,4 +1,4 @@
-"""Tests on real data: photographed blur, measured kernels, and photographs as people have them."""
+"""Tests on real data: photographed blur, measured kernels, and ordinary photographs."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests COCO and Mapillary Vistas in one dataset: however it is made the bytes are the same, and other choices are refused."""
+"""Tests a dataset of COCO and Mapillary Vistas: all ways to make it give the same bytes, and other choices are refused."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Tests the kernels of a lattice's nodes against splats written anew and closed forms, and lattices against each other."""
+"""Tests the kernels of a field's nodes against an independent splat and closed forms, and fields against each other."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests the exact sum of poses, which other tests compare with, against scipy's rotations and interpolation."""
+"""Tests the exact sum of poses, a reference for other tests, against scipy's rotations and interpolation."""
 
 import numpy as np
 import pytest

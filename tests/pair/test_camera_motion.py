@@ -1,4 +1,4 @@
-"""Tests what blurs a crop: kernels, alone and with an aperture, and rotations against the exact sum over poses."""
+"""Tests the blur of a crop by the camera: uniform kernels with and without defocus, and rotations against all poses."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests what the sensor makes of blurred light against the steps taken one by one."""
+"""Tests the sensor's effect on blurred light against the same steps taken one by one."""
 
 import dataclasses
 

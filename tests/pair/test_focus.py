@@ -1,4 +1,4 @@
-"""Tests defocus by disparity: its radii in closed form, the light of the focused plane, and recipes that ignore the map."""
+"""Tests defocus by disparity: radii in closed form, the light of the focused plane, and recipes that ignore the map."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests averaged frames against plain means, which frames are chosen, and what is refused."""
+"""Tests averaged frames against plain means, the choice of frames, and the errors for bad clips."""
 
 import functools
 

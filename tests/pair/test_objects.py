@@ -1,4 +1,4 @@
-"""Tests objects that move: which are chosen, their kernels against splats written anew, and their light."""
+"""Tests moving objects of a pair: their choice, their kernels against an independent splat, and their light."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Tests pairs against the steps taken one by one with another library, and crops against the whole photograph."""
+"""Tests pairs against the same steps taken with another library, and crops against the whole photograph."""
 
 import dataclasses
 import math

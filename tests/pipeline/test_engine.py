@@ -1,4 +1,4 @@
-"""Tests which photograph is left out when a worker dies, and how many processors are counted."""
+"""Tests which photograph is left out if a worker dies, and how many processors are counted."""
 
 import os
 from pathlib import Path

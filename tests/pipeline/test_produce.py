@@ -1,4 +1,4 @@
-"""Tests the way from a record to samples: downscaled photographs, sharp crops, and masks in the crop's own pixels."""
+"""Tests the way from a record to samples: downscaling, sharp crops, and masks in the pixels of the crop."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Tests keyed generators: they depend on their key only, and numpy and hashlib reproduce them."""
+"""Tests keyed generators: they depend only on their key, and numpy and hashlib reproduce them."""
 
 import hashlib
 

@@ -90,7 +90,7 @@ def test_a_lock_excludes_others_and_shared_locks_share(tmp_path):
 
 
 def is_free(lock):
-    """Whether nobody holds a lock."""
+    """Returns true if no process holds the lock."""
     with contextlib.suppress(LockedError), locked(lock):
         return True
     return False
@@ -111,7 +111,7 @@ def test_a_lock_ends_with_its_process_and_is_not_inherited(tmp_path):
     try:
         assert is_free(lock)
     finally:
-        os.kill(child, signal.SIGKILL)  # an error if the child has ended: then it could not have held the lock
+        os.kill(child, signal.SIGKILL)  # raises if the child has already ended
 
 
 def test_space_is_required_beforehand(tmp_path):

@@ -1,4 +1,4 @@
-"""Tests the display of progress: a bar on a terminal, lines elsewhere."""
+"""Tests the display of progress: a bar on a terminal, and lines elsewhere."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Tests mixtures of recipes: their shares, the settings of their parts, and what is refused."""
+"""Tests mixtures of recipes: the shares and settings of their parts, and the errors for wrong mixtures."""
 
 import collections
 

@@ -1,4 +1,4 @@
-"""Tests recipes: what they say, what they refuse, and what their digest stands for."""
+"""Tests recipes: their values, the errors for wrong settings, and their digest."""
 
 import tomllib
 

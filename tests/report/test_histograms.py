@@ -1,4 +1,4 @@
-"""Tests histograms against counting by hand, and reads their text back."""
+"""Tests histograms against plain counting, and reads their text back."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Tests drawn histograms by reading their pixels back."""
+"""Tests drawn histograms by their pixels."""
 
 import numpy as np
 import pytest

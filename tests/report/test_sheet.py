@@ -1,4 +1,4 @@
-"""Tests contact sheets by reading their pixels back."""
+"""Tests contact sheets by their pixels."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""Tests where a contact sheet puts its pictures and what its captions say."""
+"""Tests the layout of contact sheets and the text of their captions."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Tests shards: what is written is read, also with h5py alone, and damaged or hostile files are refused by name."""
+"""Tests shards: they are read as they were written, also with only h5py, and damaged or hostile files are refused."""
 
 import hashlib
 import json

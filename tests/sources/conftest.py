@@ -1,4 +1,4 @@
-"""What the tests of roots that are not as they should be have in common."""
+"""Fixtures for the tests of damaged and hostile roots."""
 
 import pytest
 from bad_roots import nothing_outside
@@ -6,6 +6,6 @@ from bad_roots import nothing_outside
 
 @pytest.fixture
 def nothing_outside_is_opened(tmp_path):
-    """Files beside the root, and proof that the test opens none of them."""
+    """Put files beside the root, and check at the end of the test that none of them was opened."""
     with nothing_outside(tmp_path):
         yield

@@ -1,6 +1,6 @@
-"""Tests roots of COCO with a bad JSON file or bad images: what is made of them, and what the ledger says.
+"""Tests roots of COCO with a bad JSON file or bad images: the samples that are made, and the lines of the ledger.
 
-Nothing crashes or hangs, nothing outside of a root is opened, and every planned sample is made or has a line of the ledger.
+No run crashes or hangs, no file outside of the root is opened, and every planned sample is made or has a line in the ledger.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Tests COCO files with bad annotations: photographs are kept, and the ledger says what was left out."""
+"""Tests COCO files with bad annotations: photographs are kept, and the ledger lists the objects that were left out."""
 
 import json
 from types import SimpleNamespace

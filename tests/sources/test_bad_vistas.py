@@ -1,4 +1,4 @@
-"""Tests roots of Mapillary Vistas with bad files: what is made of them, and what the ledger says."""
+"""Tests roots of Mapillary Vistas with bad files: the samples that are made, and the lines of the ledger."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Tests how licences are named by their addresses, and which names of people match them."""
+"""Tests the short names of licences: their addresses, and the spellings that match them."""
 
 import json
 

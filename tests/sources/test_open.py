@@ -1,4 +1,4 @@
-"""Tests folders and packaged photographs as sources: order, names, links and splits."""
+"""Tests folders and the packaged photographs as sources: order, ids, links and splits."""
 
 import itertools
 import os

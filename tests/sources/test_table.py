@@ -1,4 +1,4 @@
-"""Tests the table of records: what goes in comes out, in little room."""
+"""Tests the table of records: it returns the records that were put in, and takes little memory."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Tests the source ``video``: one record per frame, in the order of time, and a reason for what is passed over."""
+"""Tests the source ``video``: one record per frame in the order of time, and a reason for each file that is passed over."""
 
 import os
 import pickle
@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 48, 64
 
 
 def video(path, frames=6):
-    """Each frame eight levels brighter than the one before."""
+    """Write a video. Each frame is eight levels brighter than the frame before."""
     write_video(path, [np.full((HEIGHT, WIDTH, 3), 8 * number, np.uint8) for number in range(frames)])
 
 

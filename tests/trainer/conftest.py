@@ -1,4 +1,4 @@
-"""What all tests of the trainer have in common."""
+"""Fixtures for all tests of the trainer."""
 
 import pytest
 from tensors import threads
@@ -6,6 +6,6 @@ from tensors import threads
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Torch computes on one thread: sums are split among threads, and two cores are shared by many tests."""
+    """Torch computes on one thread. Sums depend on the number of threads, and the tests share few cores."""
     with threads(1):
         yield

@@ -1,4 +1,4 @@
-"""Tests kernels on a lattice against another library's interpolation, and against themselves in other coordinates."""
+"""Tests kernel fields against scipy's interpolation and against themselves in other coordinates."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests the motion of objects: its arrays fit together, and a pixel has the kernel of what is seen there."""
+"""Tests the motion of objects: its arrays fit together, and each pixel has the kernel of the object in front."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Tests cutting a photograph into layers: laid over each other they give it back, and none holds pixels of another object."""
+"""Tests cutting a photograph into layers: together they give the photograph, and no layer holds pixels of another object."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests defocus by depth against uniform blur and against a lens: the mean of the views from the points of its aperture."""
+"""Tests defocus by depth against uniform blur and against a lens: the mean of the views from all points of its aperture."""
 
 import cv2
 import numpy as np

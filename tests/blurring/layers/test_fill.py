@@ -1,4 +1,4 @@
-"""Tests filling holes: exactly where the answer is known, and on hidden parts of photographs against OpenCV's inpainting."""
+"""Tests filling holes: on constants and ramps, and on hidden parts of photographs against OpenCV's inpainting."""
 
 import cv2
 import numpy as np

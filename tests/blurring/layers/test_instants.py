@@ -1,4 +1,4 @@
-"""Tests merging the instants of an exposure: what is kept, and how few instants are left."""
+"""Tests merging the instants of an exposure: mass and centroids are kept, and few instants are left."""
 
 import numpy as np
 import pytest

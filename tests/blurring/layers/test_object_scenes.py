@@ -1,4 +1,4 @@
-"""Tests the blur of moving objects on drawn scenes against closed forms, and which arguments are refused."""
+"""Tests the blur of moving objects on drawn scenes against closed forms, and that wrong arguments are refused."""
 
 import numpy as np
 import pytest

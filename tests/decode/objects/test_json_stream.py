@@ -1,4 +1,4 @@
-"""Tests reading elements of JSON files against json.loads at every size of the window, and how bad files are refused."""
+"""Tests reading elements of JSON files against json.loads for every window size, and the errors for bad files."""
 
 import json
 import math

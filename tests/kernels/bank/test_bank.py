@@ -1,4 +1,4 @@
-"""Tests kernel banks: every format and its other readers, normalisation, centring, and what is refused."""
+"""Tests kernel banks: every file format, also with other readers, normalisation, centring, and refused kernels."""
 
 import errno
 import os
@@ -89,7 +89,7 @@ def test_no_format_keeps_the_time(bank, tmp_path, monkeypatch):
             patch.setattr("time.time", lambda: 2e9)
             bank.save(tmp_path / name, overwrite=True)
         assert (tmp_path / name).read_bytes() == before
-    # HDF5 asks the system for the time, and to the second only.
+    # HDF5 does not call Python for the time, and stores whole seconds.
     before, second = (tmp_path / "b.h5").read_bytes(), int(time.time())
     wait_until(lambda: int(time.time()) > second)
     bank.save(tmp_path / "b.h5", overwrite=True)

@@ -1,4 +1,4 @@
-"""Tests reading kernels from other people's files, and that images, pickles, links and rubbish are refused."""
+"""Tests reading kernels from files of other programs, and refuses images, pickles, links and damaged files."""
 
 import os
 import zipfile
@@ -145,7 +145,7 @@ def test_unreadable_files_are_named(rng, tmp_path):
 
 
 def agreement(content: dict[str, np.ndarray], kernel: np.ndarray) -> float:
-    """In decibels, of a photograph with the sharp one under a kernel."""
+    """PSNR in dB of the blurred photograph and the sharp photograph convolved with a kernel."""
     return psnr_up_to_a_shift(scipy.signal.fftconvolve(content["x"], kernel, mode="same"), content["y"], reach=5)
 
 

@@ -1,4 +1,4 @@
-"""Tests the description of a dataset for programs with the reference implementation of Croissant."""
+"""Tests the Croissant description of a dataset with the reference implementation of Croissant."""
 
 import collections
 import hashlib

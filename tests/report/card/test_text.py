@@ -1,4 +1,4 @@
-"""Tests the card of a dataset on made-up facts: what it says, and that its command makes the same configuration."""
+"""Tests the text of a dataset's card on invented facts, and that its command gives the same configuration."""
 
 import collections
 import re

@@ -1,4 +1,4 @@
-"""The samples on which masks in shards are tested."""
+"""Samples for the tests of masks in shards."""
 
 import pytest
 from masked_samples import with_objects
@@ -6,5 +6,5 @@ from masked_samples import with_objects
 
 @pytest.fixture
 def samples(make_sample):
-    """A function that makes samples of these sizes with as many objects each."""
+    """A function that makes samples of these sizes with these numbers of objects."""
     return lambda sizes, counts: with_objects([make_sample(number, *size) for number, size in enumerate(sizes)], counts)

@@ -1,4 +1,4 @@
-"""Tests that damaged or hostile masks in shards are found or refused, and named."""
+"""Tests that damaged or hostile masks in shards are found and named."""
 
 import json
 import re

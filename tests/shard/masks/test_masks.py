@@ -1,4 +1,4 @@
-"""Tests masks in shards: what is written is read, a bit per pixel, and samples without objects are as before."""
+"""Tests masks in shards: they are read as they were written, one bit per pixel, and shards without masks do not change."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""The samples on which fields, poses, saturation, moves and radii in shards are tested."""
+"""Samples for the tests of fields, poses, saturation, moves and radii in shards."""
 
 import pytest
 from true_samples import with_truth
@@ -6,7 +6,7 @@ from true_samples import with_truth
 
 @pytest.fixture
 def samples(make_sample):
-    """A function that makes samples of these sizes, each with what its letters name, see ``with_truth``."""
+    """A function that makes samples of these sizes. The letters name their truth, see ``with_truth``."""
     return lambda sizes, kinds: [
         with_truth(make_sample(number, *size), letters, number)
         for number, (size, letters) in enumerate(zip(sizes, kinds, strict=True))

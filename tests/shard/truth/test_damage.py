@@ -1,4 +1,4 @@
-"""Tests that damaged or hostile fields, poses, saturation, moves and radii in shards are refused, and the file is named."""
+"""Tests that damaged or hostile fields, poses, saturation, moves and radii in shards are refused."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Tests fields, poses, saturation, moves and radii in shards: what is written is read, also as the documentation reads it."""
+"""Tests fields, poses, saturation, moves and radii in shards: they are read as they were written, also with only h5py."""
 
 import contextlib
 import dataclasses
@@ -181,7 +181,7 @@ def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, mo
     namespace = {}
     with contextlib.redirect_stdout(io.StringIO()):
         for _, block in fenced(SHARD_FORMAT, "python"):
-            if "offset" not in Shard(path).columns or "places.json" not in block:  # those that map images of one size
+            if "offset" not in Shard(path).columns or "places.json" not in block:  # this block needs images of one size
                 exec(block, namespace)
     with h5py.File(path) as file:
         for row, sample in enumerate(written):

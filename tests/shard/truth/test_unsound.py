@@ -1,4 +1,4 @@
-"""Tests that truth which no sample can have is neither written nor read."""
+"""Tests that impossible fields, poses, saturation, moves and radii are neither written nor read."""
 
 import dataclasses
 

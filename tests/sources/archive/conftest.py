@@ -1,4 +1,4 @@
-"""Archives to be unpacked, and a server to download from."""
+"""Archives to unpack, and a server to download from."""
 
 import hashlib
 import random
@@ -21,7 +21,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def archive(tmp_path):
-    """An archive as they are: a folder of its own entry, stored photographs, deflated text."""
+    """A usual archive: an entry for a folder, stored photographs, deflated text."""
     path = tmp_path / "sound.zip"
     with zipfile.ZipFile(path, "w") as zipped:
         zipped.writestr("val/", b"")
@@ -32,7 +32,7 @@ def archive(tmp_path):
 
 @pytest.fixture
 def hostile(tmp_path):
-    """A function that makes an archive of a sound member and others, given as (ZipInfo or name, content)."""
+    """A function that makes an archive of a sound member and these members, each (ZipInfo or name, content)."""
 
     def make(*members, compression=zipfile.ZIP_STORED):
         path = tmp_path / "hostile.zip"
@@ -57,9 +57,9 @@ def server(monkeypatch):
 
 @pytest.fixture
 def get(server, tmp_path):
-    """A function that downloads a.zip, and asserts that the right file has arrived and no part of it is left.
+    """A function that downloads a.zip, and checks that the file is right and that no part of it is left.
 
-    ``said`` and ``reported`` are what it was told.
+    ``said`` and ``reported`` are the messages and the byte counts of the last download.
     """
 
     def get(url=None, *, size=SIZE, retry_policy=QUICK):

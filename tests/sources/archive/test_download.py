@@ -1,4 +1,4 @@
-"""Tests downloads from a server that cuts, stalls and changes its mind: the right file arrives, or an error says why not."""
+"""Tests downloads from a server that cuts and stalls connections: the right file arrives, or an error says why it does not."""
 
 import json
 import os
@@ -105,7 +105,7 @@ def test_a_rest_that_starts_elsewhere_is_not_appended(server, get):
     wrong = {"Content-Range": f"bytes 7-{SIZE - 1}/{SIZE}", "Content-Length": str(SIZE - 7)}
     server.faults = [cut(100_000), answer(206, wrong, CONTENT[7:])]
     get()
-    assert ranges(server) == [None, "bytes=100000-", None]  # it begins anew
+    assert ranges(server) == [None, "bytes=100000-", None]  # the last request asks for the whole file
 
 
 def test_a_broken_note_of_the_origin_is_no_harm(server, get):
@@ -194,7 +194,7 @@ def test_nobody_listens(get):
 def test_a_silent_server_is_given_up(server, get, after):
     server.faults = [stall(after)]
     get()
-    assert server.silent == 1  # it still holds the connection that was given up
+    assert server.silent == 1  # the server still holds the first connection open
     assert "silent for too long" in get.said[0]
 
 

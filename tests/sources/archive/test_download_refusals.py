@@ -1,4 +1,4 @@
-"""Tests that a download refuses wrong files, other addresses and other people's files, and keeps what is somebody's."""
+"""Tests that a download refuses wrong files and wrong addresses, and keeps the files of the user."""
 
 import hashlib
 import os

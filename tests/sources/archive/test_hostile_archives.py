@@ -1,4 +1,4 @@
-"""Tests that archives which would do harm, or are damaged, are refused, and that nothing of them is left behind."""
+"""Tests that hostile and damaged archives are refused before any of their files is written."""
 
 import contextlib
 import os

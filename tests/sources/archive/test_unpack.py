@@ -1,4 +1,4 @@
-"""Tests unpacking sound archives: all that they hold is unpacked, other files are kept, and an interrupted run continues."""
+"""Tests unpacking sound archives: all files are unpacked, other files are kept, and an interrupted run continues."""
 
 import os
 import random

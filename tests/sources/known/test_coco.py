@@ -1,4 +1,4 @@
-"""Tests roots of COCO against the JSON files read as a whole: photographs, licences and objects."""
+"""Tests roots of COCO against their JSON files read as a whole: photographs, licences and objects."""
 
 import collections
 import json

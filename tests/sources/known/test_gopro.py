@@ -1,4 +1,4 @@
-"""Tests the source ``gopro``: ready pairs are told apart from frames without a partner, and no file is opened."""
+"""Tests the source ``gopro``: it lists ready pairs, reports frames without a partner, and opens no file."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Tests the manifests with the reference implementation of Croissant: they are valid, and it reads what blurkit reads."""
+"""Tests that the manifests are valid Croissant: the reference implementation reads the same values as blurkit."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tests roots of Mapillary Vistas in all layouts: photographs, splits, keys, and their annotations."""
+"""Tests roots of Mapillary Vistas in all layouts: photographs, splits, keys and annotations."""
 
 import collections
 import json

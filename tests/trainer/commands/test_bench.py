@@ -1,4 +1,4 @@
-"""Tests that ``trainer bench`` gives both loaders the same pixels, and counts what they deliver in pairs a second."""
+"""Tests that ``trainer bench`` gives both loaders the same pixels and reports pairs per second."""
 
 from unittest import mock
 

@@ -1,4 +1,4 @@
-"""Tests ``trainer eval``: how it finds pairs, the scores against scikit-image, and the files that it writes."""
+"""Tests ``trainer eval``: how it finds pairs, its scores against scikit-image, and the files that it writes."""
 
 import csv
 import json

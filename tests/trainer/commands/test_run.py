@@ -1,4 +1,4 @@
-"""Tests training runs: stopped, killed and continued, they end with the same bytes; and what they refuse."""
+"""Tests training runs: a run that is stopped or killed and continued ends with the same bytes; wrong input is refused."""
 
 import json
 import os

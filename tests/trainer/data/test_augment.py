@@ -1,4 +1,4 @@
-"""Tests what a network gets of a crop against numpy and torchvision."""
+"""Tests the tensors that a network gets from crops against numpy and torchvision."""
 
 import numpy as np
 import pytest

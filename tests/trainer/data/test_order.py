@@ -1,4 +1,4 @@
-"""Tests the keyed order of samples, its shares and its draws against an independent Philox."""
+"""Tests the order of samples, its shares and its draws against an independent Philox generator."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests the pairs of several datasets, and that held-out photographs are never trained on."""
+"""Tests the pairs of several datasets, and that held-out photographs are never used for training."""
 
 import os
 import resource

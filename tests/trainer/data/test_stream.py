@@ -1,4 +1,4 @@
-"""Tests streams: their pixels are those of the shards, and only the seed and the position decide which come."""
+"""Tests streams: their pixels come from the shards, and only the seed and the position decide which pixels."""
 
 import threading
 import time
@@ -170,7 +170,7 @@ def test_closing_gives_up_what_is_being_read(pairs, monkeypatch):
     stream = Stream(pairs, recipe(1000, seed=1), threads=2, prefetch=5)
     wait_until(lambda: read)
     stream.close()
-    assert len(read) < 1000  # not one batch was read to its end
+    assert len(read) < 1000  # no batch is complete
     assert list(stream) == []
     stream.close()
 

@@ -1,4 +1,4 @@
-"""Tests sheets and curves of the trainer by reading their pixels back."""
+"""Tests the trainer's sheets and curves by their pixels."""
 
 import math
 

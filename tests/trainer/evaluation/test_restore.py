@@ -1,4 +1,4 @@
-"""Tests restoring photographs of any size with generators whose answer is known."""
+"""Tests restoring photographs of any size with generators of known output."""
 
 import numpy as np
 import pytest

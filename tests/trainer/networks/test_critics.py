@@ -1,4 +1,4 @@
-"""Tests critics against the networks published in 2018 and 2019, written here as a plain function of their parameters."""
+"""Tests critics against the networks published in 2018 and 2019, written here as plain functions of their parameters."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Tests files of weights: what is written is read, and wrong files are refused."""
+"""Tests files of weights: they are read as they were written, and wrong files are refused."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Tests checkpoints: a file gives what was saved, or an error, whatever happened to it."""
+"""Tests checkpoints: reading returns the saved state or raises an error, also for damaged files."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""Tests the real command line of a training under kills and signals: to the process, to its group, and repeatedly."""
+"""Tests a training in its own process under signals and kills: to the process, to its group, and repeatedly."""
 
 import contextlib
 import json

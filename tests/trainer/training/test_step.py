@@ -1,4 +1,4 @@
-"""Tests a training step against the published one, written plainly, and what is not published against its arithmetic."""
+"""Tests a training step against the published step, and its other options against plain arithmetic."""
 
 import copy
 import math
