@@ -103,7 +103,7 @@ def test_the_licences():
 
 def test_the_packaged_photographs_are_as_their_manifest_says():
     manifest = load_manifest("sample")
-    files = {path.name for path in (PHOTOGRAPHS).iterdir()}
+    files = {path.name for path in PHOTOGRAPHS.iterdir()}
     assert {photograph.file for photograph in manifest.photographs} == files - {"objects.json"}
     for photograph in manifest.photographs:
         content = (PHOTOGRAPHS / photograph.file).read_bytes()
