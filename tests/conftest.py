@@ -1,4 +1,4 @@
-"""Fixtures that several test modules share."""
+"""Fixtures that the tests of several folders share."""
 
 import os
 from pathlib import Path
@@ -11,24 +11,13 @@ from PIL import Image
 
 
 @pytest.fixture
-def one_thread():
-    """Torch computes on one thread: sums are split among threads, and two cores are shared by many tests."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20)
 
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
-    """The folder of real data that the environment variable BLURKIT_TEST_DATA names; without it the test is skipped."""
+    """The folder of real data in the environment variable BLURKIT_TEST_DATA. If it is not set, the test is skipped."""
     value = os.environ.get("BLURKIT_TEST_DATA", "")
     if not value:
         pytest.skip("BLURKIT_TEST_DATA is not set: no real data to test on")
@@ -40,13 +29,13 @@ def test_data() -> Path:
 
 @pytest.fixture(scope="session")
 def photo() -> Image.Image:
-    """A small photograph to be encoded in many ways."""
+    """A small photograph to encode."""
     return photograph()
 
 
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory) -> SimpleNamespace:
-    """A ``folder`` in which a dataset lies under shards/, to be read and to be copied, and what the ``run`` printed, as JSON."""
+    """``folder``: has a dataset in shards/, which tests only read or copy. ``run``: its finished command with JSON output."""
     from command_line import SMALL, run
 
     folder = tmp_path_factory.mktemp("small")
@@ -55,7 +44,7 @@ def small_dataset(tmp_path_factory) -> SimpleNamespace:
 
 @pytest.fixture
 def make_sample():
-    """A function that makes a stored sample of random pixels, by number and size."""
+    """A function that makes a sample of random pixels from a number and a size."""
     from blurkit.shard import Sample
 
     def make(number: int, height: int = 70, width: int = 50) -> Sample:
@@ -83,7 +72,7 @@ def make_sample():
 
 @pytest.fixture
 def write(tmp_path, make_sample):
-    """A function that writes a shard of samples of these sizes and returns its path and its samples."""
+    """A function that writes a shard of samples of these sizes and returns its path, its samples and its record."""
     from blurkit.shard.writer import write_shard
 
     def write_samples(sizes, name="00000.h5"):

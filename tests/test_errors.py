@@ -1,4 +1,4 @@
-"""Where errors end: messages and exit codes."""
+"""Tests how errors end a command: the message and the exit code."""
 
 import errno
 

@@ -1,10 +1,11 @@
-"""Codes to codes against the three separate steps, an independent computation in float64, and the crop of the whole."""
+"""Tests blurring codes in one pass against the three separate steps, against float64, and against the crop of the whole."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 import scipy.ndimage
+from kernels import draw_kernel
 
 import blurkit.blurring.taps
 from blurkit.blurring.codes import blur_codes, blur_region
@@ -14,12 +15,6 @@ from blurkit.camera.response import Response, load_response
 from blurkit.errors import UsageError
 
 RESPONSES = ["srgb", "gamma2.2", "gamma4", "linear"]
-
-
-def draw_kernel(rng, shape, share):
-    kernel = rng.random(shape) * (rng.random(shape) < share)
-    kernel[tuple(side // 2 for side in shape)] = 0.5
-    return kernel / kernel.sum()
 
 
 def in_steps(codes, kernel, response, border="reflect101"):

@@ -1,25 +1,19 @@
-"""Uniform blur against scipy, closed forms and itself: borders, sizes, channels, and bits that depend on no place and no tile."""
+"""Tests uniform blur against scipy and closed forms, and that its bits depend neither on the crop nor on the tiles."""
 
 import numba
 import numpy as np
 import pytest
 import scipy.ndimage
 import scipy.signal
+from borders import NUMPY, SCIPY
+from kernels import draw_kernel
 
 import blurkit.blurring.spectrum
 import blurkit.blurring.taps
 from blurkit.blurring.convolve import FFT_TAPS, blur, blur_direct, blur_fft
 from blurkit.errors import UsageError
 
-SCIPY = {"reflect101": "mirror", "reflect": "reflect", "replicate": "nearest", "wrap": "wrap", "zero": "constant"}
-NUMPY = {"reflect101": "reflect", "reflect": "symmetric", "replicate": "edge", "wrap": "wrap", "zero": "constant"}
 FORMS = [blur_direct, blur_fft]
-
-
-def draw_kernel(rng, shape, share):
-    kernel = rng.random(shape) * (rng.random(shape) < share)
-    kernel[tuple(side // 2 for side in shape)] = 0.5
-    return kernel / kernel.sum()
 
 
 def draw_shake(rng):

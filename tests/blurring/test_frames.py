@@ -1,4 +1,4 @@
-"""Averages of frames against 16-bit means of an exact pan, against its kernel, and against numpy."""
+"""Tests averages of frames against 16-bit means of an exact pan, against its kernel, and against numpy."""
 
 import cv2
 import numpy as np

@@ -1,17 +1,15 @@
-"""Spatially varying blur against brute force, scipy, the exact sum of poses, and the crop of the whole."""
-
-import time
+"""Tests spatially varying blur against brute force, scipy, the exact sum of poses, and the crop of the whole."""
 
 import numpy as np
 import pytest
 import scipy.ndimage
-from psnr import psnr
+from borders import NUMPY, SCIPY
+from psnr import encoded_psnr
 from warp import blur_poses
 
 import blurkit.blurring.gather
-from blurkit.blurring.convolve import blur, convolve_box
+from blurkit.blurring.convolve import blur
 from blurkit.blurring.gather import blur_field
-from blurkit.blurring.taps import Taps
 from blurkit.camera.response import load_response
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
@@ -19,9 +17,6 @@ from blurkit.kernels.field import SPACING, rotation_field
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import camera_rotation, centered
 from blurkit.truth.kernel_field import KernelField
-
-SCIPY = {"reflect101": "mirror", "reflect": "reflect", "replicate": "nearest", "wrap": "wrap", "zero": "constant"}
-NUMPY = {"reflect101": "reflect", "reflect": "symmetric", "replicate": "edge", "wrap": "wrap", "zero": "constant"}
 
 
 def draw_poses(rng, *, samples=300, length=0.05, roll_length=0.1, diffusion=0.3):
@@ -37,12 +32,6 @@ def draw_field(rng, y, x, size=5, share=0.4):
     kernels *= rng.random(kernels.shape) < share
     kernels[..., size // 2, 0] = 0.5
     return KernelField.of(y, x, kernels / kernels.sum(axis=(2, 3), keepdims=True))
-
-
-def encoded_psnr(a, b):
-    """Of encoded values, in dB."""
-    response = load_response("srgb")
-    return psnr(response.encode(a), response.encode(b))
 
 
 @pytest.mark.parametrize("border", SCIPY)
@@ -170,27 +159,6 @@ def test_the_image_is_left_as_it_was_and_may_be_any_view(rng):
     view = image[::-2, :, ::-1]
     assert np.array_equal(blur_field(view, field), blur_field(np.ascontiguousarray(view), field))
     assert np.array_equal(image, before)
-
-
-@pytest.mark.slow
-def test_it_takes_at_most_six_times_as_long_as_a_uniform_blur(rng):
-    """With a kernel of as many taps, in one run, the best of many."""
-    codes, table = rng.integers(0, 256, (480, 640, 3), np.uint8), load_response("srgb").table
-    box = (160, 320, 320, 320)
-    for _ in range(3):
-        poses, weights = draw_poses(rng, length=0.05, roll_length=0.05)
-        field = rotation_field(poses, weights, shape=(480, 640), focal=640.0, box=box)
-        times = []
-        for call in (
-            lambda: blur_field(codes, field, box, table=table),  # noqa: B023
-            lambda: convolve_box(codes, box, Taps.of(field.at(320, 480)), "reflect101", table),  # noqa: B023
-        ):
-            times.append([])
-            for _ in range(20):
-                start = time.perf_counter()
-                call()
-                times[-1].append(time.perf_counter() - start)
-        assert min(times[0]) < 6 * min(times[1])
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""Frames between frames against frames that were left out, and against motion that is known."""
+"""Tests interpolated frames against frames that were left out and against known motion."""
 
 import cv2
 import numpy as np
 import pytest
+from photographs import random_texture
 from psnr import psnr
 
 from blurkit.blurring.frames import average_frames
@@ -17,8 +18,7 @@ SRGB = load_response("srgb")
 @pytest.fixture
 def texture(rng):
     """uint8 (160, 220, 3), with detail of every size."""
-    grain = sum(s * cv2.GaussianBlur(rng.standard_normal((160, 220, 3)), (0, 0), s) for s in (1, 2, 4, 8))
-    return np.clip(128 + 50 * grain, 0, 255).astype(np.uint8)
+    return np.clip(128 + 50 * random_texture(rng, 160, 220), 0, 255).astype(np.uint8)
 
 
 def shifted(image, x, y):
@@ -61,8 +61,7 @@ def test_what_leaves_and_enters_at_the_border_comes_from_the_frame_that_has_it(t
 
 def test_what_one_frame_hides_comes_from_the_other(texture, rng):
     """A bright block moves to the right: what it leaves behind only the last frame shows, what it will hide only the first."""
-    grain = sum(s * cv2.GaussianBlur(rng.standard_normal((160, 220, 3)), (0, 0), s) for s in (1, 2, 4))
-    block = np.clip(150 + 40 * grain[:40, :50], 0, 255).astype(np.uint8)
+    block = np.clip(150 + 40 * random_texture(rng, 160, 220, (1, 2, 4))[:40, :50], 0, 255).astype(np.uint8)
 
     def scene(x):
         image = texture // 2

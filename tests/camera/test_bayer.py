@@ -1,4 +1,4 @@
-"""The mosaic and its interpolation against the published filters, whole planes at a time."""
+"""Tests the mosaic of a sensor and its interpolation against the published filters, applied to whole planes."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Normal numbers against the normal distribution, and the ziggurat against its own geometry."""
+"""Tests the generator of normal numbers against the normal distribution, and the tables of its ziggurat."""
 
 import hashlib
 

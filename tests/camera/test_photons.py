@@ -1,4 +1,4 @@
-"""Photon counts against the Poisson distribution."""
+"""Tests photon counts against the Poisson distribution."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The camera against closed forms: colours come back, noise has the variance of its raw image, saturated light is white."""
+"""Tests the raw camera model against closed forms: colours come back, noise has its variance, saturated light is white."""
 
 import numpy as np
 import pytest

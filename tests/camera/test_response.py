@@ -1,9 +1,10 @@
-"""Response curves against the published formulas and exact inverses."""
+"""Tests response curves against the published formulas, and that they have exact inverses."""
 
 import hashlib
 
 import numpy as np
 import pytest
+import srgb
 
 from blurkit.camera.response import Response, load_response
 from blurkit.errors import UsageError
@@ -35,12 +36,8 @@ def test_a_table_is_an_exact_inverse_too(table, tmp_path):
     assert np.array_equal(load_response(str(tmp_path / "camera.npy")).table, response.table)
 
 
-def srgb_encode(linear):
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
 @pytest.mark.parametrize(
-    ("name", "encode"), [("srgb", srgb_encode), ("gamma2.2", lambda x: x ** (1 / 2.2)), ("linear", lambda x: x)]
+    ("name", "encode"), [("srgb", srgb.encode), ("gamma2.2", lambda x: x ** (1 / 2.2)), ("linear", lambda x: x)]
 )
 def test_quantize_is_encode_times_255_rounded(name, encode, rng):
     linear = np.concatenate([rng.random(200_000), rng.random(50_000) * 0.01]).astype(np.float32)

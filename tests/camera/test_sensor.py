@@ -1,10 +1,11 @@
-"""The sensor against its own model: variances, exact Poisson at few photons, JPEG against another library."""
+"""Tests the sensor: noise against its model and against Poisson counts, highlights, and JPEG against Pillow."""
 
 import hashlib
 import io
 
 import numpy as np
 import pytest
+from photographs import random_squares
 from PIL import Image
 
 from blurkit.blurring.convolve import blur
@@ -84,7 +85,7 @@ def test_highlights_are_raised_where_the_photograph_is_clipped():
 
 @pytest.mark.parametrize(("subsampling", "pillow"), [("4:4:4", 0), ("4:2:2", 1), ("4:2:0", 2)])
 def test_compression_is_that_of_another_library(subsampling, pillow, rng):
-    image = np.kron(rng.integers(0, 256, (8, 8, 3)), np.ones((9, 7, 1))).astype(np.uint8)
+    image = random_squares(rng, (8, 8), 9)[:, 1:70]
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=80, subsampling=pillow)
     expected = np.asarray(Image.open(buffer).convert("RGB"))

@@ -1,4 +1,4 @@
-"""Damaged files: what is missing or broken is refused, what is merely odd is not."""
+"""Tests damaged image files: missing or broken data are refused, harmless oddities are not."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Disparity maps beside photographs: what is found and read, against other writers, and what is refused."""
+"""Tests disparity maps beside photographs: finding them, reading them against other writers, and refusing bad files."""
 
 import io
 import struct
@@ -6,13 +6,13 @@ import struct
 import cv2
 import numpy as np
 import pytest
+from first_shard import make_first_shard
 
 from blurkit.camera.downscaling import downscale_disparity
 from blurkit.decode.disparity import find_map, read_disparity
 from blurkit.errors import BadImageError
 from blurkit.pipeline.plan import make_plan
 from blurkit.pipeline.settings import Settings
-from blurkit.pipeline.task import make_shard
 from blurkit.recipes.load import load_recipe
 from blurkit.sources import open_source
 
@@ -181,7 +181,7 @@ def test_a_folder_gives_each_photograph_its_map(folder):
 @pytest.mark.parametrize(("recipe", "failures"), [("defocus", 2), ("clean", 0)])
 def test_bad_maps_are_lines_of_the_ledger_where_they_matter(folder, tmp_path, recipe, failures):
     plan = make_plan(open_source(str(folder)), Settings(load_recipe(recipe), size=(32, 32)))
-    record = make_shard(next(plan.tasks(tmp_path, [0])), lambda *_: None)
+    record = make_first_shard(plan, tmp_path)
     assert record["samples"] == 4 - failures
     assert [(line["id"], line["stage"], line["reason"]) for line in record["failures"]] == [
         ("bad.png", "disparity", "bad_disparity"),
@@ -206,6 +206,6 @@ def test_a_map_whose_known_part_is_cut_off_fails_that_photograph_alone(folder, t
     known[39] = 1
     np.save(folder / "good.disparity.npy", known)
     plan = make_plan(open_source(str(folder)), Settings(load_recipe("defocus"), size=(8, 8), downscale=3))
-    record = make_shard(next(plan.tasks(tmp_path, [0])), lambda *_: None)
+    record = make_first_shard(plan, tmp_path)
     assert record["samples"] == 1
     assert "downscaled by 3, has no finite value" in " ".join(line["message"] for line in record["failures"])

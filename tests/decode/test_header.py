@@ -1,4 +1,4 @@
-"""Headers against Pillow's, files that are no images, and bombs."""
+"""Tests image headers against Pillow's, and refuses files that are no images or claim too many pixels."""
 
 import os
 import struct
@@ -166,24 +166,23 @@ def test_bombs_are_refused_at_once_and_without_memory(tmp_path):
     for name, data in bombs().items():
         (tmp_path / name).write_bytes(data)
     code = (
-        "import resource, sys, time\nfrom pathlib import Path\nfrom blurkit.decode import read_image\n"
+        "import resource, sys\nfrom pathlib import Path\nimport cv2\nfrom blurkit.decode import read_image\n"
         "from blurkit.errors import BadImageError\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "before = peak()\n"
+        "cv2.imdecode = None\n"  # a call would raise: the header is enough
         "for path in sorted(Path(sys.argv[1]).iterdir()):\n"
-        "    start = time.perf_counter()\n"
         "    try: reason = read_image(path).notes\n"
         "    except BadImageError as error: reason = error.reason\n"
-        "    print(path.name, reason, peak() - before, round(time.perf_counter() - start, 3), sep='|')\n"
+        "    print(path.name, reason, peak() - before, sep='|')\n"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     results = [line.split("|") for line in done.stdout.splitlines()]
     assert len(results) == len(bombs())
-    for name, reason, megabytes, seconds in results:
+    for name, reason, megabytes in results:
         assert reason == "too_large", name
         assert int(megabytes) < 50, name
-        assert float(seconds) < 0.1, name
 
 
 def test_the_limit_of_pixels_is_the_callers(photo):

@@ -1,4 +1,4 @@
-"""Decoding against Pillow's own, and paths that are no files."""
+"""Tests decoding of images against Pillow's decoding, and the errors for paths that cannot be read."""
 
 import hashlib
 import io
@@ -10,7 +10,6 @@ from encoded_images import HEIGHT, WIDTH, encode, encode_tiff, png_of
 from PIL import Image, ImageOps
 
 from blurkit.decode import decode_image, image_size, read_image
-from blurkit.decode import image as decode
 from blurkit.errors import BadImageError
 
 
@@ -205,7 +204,7 @@ def test_paths_that_are_no_readable_files(tmp_path, monkeypatch):
         def raise_error(*_):
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr(decode.os, "open", raise_error)
+        monkeypatch.setattr(os, "open", raise_error)
 
     fail(13)  # EACCES, which the superuser never meets
     with pytest.raises(BadImageError) as caught:

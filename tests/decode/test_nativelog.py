@@ -1,4 +1,4 @@
-"""Messages of native libraries: caught, told apart from others, and never lost when processes fork."""
+"""Tests that messages of native libraries are caught and told apart from others, also if a process forks."""
 
 import os
 import signal

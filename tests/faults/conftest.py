@@ -1,6 +1,6 @@
-"""The real command line, disturbed, beside an undisturbed run of the same work.
+"""Fixtures that disturb runs of the real command line, and an undisturbed run of the same work.
 
-A test does harm to a run, has it run again, and compares the whole folder with the undisturbed one, byte by byte.
+A test disturbs a run, starts it again, and compares the whole folder with the undisturbed folder, byte by byte.
 """
 
 import contextlib
@@ -11,24 +11,24 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from importlib import resources
 from pathlib import Path
 
 import pytest
+import waiting
 from command_line import run
+from packaged import PHOTOGRAPHS
 
-#: Two photographs a shard. What a test adds comes after these, and counts.
+#: Two photographs per shard. The options of a test come after these and override them.
 _OPTIONS = ("--size=64", "--per-image=3", "--set=shard_bytes=300000", "--recipe=clean", "--max-bad=50%", "--workers=1")
 
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory):
-    """A folder of 18 photographs, 3 files that only look like photographs, and a link; eleven shards are made of it."""
+    """A folder of 18 photographs, 3 files that are no photographs in spite of their names, and a link. It gives eleven shards."""
     folder = tmp_path_factory.mktemp("source") / "photographs"
     for name in ("first", "second"):
         (folder / name).mkdir(parents=True)
-        for path in sorted(Path(str(resources.files("blurkit.data_manifests") / "sample")).glob("*.jpg")):
+        for path in sorted(PHOTOGRAPHS.glob("*.jpg")):
             shutil.copy(path, folder / name)
     whole = (folder / "first" / "coffee.jpg").read_bytes()
     (folder / "first" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
@@ -39,7 +39,7 @@ def photographs(tmp_path_factory):
 
 
 class CommandLine:
-    """``python -m blurkit`` in processes of its own, each the leader of a process group."""
+    """Runs of ``python -m blurkit``. Each process leads a process group."""
 
     def __init__(self, photographs, place):
         self.photographs, self.place = photographs, place
@@ -55,21 +55,21 @@ class CommandLine:
         return self.finish(self.start(out, *options, **how))
 
     def refused(self, out, *options, source=None):
-        """Run ``generate``, expect that it is refused, and return what it said; in this process, as no work begins."""
+        """Run ``generate`` in this process, check that it is refused, and return its output."""
         source = self.photographs if source is None else source
         return run("generate", "--src", source, "--out", out, *_OPTIONS, *options, cwd=self.place, code=2)
 
     def verify(self, out, *options, code=0):
-        """Run ``verify`` in this process, expect an exit code, and return what it printed."""
+        """Run ``verify`` in this process, check the exit code, and return the output."""
         return run("verify", out, *options, cwd=self.place, code=code)
 
     def finish(self, process, patience=120):
-        """Wait for a process and return its exit code and what it printed. Nothing may hang."""
+        """Wait for a process and return its exit code and output. The limit ends a run that hangs."""
         stdout, stderr = process.communicate(timeout=patience)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def close(self):
-        """Kill what a failed test left running."""
+        """Kill the processes that a failed test left running."""
         for process in self._started:
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -89,41 +89,41 @@ class CommandLine:
 
 @pytest.fixture
 def blurkit(photographs, tmp_path):
-    """The command line, on the photographs, in an empty folder."""
+    """The command line on the photographs, in an empty folder."""
     command = CommandLine(photographs, tmp_path)
     yield command
     command.close()
 
 
 class Snapshot:
-    """A finished dataset as it is now, to hold others against."""
+    """The present state of a finished dataset, to compare others with."""
 
     def __init__(self, folder):
         self.folder, self.files = folder, contents(folder)
 
     def check_same(self, folder, *, places=True):
-        """Every file is there, and the same to the byte, and no other is. Without ``places`` photographs may lie elsewhere."""
+        """The folder has the same files with the same bytes. Without ``places`` the photographs may be in another folder."""
         found = contents(folder)
         assert sorted(found) == sorted(self.files)
         differing = [name for name in found if found[name] != self.files[name]]
         assert [name for name in differing if places or name.endswith(".h5") or name == "dataset.json"] == []
 
     def check_whole(self, folder):
-        """What has a final name is complete, however far a run came. The ledger is final at the end alone."""
+        """Each file with a final name is complete. The ledger is complete only at the end of a run."""
         found = contents(folder)
         final = [name for name in found if name != "ledger.jsonl" and not name.endswith(".tmp")]
         assert [name for name in final if found[name] != self.files.get(name)] == []
 
 
 def contents(folder):
-    """sha256 of every file in a folder but the locks."""
+    """The sha256 of each file in a folder, except the locks."""
     paths = [path for path in Path(folder).iterdir() if not path.name.startswith(".lock")]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 @pytest.fixture(scope="session")
 def undisturbed(photographs, tmp_path_factory):
-    """The dataset as it is when nothing happens."""
+    """The dataset of a run without disturbance."""
     place = tmp_path_factory.mktemp("undisturbed")
     command = CommandLine(photographs, place)
     done = command.generate(place / "shards", "--workers", "2")
@@ -135,19 +135,19 @@ def undisturbed(photographs, tmp_path_factory):
 
 @pytest.fixture
 def snapshot():
-    """The class of snapshots, for runs that are undisturbed but not the usual one."""
+    """The class of snapshots, for undisturbed runs with other options."""
     return Snapshot
 
 
 @pytest.fixture
 def begun(undisturbed, tmp_path):
-    """A copy of the undisturbed dataset, to be harmed."""
+    """A copy of the undisturbed dataset, which the test damages."""
     return Path(shutil.copytree(undisturbed.folder, tmp_path / "shards"))
 
 
 @pytest.fixture
 def sabotage(tmp_path):
-    """A function that has every process of a run, workers too, execute some code as it starts; it returns the environment."""
+    """A function that returns the environment of a run in which every process, also a worker, executes some code at its start."""
 
     def prepare(code):
         folder = tmp_path / "sabotage"
@@ -160,9 +160,9 @@ def sabotage(tmp_path):
 
 @pytest.fixture
 def lingering(sabotage, tmp_path):
-    """A function that returns the environment of a run whose processes wait where a condition on an audit event holds.
+    """A function that returns the environment of a run in which a process waits if a condition on an audit event is true.
 
-    Who waits has written its process id to the file ``lingering`` of ``tmp_path``.
+    Before it waits, the process writes its id to the file ``lingering`` in ``tmp_path``.
     """
 
     def prepare(condition, seconds):
@@ -185,19 +185,19 @@ def lingering(sabotage, tmp_path):
 
 @pytest.fixture
 def lingering_over(lingering):
-    """A function that returns the environment of a run that waits when it opens files whose names end like this."""
+    """A function that returns the environment of a run that waits when it opens a file with a name that ends in ``name``."""
     return lambda name, seconds: lingering(f'event == "open" and str(arguments[0]).endswith({name!r})', seconds)
 
 
 @pytest.fixture
 def slowly(lingering_over):
-    """The environment of a run that takes a tenth of a second longer over each photograph."""
+    """The environment of a run that waits 0.1 s at each photograph."""
     return lingering_over(".jpg", 0.1)
 
 
 @pytest.fixture
 def frozen():
-    """A context manager in which runs stand still: they hold their locks and come no further."""
+    """A context manager that stops runs. They keep their locks and do not continue within the block."""
 
     @contextlib.contextmanager
     def freeze(*processes):
@@ -213,20 +213,13 @@ def frozen():
 
 @pytest.fixture
 def wait_until():
-    """A function that waits for a condition, and fails where it takes too long."""
-
-    def wait(condition, seconds=60):
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            time.sleep(0.005)
-
-    return wait
+    """The function ``waiting.wait_until``."""
+    return waiting.wait_until
 
 
 @pytest.fixture
 def worker_processes():
-    """A function that lists the worker processes of a run: those that its leader has spawned for work."""
+    """A function that lists the worker processes of a run."""
 
     def find(leader):
         try:
@@ -240,7 +233,7 @@ def worker_processes():
 
 @pytest.fixture
 def are_gone():
-    """A function: whether these processes have ended, if only to wait for somebody to bury them."""
+    """A function that returns true if all of these processes have ended. A zombie has ended."""
 
     def is_gone(process):
         try:

@@ -1,7 +1,7 @@
-"""Make the same shards twice: in peace, and in child processes that are killed at one system call after another.
+"""Makes the same shards twice: without disturbance, and in child processes that are killed at each system call in turn.
 
-Run by test_commits.py. The calls of one shard's commit are printed as JSON. Of the killed shards there are two for each of these
-calls: one that did not come to make it, and one that did, or that wrote half of what it was to write.
+test_commits.py runs it. It prints the calls of one shard's commit as JSON. There are two killed shards for each of these calls:
+one is killed before the call, the other after the call, or after half of a write.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A commit that is cut off at any of its system calls: what has a final name is complete, and the rest is made again."""
+"""Tests a commit that is cut off at each of its system calls: a final name always stands for a complete file."""
 
 import json
 import re

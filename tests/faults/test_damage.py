@@ -1,4 +1,4 @@
-"""Datasets that are damaged: `blurkit verify` says where, and the next run mends what is missing."""
+"""Tests damaged datasets: ``blurkit verify`` names the damage, and the next run makes missing shards again."""
 
 import json
 import shutil

@@ -1,16 +1,11 @@
-"""One folder, one run, one configuration: what would mix two of either is refused, and nothing on the disk is touched."""
+"""Tests that two runs or two configurations cannot share a folder, and that a refused run changes no file."""
 
 import json
 import os
 import shutil
 
 import pytest
-
-
-def check_refused(done, *words):
-    """Whoever used it wrongly is told how."""
-    assert "Traceback" not in done.stderr
-    assert [word for word in words if word not in done.stderr] == [], done.stderr
+from messages import check_said
 
 
 def state(folder):
@@ -26,8 +21,8 @@ def test_a_second_run_in_one_folder_is_refused(blurkit, slowly, wait_until, froz
     wait_until(lambda: list(out.glob("*.h5")))
     with frozen(first):
         before = state(out)
-        check_refused(blurkit.refused(out), "another run is writing", str(out), "--out")
-        check_refused(blurkit.refused(out, "--slice", "0/2"), "another run is writing", str(out))
+        check_said(blurkit.refused(out), "another run is writing", str(out), "--out")
+        check_said(blurkit.refused(out, "--slice", "0/2"), "another run is writing", str(out))
         assert state(out) == before
 
 
@@ -36,9 +31,9 @@ def test_slices_run_side_by_side_and_each_but_once(blurkit, undisturbed, slowly,
     slices = [blurkit.start(out, "--slice", f"{number}/2", env=slowly) for number in (0, 1)]
     wait_until(lambda: len(list(out.glob(".lock-?-of-2"))) == 2 and list(out.glob("*.h5")))
     with frozen(*slices):
-        check_refused(blurkit.refused(out, "--slice", "1/2"), "another run is writing", str(out))
-        check_refused(blurkit.refused(out, "--slice", "2/3"), "another run is writing", str(out))
-        check_refused(blurkit.refused(out), "another run is writing", str(out), "--out")
+        check_said(blurkit.refused(out, "--slice", "1/2"), "another run is writing", str(out))
+        check_said(blurkit.refused(out, "--slice", "2/3"), "another run is writing", str(out))
+        check_said(blurkit.refused(out), "another run is writing", str(out), "--out")
     assert [(done.returncode, done.stderr) for done in map(blurkit.finish, slices)] == [(0, ""), (0, "")]
     undisturbed.check_same(out)
 
@@ -70,7 +65,7 @@ def test_another_configuration_is_refused(blurkit, begun, change):
     (begun / "00003.h5").unlink()  # there is something to be done
     (begun / "00003.json").unlink()
     before = state(begun)
-    check_refused(blurkit.refused(begun, *options), str(begun), message, "--out")
+    check_said(blurkit.refused(begun, *options), str(begun), message, "--out")
     assert state(begun) == before
 
 
@@ -80,7 +75,7 @@ def test_another_list_of_photographs_is_refused(blurkit, photographs, begun, tmp
     (source / "first" / "rocket.jpg").rename(source / "first" / "rocket2.jpg")
     before = state(begun)
     done = blurkit.refused(begun, source=source)
-    check_refused(done, "images_digest: ", " there, ", " now")
+    check_said(done, "images_digest: ", " there, ", " now")
     assert json.loads((begun / "plan.json").read_bytes())["configuration"]["images_digest"] in done.stderr
     assert state(begun) == before
 
@@ -90,7 +85,7 @@ def test_other_code_is_refused(blurkit, begun):
     ours = json.loads(text)["configuration"]["versions"]["code"]
     (begun / "plan.json").write_text(text.replace(ours, "0123456789abcdef"), encoding="utf-8")
     before = state(begun)
-    check_refused(blurkit.refused(begun), f"versions.code: 0123456789abcdef there, {ours} now")
+    check_said(blurkit.refused(begun), f"versions.code: 0123456789abcdef there, {ours} now")
     assert state(begun) == before
 
 

@@ -1,19 +1,18 @@
-"""Processes that are killed: all of them at once, a worker, the parent, or whoever opens a certain photograph."""
+"""Tests killed processes: the whole group, a worker, the parent, or the process that opens a certain photograph."""
 
 import json
 import os
 import random
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from json_lines import read_lines
+from marks import needs_proc
 
 from blurkit.shard import Shard
-
-linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 
 def storm(blurkit, out, rounds, longest, check, *options, env=None):
@@ -50,7 +49,7 @@ def test_killed_many_times_it_ends_with_the_same_bytes(blurkit, snapshot, tmp_pa
     calm.check_same(tmp_path / "shards")
 
 
-@linux
+@needs_proc
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced(blurkit, undisturbed, slowly, wait_until, worker_processes, tmp_path):
     out = tmp_path / "shards"
@@ -63,7 +62,7 @@ def test_a_killed_worker_is_replaced(blurkit, undisturbed, slowly, wait_until, w
     undisturbed.check_same(out)
 
 
-@linux
+@needs_proc
 @pytest.mark.slow
 def test_workers_killed_at_any_time_are_replaced(blurkit, undisturbed, slowly, wait_until, worker_processes, tmp_path):
     out, chance = tmp_path / "shards", random.Random(3)
@@ -78,7 +77,7 @@ def test_workers_killed_at_any_time_are_replaced(blurkit, undisturbed, slowly, w
     undisturbed.check_same(out)
 
 
-@linux
+@needs_proc
 def test_a_worker_killed_while_it_waits_for_work_holds_up_nobody(blurkit, lingering_over, wait_until, worker_processes, tmp_path):
     """It dies with the lock of the queue in its hands, which the worker that is still busy will want."""
     out, busy = tmp_path / "shards", tmp_path / "lingering"
@@ -106,7 +105,7 @@ def deadly(*photographs):
 
 def died(out):
     """What the ledger says of photographs on which a worker died."""
-    lines = [json.loads(line) for line in (out / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = read_lines(out / "ledger.jsonl")
     return [(line["id"], line["stage"], line["items"]) for line in lines if line["reason"] == "worker_died"]
 
 
@@ -142,13 +141,14 @@ def shard_of(photograph, folder):
     return next(path.stem for path in folder.glob("*.h5") if photograph.encode() in Shard(path).columns["id"])
 
 
-@linux
+@needs_proc
 def test_a_killed_parent_leaves_no_process_behind(blurkit, slowly, wait_until, worker_processes, are_gone, tmp_path):
     process = blurkit.start(tmp_path / "shards", "--workers", "2", env=slowly)
     wait_until(lambda: len(worker_processes(process.pid)) == 2 and list((tmp_path / "shards").glob("*.h5*")))
     process.kill()
-    wait_until(lambda: are_gone(group_of(process.pid)), seconds=3)
-    blurkit.finish(process)
+    wait_until(lambda: are_gone(group_of(process.pid)))
+    assert blurkit.finish(process).returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "shards").glob("*.h5"))) < 9, "the workers went on without it"
 
 
 def group_of(leader):

@@ -1,4 +1,4 @@
-"""What must not matter: how many processes, in which order, under which locale, in which time zone, with which caches."""
+"""Tests that the stored bytes do not depend on the number of processes, the order, the locale, the time zone or the cache."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""What becomes of a root that is not as it should be, and proof that nothing outside of it is opened."""
+"""What blurkit makes of a damaged root, and a check that it opens no file outside of the root."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import cv2
 import pytest
 from dataset_roots import coco_document, save_labels, save_photograph, scene
+from first_shard import make_first_shard
 
 from blurkit.errors import UsageError
 from blurkit.pipeline.plan import make_plan
 from blurkit.pipeline.settings import Settings
-from blurkit.pipeline.task import make_shard
 from blurkit.recipes.load import load_recipe
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source
@@ -41,7 +41,7 @@ sys.addaudithook(_hear)
 
 @contextmanager
 def nothing_outside(tmp_path) -> Iterator[None]:
-    """Files beside the root that nobody may open, and proof that nobody does."""
+    """Put files beside the root, and check at the end of the block that none of them was opened."""
     (tmp_path / FOREIGN).mkdir()
     save_photograph(tmp_path / FOREIGN / "photograph.jpg", 99)
     cv2.imwrite(str(tmp_path / FOREIGN / "instances.png"), scene("a"))
@@ -56,13 +56,13 @@ def nothing_outside(tmp_path) -> Iterator[None]:
 
 
 def outcome(name, root, *, masks=True, split="all"):
-    """Names of the samples that are made, and the lines of the ledger as (id, reason, samples not made)."""
+    """Make the samples of a root: their names, the ledger as {id: (reason, samples not made)}, and its messages."""
     source = open_source(name, root=root, split=split, masks=masks)
     plan = make_plan(source, Settings(RECIPE, size=(32, 32), masks=masks))
     out = root.parent / f"shards-{masks}"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    record = make_shard(next(plan.tasks(out, [0])), lambda *_: None)
+    record = make_first_shard(plan, out)
     lines = [vars(failure) for failure in plan.passed_over()] + record["failures"]
     made = [sample.name.split("#")[0] for sample in open_dataset(out / "00000.h5")] if record["samples"] else []
     assert len(made) + sum(line["items"] for line in lines) == plan.pairs
@@ -80,8 +80,7 @@ def refusal(name, root, **options):
 
 
 def put_instead(path, kind, foreign=""):
-    """Something else in the place of a file or a folder: a fifo, an empty file or folder, or a link, to what is foreign, to
-    itself or to nothing."""
+    """Replace a file or folder by a fifo, an empty file or folder, or a link: to ``foreign``, to itself or to a missing file."""
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     match kind:
         case "fifo":

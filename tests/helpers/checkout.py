@@ -1,4 +1,4 @@
-"""Where the project lies that is tested."""
+"""The root folder of the project."""
 
 from pathlib import Path
 

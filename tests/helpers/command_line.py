@@ -1,13 +1,15 @@
-"""The command line within the process of the tests."""
+"""The command ``blurkit`` in the process of the tests."""
 
 import contextlib
 import io
+import json
 import os
 import pickle
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 from blurkit.cli import main
@@ -15,16 +17,15 @@ from blurkit.pipeline.engine import Finished, Tick
 from blurkit.pipeline.task import ShardTask, make_shard
 from blurkit.program.signals import Stop
 
-#: A dataset of the packaged photographs, in several shards.
+#: Options for a dataset of the packaged photographs in several shards.
 SMALL = ("--size", "48", "--recipe", "clean", "--set", "shard_bytes=100000", "-q")
 
 
 def run(*arguments: object, cwd: Path, code: int = 0, **environment: str) -> SimpleNamespace:
-    """Run blurkit in a folder, expect an exit code, and return it as ``returncode`` beside what was printed, ``stdout`` and
-    ``stderr``.
+    """Run blurkit in a folder and check the exit code. Returns ``returncode``, ``stdout`` and ``stderr``.
 
-    Shards are made in this process, unless the arguments say by how many ``--workers``: a worker takes a second to start, and
-    what comes of it is the same, as the tests that give their number show.
+    Shards are made in this process, unless ``--workers`` is among the arguments: a worker takes a second to start. The tests
+    that give ``--workers`` show that workers make the same shards.
     """
     out, err = io.StringIO(), io.StringIO()
     with (
@@ -40,8 +41,18 @@ def run(*arguments: object, cwd: Path, code: int = 0, **environment: str) -> Sim
     return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
+def result(*arguments: object, **options: Any) -> Any:
+    """Run blurkit with ``--json`` and return the parsed output."""
+    return json.loads(run(*arguments, "--json", **options).stdout)
+
+
+def dataset_files(folder: Path) -> dict[str, bytes]:
+    """The bytes of the shards, records and ledger of a dataset, by name. They do not depend on how the dataset was made."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in (".h5", ".json", ".jsonl")}
+
+
 def run_here(tasks: Iterable[ShardTask], *, workers: int, stop: Stop, tick: Tick) -> Iterator[Finished]:
-    """As :func:`blurkit.pipeline.engine.run_tasks`, without workers; each task is as a worker would have received it."""
+    """As :func:`blurkit.pipeline.engine.run_tasks`, without workers. Each task is pickled and unpickled, as for a worker."""
     for task in tasks:
         record = make_shard(pickle.loads(pickle.dumps(task)), lambda _, decided: tick(decided))
         yield Finished(task.number, record, len(task.records) * task.settings.per_image)

@@ -1,10 +1,11 @@
-"""Small roots of COCO and of Mapillary Vistas, as their archives unpack, for the tests of both."""
+"""Small roots of COCO and of Mapillary Vistas in the layout of their archives."""
 
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
+from photographs import random_squares
 from PIL import Image
 
 HEIGHT, WIDTH = 72, 96
@@ -16,6 +17,8 @@ LICENCES = [
 ]
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 44, "name": "bottle"}]
 
+#: The keys of three photographs of Mapillary Vistas.
+KEYS = ["-q5kvAT1Ptaty4NoODIMhA", "a0TJFhNKAixyz8gAm9fONQ", "__CRyFzoDOXn6unQ6a3DnQ"]
 CLASSES = [
     {"name": "void--unlabeled", "readable": "Unlabeled", "instances": False, "color": [0, 0, 0]},
     {"name": "construction--flat--road", "readable": "Road", "instances": False, "color": [128, 64, 128]},
@@ -24,8 +27,7 @@ CLASSES = [
 
 
 def save_photograph(path: Path, seed: int) -> None:
-    blocks = np.random.default_rng(seed).integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3))
-    cv2.imwrite(str(path), np.kron(blocks, np.ones((8, 8, 1))).astype(np.uint8))
+    cv2.imwrite(str(path), random_squares(np.random.default_rng(seed), (HEIGHT // 8, WIDTH // 8), 8))
 
 
 def rectangle(x: int, y: int, width: int, height: int) -> list[list[int]]:
@@ -33,7 +35,7 @@ def rectangle(x: int, y: int, width: int, height: int) -> list[list[int]]:
 
 
 def coco_document(count: int) -> dict:
-    """As many images; the i-th has i objects, 4 x 3 pixels each, side by side."""
+    """A document of ``count`` images. Image i has i objects of 4 x 3 pixels, side by side."""
     images = [
         {"id": 100 + i, "file_name": f"{100 + i:012d}.jpg", "height": HEIGHT, "width": WIDTH, "license": (1, 4, 8)[i % 3]}
         for i in range(count)
@@ -47,7 +49,7 @@ def coco_document(count: int) -> dict:
 
 
 def write_coco(root: Path, document: object, files: list[str] | None = None, split: str = "val2017") -> Path:
-    """``document``: what the JSON file is to hold, or its bytes; ``files``: the photographs that are there, else those listed."""
+    """Write a split. ``document``: the JSON file or its bytes. ``files``: the photographs, by default those of the document."""
     (root / "annotations").mkdir(parents=True, exist_ok=True)
     (root / split).mkdir()
     data = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -59,7 +61,7 @@ def write_coco(root: Path, document: object, files: list[str] | None = None, spl
 
 
 def scene(key: str) -> np.ndarray:
-    """The instance values, uint16: road below, and three cars."""
+    """The instance values of a road and three cars, uint16."""
     values = np.zeros((HEIGHT, WIDTH), np.uint16)
     values[40:] = 256
     for number in range(3):
@@ -68,14 +70,14 @@ def scene(key: str) -> np.ndarray:
 
 
 def save_labels(path: Path, labels: np.ndarray) -> None:
-    """A PNG file with a palette."""
+    """Write labels as a PNG file with a palette."""
     image = Image.fromarray(labels.astype(np.uint8), "P")
     image.putpalette([channel for index in range(256) for channel in (index, 255 - index, 7)])
     image.save(path)
 
 
 def write_vistas(root: Path, split: str, keys: list[str], versions: tuple[str, ...] = ("v1.2",)) -> Path:
-    """A split; an empty version is the old, flat layout."""
+    """Write a split with these versions of annotations. An empty version is the old, flat layout."""
     images = root / split / "images"
     images.mkdir(parents=True)
     for seed, key in enumerate(keys):

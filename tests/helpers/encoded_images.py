@@ -1,4 +1,4 @@
-"""Encoded images, made by other libraries or byte by byte, for the tests of decoding."""
+"""Encoded images that other libraries wrote, or that are built byte by byte, for the tests of decoding."""
 
 import io
 import struct
@@ -12,7 +12,7 @@ HEIGHT, WIDTH = 61, 83
 
 
 def photograph() -> Image.Image:
-    """Smooth colours with some texture, alike under no rotation or reflection."""
+    """Smooth colours with some texture. Rotations and reflections change it."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     channels = [128 + 100 * np.sin(x / 9 + k) * np.cos(y / (7 + k)) + 20 * ((x // 3 + y // 5) % 2) for k in range(3)]
     return Image.fromarray(np.clip(np.dstack(channels), 0, 255).astype(np.uint8))
@@ -40,7 +40,7 @@ def png(height: int, width: int, depth: int, colour: int, rows: bytes, before: b
 
 
 def png_of(array: np.ndarray, before: bytes = b"") -> bytes:
-    """A PNG without filters of an array (H, W, channels) of uint8 or uint16."""
+    """The bytes of a PNG without filters, of an array (H, W, channels), uint8 or uint16."""
     rows = b"".join(b"\0" + row.astype(row.dtype.newbyteorder(">")).tobytes() for row in array)
     height, width, channels = array.shape
     return png(height, width, 8 * array.itemsize, {1: 0, 2: 4, 3: 2, 4: 6}[channels], rows, before)

@@ -1,4 +1,4 @@
-"""A web server on this machine that serves files from memory, badly where it is told to."""
+"""A local web server that serves files from memory, with faults on demand."""
 
 import http.server
 import re
@@ -7,17 +7,19 @@ import threading
 
 
 class FileServer:
-    """``files``: path -> bytes. ``faults``: what happens to the next requests, one each, ``None`` for nothing.
+    """``files``: path -> bytes. ``faults``: one fault for each of the next requests, or ``None``.
 
-    A fault is a function that is called with the request's handler and returns whether the request is answered. ``requests``:
-    the path and headers of each; ``bodies``: how many bytes of the body were sent to each; ``sent``: to all.
+    A fault is a function of the request's handler. It returns true if it has answered the request. ``requests``: the path and
+    headers of each request. ``bodies``: the bytes of the body that were sent to each request. ``sent``: their sum. ``silent``:
+    the connections that are open at the moment and get no data.
     """
 
     def __init__(self):
         self.files, self.faults, self.requests, self.bodies = {}, [], [], []
-        self.etags = True  # or the text of one
+        self.etags = True  # or the text of an ETag
         self.ranges = True
         self.slowness = 0.0  # seconds before each block
+        self.silent = 0
         server = self
 
         class Handler(_Handler):
@@ -33,6 +35,12 @@ class FileServer:
     @property
     def sent(self):
         return sum(self.bodies)
+
+    def keep_silent(self):
+        """Keep a connection open for 30 s, or until the server is closed, and send nothing."""
+        self.silent += 1
+        self.closing.wait(30)
+        self.silent -= 1
 
     def close(self):
         self.closing.set()
@@ -97,8 +105,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def asked(server):
+    """The name of the file in each request."""
+    return [path.rpartition("/")[2] for path, _ in server.requests]
+
+
 def cut(after):
-    """The connection ends after so many bytes of the body."""
+    """The connection ends after this number of bytes of the body."""
 
     def fault(handler):
         handler.limit = after
@@ -107,7 +120,7 @@ def cut(after):
 
 
 def status(code):
-    """An error instead of the file."""
+    """The answer is an error."""
 
     def fault(handler):
         handler.send_error(code)
@@ -117,7 +130,7 @@ def status(code):
 
 
 def redirect(address):
-    """An answer that leads elsewhere."""
+    """The answer is a redirection."""
 
     def fault(handler):
         handler.send_response(302)
@@ -130,7 +143,7 @@ def redirect(address):
 
 
 def stall(after=None):
-    """Nothing comes: no answer, or no more than so many bytes of the body of a large one."""
+    """The server sends no answer, or stops after this number of bytes of the body."""
 
     def fault(handler):
         if after is not None:
@@ -138,7 +151,7 @@ def stall(after=None):
             handler.send_header("Content-Length", str(len(handler.place.files[handler.path])))
             handler.end_headers()
             handler.wfile.write(handler.place.files[handler.path][:after])
-        handler.place.closing.wait(30)
+        handler.place.keep_silent()
         handler.close_connection = True
         return True
 
@@ -156,7 +169,7 @@ def reset(handler):
 
 
 def answer(code, headers, body):
-    """Any answer."""
+    """The answer has this code, these headers and this body."""
 
     def fault(handler):
         handler.send_response(code)

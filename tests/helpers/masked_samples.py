@@ -1,4 +1,4 @@
-"""Samples with masks, and shards of them, for the tests of both."""
+"""Samples with masks, and shards of these samples."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ COLUMNS = ("mask", "mask_count", "mask_name", "mask_class", "mask_crowd")
 
 
 def draw_objects(number: int, count: int, height: int, width: int) -> Masks:
-    """Masks as random as can be, so that no plane equals another."""
+    """Random masks. No two planes are equal."""
     rng = np.random.default_rng((number, count))
     names = tuple(NAMES[i % 4] for i in range(count))
     ids = tuple(int(i) for i in rng.integers(-(2**31), 2**31, count))
@@ -25,14 +25,14 @@ def draw_objects(number: int, count: int, height: int, width: int) -> Masks:
 
 
 def with_objects(samples: list[Sample], counts: tuple[int, ...]) -> list[Sample]:
-    """The samples with as many objects each."""
+    """The samples with these numbers of objects."""
     shapes = [sample.sharp.shape[:2] for sample in samples]
     drawn = [draw_objects(number, count, *shape) for number, (count, shape) in enumerate(zip(counts, shapes, strict=True))]
     return [dataclasses.replace(sample, objects=objects) for sample, objects in zip(samples, drawn, strict=True)]
 
 
 def save(folder: Path, samples: Iterable[Sample]) -> Path:
-    """A dataset of one shard; the path of the shard."""
+    """Write a dataset of one shard and return the path of the shard."""
     folder.mkdir(exist_ok=True)
     path = folder / "00000.h5"
     written = write_shard(path, iter(samples), attributes={"format": "blurkit-shard", "version": 1})

@@ -1,4 +1,4 @@
-"""Kernel banks as MATLAB's version 7.3 lays them out, to be read."""
+"""Kernel banks in the layout of MATLAB's version 7.3."""
 
 import io
 
@@ -10,9 +10,9 @@ from blurkit.kernels.bank import KernelBank
 
 
 def matlab73(bank: KernelBank) -> bytes:
-    """HDF5 as MATLAB lays it out: columns first, so transposed; cells are references into the group ``#refs#``.
+    """The bytes of a bank in MATLAB's HDF5: arrays are transposed, and cells are references into the group ``#refs#``.
 
-    The file starts with 512 bytes of MATLAB's own: 116 of text, 8 without use, the version 0x0200, and ``IM`` for little-endian.
+    The file starts with 512 bytes: 116 of text, 8 unused, the version 0x0200, ``IM`` for little-endian, and zeros.
     """
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", userblock_size=512) as file:

@@ -1,4 +1,4 @@
-"""Small datasets for the tests of what reads them."""
+"""Small datasets for the tests of the trainer's data."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ ATTRIBUTES = {"format": "blurkit-shard", "version": 1, "recipe": 'name = "test"\
 
 
 def write_folder(folder, shards):
-    """A complete dataset of these shards, lists of samples each."""
+    """Write a complete dataset. Each shard is a list of samples."""
     folder.mkdir()
     records = []
     for number, samples in enumerate(shards):
@@ -23,7 +23,7 @@ def write_folder(folder, shards):
 
 
 def variants(sample, count):
-    """Samples of one photograph, which differ by their variant alone."""
+    """Samples of one photograph that differ only in their variant."""
     return [dataclasses.replace(sample, meta={**sample.meta, "variant": variant}) for variant in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""Steps of training of small networks, and what of their weights can be compared."""
+"""Training steps of small networks, and the weights that can be compared after them."""
 
 import itertools
 
@@ -15,7 +15,7 @@ from trainer.training.step import Step
 
 
 def networks(dtype=torch.float64, dropout=0.0):
-    """Small networks of the published shape, and features in place of VGG's."""
+    """A small generator and critic of the published shape, and a small network in place of VGG."""
     torch.manual_seed(3)
     features = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 4, 3)).requires_grad_(False)
     generator = build_generator({"name": "resnet", "width": 4, "blocks": 2, "dropout": dropout})
@@ -41,7 +41,7 @@ def step_of(recipe, generator, critic, features, ranks=Ranks()):  # noqa: B008  
 
 
 def lasting(network):
-    """All weights but the biases that normalisation takes out again: their gradients are rounding alone, which Adam magnifies."""
+    """All weights except the biases that a normalisation removes: their gradients are only rounding, which Adam magnifies."""
     rows = [list(part) for part in network.modules() if isinstance(part, nn.Sequential)]
     followed = [one for row in rows for one, other in itertools.pairwise(row) if isinstance(other, nn.InstanceNorm2d)]
     idle = {id(module.bias) for module in followed}

@@ -1,12 +1,11 @@
-"""A dataset and a recipe so small that a training takes a second, for the tests of the trainer."""
+"""A dataset and a recipe for trainings that take about a second."""
 
 import numpy as np
-import torch
 
 from blurkit.shard import Sample
 from blurkit.shard.writer import write_shard
 
-#: Everything that can keep a state: dropout, an average, both optimisers, a schedule, a critic that comes in later.
+#: A recipe with every part that has a state: dropout, an average, both optimisers, a schedule, a critic that starts later.
 RECIPE = """
 name = "tiny"
 steps = 9
@@ -40,7 +39,7 @@ hold = 3
 
 
 def write_pairs(folder, photographs=5, variants=3, side=24):
-    """A shard of pairs: random pixels, and their means over three columns."""
+    """Write a shard of pairs: sharp is random pixels, blurred is their mean over three columns."""
     rng = np.random.default_rng(1)
     samples = []
     for number in range(photographs * variants):
@@ -58,14 +57,7 @@ def write_pairs(folder, photographs=5, variants=3, side=24):
 
 
 def write_recipe(folder, text=RECIPE):
-    """The recipe as a file."""
+    """Write the recipe as a file and return its path."""
     path = folder / "tiny.toml"
     path.write_text(text)
     return path
-
-
-def one_thread():
-    """Let torch use one thread; how many it had."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    return before

@@ -1,4 +1,4 @@
-"""Samples with kernel fields, poses, saturation, moves and radii, for the tests of shards that hold them."""
+"""Samples with kernel fields, poses, saturation, moves and radii, for the tests of shards."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ COLUMNS = {"nodes": NODES, "poses": POSES, "saturation": SATURATION, "moves": MO
 
 
 def draw_field(rng: np.random.Generator, height: int, width: int) -> KernelField:
-    """A field over an image of this size, of two to four nodes along an axis and kernels of 3 to 7 pixels with holes."""
+    """A random field for an image of this size: 2 to 4 nodes per axis, kernels of 3 to 7 pixels with zero taps."""
     (rows, columns), reach = rng.integers(2, 5, 2), int(rng.integers(1, 4))
     shape = (rows, columns, 2 * reach + 1, 2 * reach + 1)
     kernels = rng.random(shape) * (rng.random(shape) < 0.5)
@@ -28,15 +28,15 @@ def draw_field(rng: np.random.Generator, height: int, width: int) -> KernelField
 
 
 def draw_moves(rng: np.random.Generator) -> ObjectMotion:
-    """What the second and the first of two objects did."""
+    """The random motion of the second and the first of two objects."""
     length, side = int(rng.integers(1, 9)), 2 * int(rng.integers(0, 4)) + 1
     drawn = [rng.random((2, *shape), dtype=np.float32) for shape in ((length, 2), (side, side))]
     return ObjectMotion(np.array([1, 0], np.int32), *drawn)
 
 
 def with_truth(sample: Sample, kinds: str, seed: int = 0) -> Sample:
-    """The sample with what the letters name: n(odes), p(oses), s(aturation), S: a map of no saturated pixel, m(oves) of two
-    objects, r(adius)."""
+    """The sample with random truth. The letters: n(odes), p(oses), s(aturation), S for a saturation map without a true pixel,
+    m(oves) of two objects, r(adius)."""
     rng, shape = np.random.default_rng((seed, *map(ord, kinds))), sample.sharp.shape[:2]
     truth = {
         "n": lambda: {"nodes": draw_field(rng, *shape)},

@@ -1,8 +1,7 @@
-"""The exact blur of a camera rotation: the mean of the photograph as every pose of the exposure sees it.
+"""The exact blur of a camera rotation: the mean of the photograph over all poses of the exposure.
 
-Pixel p of the blurred image is the mean over the poses t of the sharp image at q = W_t^-1(p), the place whose light falls on p.
-This is the definition that a field of kernels approximates, and the oracle that it is held against; it takes as many samples of
-the image a pixel as there are poses.
+Pixel p of the blurred image is the mean over the poses t of the sharp image at q = W_t^-1(p): the light of q falls on p.
+A field of kernels approximates this mean, so tests compare fields with it. Each pixel takes one sample of the image per pose.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from blurkit.kernels.field import principal_point
 from blurkit.kernels.rotation import checked_poses, displacements
 from blurkit.truth.box import Box
 
-#: How the image is sampled between its pixels. ``linear``: as kernels are splatted, so that a field equals the exact sum at its
-#: nodes; it adds a variance of f (1 - f) per axis, f being the fraction of a pixel. ``cubic``: Keys' convolution with a = -1/2.
+#: How the image is sampled between its pixels. ``linear``: like the splat of kernels, so a field equals the exact sum at its
+#: nodes; it adds a variance of f (1 - f) per axis, with f the fraction of a pixel. ``cubic``: Keys' convolution with a = -1/2.
 INTERPOLATIONS = ("linear", "cubic")
 
 
@@ -36,11 +35,11 @@ def blur_poses(
     border: str = "reflect101",
     interpolation: str = "linear",
 ) -> NDArray[np.float32]:
-    """A ``box`` (y, x, h, w) of the blurred photograph, all of it by default.
+    """Returns a ``box`` (y, x, h, w) of the blurred photograph, by default the whole, float32 ``(h, w, C)``.
 
     ``linear``: float32 ``(H, W, C)``, the whole photograph in linear light. ``poses``, ``weights``, ``focal`` and ``center`` as
-    for :func:`blurkit.kernels.field.rotation_field`; ``border``, one of ``tiles.BORDERS``; ``interpolation``, one of
-    :data:`INTERPOLATIONS`. Returns float32 ``(h, w, C)``.
+    for :func:`blurkit.kernels.field.rotation_field`. ``border``: one of ``tiles.BORDERS``. ``interpolation``: one of
+    :data:`INTERPOLATIONS`.
     """
     if interpolation not in INTERPOLATIONS:
         known = nearest(interpolation, INTERPOLATIONS)
@@ -65,7 +64,7 @@ def blur_poses(
 
     result = np.empty((height, width, channels), np.float32)
     pixels = values.reshape(len(values), -1, channels)
-    # From q and p relative to the principal point to places in what was read and in the result.
+    # From q and p relative to the principal point to places in the read pixels and in the result.
     shift = (center[0] - (x - before), center[1] - (y - above), x - center[0], y - center[1])
     inverse = Rotation.from_rotvec(-exposed).as_matrix()
     _sum_poses(pixels, inverse, weights / weights.sum(), float(focal), shift, interpolation == "cubic", result)

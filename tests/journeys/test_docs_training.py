@@ -1,4 +1,4 @@
-"""The page on training against the program: its commands parse, and every key with its default, recipe and metric is on it."""
+"""Tests the page on training against the program: its commands parse, and it explains every key, recipe and metric."""
 
 import dataclasses
 import re
@@ -8,6 +8,7 @@ import typing
 import click
 import pytest
 from checkout import ROOT
+from documentation import fenced
 
 from trainer.cli import cli
 from trainer.config import TrainingRecipe, recipe_names
@@ -17,7 +18,7 @@ PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
 
 def commands():
-    for block in re.findall(r"^```shell\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
+    for _, block in fenced(PAGE, "shell"):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
             if "trainer" in words:
@@ -29,7 +30,11 @@ def test_commands_parse(words):
     name, *arguments = words
     command = cli.commands[name]
     with click.Context(command) as context:
-        command.parse_args(context, arguments)
+        assert command.parse_args(context, arguments) == []  # all words are used
+
+
+def test_the_main_commands_are_on_the_page():
+    assert {"run", "eval", "deblur"} <= {name for name, *_ in commands()}
 
 
 def keys():

@@ -1,17 +1,12 @@
-"""Every packaged recipe end to end: the same dataset from any number of workers, and made again from its photographs."""
-
-import contextlib
-import io
-import json
-import sys
-from unittest import mock
+"""Tests every packaged recipe from end to end: any number of workers makes the same dataset, and it can be made again."""
 
 import cv2
 import numpy as np
 import pytest
+from command_line import result, run
 from dataset_roots import CATEGORIES, LICENCES, coco_document, rectangle, write_coco, write_vistas
+from photographs import random_photograph
 
-from blurkit.cli import main
 from blurkit.recipes.load import recipe_names
 from blurkit.shard import open_dataset
 
@@ -32,19 +27,8 @@ CARDS = {"frames": "blurred by the mean of the frames around it", "objects": "si
 TRUTH = {"objects": {"moves"}, "street": {"moves", "nodes", "poses"}, "rotation": {"nodes", "poses"}, "defocus": {"radius"}}
 
 
-def run(*arguments, cwd):
-    out, err = io.StringIO(), io.StringIO()
-    command = mock.patch.object(sys, "argv", ["blurkit", *map(str, arguments)])
-    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), command:
-        code = main()
-    assert code == 0, err.getvalue() + out.getvalue()
-    return out.getvalue()
-
-
-def blocks(seed, height=88, width=104):
-    rng = np.random.default_rng(seed)
-    coarse = np.kron(rng.integers(0, 256, (height // 8, width // 8, 3)), np.ones((8, 8, 1)))
-    return np.clip(coarse + rng.normal(0, 6, coarse.shape), 0, 255).astype(np.uint8)
+def blocks(seed):
+    return random_photograph(np.random.default_rng(seed), (11, 13), 8, 255, 6)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +67,7 @@ def source_of(name):
 def generate(folder, out, name, workers):
     choice = ("--limit", 5) if name.startswith("frames") else ("--limit", 3, "--per-image", 2)
     options = ("--recipe", name, "--size", 64, "--set", "shard_bytes=40000", *choice, "--workers", workers, "--out", out)
-    return json.loads(run("generate", *source_of(name), *options, "-q", "--json", cwd=folder))
+    return result("generate", *source_of(name), *options, "-q", cwd=folder)
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -92,7 +76,7 @@ def test_workers_and_recomputation_make_the_same_samples(folder, tmp_path, name)
     dataset = open_dataset(tmp_path / "made")
     assert made["shards"] > 1
     assert made["made"] == len(dataset) >= 2
-    checked = json.loads(run("verify", tmp_path / "made", "--recompute", "100%", "--json", cwd=folder))
+    checked = result("verify", tmp_path / "made", "--recompute", "100%", cwd=folder)
     assert (checked["recomputed"], checked["problems"]) == (len(dataset), [])
     if name == "street":  # which has all that a worker may do; the others have a longer test of their own
         assert generate(folder, tmp_path / "one", name, 1)["digest"] == made["digest"]
@@ -105,7 +89,7 @@ def test_workers_and_recomputation_make_the_same_samples(folder, tmp_path, name)
     assert any((sample.blurred != sample.sharp).any() for sample in samples)
     if name in CARDS:
         assert CARDS[name] in (tmp_path / "made/README.md").read_text()
-        counts = json.loads(run("info", tmp_path / "made", "--json", cwd=folder))
+        counts = result("info", tmp_path / "made", cwd=folder)
         assert ("blur extent [px]" in counts["quantiles"]) == (name != "frames")
         assert counts["objects"] == sum(len(sample.objects) for sample in samples)
         run("preview", tmp_path / "made", "-n", 2, "-o", tmp_path / "sheet.png", cwd=folder)

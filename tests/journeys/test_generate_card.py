@@ -1,4 +1,4 @@
-"""What a finished dataset says of itself, end to end: the same whoever writes it, written once, and never over others' files."""
+"""Tests the card of a finished dataset from end to end: all runs write the same card, and files of other people are kept."""
 
 import json
 import os

@@ -1,11 +1,10 @@
-"""The structure, held: imports run one way, and light entrances stay light."""
+"""Tests the structure of the packages: the direction of imports, and which packages the entry points load."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fresh_interpreter import loaded_after
 
 import blurkit
 import trainer
@@ -31,7 +30,9 @@ def imports(path):
 
 
 def files(folder):
-    return [path for path in sorted(folder.rglob("*.py")) if "data_manifests" not in path.parts]
+    found = [path for path in sorted(folder.rglob("*.py")) if "data_manifests" not in path.parts]
+    assert len(found) > 20
+    return found
 
 
 @pytest.mark.parametrize(("package", "order"), [(BLURKIT, ORDER), (TRAINER, TRAINER_ORDER)], ids=["blurkit", "trainer"])
@@ -61,12 +62,6 @@ def test_trainer_uses_of_blurkit_what_it_may():
 def test_matplotlib_is_imported_for_pages_alone():
     users = {path.name for path in files(BLURKIT) if any(name.split(".")[0] == "matplotlib" for name in imports(path))}
     assert users == {"page.py", "plots.py"}
-
-
-def loaded_after(statement):
-    """Top-level packages that are loaded after a statement, in a new interpreter."""
-    program = f"{statement}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
-    return set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
 
 
 def test_the_command_line_imports_click_alone():

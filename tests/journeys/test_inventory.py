@@ -1,4 +1,4 @@
-"""``blurkit info --src``: what of a dataset is there, and what is missing of the whole."""
+"""Tests ``blurkit info --src``: the files of a dataset that are there, and the files that are missing."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import pytest
 from command_line import run
 from dataset_roots import coco_document, write_coco, write_vistas
 
-from blurkit.commands import inventory as module
+from blurkit.commands import inventory
 from blurkit.sources.known.manifest import load_manifest
 
 KEYS = ["-aaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbb"]
@@ -69,7 +69,7 @@ def test_archives_are_held_against_their_hashes(tmp_path, monkeypatch, place):
     sound = replace(manifest.archives[0], bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     damaged = replace(manifest.archives[1], bytes=len(data), sha256=hashlib.sha256(b"another").hexdigest())
     short = replace(manifest.archives[2], bytes=len(data) + 1)
-    monkeypatch.setattr(module, "load_manifest", lambda name: replace(manifest, archives=(sound, damaged, short)))
+    monkeypatch.setattr(inventory, "load_manifest", lambda name: replace(manifest, archives=(sound, damaged, short)))
     for archive in (sound, damaged, short):
         (root / place / archive.name).write_bytes(data)
     states = {sound.name: "here", damaged.name: "here", short.name: "incomplete"}

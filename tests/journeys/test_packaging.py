@@ -1,4 +1,4 @@
-"""What is installed works by itself: the wheel alone, and an editable install, in an empty folder."""
+"""Tests that the installed wheel, and an editable install, work in an empty folder."""
 
 import json
 import os

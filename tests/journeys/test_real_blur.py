@@ -1,4 +1,4 @@
-"""The measures with which recipes are compared with real blur, on blur whose extent is known."""
+"""Tests the measures that compare recipes with real blur, on blur of known extent."""
 
 import importlib
 import sys
@@ -86,7 +86,9 @@ def test_a_gaussian_between_a_pair_is_recovered_exactly(measures):
     covariance = np.array([[6.0, 2.0], [2.0, 3.0]])
     power = covariance[0, 0] * u * u + 2 * covariance[0, 1] * u * v + covariance[1, 1] * v * v
     blurred = np.fft.ifft2(np.fft.fft2(sharp) * np.exp(-power / 2)).real
-    for matrix, shift in measures.pair_blur(sharp, blurred):
+    found = list(measures.pair_blur(sharp, blurred))
+    assert len(found) == 4
+    for matrix, shift in found:
         assert matrix / measures.NEAREST == pytest.approx(covariance, rel=0.02, abs=0.03)
         assert shift == pytest.approx([0, 0], abs=0.01)
 

@@ -1,31 +1,20 @@
-"""What only real data can show: photographed blur, measured kernels, photographs as people have them."""
-
-import json
+"""Tests on real data: photographed blur, measured kernels, and ordinary photographs."""
 
 import numpy as np
 import pytest
+from first_shard import make_first_shard
+from json_lines import read_lines
+from kernels import centroid
+from psnr import psnr_up_to_a_shift
 from scipy.io import loadmat
 
 from blurkit.blurring.convolve import blur
 from blurkit.kernels.bank import KernelBank
 from blurkit.pipeline.plan import make_plan
 from blurkit.pipeline.settings import Settings
-from blurkit.pipeline.task import make_shard
 from blurkit.recipes.load import load_recipe
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source
-
-
-def psnr_up_to_a_shift(made, photographed, reach=15):
-    """The best agreement of the inner pixels over whole-pixel shifts, in dB for a range of 1."""
-    height, width = photographed.shape
-    inner = photographed[30 : height - 30, 30 : width - 30]
-    errors = [
-        np.mean((made[30 + dy : height - 30 + dy, 30 + dx : width - 30 + dx] - inner) ** 2)
-        for dy in range(-reach, reach + 1)
-        for dx in range(-reach, reach + 1)
-    ]
-    return -10 * np.log10(min(errors))
 
 
 @pytest.mark.parametrize("image", [1, 2])
@@ -44,23 +33,20 @@ def test_measured_kernels_make_pairs(test_data, tmp_path):
     bank = test_data / "blurred_pairs" / "kernels" / "Levin09.mat"
     settings = Settings(load_recipe("bank", [f"kernels={bank}"]), size=(128, 128))
     plan = make_plan(open_source("sample"), settings)
-    make_shard(next(plan.tasks(tmp_path, [0])), lambda *_: None)
+    make_first_shard(plan, tmp_path)
     dataset = open_dataset(tmp_path / "00000.h5")
     assert len(dataset) == 9
     assert len(KernelBank.load(bank)) == 8
     for pair in dataset:
-        offsets = np.arange(len(pair.kernel)) - len(pair.kernel) // 2
-        assert abs(pair.kernel.sum(axis=0) @ offsets) < 0.02
-        assert abs(pair.kernel.sum(axis=1) @ offsets) < 0.02
+        assert np.abs(centroid(pair.kernel)).max() < 0.02
 
 
 def test_photographs_as_people_have_them(test_data, tmp_path):
     source = open_source(str(test_data / "photos"))
     plan = make_plan(source, Settings(load_recipe("clean"), size=(320, 320)))
-    record = make_shard(next(plan.tasks(tmp_path, [0])), lambda *_: None)
+    record = make_first_shard(plan, tmp_path)
     too_small = [failure for failure in record["failures"] if failure["reason"] == "too_small"]
     assert record["samples"] + sum(failure["items"] for failure in record["failures"]) == plan.pairs
     assert record["failures"] == too_small
-    lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
-    assert lines == too_small
+    assert read_lines(tmp_path / "ledger.jsonl") == too_small
     assert {"manifest.csv", "ATTRIBUTION.md"} <= {entry.id for entry in source.passed_over}

@@ -1,18 +1,17 @@
-"""COCO and Mapillary Vistas in one dataset, end to end: the same bytes however it is made, and only with the same choices."""
+"""Tests a dataset of COCO and Mapillary Vistas: all ways to make it give the same bytes, and other choices are refused."""
 
-import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
-from command_line import run
-from dataset_roots import HEIGHT, WIDTH, coco_document, rectangle, write_coco, write_vistas
+from command_line import dataset_files, run
+from dataset_roots import HEIGHT, KEYS, WIDTH, coco_document, rectangle, write_coco, write_vistas
+from json_lines import read_lines
+from waiting import wait_until
 
 from blurkit.shard import open_dataset
 
-KEYS = ["-q5kvAT1Ptaty4NoODIMhA", "a0TJFhNKAixyz8gAm9fONQ", "__CRyFzoDOXn6unQ6a3DnQ"]
 ASKED = (
     *("--src", "coco", "--src", "mapillary", "--annotations", "v1.2", "--license", "by,by-nc-sa", "--recipe", "clean"),
     *("--size", "20", "--downscale", "2", "--min-sharpness", "1", "--masks", "--per-image", "2", "--set", "shard_bytes=12000"),
@@ -39,13 +38,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def files(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in (".h5", ".json", ".jsonl")}
-
-
 def test_the_ledger_and_the_samples_add_up(folder):
     dataset = open_dataset(folder / "shards")
-    lines = [json.loads(line) for line in (folder / "shards" / "ledger.jsonl").read_text().splitlines()]
+    lines = read_lines(folder / "shards" / "ledger.jsonl")
     assert {line["id"]: (line["stage"], line["reason"], line["items"]) for line in lines} == {
         f"val2017/{100:012d}.jpg": ("source", "missing", 0),
         f"val2017/{104:012d}": ("decode", "truncated", 2),
@@ -65,21 +60,19 @@ def test_workers_and_slices_make_the_same_bytes(folder):
     run("generate", *ASKED, *HERE, "--workers", "2", "--out", "two", cwd=folder)
     for part in ("1/2", "0/2"):
         run("generate", *ASKED, *HERE, "--slice", part, "--out", "sliced", cwd=folder)
-    expected = files(folder / "shards")
-    assert files(folder / "two") == files(folder / "sliced") == expected
+    expected = dataset_files(folder / "shards")
+    assert dataset_files(folder / "two") == dataset_files(folder / "sliced") == expected
 
 
 def test_a_killed_run_is_finished_by_the_next(folder):
     command = [sys.executable, "-m", "blurkit", "generate", *ASKED, *HERE, "--workers", "1", "--out", "killed"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not list((folder / "killed").glob("*.h5")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
+    wait_until(lambda: list((folder / "killed").glob("*.h5")) or process.poll() is not None)
     process.kill()
     process.wait()
     assert (folder / "killed" / "00000.h5").exists()
     run("generate", *ASKED, *HERE, "--out", "killed", cwd=folder)
-    assert files(folder / "killed") == files(folder / "shards")
+    assert dataset_files(folder / "killed") == dataset_files(folder / "shards")
 
 
 @pytest.mark.parametrize(
@@ -94,10 +87,10 @@ def test_a_killed_run_is_finished_by_the_next(folder):
     ],
 )
 def test_other_choices_are_refused_by_name(folder, changed, key):
-    before = files(folder / "shards")
+    before = dataset_files(folder / "shards")
     done = run("generate", *ASKED, *HERE, *changed, cwd=folder, code=2)
     assert key in done.stderr
-    assert files(folder / "shards") == before
+    assert dataset_files(folder / "shards") == before
 
 
 def test_a_dataset_with_masks_is_not_continued_without(folder):
@@ -115,9 +108,9 @@ def test_roots_that_have_moved_are_named_and_make_the_same(folder):
             "has none of" in run("verify", "--recompute", "1%", "--root", "coco=elsewhere", *THERE[2:], cwd=folder, code=2).stderr
         )
         assert "12 made again and equal" in run("verify", "--recompute", "100%", *THERE, cwd=folder).stdout
-        before = files(folder / "shards")
+        before = dataset_files(folder / "shards")
         run("generate", *ASKED, *THERE, cwd=folder)
-        assert {name: data for name, data in files(folder / "shards").items() if name.endswith(".h5")} == {
+        assert {name: data for name, data in dataset_files(folder / "shards").items() if name.endswith(".h5")} == {
             name: data for name, data in before.items() if name.endswith(".h5")
         }
         path = folder / "elsewhere" / "c" / "annotations" / "instances_val2017.json"

@@ -1,22 +1,16 @@
-"""Defocus kernels against supersampling, closed forms, a polygon clipper and scipy."""
+"""Tests defocus kernels against supersampling, closed forms, a polygon clipper and scipy."""
 
 import math
 
 import numpy as np
 import pytest
 import scipy.signal
+from kernels import moments
 
 from blurkit.blurring.convolve import blur
 from blurkit.errors import UsageError
 from blurkit.kernels.aperture import Aperture, compose, disk, polygon
 from blurkit.kernels.rasterization import rasterize, statistics
-
-
-def moments(kernel):
-    """(x, y, variance along x, along y) of a kernel, in pixels from its centre."""
-    offsets = np.arange(len(kernel)) - len(kernel) // 2
-    x, y = kernel.sum(axis=0, dtype=float), kernel.sum(axis=1, dtype=float)
-    return x @ offsets, y @ offsets, x @ offsets**2, y @ offsets**2
 
 
 def corners(radius, blades, rotation):

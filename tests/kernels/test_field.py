@@ -1,4 +1,4 @@
-"""Node kernels against splats written anew and closed forms, and the lattice against other lattices of the same photograph."""
+"""Tests the kernels of a field's nodes against an independent splat and closed forms, and fields against each other."""
 
 import numpy as np
 import pytest

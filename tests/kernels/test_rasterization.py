@@ -1,9 +1,10 @@
-"""Kernels against closed forms, brute force and the published quantiles."""
+"""Tests kernels of paths against closed forms, brute force and the published quantiles."""
 
 import math
 
 import numpy as np
 import pytest
+from kernels import centroid
 
 from blurkit.errors import UsageError
 from blurkit.kernels.rasterization import ANCHORS, exposed_path, exposure_weights, rasterize, statistics
@@ -12,11 +13,6 @@ from blurkit.kernels.trajectory import boracchi_foi
 
 def straight(length, angle=0.0, samples=2000):
     return np.linspace(0, length, samples)[:, None] * [math.cos(angle), math.sin(angle)]
-
-
-def centroid(kernel):
-    offsets = np.arange(len(kernel)) - len(kernel) // 2
-    return np.array([(kernel.sum(axis=0) * offsets).sum(), (kernel.sum(axis=1) * offsets).sum()]) / kernel.sum()
 
 
 def brute_force(points, weights, half):

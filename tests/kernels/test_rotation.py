@@ -1,4 +1,4 @@
-"""Camera rotation against the matrix exponential, closed forms, and the walk in pixels that it is at a focal length."""
+"""Tests camera rotation against the matrix exponential, closed forms, and the same walk in pixels."""
 
 import numpy as np
 import pytest

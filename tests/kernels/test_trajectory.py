@@ -1,4 +1,4 @@
-"""Trajectories against closed forms, the published quantiles, and themselves run as plain Python."""
+"""Tests trajectories against closed forms, the published quantiles, and the same code without compilation."""
 
 import math
 

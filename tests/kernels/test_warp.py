@@ -1,4 +1,4 @@
-"""The exact sum of poses against scipy's interpolation at places that scipy's rotations give."""
+"""Tests the exact sum of poses, a reference for other tests, against scipy's rotations and interpolation."""
 
 import numpy as np
 import pytest

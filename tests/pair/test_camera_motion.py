@@ -1,8 +1,9 @@
-"""What blurs a crop: uniform kernels, alone and with an aperture, and rotations, against the exact sum over poses."""
+"""Tests the blur of a crop by the camera: uniform kernels with and without defocus, and rotations against all poses."""
 
 import numpy as np
 import pytest
 from photographs import random_photograph
+from plain_recipes import PLAIN
 from psnr import psnr
 from scipy.signal import convolve2d
 from warp import blur_poses
@@ -65,7 +66,7 @@ def test_a_share_of_the_samples_is_defocused():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_rotation_is_the_sum_over_its_poses(photograph, seed):
-    recipe = load_recipe("rotation", ["saturation=none", "noise=none", "jpeg=none"])
+    recipe = load_recipe("rotation", PLAIN)
     pair = make_pair(photograph, recipe, rng=np.random.default_rng(seed), size=(96, 128))
     y, x, height, width = pair.crop
     weights = exposure_weights(len(pair.poses), pair.parameters["exposure"])
@@ -79,7 +80,7 @@ def test_a_rotation_is_the_sum_over_its_poses(photograph, seed):
 
 def test_the_field_gives_the_kernel_of_any_pixel(photograph):
     """In the crop's own coordinates: applied to the photograph there, it makes the blurred pixel."""
-    recipe = load_recipe("rotation", ["saturation=none", "noise=none", "jpeg=none"])
+    recipe = load_recipe("rotation", PLAIN)
     pair = make_pair(photograph, recipe, rng=np.random.default_rng(1), size=(96, 128))
     light = SRGB.decode(photograph)
     compared = 0
@@ -97,7 +98,7 @@ def test_the_field_gives_the_kernel_of_any_pixel(photograph):
 
 
 def test_a_crop_of_a_rotation_is_the_crop_of_the_whole(photograph):
-    recipe = load_recipe("rotation", ["saturation=none", "noise=none", "jpeg=none"])
+    recipe = load_recipe("rotation", PLAIN)
     for seed in range(3):
         cropped = make_pair(photograph, recipe, rng=np.random.default_rng(seed), size=(64, 96))
         whole = make_pair(photograph, recipe, rng=np.random.default_rng(seed))

@@ -1,4 +1,4 @@
-"""What the sensor makes of blurred light, against the steps taken one by one."""
+"""Tests the sensor's effect on blurred light against the same steps taken one by one."""
 
 import dataclasses
 
@@ -26,6 +26,7 @@ def test_saturation_is_where_light_was_clipped(photograph):
     recipe = load_recipe("clean", ["saturation.highlight=[0.5, 1.5]"])
     for seed in range(5):
         pair = make_pair(photograph, recipe, rng=np.random.default_rng(seed), size=(64, 80))
+        assert pair.saturation.sum() > 50
         assert np.all(pair.blurred[pair.saturation].max(axis=1) == 255)
         below = pair.blurred[~pair.saturation]
         assert np.mean(below.max(axis=1) == 255) < 0.02  # what rounds to 255 without reaching it

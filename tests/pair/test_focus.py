@@ -1,8 +1,9 @@
-"""Defocus by disparity: radii in closed form, the light of the focused plane, and what does not depend on a map."""
+"""Tests defocus by disparity: radii in closed form, the light of the focused plane, and recipes that ignore the map."""
 
 import numpy as np
 import pytest
 from photographs import random_photograph
+from plain_recipes import PLAIN
 from scipy import ndimage
 from scipy.signal import convolve2d
 
@@ -18,7 +19,6 @@ from blurkit.sources.record import ImageRecord
 from blurkit.truth.scene import Scene
 
 SRGB = load_response("srgb")
-PLAIN = ("saturation=none", "noise=none", "jpeg=none")
 SHAPE = (120, 160)
 STILL = ("trajectory.length=0.01", "trajectory.near_identity=0")
 

@@ -1,11 +1,14 @@
-"""Averaged frames against plain means, in linear light and of codes; which frames, from which clips, and what is refused."""
+"""Tests averaged frames against plain means, the choice of frames, and the errors for bad clips."""
 
 import functools
 
 import cv2
 import numpy as np
 import pytest
+from first_shard import make_first_shard
 from masked_samples import save
+from photographs import random_squares
+from srgb import decode, encode
 
 from blurkit.blurring.frames import average_frames
 from blurkit.blurring.interpolate import interpolated
@@ -18,7 +21,6 @@ from blurkit.pair.pair import make_pair
 from blurkit.pipeline.plan import make_plan
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import Settings
-from blurkit.pipeline.task import make_shard
 from blurkit.recipes.load import load_recipe
 from blurkit.recipes.sections import FrameAveraging
 from blurkit.shard import Shard
@@ -29,20 +31,11 @@ SRGB = load_response("srgb")
 COUNT, PLACE = 15, 7
 
 
-def decode(codes):
-    encoded = codes / 255.0
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-
-
-def encode(linear):
-    return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055)
-
-
 @functools.cache
 def clip():
     """Blocks that pan to the right by two pixels a frame."""
     rng = np.random.default_rng(8)
-    wide = np.kron(rng.integers(0, 256, (9, 20, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    wide = random_squares(rng, (9, 20), 8)
     return [np.ascontiguousarray(wide[:, 40 - 2 * number : 136 - 2 * number]) for number in range(COUNT)]
 
 
@@ -62,7 +55,7 @@ def test_blurred_is_the_mean_around_the_sharp_frame(name, size):
         assert first + count // 2 == PLACE
         part = [frame[y : y + height, x : x + width] for frame in clip()[first : first + count]]
         assert np.array_equal(pair.sharp, clip()[PLACE][y : y + height, x : x + width])
-        mean = encode(decode(np.array(part)).mean(axis=0)) if name == "frames" else np.mean(part, axis=0)
+        mean = 255 * encode(decode(np.array(part)).mean(axis=0)) if name == "frames" else np.mean(part, axis=0)
         assert np.abs(pair.blurred - mean).max() < 0.501
         assert pair.kernel.shape == (0, 0)
         assert pair.valid == (0, 0, height, width)
@@ -150,12 +143,12 @@ def test_frames_of_a_folder_are_downscaled_alike(folder, factor):
     first, count = int(sample.meta["first_frame"]), int(sample.meta["frames"])
     smaller = [downscale(frame, factor, SRGB) for frame in clip()[first : first + count]]
     assert np.array_equal(sample.sharp, downscale(clip()[PLACE], factor, SRGB))
-    assert np.abs(sample.blurred - encode(decode(np.array(smaller)).mean(axis=0))).max() < 0.501
+    assert np.abs(sample.blurred - 255 * encode(decode(np.array(smaller)).mean(axis=0))).max() < 0.501
 
 
 def test_a_clip_gives_a_pair_for_each_frame_with_a_window(folder, tmp_path):
     plan = make_plan(open_source("video", root=folder), Settings(load_recipe("frames"), size=(32, 32)))
-    record = make_shard(next(plan.tasks(tmp_path, [0])), lambda *_: None)
+    record = make_first_shard(plan, tmp_path)
     assert record["samples"] == COUNT - 6
     assert {(line["stage"], line["reason"]) for line in record["failures"]} == {("frames", "too_few_frames")}
     assert plan.notices() == []

@@ -1,4 +1,4 @@
-"""Objects that move: which are chosen, their kernels against splats written anew, and the light against the camera's alone."""
+"""Tests moving objects of a pair: their choice, their kernels against an independent splat, and their light."""
 
 import dataclasses
 import functools
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from dataset_roots import CATEGORIES, coco_document, rectangle, write_coco, write_vistas
 from photographs import random_photograph
+from plain_recipes import PLAIN
 
 from blurkit.blurring.layers.objects import blur_layers
 from blurkit.camera.response import load_response
@@ -30,7 +31,6 @@ from blurkit.truth.masks import Masks
 from blurkit.truth.scene import Scene
 
 SRGB = load_response("srgb")
-PLAIN = ("saturation=none", "noise=none", "jpeg=none")
 SHAPE = (150, 200)
 
 
@@ -254,7 +254,9 @@ def coco(folder):
 def test_samples_of_coco_say_which_object_moved(tmp_path, factor):
     record = coco(tmp_path)
     settings = Settings(recipe_of("objects"), size=None, per_image=4, downscale=factor)
-    for sample in make_samples(record, settings):
+    samples = list(make_samples(record, settings))
+    assert len(samples) == 4
+    for sample in samples:
         assert sample.objects.names == ("person", "bottle", "person")
         assert sample.objects.crowd == (False, False, True)
         assert sample.moves.objects.tolist() == [0]  # bottles and crowds never do

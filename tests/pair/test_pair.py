@@ -1,4 +1,4 @@
-"""Pairs against the steps taken one by one with another library, and against what a crop of a blurred photograph is."""
+"""Tests pairs against the same steps taken with another library, and crops against the whole photograph."""
 
 import dataclasses
 import math
@@ -8,6 +8,7 @@ import pytest
 from masked_samples import save
 from photographs import random_photograph
 from scipy import ndimage
+from srgb import decode, encode
 
 from blurkit.camera.response import load_response
 from blurkit.errors import BadImageError, UsageError
@@ -19,15 +20,6 @@ from blurkit.pipeline.settings import Settings
 from blurkit.recipes.load import load_recipe
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source
-
-
-def decode(codes):
-    encoded = codes / 255.0
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-
-
-def encode(linear):
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055)
 
 
 def convolve(image, kernel):
@@ -150,7 +142,9 @@ def test_a_stored_kernel_lies_by_the_anchor_of_its_stored_path(anchor, tmp_path)
     recipe = load_recipe("clean", [f"kernel.anchor={anchor}", "kernel.exposure=[0.1, 0.3337, 1]"])
     (record, *_), settings = open_source("sample").records, Settings(recipe, size=(8, 8), per_image=60)
     save(tmp_path, make_samples(record, settings))
-    for pair in open_dataset(tmp_path):
+    dataset = open_dataset(tmp_path)
+    assert len(dataset) == 60
+    for pair in dataset:
         steps = pair.meta["exposure"] * len(pair.path)
         weights = np.clip(steps - np.arange(len(pair.path)), 0, 1)
         mean = np.average(pair.path, axis=0, weights=weights)

@@ -1,5 +1,6 @@
-"""Who is to blame when a worker dies."""
+"""Tests which photograph is left out if a worker dies, and how many processors are counted."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,5 +30,11 @@ def test_a_death_that_no_photograph_explains_ends_the_run(task, position, when):
         _without(task, position)
 
 
-def test_there_is_a_processor():
-    assert available_cpus() >= 1
+def test_processors_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2, 5}, raising=False)
+    assert available_cpus() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert available_cpus() == 7
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert available_cpus() == 1

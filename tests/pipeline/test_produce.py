@@ -1,4 +1,4 @@
-"""From a record to samples: downscaled photographs, sharp crops, masks in the crop's own pixels."""
+"""Tests the way from a record to samples: downscaling, sharp crops, and masks in the pixels of the crop."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from dataset_roots import coco_document, write_coco, write_vistas
 from PIL import Image
+from srgb import decode, encode
 
 from blurkit.decode import read_image
 from blurkit.errors import BadImageError
@@ -61,12 +62,9 @@ def test_sharp_is_a_crop_of_the_photograph_made_smaller_in_linear_light(factor):
     settings = Settings(CLEAN, size=(64, 80), downscale=factor)
     (sample,) = make_samples(record, settings)
     y, x, height, width = sample.meta["crop"]
-    codes = read_image(record.path).pixels / 255
-    light = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
-    inner = light[y * factor : (y + height) * factor, x * factor : (x + width) * factor]
+    inner = decode(read_image(record.path).pixels)[y * factor : (y + height) * factor, x * factor : (x + width) * factor]
     mean = inner.reshape(height, factor, width, factor, 3).mean(axis=(1, 3))
-    expected = 255 * np.where(mean <= 0.0031308, 12.92 * mean, 1.055 * mean ** (1 / 2.4) - 0.055)
-    assert np.abs(sample.sharp - expected).max() < 0.51
+    assert np.abs(sample.sharp - 255 * encode(mean)).max() < 0.51
     assert (f"downscaled by {factor}" in sample.meta["notes"]) == (factor > 1)
 
 

@@ -1,4 +1,4 @@
-"""Keyed generators: independent of everything but their key, and reproducible by numpy and hashlib alone."""
+"""Tests keyed generators: they depend only on their key, and numpy and hashlib reproduce them."""
 
 import hashlib
 

@@ -1,7 +1,9 @@
-"""Commits that are complete or absent, and locks."""
+"""Tests writing files, which are complete or absent, locks, and the check of free space."""
 
+import contextlib
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -84,8 +86,14 @@ def test_a_lock_excludes_others_and_shared_locks_share(tmp_path):
         pass
     with locked(lock, shared=True), locked(lock, shared=True), pytest.raises(LockedError), locked(lock):
         pass
-    with locked(lock):
-        pass
+    assert is_free(lock)
+
+
+def is_free(lock):
+    """Returns true if no process holds the lock."""
+    with contextlib.suppress(LockedError), locked(lock):
+        return True
+    return False
 
 
 def test_a_lock_ends_with_its_process_and_is_not_inherited(tmp_path):
@@ -98,18 +106,18 @@ def test_a_lock_ends_with_its_process_and_is_not_inherited(tmp_path):
         "    import os; os._exit(1)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
     child = int(done.stdout)
     try:
-        with locked(lock):
-            pass
+        assert is_free(lock)
     finally:
-        os.kill(child, 9)
+        os.kill(child, signal.SIGKILL)  # raises if the child has already ended
 
 
 def test_space_is_required_beforehand(tmp_path):
-    require_space(tmp_path, 1)
-    with pytest.raises(DiskFullError, match=r"needs about .* GB"):
-        require_space(tmp_path, 1 << 60)
+    require_space(tmp_path, 1, "make room")
+    with pytest.raises(DiskFullError, match=r"needs about .* TB; make room"):
+        require_space(tmp_path, 1 << 60, "make room")
 
 
 def test_folders_that_cannot_be_made_say_so(tmp_path):

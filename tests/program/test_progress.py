@@ -1,11 +1,10 @@
-"""Progress: a bar on a terminal, lines elsewhere."""
+"""Tests the display of progress: a bar on a terminal, and lines elsewhere."""
 
-import os
-import pty
 import subprocess
 import sys
 
 import pytest
+from terminal import shown_on_a_terminal
 
 from blurkit.program import progress
 from blurkit.program.progress import Progress, data_size, duration
@@ -16,18 +15,8 @@ PROGRAM = "import time; from blurkit.program.progress import Progress; p = Progr
 
 
 def test_a_terminal_shows_a_bar_with_rate_and_time_left():
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM + "p.close()"], stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-    assert process.wait() == 0
-    os.close(ours)
-    text = shown.decode()
+    command = [sys.executable, "-c", PROGRAM + "p.close()"]
+    text = shown_on_a_terminal(lambda theirs: subprocess.Popen(command, stdout=theirs, stderr=theirs))
     assert "100%" in text
     assert "40/40" in text
     assert "pairs/s" in text

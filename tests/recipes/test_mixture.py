@@ -1,9 +1,10 @@
-"""Mixtures of recipes: shares, settings of their parts, and datasets that hold them."""
+"""Tests mixtures of recipes: the shares and settings of their parts, and the errors for wrong mixtures."""
 
 import collections
 
 import numpy as np
 import pytest
+from plain_recipes import PLAIN
 
 from blurkit.errors import UsageError
 from blurkit.pair.pair import make_pair
@@ -29,7 +30,7 @@ def test_parts_are_drawn_by_their_weights(mixture, rng):
 
 
 def test_a_pair_of_a_mixture_is_one_of_its_part(mixture):
-    recipe = load_recipe(str(mixture), ["saturation=none", "noise=none", "jpeg=none"])
+    recipe = load_recipe(str(mixture), PLAIN)
     image = open_source("sample").records[0].read().pixels
     seen = set()
     for seed in range(12):

@@ -1,4 +1,4 @@
-"""Histograms against counting by hand, and their text read back."""
+"""Tests histograms against plain counting, and reads their text back."""
 
 import re
 

@@ -1,8 +1,8 @@
-"""Histograms, read back as pixels."""
+"""Tests drawn histograms by their pixels."""
 
 import numpy as np
 import pytest
-from pictures import near, read
+from drawn_pictures import near, read
 
 from blurkit.report.page import BAR, CLOSES
 from blurkit.report.plots import draw_histograms

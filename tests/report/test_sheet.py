@@ -1,4 +1,4 @@
-"""Contact sheets and histograms, read back as pixels."""
+"""Tests contact sheets by their pixels."""
 
 import dataclasses
 import subprocess
@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from drawn_pictures import bounds, flat, near, read
 from numpy.lib.stride_tricks import sliding_window_view
-from pictures import bounds, flat, near, read
 
 from blurkit.errors import UsageError
 from blurkit.kernels.rasterization import exposed_path, rasterize

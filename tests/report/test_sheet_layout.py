@@ -1,4 +1,4 @@
-"""Where a contact sheet puts things, and what it says: by rules that any arrangement must keep, and by hand."""
+"""Tests the layout of contact sheets and the text of their captions."""
 
 import dataclasses
 import math

@@ -1,6 +1,6 @@
-"""COCO roots whose JSON file or images are not as they should be: what is made of them, and what the ledger says.
+"""Tests roots of COCO with a bad JSON file or bad images: the samples that are made, and the lines of the ledger.
 
-Nothing crashes or hangs, nothing outside of a root is opened, and every planned sample is made or has a line of the ledger.
+No run crashes or hangs, no file outside of the root is opened, and every planned sample is made or has a line in the ledger.
 """
 
 import json
@@ -8,17 +8,13 @@ import os
 import shutil
 
 import pytest
-from bad_roots import FOREIGN, coco_ids, nothing_outside, outcome, put_instead, refusal
+from bad_roots import FOREIGN, coco_ids, outcome, put_instead, refusal
 from dataset_roots import coco_document, rectangle, write_coco
 
 from blurkit.errors import UsageError
 from blurkit.sources import open_source
 
-
-@pytest.fixture(autouse=True)
-def watched(tmp_path):
-    with nothing_outside(tmp_path):
-        yield
+pytestmark = pytest.mark.usefixtures("nothing_outside_is_opened")
 
 
 def test_a_file_that_is_cut_anywhere_is_refused(tmp_path, rng):

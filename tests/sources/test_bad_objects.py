@@ -1,21 +1,17 @@
-"""COCO files whose annotations are not as they should be: photographs are kept, and the ledger says what was left out."""
+"""Tests COCO files with bad annotations: photographs are kept, and the ledger lists the objects that were left out."""
 
 import json
 from types import SimpleNamespace
 
 import pytest
-from bad_roots import coco_ids, nothing_outside, outcome
+from bad_roots import coco_ids, outcome
 from dataset_roots import HEIGHT, WIDTH, coco_document, rectangle, write_coco
 
 from blurkit.errors import UsageError
 from blurkit.shard import open_dataset
 from blurkit.sources import open_source
 
-
-@pytest.fixture(autouse=True)
-def watched(tmp_path):
-    with nothing_outside(tmp_path):
-        yield
+pytestmark = pytest.mark.usefixtures("nothing_outside_is_opened")
 
 
 NO_OUTLINES = [

@@ -1,4 +1,4 @@
-"""Roots of Mapillary Vistas that are not as they should be: what is made of them, and what the ledger says."""
+"""Tests roots of Mapillary Vistas with bad files: the samples that are made, and the lines of the ledger."""
 
 import os
 import shutil
@@ -6,18 +6,13 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from bad_roots import FOREIGN, nothing_outside, outcome, put_instead, refusal
-from dataset_roots import HEIGHT, WIDTH, save_labels, save_photograph, scene, write_vistas
+from bad_roots import FOREIGN, outcome, put_instead, refusal
+from dataset_roots import HEIGHT, KEYS, WIDTH, save_labels, save_photograph, scene, write_vistas
+
+pytestmark = pytest.mark.usefixtures("nothing_outside_is_opened")
 
 
-@pytest.fixture(autouse=True)
-def watched(tmp_path):
-    with nothing_outside(tmp_path):
-        yield
-
-
-KEY = "__CRyFzoDOXn6unQ6a3DnQ"
-GOOD = "a0TJFhNKAixyz8gAm9fONQ"
+_, GOOD, KEY = KEYS
 
 
 @pytest.fixture

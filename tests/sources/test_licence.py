@@ -1,4 +1,4 @@
-"""Names of licences from their addresses, and what people call them."""
+"""Tests the short names of licences: their addresses, and the spellings that match them."""
 
 import json
 

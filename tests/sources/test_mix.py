@@ -1,4 +1,4 @@
-"""Several sources as one: every stretch of the order holds each of them in proportion, and each exactly as often as asked."""
+"""Tests mixing several sources: every part of the order holds each source in proportion, and each count is exact."""
 
 import itertools
 import math

@@ -1,10 +1,11 @@
-"""Sources: order, names, links, splits."""
+"""Tests folders and the packaged photographs as sources: order, ids, links and splits."""
 
 import itertools
 import os
 from pathlib import Path
 
 import pytest
+from listed import ids, reasons
 
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
@@ -21,10 +22,6 @@ def tree(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(name.encode())
     return tmp_path
-
-
-def ids(source):
-    return [record.id for record in source.records]
 
 
 def test_the_sample_photographs_are_as_their_manifest_says():
@@ -66,10 +63,9 @@ def test_links_and_special_files_are_passed_over_with_a_reason(tree):
     os.mkfifo(tree / "fifo.jpg")
     source = open_source(str(tree))
     assert ids(source) == ["Z.webp", "a/10.jpeg", "a/2.PNG", "a.png", "b.jpg"]
-    reasons = {entry.id: entry.reason for entry in source.passed_over}
     links = dict.fromkeys(("link.jpg", "broken.jpg", "outside.jpg", "loop"), "link")
     others = {".hidden.jpg": "hidden", ".git": "hidden", "notes.txt": "no_image_name", "x.jpg.tmp": "no_image_name"}
-    assert reasons == {**links, **others, "fifo.jpg": "not_a_file"}
+    assert reasons(source) == {**links, **others, "fifo.jpg": "not_a_file"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a user names: sources, roots, limits, weights and licences, and what is said where a name is wrong."""
+"""Tests the choice of sources, roots, limits, weights and licences, and the messages for wrong names."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Records in columns: what goes in comes out, in little room."""
+"""Tests the table of records: it returns the records that were put in, and takes little memory."""
 
 import os
 import pickle
@@ -107,6 +107,7 @@ def test_numbered_annotations_keep_their_number_through_any_number_of_tables():
     among = Squares()
     rows = [ImageRecord(str(i), f"/a/{i}", "s", annotation=NumberedAnnotation(among, i) if i % 3 else None) for i in range(30)]
     table = RecordTable(row for row in RecordTable(rows)[::-1] if row.id != "7")
+    assert len(table) == 29
     for record in table:
         number = int(record.id)
         assert (record.annotation is None) == (number % 3 == 0)

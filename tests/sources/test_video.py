@@ -1,4 +1,4 @@
-"""The source `video`: one record per frame, in the order of time; what is no frame is passed over with a reason."""
+"""Tests the source ``video``: one record per frame in the order of time, and a reason for each file that is passed over."""
 
 import os
 import pickle
@@ -8,6 +8,8 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
+from clips import write_grey, write_video
+from listed import ids, reasons
 
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
@@ -16,25 +18,9 @@ from blurkit.sources.video import natural_key, open_video
 HEIGHT, WIDTH = 48, 64
 
 
-def picture(path, level=0, height=HEIGHT, width=WIDTH):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), np.full((height, width, 3), level, np.uint8))
-
-
 def video(path, frames=6):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), 25, (WIDTH, HEIGHT))
-    for number in range(frames):
-        writer.write(np.full((HEIGHT, WIDTH, 3), 8 * number, np.uint8))
-    writer.release()
-
-
-def ids(source):
-    return [record.id for record in source.records]
-
-
-def reasons(source):
-    return {entry.id: entry.reason for entry in source.passed_over}
+    """Write a video. Each frame is eight levels brighter than the frame before."""
+    write_video(path, [np.full((HEIGHT, WIDTH, 3), 8 * number, np.uint8) for number in range(frames)])
 
 
 @pytest.mark.parametrize(
@@ -56,7 +42,7 @@ def test_names_come_in_the_order_of_their_numbers(names):
 
 def test_a_folder_of_frames_is_one_clip(tmp_path):
     for number in (10, 9, 2, 1):
-        picture(tmp_path / f"frame_{number}.png", level=number)
+        write_grey(tmp_path / f"frame_{number}.png", level=number)
     source = open_video(tmp_path)
     assert ids(source) == ["frame_1.png", "frame_2.png", "frame_9.png", "frame_10.png"]
     assert (source.name, source.root) == ("video", tmp_path)
@@ -83,7 +69,7 @@ def test_a_folder_of_clips(tmp_path):
     video(tmp_path / "walk10.avi", 2)
     video(tmp_path / "deep/er/walk.AVI", 1)
     for name in ("pan2/0.png", "pan2/1.png", "pan10/0.jpg", "deep/frames/5.png"):
-        picture(tmp_path / name)
+        write_grey(tmp_path / name)
     source = open_video(tmp_path)
     assert ids(source) == [
         "deep/er/walk.AVI#000000",
@@ -101,7 +87,7 @@ def test_a_folder_of_clips(tmp_path):
 
 def test_the_ids_do_not_depend_on_where_the_folder_lies(tmp_path):
     video(tmp_path / "here/a.avi", 2)
-    picture(tmp_path / "here/b/1.png")
+    write_grey(tmp_path / "here/b/1.png")
     before = ids(open_video(tmp_path / "here"))
     (tmp_path / "here").rename(tmp_path / "there")
     assert ids(open_video(tmp_path / "there")) == before == ["a.avi#000000", "a.avi#000001", "b/1.png"]
@@ -109,7 +95,7 @@ def test_the_ids_do_not_depend_on_where_the_folder_lies(tmp_path):
 
 def test_records_of_a_clip_share_it_when_they_travel(tmp_path):
     for number in range(50):
-        picture(tmp_path / f"{number:04d}.png")
+        write_grey(tmp_path / f"{number:04d}.png")
     records = list(open_video(tmp_path).records)
     assert len(pickle.dumps(records)) < 50 * 250
     assert len({id(record.clip) for record in pickle.loads(pickle.dumps(records))}) == 1
@@ -117,8 +103,8 @@ def test_records_of_a_clip_share_it_when_they_travel(tmp_path):
 
 def test_what_is_no_frame_is_passed_over_with_a_reason(tmp_path):
     for name in ("frames/0.png", "frames/1.png", "frames/2.png", "mean.png", ".hidden.png", ".git/0.png"):
-        picture(tmp_path / name)
-    picture(tmp_path / "frames/0 thumbnail.png", height=12, width=16)
+        write_grey(tmp_path / name)
+    write_grey(tmp_path / "frames/0 thumbnail.png", height=12, width=16)
     video(tmp_path / "good.avi", 1)
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / "playlist.m3u8").write_text("#EXTM3U\n")
@@ -153,7 +139,7 @@ def test_what_is_no_frame_is_passed_over_with_a_reason(tmp_path):
 
 
 def test_a_folder_without_clips_beside_the_frames_changes_nothing(tmp_path):
-    picture(tmp_path / "0.png")
+    write_grey(tmp_path / "0.png")
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs/log.txt").write_text("")
     source = open_video(tmp_path)
@@ -163,7 +149,7 @@ def test_a_folder_without_clips_beside_the_frames_changes_nothing(tmp_path):
 
 def test_a_damaged_frame_keeps_its_place(tmp_path):
     for number in range(4):
-        picture(tmp_path / f"{number}.png", level=number)
+        write_grey(tmp_path / f"{number}.png", level=number)
     (tmp_path / "1.png").write_bytes(b"damaged")
     source = open_video(tmp_path)
     assert ids(source) == ["0.png", "1.png", "2.png", "3.png"]
@@ -210,7 +196,7 @@ def test_nothing_there_says_where_it_looked_and_what_it_expects(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_folder_that_cannot_be_read_is_passed_over(tmp_path):
-    picture(tmp_path / "frames/0.png")
+    write_grey(tmp_path / "frames/0.png")
     (tmp_path / "closed").mkdir(mode=0o000)
     source = open_video(tmp_path)
     assert ids(source) == ["frames/0.png"]

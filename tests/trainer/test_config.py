@@ -1,4 +1,4 @@
-"""Recipes: what they hold, what they refuse, and that their schedules are the published ones."""
+"""Tests training recipes: their values, the errors for wrong settings, and the published schedules."""
 
 import math
 

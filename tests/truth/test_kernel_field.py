@@ -1,4 +1,4 @@
-"""Kernels on a lattice, against another library's interpolation and against themselves in other coordinates."""
+"""Tests kernel fields against scipy's interpolation and against themselves in other coordinates."""
 
 import numpy as np
 import pytest
@@ -56,6 +56,10 @@ def test_a_shifted_field_is_the_same_in_the_coordinates_of_a_crop(rng):
     assert field.y[0] == 0
 
 
-def test_fields_that_are_made_are_sound(rng):
-    for kernels in (rng.random((3, 1, 5, 5), dtype=np.float32), np.zeros((3, 1, 1, 1), np.float32)):
-        KernelField.of([0, 1, 3], [5], kernels).check()
+def test_fields_that_are_made_are_sound_and_hold_no_tap_without_weight(rng):
+    sparse = rng.random((3, 1, 5, 5), dtype=np.float32) * (rng.random((3, 1, 5, 5)) < 0.3)
+    for kernels in (sparse, np.zeros((3, 1, 1, 1), np.float32)):
+        field = KernelField.of([0, 1, 3], [5], kernels)
+        field.check()
+        assert len(field.weights) == np.count_nonzero(kernels)
+        assert np.array_equal(field.kernels, kernels)

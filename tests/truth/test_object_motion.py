@@ -1,4 +1,4 @@
-"""What objects did: arrays that fit together, and the kernel of a pixel in and outside of them."""
+"""Tests the motion of objects: its arrays fit together, and each pixel has the kernel of the object in front."""
 
 import dataclasses
 

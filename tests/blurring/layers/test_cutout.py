@@ -1,17 +1,17 @@
-"""Layers: laid over each other they are the photograph, and none carries what belongs to another."""
+"""Tests cutting a photograph into layers: together they give the photograph, and no layer holds pixels of another object."""
 
 import numpy as np
 import pytest
+from moving_objects import coco_record
+from photographs import disk_mask
 
 from blurkit.blurring.layers.cutout import cut_out
 from blurkit.blurring.layers.fill import GROWTH, grown
 from blurkit.camera.response import load_response
-from blurkit.sources import open_source
 
 
-def disk(y, x, radius, shape=(90, 120)):
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+def disk(y, x, radius):
+    return disk_mask((90, 120), y, x, radius)
 
 
 def laid(layers):
@@ -23,7 +23,7 @@ def laid(layers):
 
 @pytest.mark.parametrize(("name", "still"), [("106499", ()), ("338304", (1, 4)), ("239627", (0,)), ("417285", (5,))])
 def test_the_layers_are_the_photograph(test_data, name, still):
-    record = next(r for r in open_source("coco", root=test_data / "coco").records if r.id.endswith(name))
+    record = coco_record(test_data, name)
     linear, masks = load_response("srgb").decode(record.read().pixels), record.masks().masks[:6]
     moving = np.array([j not in still for j in range(len(masks))])
     layers = cut_out(linear, masks, moving)

@@ -1,8 +1,9 @@
-"""Defocus by depth against uniform blur, and against a lens: the mean of the views from the points of its aperture."""
+"""Tests defocus by depth against uniform blur and against a lens: the mean of the views from all points of its aperture."""
 
 import cv2
 import numpy as np
 import pytest
+from photographs import random_texture
 from psnr import psnr
 
 from blurkit.blurring.convolve import blur
@@ -20,11 +21,8 @@ STAR = SHARE >= 0.5
 @pytest.fixture
 def textures(rng):
     """Two pictures with detail of every size, float32 (150, 150, 3) in [0, 1]."""
-    made = []
-    for tint in ((1, 0.7, 0.4), (0.3, 0.6, 1)):
-        grain = sum(s * cv2.GaussianBlur(rng.standard_normal((SIDE, SIDE, 3)), (0, 0), s) for s in (1, 2, 4, 8))
-        made.append((np.clip(0.5 + 0.25 * grain, 0, 1) * tint).astype(np.float32))
-    return made
+    tints = (1, 0.7, 0.4), (0.3, 0.6, 1)
+    return [(np.clip(0.5 + 0.25 * random_texture(rng, SIDE, SIDE), 0, 1) * tint).astype(np.float32) for tint in tints]
 
 
 def lens(front, back, near, far, slope=0.0, points=20):

@@ -1,38 +1,34 @@
-"""Filled holes: exact where that is known, and on hidden parts of photographs against OpenCV's inpainting."""
+"""Tests filling holes: on constants and ramps, and on hidden parts of photographs against OpenCV's inpainting."""
 
 import cv2
 import numpy as np
 import pytest
 import scipy.ndimage
+from photographs import disk_mask
 
 from blurkit.blurring.layers.fill import fill, grown
 from blurkit.camera.response import load_response
 from blurkit.sources import open_source
 
 
-def disk(height, width, y, x, radius):
-    rows, columns = np.ogrid[:height, :width]
-    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
-
-
 @pytest.mark.parametrize("shape", [(50, 70), (33, 65), (64, 64), (3, 40)])
 def test_a_constant_is_continued(shape):
     linear = np.full((*shape, 3), 0.3, np.float32)
-    hole = disk(*shape, shape[0] // 2, shape[1] // 2, min(shape[1] // 3, 20))
+    hole = disk_mask(shape, shape[0] // 2, shape[1] // 2, min(shape[1] // 3, 20))
     linear[hole] = 9
     np.testing.assert_allclose(fill(linear, ~hole), 0.3, rtol=1e-5)
 
 
 def test_a_slope_is_continued():
     linear = np.broadcast_to(np.linspace(0, 1, 101, dtype=np.float32)[None, :, None], (80, 101, 3))
-    filled = fill(linear, ~disk(80, 101, 40, 50, 20))
+    filled = fill(linear, ~disk_mask((80, 101), 40, 50, 20))
     assert np.abs(filled - linear).max() < 0.06, "within six of the hole's forty columns"
     assert np.abs(filled - linear)[40, 50].max() < 0.01
 
 
 def test_what_is_known_stays_and_what_is_hidden_does_not_matter(rng):
     linear = rng.random((60, 90, 3), dtype=np.float32)
-    hole = disk(60, 90, 10, 20, 15)
+    hole = disk_mask((60, 90), 10, 20, 15)
     filled = fill(linear, ~hole)
     assert np.array_equal(filled[~hole], linear[~hole])
     linear[hole] = 100
@@ -43,7 +39,7 @@ def test_what_is_known_stays_and_what_is_hidden_does_not_matter(rng):
 def test_a_bright_window_further_off_casts_no_glow():
     linear = np.full((100, 100, 3), 0.1, np.float32)
     linear[:, 70:] = 1
-    filled = fill(linear, ~disk(100, 100, 50, 40, 20))
+    filled = fill(linear, ~disk_mask((100, 100), 50, 40, 20))
     np.testing.assert_allclose(filled[:, :70], 0.1, rtol=1e-4)
 
 

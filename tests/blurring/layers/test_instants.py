@@ -1,4 +1,4 @@
-"""Merged instants: what they keep, and how few they are."""
+"""Tests merging the instants of an exposure: mass and centroids are kept, and few instants are left."""
 
 import numpy as np
 import pytest

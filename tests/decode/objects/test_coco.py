@@ -1,4 +1,4 @@
-"""Objects of COCO against pycocotools' own reader, on turned photographs, and in files that are not as they should be."""
+"""Tests objects of COCO against pycocotools' own reader, on turned photographs, and in damaged files."""
 
 import contextlib
 import io
@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from dataset_roots import CATEGORIES, rectangle
 from PIL import Image
 
 from blurkit.decode.header import Header
@@ -15,11 +16,10 @@ from blurkit.decode.objects.coco import CocoAnnotation, index_annotations
 from blurkit.errors import BadImageError, UsageError
 
 HEADER = Header("JPEG", 30, 40)
-CATEGORIES = [{"id": 1, "name": "person"}, {"id": 44, "name": "bottle"}]
 
 
 def square(x, y, side):
-    return [[x, y, x + side, y, x + side, y + side, x, y + side]]
+    return rectangle(x, y, side, side)
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ def test_real_masks_equal_those_of_pycocotools(test_data, split):
     assert len(index) == len(coco.anns)
     assert index.problems == ()
     assert index.categories == {number: entry["name"] for number, entry in coco.cats.items()}
+    assert len(index) > 0
     for image in coco.dataset["images"]:
         header = image_header(test_data / "coco" / f"{split}2017" / image["file_name"])
         annotation = CocoAnnotation(path, index.spans(image["id"]), (image["height"], image["width"]), index.categories)

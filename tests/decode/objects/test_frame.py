@@ -1,4 +1,4 @@
-"""The frame rule, turning and cutting, against Pillow's turns."""
+"""Tests how annotations are turned and cut to the frame of their photograph, against Pillow's turns."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Masks of outlines against other decoders and rasterisers, and outlines that cannot be any."""
+"""Tests masks of outlines against other decoders and rasterisers, and that impossible outlines are refused."""
 
 import builtins
 import json
@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from blurkit.decode.objects import outline as segmentation
-from blurkit.decode.objects.outline import BadOutlineError, rasterise
+from blurkit.decode.objects.outline import MAX_OUTLINE, BadOutlineError, rasterise
 from blurkit.errors import UsageError
 
 mask_api = pytest.importorskip("pycocotools.mask")
@@ -194,5 +193,5 @@ def test_without_pycocotools_the_command_that_installs_it_is_named(monkeypatch):
 
 
 def test_the_limits_are_those_that_pycocotools_needs():
-    points = segmentation.MAX_OUTLINE * 5
+    points = MAX_OUTLINE * 5
     assert points * 16 <= 200 << 20  # four integers for each point on the outline

@@ -1,7 +1,8 @@
-"""Kernel banks: every format there and back and in the eyes of other readers; normalisation; centring; what is refused."""
+"""Tests kernel banks: every file format, also with other readers, normalisation, centring, and refused kernels."""
 
 import errno
 import os
+import time
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import scipy.io
 import scipy.ndimage
 from matlab73 import matlab73
+from waiting import wait_until
 
 from blurkit.errors import DiskFullError, UsageError, WriteError
 from blurkit.kernels.bank import KernelBank, center
@@ -87,6 +89,11 @@ def test_no_format_keeps_the_time(bank, tmp_path, monkeypatch):
             patch.setattr("time.time", lambda: 2e9)
             bank.save(tmp_path / name, overwrite=True)
         assert (tmp_path / name).read_bytes() == before
+    # HDF5 does not call Python for the time, and stores whole seconds.
+    before, second = (tmp_path / "b.h5").read_bytes(), int(time.time())
+    wait_until(lambda: int(time.time()) > second)
+    bank.save(tmp_path / "b.h5", overwrite=True)
+    assert (tmp_path / "b.h5").read_bytes() == before
 
 
 def test_from_arrays_normalizes(rng):

@@ -1,20 +1,18 @@
-"""The description of a dataset for programs, read by the reference implementation of Croissant."""
+"""Tests the Croissant description of a dataset with the reference implementation of Croissant."""
 
 import collections
 import hashlib
 import json
 
 import pytest
+from croissant_reader import ignore_deprecation, mlcroissant
 
 from blurkit.pipeline.choices import Choices
 from blurkit.report.card.croissant import croissant
 from blurkit.report.card.facts import gather
 from blurkit.shard.index import Dataset
 
-mlcroissant = pytest.importorskip("mlcroissant", reason="the extra `manifests` is not installed")
-
-# rdflib, which parses the JSON-LD for mlcroissant, uses a class of its own that it has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
+pytestmark = ignore_deprecation
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The card of a dataset, from facts made up for the purpose: what it says, and that its command makes the same thing again."""
+"""Tests the text of a dataset's card on invented facts, and that its command gives the same configuration."""
 
 import collections
 import re

@@ -1,72 +1,20 @@
-"""Archives, sound and hostile: what is unpacked is what they hold, and nothing else is touched."""
+"""Tests unpacking sound archives: all files are unpacked, other files are kept, and an interrupted run continues."""
 
-import contextlib
 import os
 import random
 import stat
-import struct
 import subprocess
 import sys
-import time
 import zipfile
-import zlib
-from pathlib import Path
 
 import pytest
+from archives import FILES, contents, nothing, packed
+from waiting import wait_until
 
 from blurkit.errors import DiskFullError, LockedError, UsageError
 from blurkit.program.files import locked
-from blurkit.sources.archive import unpack as module
 from blurkit.sources.archive.download import LOCK
-from blurkit.sources.archive.unpack import TEMPORARY, ArchiveError, unpack
-
-FILES = {
-    "val/a.jpg": random.Random(1).randbytes(70_000),
-    "val/deep/er/b.jpg": random.Random(2).randbytes(5),
-    "val/empty.jpg": b"",
-    "top.json": b'{"images": []}' * 100,
-}
-
-
-@pytest.fixture
-def root(tmp_path):
-    root = tmp_path / "root"
-    root.mkdir()
-    return root
-
-
-@pytest.fixture
-def archive(tmp_path):
-    """An archive as they are: a folder of its own entry, stored photographs, deflated text."""
-    path = tmp_path / "sound.zip"
-    with zipfile.ZipFile(path, "w") as zipped:
-        zipped.writestr("val/", b"")
-        for name, content in FILES.items():
-            zipped.writestr(name, content, zipfile.ZIP_DEFLATED if name.endswith(".json") else zipfile.ZIP_STORED)
-    return path
-
-
-@pytest.fixture
-def hostile(tmp_path):
-    """A function that makes an archive of a sound member and others, given as (ZipInfo or name, content)."""
-
-    def make(*members, compression=zipfile.ZIP_STORED):
-        path = tmp_path / "hostile.zip"
-        with zipfile.ZipFile(path, "w", compression) as zipped:
-            zipped.writestr("val/sound.jpg", random.Random(3).randbytes(1000))
-            for member, content in members:
-                zipped.writestr(member, content)
-        return path
-
-    return make
-
-
-def contents(root):
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != LOCK}
-
-
-def nothing(*numbers):
-    """A report to nobody."""
+from blurkit.sources.archive.unpack import TEMPORARY, unpack
 
 
 def test_what_is_unpacked_is_what_was_packed(archive, root):
@@ -163,165 +111,6 @@ def test_a_root_that_is_a_link_is_the_users_choice(archive, root, tmp_path):
     assert contents(root) == FILES
 
 
-def member(name, *, mode=0, flags=0, host=3):
-    info = zipfile.ZipInfo("x")
-    info.filename = info.orig_filename = name
-    info.external_attr, info.flag_bits, info.create_system = mode << 16, flags, host
-    return info
-
-
-@pytest.mark.parametrize(
-    ("why", "name"),
-    [
-        *(("leads out of the folder", name) for name in ("/etc/passwd", "//x", "/", "..", "../x", "val/../../x", "val/..")),
-        *(("leads out of the folder", name) for name in ("..\\x", "val\\x", "C:/x", "c:x", "C:")),
-        *(("no proper name", name) for name in (".", "./x", "val//x", "val/./x", "x\n", "\x1b[2J")),
-        *(("no proper name", name) for name in (f"val/{TEMPORARY}", f"{TEMPORARY}/x")),
-        *(("longer than the file system takes", name) for name in ("n" * 256, "é" * 128, "d/" * 2500 + "x")),
-        ("a folder with content", "val/d/"),
-    ],
-)
-def test_names_that_lead_elsewhere_are_refused_before_anything_is_written(hostile, root, why, name):
-    with pytest.raises(ArchiveError, match=f"{why}; nothing of the archive was unpacked"):
-        unpack(hostile((member(name), b"evil")), root, report=nothing)
-    assert contents(root) == {}
-    assert sorted(os.listdir(root.parent)) == ["hostile.zip", "root"]
-
-
-@pytest.mark.parametrize(("old", "new"), [(b"evil.jpg", b"ev\0l.jpg"), (b"evil.jpg", b"\0vil.jpg")])
-def test_a_name_with_a_nul_is_refused(hostile, root, old, new):
-    path = hostile(("evil.jpg", b"evil"))
-    path.write_bytes(path.read_bytes().replace(old, new))
-    with pytest.raises(ArchiveError, match="no proper name"):
-        unpack(path, root, report=nothing)
-
-
-def test_an_empty_name_is_refused(hostile, root):
-    path = hostile(("e", b""))
-    data = path.read_bytes()
-    at = data.rindex(b"PK\1\2")
-    shorter = data[at : at + 28] + struct.pack("<H", 0) + data[at + 30 : at + 46] + data[at + 47 :]
-    end = shorter.index(b"PK\5\6")
-    size = struct.unpack("<I", shorter[end + 12 : end + 16])[0] - 1
-    path.write_bytes(data[:at] + shorter[: end + 12] + struct.pack("<I", size) + shorter[end + 16 :])
-    with pytest.raises(ArchiveError):
-        unpack(path, root, report=nothing)
-    assert contents(root) == {}
-
-
-@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK, stat.S_IFDIR])
-def test_members_that_are_no_plain_files_are_refused(hostile, root, kind):
-    for host in (3, 0):
-        with pytest.raises(ArchiveError, match="neither a plain file nor a folder"):
-            unpack(hostile((member("val/link", mode=kind | 0o777, host=host), b"/etc")), root, report=nothing)
-    assert contents(root) == {}
-
-
-def test_a_setuid_bit_is_not_taken_over(hostile, root):
-    unpack(hostile((member("program", mode=stat.S_IFREG | 0o6777), b"#!")), root, report=nothing)
-    assert stat.S_IMODE((root / "program").stat().st_mode) & 0o7111 == 0
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize(
-    ("names", "why"),
-    [
-        (["val/sound.jpg"], "twice"),
-        (["VAL/Sound.JPG"], "twice"),
-        (["val/\u00e9", "val/e\u0301"], "twice"),
-        (["val"], "a file and a folder"),
-        (["a/b", "a"], "a file and a folder"),
-        (["a", "A/b"], "a file and a folder"),
-        (["a/", "a"], "a file and a folder"),
-    ],
-)
-def test_names_that_meet_are_refused(hostile, root, names, why):
-    with pytest.raises(ArchiveError, match=why):
-        unpack(hostile(*((name, b"") for name in names)), root, report=nothing)
-    assert contents(root) == {}
-
-
-def test_encrypted_and_oddly_compressed_members_are_refused(hostile, root):
-    path = hostile((member("secret"), b"x"))
-    data = bytearray(path.read_bytes())
-    at = data.rindex(b"PK\1\2")
-    data[at + 8] |= 1
-    path.write_bytes(data)
-    with pytest.raises(ArchiveError, match="encrypted"):
-        unpack(path, root, report=nothing)
-    with pytest.raises(ArchiveError, match="method 14"):
-        unpack(hostile(("packed", b"x" * 100), compression=zipfile.ZIP_LZMA), root, report=nothing)
-    assert contents(root) == {}
-
-
-def test_bombs_are_refused_from_their_declaration(hostile, root):
-    path = hostile(("zeros", bytes(10_000_000)), compression=zipfile.ZIP_DEFLATED)
-    with pytest.raises(ArchiveError, match=r"declare 10\.0 MB of files"):
-        unpack(path, root, report=nothing)
-    assert contents(root) == {}
-
-
-def test_a_bomb_of_members_that_share_their_bytes_is_refused(hostile, root):
-    path = hostile(*((f"{number}", random.Random(4).randbytes(900)) for number in range(3)))
-    data = bytearray(path.read_bytes())
-    first = data.index(b"PK\1\2")
-    places = [at for at in range(first, len(data)) if data[at : at + 4] == b"PK\1\2"]
-    for at in places:  # all of them point at a large one
-        data[at + 20 : at + 28] = struct.pack("<II", len(data) // 2, len(data) // 2)
-    path.write_bytes(data)
-    with pytest.raises(ArchiveError, match="nothing of it was unpacked"):
-        unpack(path, root, report=nothing)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-@pytest.mark.parametrize("field", ["crc", "size", "larger"])
-def test_a_member_that_is_not_what_is_declared_gets_no_name(tmp_path, root, method, field):
-    path, content = tmp_path / "a.zip", random.Random(5).randbytes(1000) * 3
-    with zipfile.ZipFile(path, "w", method) as zipped:
-        zipped.writestr("a.jpg", content)
-    data = bytearray(path.read_bytes())
-    at = data.index(b"PK\1\2")
-    if field == "crc":
-        data[at + 16] ^= 1
-    else:
-        wrong = len(content) + (7 if field == "larger" else -7)
-        data[at + 24 : at + 28] = struct.pack("<I", wrong)
-        crc = zlib.crc32(content[:wrong]) if field == "size" else zlib.crc32(content)
-        data[at + 16 : at + 20] = struct.pack("<I", crc)
-    path.write_bytes(data)
-    if field == "size":  # no byte beyond the declared ones is written
-        unpack(path, root, report=nothing)
-        assert contents(root) == {"a.jpg": content[:-7]}
-        return
-    with pytest.raises(ArchiveError, match=r"damaged at a\.jpg"):
-        unpack(path, root, report=nothing)
-    assert contents(root) == {}
-
-
-def test_archives_cut_or_flipped_anywhere_raise_and_write_no_wrong_byte(archive, root, tmp_path):
-    data, rng = archive.read_bytes(), random.Random(6)
-    damaged = tmp_path / "damaged.zip"
-    for number in range(300):
-        wrong = bytearray(data)
-        if number % 3 == 0:
-            del wrong[rng.randrange(len(data)) :]
-        else:  # every other time within the directory at the end
-            wrong[rng.randrange(len(data) - 400 if number % 3 == 1 else 0, len(data))] ^= 1 << rng.randrange(8)
-        damaged.write_bytes(wrong)
-        place = root / str(number)
-        place.mkdir()
-        with contextlib.suppress(ArchiveError):
-            unpack(damaged, place, report=nothing)
-        assert set(contents(place).values()) <= set(FILES.values())
-
-
-def test_no_zip_at_all(root, tmp_path):
-    for content in (b"", b"PK", b"<html>", bytes(1000)):
-        (tmp_path / "a.zip").write_bytes(content)
-        with pytest.raises(ArchiveError, match="no zip archive, or is damaged"):
-            unpack(tmp_path / "a.zip", root, report=nothing)
-
-
 def test_room_is_needed_beforehand_for_what_is_missing_alone(archive, root, monkeypatch):
     usage = type("usage", (), {"free": 60_000})
     monkeypatch.setattr("blurkit.program.files.shutil.disk_usage", lambda folder: usage)
@@ -338,7 +127,7 @@ def test_a_disk_that_fills_up_leaves_no_half_file(archive, root, monkeypatch):
         os.write(descriptor, data[:1])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_all", fail)
+    monkeypatch.setattr("blurkit.sources.archive.unpack.write_all", fail)
     with pytest.raises(OSError, match="No space left") as caught:
         unpack(archive, root, report=nothing)
     assert caught.value.filename == str(root / "val/a.jpg")
@@ -347,7 +136,7 @@ def test_a_disk_that_fills_up_leaves_no_half_file(archive, root, monkeypatch):
 
 def test_all_is_synced_before_it_counts_as_unpacked(archive, root, monkeypatch):
     synced = []
-    monkeypatch.setattr(module.os, "sync", lambda: synced.append(contents(root)))
+    monkeypatch.setattr(os, "sync", lambda: synced.append(contents(root)))
     unpack(archive, root, report=nothing)
     assert synced == [FILES]
 
@@ -360,18 +149,13 @@ def test_two_at_once_exclude_each_other(archive, root):
 def test_unpacking_that_is_killed_goes_on(root, tmp_path):
     path = tmp_path / "many.zip"
     files = {f"val/{number:03}.jpg": random.Random(number).randbytes(2000) for number in range(200)}
-    with zipfile.ZipFile(path, "w") as zipped:
-        for name, content in files.items():
-            zipped.writestr(name, content)
+    path.write_bytes(packed(files))
     program = (
         "import time; from pathlib import Path; from blurkit.sources.archive.unpack import unpack\n"
         f"unpack(Path({str(path)!r}), Path({str(root)!r}), report=lambda done, total: time.sleep(0.01))"
     )
     process = subprocess.Popen([sys.executable, "-c", program])
-    end = time.monotonic() + 20
-    while not (root / "val/020.jpg").exists():
-        assert time.monotonic() < end
-        time.sleep(0.002)
+    wait_until((root / "val/020.jpg").exists)
     process.kill()
     process.wait()
     made = contents(root)
@@ -396,7 +180,7 @@ def test_real_archives_of_other_programs(root, tmp_path):
         zipped.write(source / "val/a.jpg", "val/a.jpg")
     assert unpack(path, root, report=nothing) == 1
     assert contents(root) == {"val/a.jpg": FILES["val/a.jpg"]}
-    assert Path(root / "val").is_dir()
+    assert (root / "val").is_dir()
 
 
 class _Stream:

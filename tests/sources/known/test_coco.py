@@ -1,4 +1,4 @@
-"""COCO roots: which photographs, under which licences, with which objects; against the JSON files read as a whole."""
+"""Tests roots of COCO against their JSON files read as a whole: photographs, licences and objects."""
 
 import collections
 import json
@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 from dataset_roots import HEIGHT, WIDTH, coco_document, write_coco
+from listed import describe_masks, reasons
 
 from blurkit.errors import UsageError
 from blurkit.sources import open_source
@@ -36,16 +37,6 @@ def root(tmp_path):
     for image in document["images"]:
         image["file_name"] = image["file_name"].replace("0000001", "0000002")
     return write_coco(tmp_path / "coco", document, split="train2017")
-
-
-def reasons(source):
-    return {entry.id: entry.reason for entry in source.passed_over}
-
-
-def describe_masks(record):
-    """What another process sees of a record."""
-    found = record.masks()
-    return os.getpid(), found.names, found.ids, found.masks.sum((1, 2)).tolist(), found.masks.shape[1:]
 
 
 def test_photographs_of_both_splits_in_the_order_of_the_files(root):
@@ -90,7 +81,7 @@ def test_objects_are_found_through_the_record(root):
             expected = np.zeros((HEIGHT, WIDTH), bool)
             expected[5:8, 6 * j : 6 * j + 4] = True
             np.testing.assert_array_equal(mask, expected)
-    assert all(record.annotation is None for record in open_coco(root, "val", masks=False).records)
+    assert [record.annotation for record in open_coco(root, "val", masks=False).records] == [None] * 5
 
 
 def test_objects_are_found_in_another_process(root):

@@ -1,21 +1,16 @@
-"""The source `gopro`: ready pairs, told apart from frames that have no partner, without opening a file."""
+"""Tests the source ``gopro``: it lists ready pairs, reports frames without a partner, and opens no file."""
 
 import os
 import pickle
 
-import cv2
-import numpy as np
 import pytest
+from clips import write_grey
+from listed import ids, reasons
 
 from blurkit.errors import UsageError
 from blurkit.sources.known.gopro import open_gopro
 
 SEQUENCES = {"train/GOPR0372_07_00": (47, 48, 49), "train/GOPR0374_11_00": (1, 2), "test/GOPR0384_11_00": (1, 2, 3)}
-
-
-def picture(path, level):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), np.full((4, 6, 3), level, np.uint8))
 
 
 @pytest.fixture
@@ -24,16 +19,8 @@ def tree(tmp_path):
     for sequence, numbers in SEQUENCES.items():
         for number in numbers:
             for level, kind in enumerate(("sharp", "blur", "blur_gamma")):
-                picture(root / sequence / kind / f"{number:06d}.png", 50 * level + number)
+                write_grey(root / sequence / kind / f"{number:06d}.png", 50 * level + number)
     return root
-
-
-def ids(source):
-    return [record.id for record in source.records]
-
-
-def reasons(source):
-    return {entry.id: entry.reason for entry in source.passed_over}
 
 
 def expected(*splits):
@@ -54,7 +41,9 @@ def test_each_split_has_its_pairs(tree, split, splits):
 
 
 def test_a_record_knows_its_partners_and_its_place(tree):
-    for record in open_gopro(tree, "all").records:
+    records = open_gopro(tree, "all").records
+    assert len(records) == 8
+    for record in records:
         sequence, number = record.id.rsplit("/", 1)
         assert record.path == str(tree / sequence / "sharp" / f"{number}.png")
         assert record.blurred == tuple((kind, str(tree / sequence / kind / f"{number}.png")) for kind in ("blur", "blur_gamma"))
@@ -64,7 +53,7 @@ def test_a_record_knows_its_partners_and_its_place(tree):
         frames = [int(record.clip.read(index).pixels[0, 0, 0]) for index in range(len(record.clip))]
         assert frames == list(SEQUENCES[sequence])
         assert frames[record.frame] == int(number)
-        assert record.size() == (4, 6)
+        assert record.size() == (48, 64)
 
 
 def test_records_of_a_sequence_share_its_clip_when_they_travel(tree):
@@ -76,7 +65,7 @@ def test_frames_without_a_partner_are_passed_over(tree):
     sequence = tree / "train/GOPR0372_07_00"
     (sequence / "sharp/000047.png").unlink()
     (sequence / "blur/000048.png").unlink()
-    picture(sequence / "sharp/000050.png", 50)
+    write_grey(sequence / "sharp/000050.png", 50)
     source = open_gopro(tree, "train")
     prefix = "train/GOPR0372_07_00"
     assert ids(source) == [f"{prefix}/000048", f"{prefix}/000049", "train/GOPR0374_11_00/000001", "train/GOPR0374_11_00/000002"]
@@ -154,6 +143,6 @@ def test_nothing_there_says_where_it_looked_and_what_it_expects(tree, tmp_path, 
 
 
 def test_splits_without_pairs_are_an_error(tmp_path):
-    picture(tmp_path / "train/GOPR0001_00_00/sharp/000001.png", 1)
+    write_grey(tmp_path / "train/GOPR0001_00_00/sharp/000001.png", 1)
     with pytest.raises(UsageError, match=rf"no pairs .* in {tmp_path}/train/GOPR\*"):
         open_gopro(tmp_path, "train")

@@ -1,22 +1,18 @@
-"""Manifests: the reader against known facts, the packaged photographs and real folders."""
+"""Tests the manifests of known datasets against known facts, the packaged photographs and real folders."""
 
 import hashlib
 import json
 import re
-import subprocess
-import sys
 from dataclasses import FrozenInstanceError
-from importlib import resources
-from pathlib import Path
 
 import pytest
+from fresh_interpreter import loaded_after
+from packaged import MANIFESTS, PHOTOGRAPHS
 from PIL import Image
 
 from blurkit.errors import UsageError
 from blurkit.sources import open_source
 from blurkit.sources.known.manifest import load_manifest, manifest_names
-
-FOLDER = Path(str(resources.files("blurkit.data_manifests")))
 
 
 def splits(name):
@@ -25,7 +21,7 @@ def splits(name):
 
 def file_sets(name):
     """The globs of each kind of file, relative to the unpacked dataset."""
-    document = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    document = json.loads((MANIFESTS / f"{name}.json").read_text(encoding="utf-8"))
     sets = [entry for entry in document["distribution"] if entry["@type"] == "cr:FileSet"]
     return {entry["@id"]: [entry["includes"]] if isinstance(entry["includes"], str) else entry["includes"] for entry in sets}
 
@@ -82,9 +78,11 @@ def test_the_archives_of_coco():
     assert all(archive.url in load_manifest("coco_2017").obtain for archive in archives.values())
 
 
-@pytest.mark.parametrize("name", manifest_names())
+@pytest.mark.parametrize("name", ["coco_2017", "gopro_large"])
 def test_hashes_have_their_lengths_and_addresses_end_in_the_name(name):
-    for archive in load_manifest(name).archives:
+    archives = load_manifest(name).archives
+    assert archives
+    for archive in archives:
         assert re.fullmatch("[0-9a-f]{64}", archive.sha256)
         assert re.fullmatch("([0-9a-f]{32})?", archive.md5)
         assert archive.url.endswith(f"/{archive.name}")
@@ -105,13 +103,13 @@ def test_the_licences():
 
 def test_the_packaged_photographs_are_as_their_manifest_says():
     manifest = load_manifest("sample")
-    files = {path.name for path in (FOLDER / "sample").iterdir()}
+    files = {path.name for path in PHOTOGRAPHS.iterdir()}
     assert {photograph.file for photograph in manifest.photographs} == files - {"objects.json"}
     for photograph in manifest.photographs:
-        content = (FOLDER / "sample" / photograph.file).read_bytes()
+        content = (PHOTOGRAPHS / photograph.file).read_bytes()
         assert hashlib.sha256(content).hexdigest() == photograph.sha256
         assert len(content) == photograph.bytes
-        with Image.open(FOLDER / "sample" / photograph.file) as image:
+        with Image.open(PHOTOGRAPHS / photograph.file) as image:
             assert image.size == (photograph.width, photograph.height)
         assert all((photograph.title, photograph.author, photograph.origin, photograph.taken_from, photograph.changes))
     for split in manifest.splits:
@@ -153,21 +151,15 @@ def test_a_split_by_name():
         manifest.split("vall")
 
 
-def loaded_after(statement):
-    """Top-level packages that are loaded after a statement, in a new interpreter."""
-    program = f"{statement}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
-    return set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
-
-
 def test_the_reader_needs_no_library_for_croissant():
     loaded = loaded_after("from blurkit.sources.known.manifest import load_manifest; load_manifest('sample')")
     assert not loaded & {"mlcroissant", "rdflib", "numba"}
 
 
 def test_the_packaged_outlines_are_as_their_manifest_says():
-    document = json.loads((FOLDER / "sample.json").read_text())
+    document = json.loads((MANIFESTS / "sample.json").read_text())
     (entry,) = [entry for entry in document["distribution"] if entry["name"] == "objects.json"]
-    content = (FOLDER / "sample" / "objects.json").read_bytes()
+    content = (PHOTOGRAPHS / "objects.json").read_bytes()
     assert hashlib.sha256(content).hexdigest() == entry["sha256"]
     assert entry["contentSize"] == f"{len(content)} B"
     outlined = {record.id: record.masks() for record in open_source("sample").records if record.annotation}

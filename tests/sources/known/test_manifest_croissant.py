@@ -1,19 +1,14 @@
-"""Manifests read by the reference implementation of Croissant: valid, and it reads what blurkit's own reader reads."""
+"""Tests that the manifests are valid Croissant: the reference implementation reads the same values as blurkit."""
 
 import json
-from importlib import resources
-from pathlib import Path
 
 import pytest
+from croissant_reader import ignore_deprecation, mlcroissant
+from packaged import MANIFESTS
 
 from blurkit.sources.known.manifest import load_manifest, manifest_names
 
-mlcroissant = pytest.importorskip("mlcroissant", reason="the extra `manifests` is not installed")
-
-# rdflib, which parses the JSON-LD for mlcroissant, uses a class of its own that it has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
-
-FOLDER = Path(str(resources.files("blurkit.data_manifests")))
+pytestmark = ignore_deprecation
 
 #: What mlcroissant recommends and the publisher does not state.
 UNSTATED = {"gopro_large": {'[Metadata(GOPRO_Large)] Property "https://schema.org/version" is recommended, but does not exist.'}}
@@ -22,7 +17,7 @@ UNSTATED = {"gopro_large": {'[Metadata(GOPRO_Large)] Property "https://schema.or
 @pytest.fixture(scope="module", params=manifest_names())
 def pair(request):
     """A dataset as mlcroissant reads it, which raises where it is not valid, and as blurkit does."""
-    return mlcroissant.Dataset(FOLDER / f"{request.param}.json"), load_manifest(request.param)
+    return mlcroissant.Dataset(MANIFESTS / f"{request.param}.json"), load_manifest(request.param)
 
 
 def rows(dataset, record_set):

@@ -1,4 +1,4 @@
-"""Roots of Mapillary Vistas in all layouts: photographs, splits, keys, and the annotations that belong to them."""
+"""Tests roots of Mapillary Vistas in all layouts: photographs, splits, keys and annotations."""
 
 import collections
 import json
@@ -10,14 +10,14 @@ from concurrent.futures import ProcessPoolExecutor
 import cv2
 import numpy as np
 import pytest
-from dataset_roots import CLASSES, scene, write_vistas
+from dataset_roots import CLASSES, KEYS, scene, write_vistas
+from listed import describe_masks, reasons
 from PIL import Image
 
 from blurkit.errors import UsageError
 from blurkit.sources import open_source
 from blurkit.sources.known.mapillary import open_mapillary
 
-KEYS = ["-q5kvAT1Ptaty4NoODIMhA", "a0TJFhNKAixyz8gAm9fONQ", "__CRyFzoDOXn6unQ6a3DnQ"]
 IN_ORDER = sorted(KEYS)
 
 
@@ -28,15 +28,6 @@ def root(tmp_path):
     write_vistas(root, "training", KEYS, ("v1.2", "v2.0"))
     write_vistas(root, "validation", ["v" + KEYS[0], "v" + KEYS[1]], ("v1.2", "v2.0"))
     return write_vistas(root, "testing", ["t" + KEYS[2]], ())
-
-
-def reasons(source):
-    return {entry.id: entry.reason for entry in source.passed_over}
-
-
-def describe_masks(record):
-    found = record.masks()
-    return os.getpid(), found.names, found.ids, found.masks.sum((1, 2)).tolist()
 
 
 def test_photographs_of_all_splits(root):
@@ -90,7 +81,7 @@ def test_masks_are_those_of_the_files(root):
         assert set(found.names) == {CLASSES[2]["name"]}
         for mask, value in zip(found.masks, np.unique(values[values >= 512]), strict=True):
             np.testing.assert_array_equal(mask, values == value)
-    assert all(record.annotation is None for record in open_mapillary(root, "train", masks=False).records)
+    assert [record.annotation for record in open_mapillary(root, "train", masks=False).records] == [None] * 3
 
 
 def test_masks_are_found_in_another_process(root):
@@ -121,7 +112,7 @@ def test_what_is_missing_is_said_once(root):
 def test_without_classes_photographs_have_no_objects(root):
     (root / "config_v2.0.json").unlink()
     source = open_mapillary(root, "all")
-    assert all(record.annotation is None for record in source.records)
+    assert [record.annotation for record in source.records] == [None] * 6
     assert reasons(source) == {"config_v2.0.json": "no_classes"}
     assert open_mapillary(root, "train", "v1.2").records[0].annotation is not None
 

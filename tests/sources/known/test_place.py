@@ -1,4 +1,4 @@
-"""Where known datasets are looked for, and what is said where they are not."""
+"""Tests where known datasets are searched, and the message if a dataset is not found."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""``trainer deblur``: which file becomes which, and what stays as it was."""
+"""Tests ``trainer deblur``: the names, sizes and depths of the restored photographs, and the errors for bad input."""
 
 import cv2
 import numpy as np
@@ -8,9 +8,9 @@ from encoded_images import chunk, encode_tiff, photograph, png_of
 from PIL import Image, ImageOps
 from torch import nn
 
+import trainer.commands.deblur
 from blurkit.decode import read_image
 from blurkit.errors import BadImageError, BlurkitError, UsageError
-from trainer.commands import deblur as command
 from trainer.commands.deblur import plan
 from trainer.evaluation.images import read_photograph, walk, write_photograph
 
@@ -25,10 +25,10 @@ class Negative(nn.Module):
 @pytest.fixture
 def deblur(monkeypatch, capsys):
     """The command with a generator that turns light into dark; returns its exit code and its output."""
-    monkeypatch.setattr(command, "load_generator", lambda path: (Negative(), {}))
+    monkeypatch.setattr("trainer.commands.deblur.load_generator", lambda path: (Negative(), {}))
 
     def call(inputs, out, tile=0):
-        code = command.deblur("runs/x", [str(text) for text in inputs], out, tile=tile, device="cpu")
+        code = trainer.commands.deblur.deblur("runs/x", [str(text) for text in inputs], out, tile=tile, device="cpu")
         return code, capsys.readouterr()
 
     return call
@@ -128,9 +128,9 @@ def test_out_of_memory_names_an_option_of_the_command(album, tmp_path, monkeypat
         def forward(self, x):
             return torch.empty(2**60)
 
-    monkeypatch.setattr(command, "load_generator", lambda path: (Hungry(), {}))
+    monkeypatch.setattr("trainer.commands.deblur.load_generator", lambda path: (Hungry(), {}))
     with pytest.raises(BlurkitError, match=r"out of memory; lower --tile"):
-        command.deblur("runs/x", [str(album / "grey.png")], tmp_path / "x.png", tile=0, device="cpu")
+        trainer.commands.deblur.deblur("runs/x", [str(album / "grey.png")], tmp_path / "x.png", tile=0, device="cpu")
 
 
 def test_tiles_are_said(album, tmp_path, deblur):

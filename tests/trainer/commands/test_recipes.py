@@ -1,4 +1,4 @@
-"""The small commands, and the choice of a device."""
+"""Tests the small commands of the trainer, and the choice of a device."""
 
 import json
 

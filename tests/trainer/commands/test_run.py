@@ -1,4 +1,4 @@
-"""Runs: stopped, killed and gone on with, they come to the same bytes; and what they refuse."""
+"""Tests training runs: a run that is stopped or killed and continued ends with the same bytes; wrong input is refused."""
 
 import json
 import os
@@ -7,6 +7,8 @@ import signal
 
 import pytest
 import torch
+from json_lines import read_lines
+from tensors import threads
 from tiny_runs import write_pairs, write_recipe
 
 from blurkit.errors import BlurkitError, LockedError, StoppedError, UsageError
@@ -16,8 +18,6 @@ from trainer.commands.run import RunOptions, run
 from trainer.training import loop
 from trainer.training.checkpoint import BEST, FOLDER
 from trainer.training.step import Step
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
@@ -44,10 +44,7 @@ def train(place, out, *settings, resume="auto", **changes):
 @pytest.fixture(scope="module")
 def whole(place):
     """An uninterrupted run, its pictures too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     assert train(place, place / "whole") == 0
-    torch.set_num_threads(before)
     return place / "whole"
 
 
@@ -76,7 +73,7 @@ def kill():
 def same_result(out, whole):
     assert (out / "generator.safetensors").read_bytes() == (whole / "generator.safetensors").read_bytes()
     assert (out / "best" / "generator.safetensors").read_bytes() == (whole / "best" / "generator.safetensors").read_bytes()
-    lines = [[json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()] for folder in (out, whole)]
+    lines = [read_lines(folder / "metrics.jsonl") for folder in (out, whole)]
     validated = [[line for line in part if "val/psnr" in line] for part in lines]
     for one, other in zip(*validated, strict=True):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
@@ -90,7 +87,7 @@ def test_a_run_leaves_what_it_promises(whole, capsys):
         *("validation.png", "curves.png", FOLDER, "best"),
     }
     assert {path.name for path in (whole / FOLDER).iterdir()} == {"00000006.ckpt", "00000009.ckpt", BEST}
-    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    lines = read_lines(whole / "metrics.jsonl")
     assert [line["step"] for line in lines if "loss/l1" in line] == [2, 4, 6, 8, 9]
     assert [line["step"] for line in lines if "val/psnr" in line] == [4, 8, 9]
     assert all("loss/critic" in line for line in lines if line["step"] > 2 and "loss/l1" in line)
@@ -160,8 +157,7 @@ def test_what_must_not_mix_is_refused(place, whole, tmp_path):
     write_pairs(tmp_path, photographs=6)
     with pytest.raises(UsageError, match="other training pairs"):
         train(place, whole, data=(tmp_path / "00000.h5",))
-    torch.set_num_threads(2)
-    with pytest.raises(UsageError, match="1 torch threads"):
+    with threads(2), pytest.raises(UsageError, match="1 torch threads"):
         train(place, whole)
     with locked(whole / ".lock"), pytest.raises(LockedError):
         train(place, whole)

@@ -1,4 +1,4 @@
-"""What a network gets, against numpy and torchvision."""
+"""Tests the tensors that a network gets from crops against numpy and torchvision."""
 
 import numpy as np
 import pytest

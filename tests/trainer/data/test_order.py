@@ -1,4 +1,4 @@
-"""The keyed order: permutations, shares and draws, held against an independent Philox."""
+"""Tests the order of samples, its shares and its draws against an independent Philox generator."""
 
 import numpy as np
 import pytest

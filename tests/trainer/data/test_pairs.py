@@ -1,19 +1,16 @@
-"""Pairs of several datasets, and photographs held out of training."""
+"""Tests the pairs of several datasets, and that held-out photographs are never used for training."""
 
-import contextlib
-import io
 import os
 import resource
 import shutil
-import sys
 from unittest import mock
 
 import numpy as np
 import pytest
+from command_line import SMALL, run
 from pair_folders import variants, write_folder
 
 import trainer.data.pairs
-from blurkit.cli import main
 from blurkit.errors import CorruptShardError, UsageError
 from blurkit.shard import open_dataset
 from trainer.data.pairs import hold_out, open_pairs
@@ -70,9 +67,7 @@ def test_who_is_held_out_depends_on_seed_and_photographs_alone(folder, second):
 
 
 def test_real_variants_stay_together(tmp_path):
-    command = "blurkit generate --src sample --limit 4 --per-image 4 --size 64 --recipe clean --set shard_bytes=100000 -q --out"
-    with mock.patch.object(sys, "argv", [*command.split(), str(tmp_path / "shards")]), contextlib.redirect_stdout(io.StringIO()):
-        assert main() == 0
+    run("generate", *SMALL, "--src", "sample", "--limit", 4, "--per-image", 4, "--out", tmp_path / "shards", cwd=tmp_path)
     train, held = hold_out(open_pairs([tmp_path / "shards"]), 0.3, seed=1)
     ids = [{pairs.name(index).split("#")[0] for index in range(len(pairs))} for pairs in (train, held)]
     assert (len(train), len(held)) == (12, 4)

@@ -1,10 +1,10 @@
-"""Sheets and curves, read back as pixels."""
+"""Tests the trainer's sheets and curves by their pixels."""
 
 import math
 
 import numpy as np
 import pytest
-from pictures import flat, near, read, rgb
+from drawn_pictures import flat, near, read, rgb
 
 from blurkit.errors import UsageError
 from blurkit.report.page import CLOSES, OPENS

@@ -1,4 +1,4 @@
-"""Restoring photographs of any size with generators whose answer is known."""
+"""Tests restoring photographs of any size with generators of known output."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,6 @@ from torch import nn
 from blurkit.errors import UsageError
 from trainer.evaluation.restore import Restorer
 from trainer.networks.generators import build_generator
-
-torch.set_num_threads(1)
 
 CPU = torch.device("cpu")
 

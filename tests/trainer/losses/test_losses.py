@@ -1,10 +1,11 @@
-"""Losses against finite differences, closed forms, and VGG-19 as torchvision builds it, with random weights."""
+"""Tests losses against finite differences, closed forms, and torchvision's VGG-19 with random weights."""
 
 import urllib.error
 
 import pytest
 import torch
 import torchvision
+from tensors import random_tensor
 
 from blurkit.errors import UsageError
 from trainer.config import Adversarial
@@ -12,12 +13,6 @@ from trainer.losses import vgg
 from trainer.losses.adversarial import AdversarialLoss, gradient_penalty
 from trainer.losses.content import build_content
 from trainer.networks.critics import build_critic
-
-torch.set_num_threads(1)
-
-
-def drawn(*shape, seed=0):
-    return torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
 def small_critic():
@@ -44,7 +39,7 @@ def slopes(critic, photographs, step=1e-5):
 @pytest.mark.parametrize("alphas", [[0.3], [0.3, 0.8]])
 @pytest.mark.parametrize("gp", ["pixel", "sample"])
 def test_the_penalty_is_that_of_finite_differences(gp, alphas):
-    critic, fake, real = small_critic(), drawn(2, 3, 6, 8, seed=1), drawn(2, 3, 6, 8, seed=2)
+    critic, fake, real = small_critic(), random_tensor(2, 3, 6, 8, seed=1), random_tensor(2, 3, 6, 8, seed=2)
     alpha = torch.tensor(alphas, dtype=torch.float64).view(-1, 1, 1, 1)
     slope = slopes(critic, alpha * real + (1 - alpha) * fake)
     norms = slope.square().sum(1).sqrt() if gp == "pixel" else slope.square().sum((1, 2, 3)).sqrt()
@@ -59,8 +54,8 @@ def test_the_penalty_is_that_of_finite_differences(gp, alphas):
 def test_the_gradient_of_the_penalty_is_that_of_finite_differences(gp):
     critic, fake, real, alpha = (
         small_critic(),
-        drawn(1, 3, 6, 8, seed=1),
-        drawn(1, 3, 6, 8, seed=2),
+        random_tensor(1, 3, 6, 8, seed=1),
+        random_tensor(1, 3, 6, 8, seed=2),
         torch.full((1, 1, 1, 1), 0.4),
     )
     weight, step = critic.model[2].weight, 1e-6
@@ -81,9 +76,9 @@ def test_the_gradient_of_the_penalty_is_that_of_finite_differences(gp):
 def test_a_step_of_the_critic_is_that_of_the_published_code(gp, joint):
     critic, fake, real, alpha = (
         small_critic(),
-        drawn(3, 3, 16, 16, seed=1),
-        drawn(3, 3, 16, 16, seed=2),
-        drawn(1, 1, 1, 1) / 2 + 0.5,
+        random_tensor(3, 3, 16, 16, seed=1),
+        random_tensor(3, 3, 16, 16, seed=2),
+        random_tensor(1, 1, 1, 1) / 2 + 0.5,
     )
     ours = sum(AdversarialLoss(Adversarial(gp=gp, joint=joint)).critic_loss(critic, fake, real, alpha=alpha).values())
 
@@ -99,8 +94,8 @@ def test_a_step_of_the_critic_is_that_of_the_published_code(gp, joint):
 
 
 def test_no_gradient_of_the_critic_reaches_the_generator_and_that_of_the_generator_does():
-    critic, real, alpha = small_critic(), drawn(1, 3, 8, 8), torch.full((1, 1, 1, 1), 0.4)
-    fake = drawn(1, 3, 8, 8, seed=1).requires_grad_()
+    critic, real, alpha = small_critic(), random_tensor(1, 3, 8, 8), torch.full((1, 1, 1, 1), 0.4)
+    fake = random_tensor(1, 3, 8, 8, seed=1).requires_grad_()
     sum(AdversarialLoss(Adversarial()).critic_loss(critic, fake, real, alpha=alpha).values()).backward()
     assert fake.grad is None
     loss = AdversarialLoss(Adversarial()).generator_loss(critic, fake)
@@ -113,7 +108,11 @@ def test_no_gradient_of_the_critic_reaches_the_generator_and_that_of_the_generat
 def test_a_flat_critic_is_penalised_without_a_not_a_number():
     critic = small_critic().float()
     torch.nn.init.zeros_(critic.model[-1].weight)
-    fake, real, alpha = drawn(2, 3, 8, 8).float(), drawn(2, 3, 8, 8, seed=1).float(), torch.full((1, 1, 1, 1), 0.4)
+    fake, real, alpha = (
+        random_tensor(2, 3, 8, 8).float(),
+        random_tensor(2, 3, 8, 8, seed=1).float(),
+        torch.full((1, 1, 1, 1), 0.4),
+    )
     for gp in ("pixel", "sample"):
         penalty = gradient_penalty(critic, fake, real, alpha=alpha, gp=gp)
         assert penalty == 1
@@ -123,7 +122,11 @@ def test_a_flat_critic_is_penalised_without_a_not_a_number():
 
 def test_under_bfloat16_the_penalty_stays_float32():
     critic = small_critic().float()
-    fake, real, alpha = drawn(2, 3, 16, 16).float(), drawn(2, 3, 16, 16, seed=1).float(), torch.full((1, 1, 1, 1), 0.4)
+    fake, real, alpha = (
+        random_tensor(2, 3, 16, 16).float(),
+        random_tensor(2, 3, 16, 16, seed=1).float(),
+        torch.full((1, 1, 1, 1), 0.4),
+    )
     exact = AdversarialLoss(Adversarial()).critic_loss(critic, fake, real, alpha=alpha)
     with torch.autocast("cpu", torch.bfloat16):
         terms = AdversarialLoss(Adversarial()).critic_loss(critic, fake, real, alpha=alpha)
@@ -163,7 +166,7 @@ def weights_file(published, tmp_path_factory):
 
 
 def test_perceptual_is_the_mean_square_of_features_14(published, weights_file):
-    restored, sharp = drawn(2, 3, 16, 24, seed=1).requires_grad_(), drawn(2, 3, 16, 24, seed=2).requires_grad_()
+    restored, sharp = random_tensor(2, 3, 16, 24, seed=1).requires_grad_(), random_tensor(2, 3, 16, 24, seed=2).requires_grad_()
     content = build_content({"perceptual": 100.0}, vgg_weights=str(weights_file)).double()
     losses = content(restored, sharp)
     plain = published.double()
@@ -187,7 +190,7 @@ def test_the_features_are_frozen_and_read_without_the_first_part_of_their_names(
 
 def test_bfloat16_features_give_a_float32_loss(weights_file):
     content = build_content({"perceptual": 1, "l1": 1}, vgg_weights=str(weights_file))
-    restored, sharp = drawn(1, 3, 16, 16, seed=1).float(), drawn(1, 3, 16, 16, seed=2).float()
+    restored, sharp = random_tensor(1, 3, 16, 16, seed=1).float(), random_tensor(1, 3, 16, 16, seed=2).float()
     exact = content(restored, sharp)
     with torch.autocast("cpu", torch.bfloat16):
         losses = content(restored.bfloat16(), sharp)
@@ -197,7 +200,7 @@ def test_bfloat16_features_give_a_float32_loss(weights_file):
 
 
 def test_pixel_terms_are_their_definitions():
-    restored, sharp = drawn(2, 3, 4, 5, seed=1), drawn(2, 3, 4, 5, seed=2)
+    restored, sharp = random_tensor(2, 3, 4, 5, seed=1), random_tensor(2, 3, 4, 5, seed=2)
     content = build_content({"l1": 2.0, "mse": 3.0, "charbonnier": 0.5, "perceptual": 0.0})
     losses = content(restored, sharp)
     difference = (restored - sharp).numpy()
@@ -212,7 +215,7 @@ def test_pixel_terms_are_their_definitions():
 
 
 def test_charbonnier_has_a_gradient_where_the_photographs_agree():
-    restored = drawn(1, 3, 4, 4).requires_grad_()
+    restored = random_tensor(1, 3, 4, 4).requires_grad_()
     build_content({"charbonnier": 1.0})(restored, restored.detach())["charbonnier"].backward()
     assert not restored.grad.any()
 

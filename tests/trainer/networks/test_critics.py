@@ -1,4 +1,4 @@
-"""Critics against the networks published in 2018 and 2019, written out here as a plain function of their parameters in order."""
+"""Tests critics against the networks published in 2018 and 2019, written here as plain functions of their parameters."""
 
 import pytest
 import torch
@@ -8,8 +8,6 @@ from tensors import random_tensor
 from blurkit.errors import UsageError
 from trainer.networks.build import channels_last
 from trainer.networks.critics import build_critic
-
-torch.set_num_threads(1)
 
 
 def plain_critic(parameters, x, layers):

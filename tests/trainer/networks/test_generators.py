@@ -1,4 +1,4 @@
-"""Generators against the network published in 2018, written out here as a plain function of its parameters in their order."""
+"""Tests generators against the network published in 2018, written here as a plain function of its parameters."""
 
 import importlib
 import sys
@@ -13,8 +13,6 @@ from blurkit.errors import UsageError
 from trainer.networks import generators
 from trainer.networks.build import channels_last
 from trainer.networks.generators import build_generator
-
-torch.set_num_threads(1)
 
 
 def plain_norm(x):

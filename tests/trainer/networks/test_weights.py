@@ -1,4 +1,4 @@
-"""Weights of generators: written, read again, and refused where they are not what they seem."""
+"""Tests files of weights: they are read as they were written, and wrong files are refused."""
 
 import json
 import pickle
@@ -12,8 +12,6 @@ from blurkit.errors import BlurkitError, UsageError
 from trainer.networks.build import channels_last
 from trainer.networks.generators import build_generator
 from trainer.networks.weights import load_generator, save_generator
-
-torch.set_num_threads(1)
 
 SPEC = {"name": "resnet", "blocks": 2, "width": 4, "upsampling": "resize", "dropout": 0.25}
 DESCRIPTION = {"generator": SPEC, "step": 7, "recipe": {"name": "quick"}, "dataset": "abc"}

@@ -1,4 +1,4 @@
-"""Checkpoints are what was saved or an error, whatever befalls the file."""
+"""Tests checkpoints: reading returns the saved state or raises an error, also for damaged files."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""The real command line, killed and signalled: to the process and to its group, twice, again and again."""
+"""Tests a training in its own process under signals and kills: to the process, to its group, and repeatedly."""
 
 import contextlib
 import json
@@ -11,6 +11,7 @@ import time
 
 import pytest
 from tiny_runs import RECIPE, write_pairs, write_recipe
+from waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -54,10 +55,7 @@ def steps_of(out):
 
 def wait_for(process, out, step):
     """Until the run has taken this step, or has ended."""
-    until = time.monotonic() + 120
-    while steps_of(out) < step and process.poll() is None:
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: steps_of(out) >= step or process.poll() is not None, seconds=120)
 
 
 def finish(process):

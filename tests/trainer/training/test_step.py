@@ -1,4 +1,4 @@
-"""One step against the published one, written plainly; and what is not published, against arithmetic of its own."""
+"""Tests a training step against the published step, and its other options against plain arithmetic."""
 
 import copy
 import math
@@ -13,9 +13,6 @@ from trainer.training.published import Published
 from trainer.training.step import keyed
 
 CPU = torch.device("cpu")
-
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def pixels(**changes):
@@ -153,6 +150,7 @@ def test_dropout_is_drawn_by_step_and_process():
 
     assert torch.equal(after(0), after(0))
     assert not torch.equal(after(0), after(1))
+    assert not torch.equal(after(0), after(0, Ranks(rank=1)))
     assert keyed(1, 2, 3) != keyed(1, 2, 4) != keyed(12, 4)
 
 

@@ -1,4 +1,4 @@
-"""Masks in shards that are damaged or hostile: found or refused, and named."""
+"""Tests that damaged or hostile masks in shards are found and named."""
 
 import json
 import re
@@ -7,18 +7,12 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from damage import flipped_bits, tamper
-from masked_samples import COLUMNS, save, with_objects
+from damage import flipped_bits, put, tamper
+from masked_samples import COLUMNS, save
 
 from blurkit.cli import cli
 from blurkit.errors import CorruptShardError
 from blurkit.shard import Shard
-
-
-@pytest.fixture
-def samples(make_sample):
-    """A function that makes samples of these sizes with as many objects each."""
-    return lambda sizes, counts: with_objects([make_sample(number, *size) for number, size in enumerate(sizes)], counts)
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -51,15 +45,6 @@ def test_masks_that_were_swapped_or_left_out_are_noticed(samples, tmp_path):
     with pytest.raises(CorruptShardError, match=r"sample 0 .* masks differ from what was written"):
         Shard(path)[0]
     assert len(Shard(path)[2].objects) == 0
-
-
-def put(name, values):
-    def change(file):
-        if name in file:
-            del file[name]
-        file[name] = values
-
-    return change
 
 
 #: With 3 + 0 + 2 objects in images of 6 x 5 pixels: 4 bytes a mask.

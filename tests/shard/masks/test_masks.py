@@ -1,35 +1,26 @@
-"""Masks in shards: what goes in comes out, a bit per pixel; without objects nothing changes."""
+"""Tests masks in shards: they are read as they were written, one bit per pixel, and shards without masks do not change."""
 
 import contextlib
 import dataclasses
 import hashlib
 import io
 import pickle
-import re
 import tracemalloc
 import zlib
 
 import h5py
 import numpy as np
 import pytest
-from checkout import ROOT
-from masked_samples import COLUMNS, draw_objects, save, with_objects
+from documentation import SHARD_FORMAT, fenced
+from masked_samples import COLUMNS, draw_objects, save
 
 from blurkit.errors import UsageError
 from blurkit.pipeline.remake import _difference
 from blurkit.shard import Sample, Shard, open_dataset
 from blurkit.truth.masks import Masks
 
-PAGE = ROOT / "docs/shard-format.md"
-
 UNIFORM = [(70, 50)] * 4
 MIXED = [(70, 50), (1, 1), (3, 5), (65, 9), (8, 8)]
-
-
-@pytest.fixture
-def samples(make_sample):
-    """A function that makes samples of these sizes with as many objects each."""
-    return lambda sizes, counts: with_objects([make_sample(number, *size) for number, size in enumerate(sizes)], counts)
 
 
 def assert_same_objects(read, written):
@@ -88,7 +79,8 @@ def test_masks_stay_packed_until_they_are_looked_at(samples, tmp_path, monkeypat
     shard.verify(0)
     assert sample.objects.names
     assert not calls
-    assert sample.masks is sample.masks
+    unpacked = sample.masks
+    assert sample.masks is unpacked
     assert len(calls) == 1
 
 
@@ -151,10 +143,6 @@ def test_checksums_follow_the_documented_rule(samples, tmp_path):
         assert file["row_crc32"][0] == row
 
 
-def blocks():
-    return re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-
-
 @pytest.mark.parametrize("counts", [(2, 0, 4, 1, 0, 3), (0, 0, 0, 0, 0, 1)])
 def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, monkeypatch, counts):
     """Every block of the page, on a dataset with masks: what reads them, and what checks all bytes and the digest."""
@@ -163,7 +151,7 @@ def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     namespace = {}
     with contextlib.redirect_stdout(io.StringIO()):
-        for block in blocks():
+        for _, block in fenced(SHARD_FORMAT, "python"):
             exec(block, namespace)
     assert_read_alike(namespace["objects"], path, written)
     with h5py.File(path, "r+") as file:
@@ -175,7 +163,7 @@ def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, mo
 def test_the_documented_way_knows_samples_of_several_sizes(samples, tmp_path):
     written = samples(MIXED, (2, 0, 4, 1, 3))
     namespace = {"np": np}
-    exec(next(block for block in blocks() if "def objects" in block).partition("\nwith ")[0], namespace)
+    exec(next(block for _, block in fenced(SHARD_FORMAT, "python") if "def objects" in block).partition("\nwith ")[0], namespace)
     assert_read_alike(namespace["objects"], save(tmp_path, written), written)
 
 
@@ -189,8 +177,7 @@ def assert_read_alike(read, path, written):
 
 
 def test_every_column_is_documented():
-    page = PAGE.read_text(encoding="utf-8")
-    assert all(f"| `{name}` |" in page for name in COLUMNS)
+    assert [name for name in COLUMNS if f"| `{name}` |" not in SHARD_FORMAT] == []
 
 
 @pytest.mark.parametrize(

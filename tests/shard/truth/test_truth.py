@@ -1,41 +1,26 @@
-"""Fields, poses, saturation, moves and radii in shards: what goes in comes out; what is damaged or hostile is refused by name."""
+"""Tests fields, poses, saturation, moves and radii in shards: they are read as they were written, also with only h5py."""
 
 import contextlib
 import dataclasses
 import io
 import pickle
-import re
 import tracemalloc
 import zlib
 
 import h5py
 import numpy as np
 import pytest
-from checkout import ROOT
-from damage import flipped_bits, tamper
+from documentation import SHARD_FORMAT, fenced
 from masked_samples import draw_objects, save, with_objects
 from true_samples import COLUMNS, with_truth
 
-from blurkit.errors import CorruptShardError, UsageError
 from blurkit.pipeline.remake import _difference
-from blurkit.shard import Sample, Shard, open_dataset
-from blurkit.truth.kernel_field import KernelField
+from blurkit.shard import Shard, open_dataset
 from blurkit.truth.object_motion import ObjectMotion
-
-PAGE = ROOT / "docs/shard-format.md"
 
 UNIFORM = [(70, 50)] * 4
 MIXED = [(70, 50), (1, 1), (3, 5), (65, 9)]
 ARRAYS = ("y", "x", "starts", "places", "weights")
-
-
-@pytest.fixture
-def samples(make_sample):
-    """A function that makes samples of these sizes, each with what its letters name, see ``with_truth``."""
-    return lambda sizes, kinds: [
-        with_truth(make_sample(number, *size), letters, number)
-        for number, (size, letters) in enumerate(zip(sizes, kinds, strict=True))
-    ]
 
 
 def assert_same_truth(read, written):
@@ -195,8 +180,8 @@ def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     namespace = {}
     with contextlib.redirect_stdout(io.StringIO()):
-        for block in re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
-            if "offset" not in Shard(path).columns or "places" not in block:  # those that map images of one size
+        for _, block in fenced(SHARD_FORMAT, "python"):
+            if "offset" not in Shard(path).columns or "places.json" not in block:  # this block needs images of one size
                 exec(block, namespace)
     with h5py.File(path) as file:
         for row, sample in enumerate(written):
@@ -220,176 +205,8 @@ def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, mo
 
 
 def test_every_column_is_documented():
-    page = PAGE.read_text(encoding="utf-8")
-    tables = "".join(line for line in page.splitlines() if line.startswith("| `"))
-    assert all(f"`{name}`" in tables for columns in COLUMNS.values() for name in columns)
-
-
-@pytest.mark.parametrize("column", [name for columns in COLUMNS.values() for name in columns])
-def test_no_flipped_bit_goes_unnoticed(samples, tmp_path, column):
-    path = save(tmp_path, samples([(9, 11)] * 3, ("npsmr", "", "npSmr")))
-    for _ in flipped_bits(path, column, 12):
-        with pytest.raises(CorruptShardError, match=re.escape(str(path))):
-            [Shard(path)[index] for index in range(3)]
-
-
-def test_what_was_left_out_is_noticed(samples, tmp_path):
-    path = save(tmp_path, samples([(70, 50)] * 6, ("n", "p", "s", "m", "r", "")))
-    good = path.read_bytes()
-    for index, columns in enumerate(COLUMNS.values()):
-        path.write_bytes(good)
-        with h5py.File(path, "r+") as file:
-            for name in columns:
-                del file[name]
-        with pytest.raises(CorruptShardError, match=rf"sample {index} .* field, poses, saturation or masks differ"):
-            Shard(path)[index]
-        Shard(path)[5]
-
-
-def put(name, change):
-    def tamper(file):
-        values = np.asarray(change(file[name][:]))
-        del file[name]
-        file[name] = values
-
-    return tamper
-
-
-def at(place, value):
-    return lambda values: np.concatenate([values[:place], np.array([value], values.dtype), values[place + 1 :]])
-
-
-#: On three samples, of which the second has nothing.
-HOSTILE = {
-    "no counts": (lambda file: file.__delitem__("node_rows"), "it has no node_rows"),
-    "no taps": (lambda file: file.__delitem__("tap_place"), "it has no tap_place"),
-    "no poses": (lambda file: file.__delitem__("pose"), "it has no pose;"),
-    "no flags": (lambda file: file.__delitem__("saturation_stored"), "it has no saturation_stored"),
-    "rows without columns": (put("node_rows", at(1, 1)), "do not fit together"),
-    "a negative lattice": (put("node_rows", at(0, -2)), "do not fit together"),
-    "a lattice beyond its nodes": (put("node_columns", at(2, 2**31 - 1)), "do not fit together"),
-    "lattices for other samples": (put("node_rows", lambda values: values[:2]), "do not fit together"),
-    "a reach of no field": (put("node_reach", at(1, 3)), "do not fit together"),
-    "a negative reach": (put("node_reach", at(0, -1)), "do not fit together"),
-    "real reaches": (put("node_reach", lambda values: values.astype("<f4")), "node_reach have an unexpected type"),
-    "too few nodes": (put("node_y", lambda values: values[1:]), "do not fit together"),
-    "nodes in two columns": (put("node_x", lambda values: np.stack([values] * 2)), "do not fit together"),
-    "a node without a count": (put("tap_count", lambda values: values[1:]), "do not fit together"),
-    "a negative count": (put("tap_count", lambda values: at(0, -1)(at(1, values[0] + values[1] + 1)(values))), "do not fit"),
-    "a sum beyond its type": (put("tap_count", lambda values: np.full_like(values, 2**31 - 1)), "do not fit together"),
-    "counts in two columns": (put("tap_count", lambda values: values[:, None]), "do not fit together"),
-    "too many taps": (put("tap_weight", lambda values: np.append(values, values[:1])), "do not fit together"),
-    "places in three columns": (put("tap_place", lambda values: np.zeros((len(values), 3), "<i2")), "do not fit together"),
-    "wide places": (put("tap_place", lambda values: values.astype("<i4")), "tap_place have an unexpected type"),
-    "more poses than there are": (put("pose_length", at(1, 1)), "do not fit together"),
-    "fewer than none": (put("pose_length", lambda values: values + np.array([1, -1, 0], "<i4")), "do not fit together"),
-    "flat poses": (put("pose", np.ravel), "do not fit together"),
-    "flags that are none": (put("saturation_stored", at(0, 2)), "do not fit together"),
-    "a map too many": (put("saturation_stored", at(1, 1)), "do not fit together"),
-    "a short map": (put("saturation", lambda values: values[1:]), "do not fit together"),
-    "maps of planes": (put("saturation", lambda values: values[None]), "do not fit together"),
-    "no moves": (lambda file: file.__delitem__("move_kernel"), "it has no move_kernel"),
-    "a negative count of moves": (put("move_count", at(0, -2)), "do not fit together"),
-    "moves of nothing": (put("move_length", at(1, 3)), "do not fit together"),
-    "a number below all objects": (put("move_object", at(0, -1)), "do not fit together"),
-    "a path too short": (put("move_path", lambda values: values[1:]), "do not fit together"),
-    "paths in space": (put("move_path", lambda values: np.zeros((len(values), 3), "<f4")), "do not fit together"),
-    "kernels beyond the file": (put("move_size", at(0, 2**31 - 1)), "do not fit together"),
-    "kernels of integers": (put("move_kernel", lambda values: values.astype("<i4")), "move_kernel have an unexpected type"),
-    "a radius too many": (put("radius_stored", at(1, 1)), "do not fit together"),
-    "half a radius": (put("radius", lambda values: values[1:]), "do not fit together"),
-    "radii that are no flags": (put("radius_stored", at(0, 2)), "do not fit together"),
-}
-
-
-@pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize("sizes", [[(6, 5)] * 3, [(6, 5), (6, 4), (5, 6)]])
-def test_columns_that_lead_astray_are_refused(samples, tmp_path, kind, sizes):
-    path = save(tmp_path, samples(sizes, ("npsmr", "", "npsmr")))
-    change, message = HOSTILE[kind]
-    tamper(path, change)
-    with pytest.raises(CorruptShardError, match=message) as caught:
-        Shard(path)
-    assert str(path) in str(caught.value)
-
-
-def field(**changes):
-    good = KernelField.of([0, 8], [0, 4, 8], np.full((2, 3, 3, 3), 1 / 9, np.float32))
-    return dataclasses.replace(good, **changes)
-
-
-UNSOUND = {
-    "places increasing": {"y": np.array([8.0, 0])},
-    "x holds finite": {"x": np.array([0, 4, np.inf])},
-    "reach covers its taps, 1 pixels away": {"reach": 0},
-    "covers its taps, 300 pixels away": {"places": np.full((54, 2), -300, np.int16)},
-    "no more than 32767: 32768": {"reach": 1 << 15},
-}
-
-
-@pytest.mark.parametrize("message", UNSOUND)
-def test_fields_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch, message):
-    """With right checksums: by a person who wants compiled code to read beside its arrays."""
-    unsound, words = field(**UNSOUND[message]), message.replace("places increasing", "y holds finite, increasing places")
-    written = dataclasses.replace(samples([(6, 5)], ("",))[0], nodes=unsound)
-    with pytest.raises(UsageError, match=words):
-        save(tmp_path, [written])
-    with monkeypatch.context() as patch:
-        patch.setattr(KernelField, "check", lambda self: None)
-        path = save(tmp_path, [written])
-    with pytest.raises(CorruptShardError, match=f"sample 0 .* holds what no sample can: .*{words}"):
-        Shard(path)[0]
-
-
-def moves(objects=(1, 0), paths=(2, 4, 2), kernels=(2, 3, 3)):
-    return ObjectMotion(np.array(objects, np.int32), np.zeros(paths, np.float32), np.zeros(kernels, np.float32))
-
-
-UNSOUND_MOVES = {
-    "k odd, got": moves(kernels=(2, 4, 4)),
-    "T >= 1": moves(paths=(2, 0, 2)),
-    "2 objects, got numbers": moves(objects=(1, 2)),
-}
-
-
-@pytest.mark.parametrize("message", UNSOUND_MOVES)
-def test_moves_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch, message):
-    """With right checksums, so that nothing that looks at them reads beside an array."""
-    (good,) = samples([(6, 5)], ("m",))
-    with pytest.raises(UsageError, match=message):
-        save(tmp_path, [dataclasses.replace(good, moves=UNSOUND_MOVES[message])])
-    with monkeypatch.context() as patch:
-        patch.setattr(ObjectMotion, "check", lambda self: None)
-        patch.setattr(Sample, "__post_init__", lambda self: None)
-        path = save(tmp_path, [dataclasses.replace(good, moves=UNSOUND_MOVES[message])])
-    with pytest.raises(CorruptShardError, match=f"sample 0 .* holds what no sample can: .*{message}"):
-        Shard(path)[0]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            {"moves": ObjectMotion(np.zeros(0), np.zeros((0, 0, 2)), np.zeros((0, 0, 0)))},
-            "int32, float32 and float32, got float64",
-        ),
-        ({"radius": np.zeros((6, 5))}, r"radius is float32 \(6, 5\), a number for each pixel, got float64"),
-        ({"radius": np.zeros((5, 6), np.float32)}, r"got float32 \(5, 6\)"),
-        ({"poses": np.zeros((4, 3))}, r"float32 \(P, 3\), got float64 \(4, 3\)"),
-        ({"poses": np.zeros((4, 2), np.float32)}, r"got float32 \(4, 2\)"),
-        ({"saturation": np.zeros((5, 6), bool)}, r"bool \(6, 5\), a flag for each pixel, got bool \(5, 6\)"),
-        ({"saturation": np.zeros((6, 5), np.uint8)}, r"got uint8 \(6, 5\)"),
-        ({"nodes": field(weights=np.zeros(54))}, "int16, float32"),
-        ({"nodes": field(weights=np.zeros(53, np.float32))}, "starts rise from 0 to its 53 taps in 6 steps"),
-        ({"nodes": field(starts=np.array([0, 54]))}, "in 6 steps"),
-        ({"nodes": field(starts=np.array([0, 9, 8, 9, 36, 45, 54]))}, "starts rise"),
-        ({"nodes": field(places=np.zeros((53, 2), np.int16))}, r"got \(53, 2\), \(54,\)"),
-    ],
-)
-def test_truth_that_does_not_fit_its_sample_is_not_written(samples, tmp_path, change, message):
-    with pytest.raises(UsageError, match=message):
-        save(tmp_path, [dataclasses.replace(samples([(6, 5)], ("",))[0], **change)])
-    assert list(tmp_path.iterdir()) == []
+    tables = "".join(line for line in SHARD_FORMAT.splitlines() if line.startswith("| `"))
+    assert [name for columns in COLUMNS.values() for name in columns if f"`{name}`" not in tables] == []
 
 
 def test_making_again_compares_all_of_it(samples, tmp_path):
