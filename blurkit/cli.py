@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from blurkit import __version__
 from blurkit.program.options import PATH, json_option, name_variables, quiet_option, run_program, settings_option
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """One decorator that does what several do."""
+    return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-recipe_option = click.option(
-    "--recipe", default="handheld", show_default=True, metavar="NAME|FILE", help="What is drawn; see `blurkit recipes`."
-)
+recipe_option = click.option("--recipe", default="handheld", metavar="NAME|FILE", help="What is drawn; see `blurkit recipes`.")
 
 source_options = _options(
     click.option(
         "--src",
         default=("sample",),
-        show_default=True,
         multiple=True,
         metavar="NAME|FOLDER",
         help="sample, coco, mapillary, gopro, video, or a folder of images; several are mixed.",
@@ -43,34 +35,26 @@ source_options = _options(
         metavar="[NAME=]DIR",
         help="Where a named source lies; by default $BLURKIT_DATA/NAME, else data/NAME.",
     ),
-    click.option("--split", default="all", show_default=True, metavar="S", help="all, train, val or test."),
-    click.option(
-        "--shares", default="80,10,10", show_default=True, help="Shares of train, val, test where a source has no splits."
-    ),
+    click.option("--split", default="all", metavar="S", help="all, train, val or test."),
+    click.option("--shares", default="80,10,10", help="Shares of train, val, test where a source has no splits."),
     click.option("--license", default="", metavar="L,...", help="Photographs under these licences alone, such as by,by-sa."),
     click.option("--weight", multiple=True, metavar="NAME=W", help="How many of a source in relation to the others."),
     click.option("--annotations", metavar="V", help="Whose masks: v1.2 or v2.0 of mapillary.  [default: the newest]"),
     recipe_option,
     settings_option("Change a value of the recipe, or shard_bytes."),
+    click.option("--size", default="320", metavar="N|HxW|full", help="Crop of each pair, or whole photographs."),
+    click.option("--per-image", default=1, metavar="K", help="Pairs made of each photograph."),
+    click.option("--downscale", default=1, metavar="F", help="Make photographs F times smaller first."),
     click.option(
-        "--size", default="320", show_default=True, metavar="N|HxW|full", help="Crop of each pair, or whole photographs."
-    ),
-    click.option("--per-image", default=1, show_default=True, metavar="K", help="Pairs made of each photograph."),
-    click.option("--downscale", default=1, show_default=True, metavar="F", help="Make photographs F times smaller first."),
-    click.option(
-        "--min-sharpness",
-        default=0.0,
-        show_default=True,
-        metavar="T",
-        help="Skip blurred or empty crops: the least variance of their Laplacian.",
+        "--min-sharpness", default=0.0, metavar="T", help="Skip blurred or empty crops: the least variance of their Laplacian."
     ),
     click.option("--masks", is_flag=True, help="Store the masks of objects too, where a source has them."),
-    click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other blur."),
+    click.option("--seed", default=0, metavar="N", help="Another seed gives other blur."),
     click.option("--limit", multiple=True, metavar="[NAME=]N", help="Use the first N photographs alone."),
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True})
 @click.version_option(__version__, prog_name="blurkit")
 def cli() -> None:
     """Large paired datasets of motion-blurred and sharp photographs.
@@ -82,14 +66,12 @@ def cli() -> None:
 
 @cli.command()
 @source_options
-@click.option("--out", type=PATH, default=Path("shards"), show_default=True, help="Folder of the dataset; run again to resume.")
+@click.option("--out", type=PATH, default=Path("shards"), help="Folder of the dataset; run again to resume.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes; as many as there are processors by default.")
-@click.option(
-    "--slice", "share", metavar="I/N|slurm", help="Make every N-th shard from the I-th on, I from 0; or this array task's."
-)
+@click.option("--slice", metavar="I/N|slurm", help="Make every N-th shard from the I-th on, I from 0; or this array task's.")
 @click.option("--dry-run", is_flag=True, help="Print images, pairs, shards, bytes and minutes; write nothing.")
 @click.option("--retry-failed", is_flag=True, help="Make shards again in which photographs failed.")
-@click.option("--max-bad", default="1%", show_default=True, metavar="P%|N", help="Exit with 1 above this many failed pairs.")
+@click.option("--max-bad", default="1%", metavar="P%|N", help="Exit with 1 above this many failed pairs.")
 @click.option("--overwrite", is_flag=True, help="Remove the dataset in --out first.")
 @json_option
 @quiet_option
@@ -102,14 +84,14 @@ def generate(context: click.Context, **values: Any) -> int:
     if values.pop("verbose"):
         _print_origins(context)
     choices = _choices(values)
-    return generate(choices, GenerateOptions(slice=values.pop("share"), json=values.pop("as_json"), **values))
+    return generate(choices, GenerateOptions(json=values.pop("as_json"), **values))
 
 
 @cli.command()
 @click.argument("shards", required=False)
 @source_options
-@click.option("-n", "--count", default=12, show_default=True, help="Pairs on the sheet.")
-@click.option("-o", "--out", type=PATH, default=Path("preview.png"), show_default=True, help="The picture.")
+@click.option("-n", "--count", default=12, help="Pairs on the sheet.")
+@click.option("-o", "--out", type=PATH, default=Path("preview.png"), help="The picture.")
 @json_option
 def preview(shards: str | None, count: int, out: Path, as_json: bool, **values: Any) -> int:
     """Draw a sheet of pairs with their kernels.
@@ -140,7 +122,7 @@ def verify(shards: str, recompute: str | None, root: tuple[str, ...], as_json: b
 @click.argument("shards", required=False)
 @click.option("--src", metavar="NAME|FOLDER", help="Describe a source instead of a dataset.")
 @click.option("--root", type=PATH, metavar="DIR", help="Where a named source lies.")
-@click.option("--split", default="all", show_default=True, metavar="S", help="all, train, val or test.")
+@click.option("--split", default="all", metavar="S", help="all, train, val or test.")
 @click.option("--hash", "hashes", is_flag=True, help="Of a source: hold the archives beside it against their known hashes.")
 @click.option("-o", "--out", type=PATH, help="Of a dataset: also draw all distributions into this picture.")
 @json_option
@@ -175,13 +157,11 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("-n", "--count", default=1000, show_default=True, help="Kernels to draw.")
+@click.option("-n", "--count", default=1000, help="Kernels to draw.")
 @recipe_option
 @settings_option("Change a value of the recipe.")
-@click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other kernels.")
-@click.option(
-    "-o", "--out", type=PATH, default=Path("kernels.npz"), show_default=True, help="A .npz, .h5 or .mat file, or a folder."
-)
+@click.option("--seed", default=0, metavar="N", help="Another seed gives other kernels.")
+@click.option("-o", "--out", type=PATH, default=Path("kernels.npz"), help="A .npz, .h5 or .mat file, or a folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
 @json_option
 def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
@@ -194,7 +174,7 @@ def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: 
 
 @cli.command()
 @click.argument("dataset")
-@click.option("--split", default="val", show_default=True, metavar="S", help="train, val or all; the annotations come with each.")
+@click.option("--split", default="val", metavar="S", help="train, val or all; the annotations come with each.")
 @click.option("--root", type=PATH, metavar="DIR", help="Where to put it; $BLURKIT_DATA/DATASET or data/DATASET by default.")
 @click.option("--keep", is_flag=True, help="Keep the archives, which takes twice the room.")
 @click.option("--mirror", metavar="URL", help="Take the archives from below this address; their hashes still hold.")

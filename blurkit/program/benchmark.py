@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import timeit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,10 +52,5 @@ def times(*actions: Callable[[], Any], repeats: int) -> list[float]:
     """The shortest time in seconds of each action, done in turn so that a slow spell of the machine meets all of them."""
     for action in actions:
         action()
-    best = [float("inf")] * len(actions)
-    for _ in range(repeats):
-        for place, action in enumerate(actions):
-            begin = time.perf_counter()
-            action()
-            best[place] = min(best[place], time.perf_counter() - begin)
-    return best
+    rounds = [[timeit.timeit(action, number=1) for action in actions] for _ in range(repeats)]
+    return [min(taken) for taken in zip(*rounds, strict=True)]

@@ -10,9 +10,9 @@ import contextlib
 import errno
 import fcntl
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -93,21 +93,19 @@ def make_folder(folder: Path) -> None:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[int]:
     """A file descriptor, open for reading and writing, whose file becomes ``path`` when the block ends without an error."""
-    temporary = ""
+    temporary = f"{path}.{secrets.token_hex(8)}{TEMPORARY}"
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f"{path.name}.", suffix=TEMPORARY, dir=path.parent)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             yield descriptor
-            os.fchmod(descriptor, 0o666 & ~_umask())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.rename(temporary, path)
     except BaseException as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename in (None, temporary or error.filename):
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename in (None, temporary):
             error.filename = str(path)  # the name that the user knows
         raise
     sync_folder(path.parent)
@@ -130,14 +128,12 @@ def write_all(descriptor: int, data: bytes | memoryview, offset: int | None = No
 
 def append_line(path: Path, line: str) -> None:
     """Append one line, in one system call, so that lines of several processes never mix."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        write_all(descriptor, line.encode() + b"\n")  # where the first call writes less than the line, the next says why
+        with open(path, "ab", buffering=0) as file:
+            write_all(file.fileno(), line.encode() + b"\n")  # where the first call writes less than the line, the next says why
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
-    finally:
-        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
@@ -174,20 +170,11 @@ def locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[
 
     Child processes do not inherit it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
+    with open(path, "a+b") as file:
         try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             raise LockedError(f"another run is writing {path.parent}: wait for it, stop it, or choose another --out") from error
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

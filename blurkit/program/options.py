@@ -34,7 +34,17 @@ def run_program(program: str, group: click.Group) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that no terminal shows
-    return guard(program, lambda: _run(program, group))
+
+    def run() -> int:
+        try:
+            return int(group(prog_name=program, standalone_mode=False) or 0)
+        except click.exceptions.Abort:
+            raise KeyboardInterrupt from None
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+
+    return guard(program, run)
 
 
 def name_variables(group: click.Group, prefix: str) -> None:
@@ -61,13 +71,3 @@ def print_recipes(package: str, default: str, *, as_json: bool) -> None:
     for values in described:
         mark = " (the default)" if values["name"] == default else ""
         print(f"{values['name']}{mark}\n    {values['summary']}\n    {values['provenance']}")
-
-
-def _run(program: str, group: click.Group) -> int:
-    try:
-        return int(group(prog_name=program, standalone_mode=False) or 0)
-    except click.exceptions.Abort:
-        raise KeyboardInterrupt from None
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code

@@ -1,7 +1,7 @@
 """Frozen dataclasses <-> TOML: types checked, unknown keys refused with the nearest known one, ``KEY=VALUE`` settings applied.
 
-A configuration is a dataclass whose fields are scalars, tuples or sections; a section is a dataclass of scalars and tuples, and
-may be ``None`` where its type says so. Keys of sections are dotted: ``trajectory.length``.
+Such a dataclass has fields that are scalars, tuples or sections; a section is a dataclass of scalars and tuples, and may be
+``None`` where its type says so. Keys of sections are dotted: ``trajectory.length``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import dataclasses
 import json
 import math
 import tomllib
-import types
 import typing
 from collections.abc import Sequence
 from importlib import resources
@@ -19,17 +18,17 @@ from typing import Any, TypeVar
 
 from blurkit.errors import UsageError, nearest
 
-_Configuration = TypeVar("_Configuration")
+_Dataclass = TypeVar("_Dataclass")
 
 
-def from_dict(cls: type[_Configuration], values: dict[str, Any], *, where: str) -> _Configuration:
-    """A configuration from nested dictionaries as TOML gives them."""
-    return typing.cast(_Configuration, _build(cls, values, where, known_keys(cls), ""))
+def from_dict(cls: type[_Dataclass], values: dict[str, Any], *, where: str) -> _Dataclass:
+    """A dataclass from nested dictionaries as TOML gives them."""
+    return _build(cls, values, where, known_keys(cls), "")
 
 
-def to_dict(configuration: Any) -> dict[str, Any]:
-    """Nested dictionaries of a configuration; sections that are ``None`` are left out."""
-    return {key: value for key, value in dataclasses.asdict(configuration).items() if value is not None}
+def to_dict(settings: Any) -> dict[str, Any]:
+    """Nested dictionaries of a dataclass; sections that are ``None`` are left out."""
+    return {key: value for key, value in dataclasses.asdict(settings).items() if value is not None}
 
 
 def to_toml(values: dict[str, Any]) -> str:
@@ -38,7 +37,7 @@ def to_toml(values: dict[str, Any]) -> str:
 
 
 def known_keys(cls: type) -> list[str]:
-    """Every key that a configuration of this class may hold, dotted."""
+    """Every key of a dataclass, dotted."""
     keys = []
     for field in dataclasses.fields(cls):
         section = _section(cls, field.name)
@@ -46,19 +45,18 @@ def known_keys(cls: type) -> list[str]:
     return keys
 
 
-def with_setting(configuration: _Configuration, setting: str) -> _Configuration:
-    """The configuration with one ``KEY=VALUE`` applied. The value is TOML or a bare text; ``none`` removes a section."""
+def with_setting(settings: _Dataclass, setting: str) -> _Dataclass:
+    """The dataclass with one ``KEY=VALUE`` applied. The value is TOML or a bare text; ``none`` removes a section."""
     key, found, text = setting.partition("=")
     if not found:
         raise UsageError(f"--set takes KEY=VALUE, got {setting!r}")
-    return with_value(configuration, key.strip(), parse_value(text.strip()), where=f"--set {setting}")
+    return with_value(settings, key.strip(), parse_value(text.strip()), where=f"--set {setting}")
 
 
-def with_value(configuration: _Configuration, key: str, value: Any, *, where: str) -> _Configuration:
-    """The configuration with one dotted key replaced."""
-    cls = type(configuration)
-    values = to_dict(configuration)
-    if value is None and key in typing.get_type_hints(cls) and _optional(cls, key):
+def with_value(settings: _Dataclass, key: str, value: Any, *, where: str) -> _Dataclass:
+    """The dataclass with one dotted key replaced."""
+    cls, values = type(settings), to_dict(settings)
+    if value is None and type(None) in typing.get_args(typing.get_type_hints(cls).get(key)):
         values.pop(key, None)
     else:
         assign(values, key, value, known_keys(cls), where)
@@ -116,7 +114,7 @@ def parse_toml(text: str, *, where: str) -> dict[str, Any]:
         raise UsageError(f"{where}: not valid TOML: {error}") from error
 
 
-def _build(cls: Any, values: dict[str, Any], where: str, known: list[str], prefix: str) -> Any:
+def _build(cls: type[_Dataclass], values: dict[str, Any], where: str, known: list[str], prefix: str) -> _Dataclass:
     hints = typing.get_type_hints(cls)
     made: dict[str, Any] = {}
     for name, value in values.items():
@@ -155,12 +153,7 @@ def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
 
 def _section(cls: type, name: str) -> Any:
     hint = typing.get_type_hints(cls)[name]
-    choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return next((choice for choice in choices if dataclasses.is_dataclass(choice)), None)
-
-
-def _optional(cls: type, name: str) -> bool:
-    return type(None) in typing.get_args(typing.get_type_hints(cls)[name])
+    return next((choice for choice in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(choice)), None)
 
 
 def _lines(values: dict[str, Any], table: str) -> list[str]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import itertools
 import zlib
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +25,33 @@ Rows = dict[str, Any]
 Shape = tuple[int, int]
 
 
+class Flat(NamedTuple):
+    """A flat column: its type, ``S`` for text; how many rows are a sample's own, from its numbers and its rows of the columns
+    before; and the shape of a row."""
+
+    type: str
+    length: Callable[[Rows, Shape], int]
+    row: tuple[int, ...] = ()
+
+
+def counted_by(number: str) -> Callable[[Rows, Shape], int]:
+    """A length that is one of the sample's numbers."""
+    return lambda rows, _: int(rows[number])
+
+
 class Kind(ABC):
     """How one kind of truth maps to columns.
 
-    ``numbers``: the type of each column with a number per sample. ``flat``: the type of each flat column, ``S`` for text, and the
-    shape of one of its rows.
+    ``numbers``: the type of each column with a number per sample: a count, or of type ``u1`` a flag. ``flat``: the flat columns.
     """
 
     numbers: ClassVar[dict[str, str]]
-    flat: ClassVar[dict[str, tuple[str, tuple[int, ...]]]]
+    flat: ClassVar[dict[str, Flat]]
 
     @property
     def types(self) -> dict[str, str]:
         """The type of every column."""
-        return {**self.numbers, **{name: kind for name, (kind, _) in self.flat.items()}}
+        return {**self.numbers, **{name: column.type for name, column in self.flat.items()}}
 
     @abstractmethod
     def pack(self, value: Any, shape: Shape) -> Rows:
@@ -47,20 +61,14 @@ class Kind(ABC):
     def unpack(self, rows: Rows, shape: Shape) -> Any:
         """What a sample of this size has; UsageError where a hostile file made rows that no value has."""
 
-    @abstractmethod
-    def length(self, column: str, rows: Rows, shape: Shape) -> int:
-        """How many rows of a flat column are a sample's own, from its numbers and its rows of the columns before."""
-
     def sound(self, columns: Columns) -> bool:
-        """Whether counts and flags are such; called before anything follows from them."""
+        """Whether flat columns of counts and flags hold such; called before anything follows from them."""
         return True
 
     def none(self) -> Rows:
         """The rows of a sample that has nothing of this kind."""
-        return {
-            **dict.fromkeys(self.numbers, 0),
-            **{name: np.empty((0, *row), kind) for name, (kind, row) in self.flat.items()},
-        }
+        flat = {name: np.empty((0, *column.row), column.type) for name, column in self.flat.items()}
+        return {**dict.fromkeys(self.numbers, 0), **flat}
 
     def there(self, rows: Rows) -> bool:
         """Whether a sample has anything of this kind."""
@@ -83,17 +91,19 @@ class Kind(ABC):
 
     def rows(self, columns: Columns, shapes: list[Shape]) -> list[Rows] | None:
         """The rows of every sample, views of the columns; ``None`` where these, of the right types, do not fit together."""
-        if any(columns[name].shape != (len(shapes),) for name in self.numbers) or not self.sound(columns):
-            return None
+        for name, kind in self.numbers.items():
+            values = columns[name]
+            if values.shape != (len(shapes),) or values.min() < 0 or (kind == "u1" and values.max() > 1):
+                return None
         # In Python's integers, which hostile counts cannot overflow.
         numbers = [columns[name].tolist() for name in self.numbers]
         samples: list[Rows] = [dict(zip(self.numbers, row, strict=True)) for row in zip(*numbers, strict=True)]
-        if any(any(rows.values()) and not self.there(rows) for rows in samples):
+        if not self.sound(columns) or any(any(rows.values()) and not self.there(rows) for rows in samples):
             return None
-        for name, (_, row) in self.flat.items():
-            lengths = [self.length(name, rows, shape) for rows, shape in zip(samples, shapes, strict=True)]
+        for name, column in self.flat.items():
+            lengths = [column.length(rows, shape) for rows, shape in zip(samples, shapes, strict=True)]
             places = [0, *itertools.accumulate(lengths)]
-            if min(lengths) < 0 or columns[name].shape != (places[-1], *row):
+            if columns[name].shape != (places[-1], *column.row):
                 return None
             for rows, start, end in zip(samples, places, places[1:], strict=False):
                 rows[name] = columns[name][start:end]

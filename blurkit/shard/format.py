@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -121,12 +121,19 @@ def band_crc(name: str, field: str, band: int, image: NDArray[np.uint8]) -> int:
 
 def image_crcs(sample: Sample) -> NDArray[np.uint32]:
     """uint32 (2, bands): the checksums of both images."""
-    images = (sample.sharp, sample.blurred)
-    bands = range(band_count(sample.sharp.shape[0]))
-    return np.array(
-        [[band_crc(sample.name, field, band, image) for band in bands] for field, image in zip(FIELDS, images, strict=True)],
-        np.uint32,
-    )
+    bands = range(band_count(len(sample.sharp)))
+    crcs = [[band_crc(sample.name, field, band, getattr(sample, field)) for band in bands] for field in FIELDS]
+    return np.array(crcs, np.uint32)
+
+
+def stack_kernels(kernels: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Float32 (N, K, K): each kernel centred, with zeros around it up to the size of the largest."""
+    side = max(1, *map(len, kernels))  # HDF5 gives an empty column no place
+    stack = np.zeros((len(kernels), side, side), "<f4")
+    for canvas, kernel in zip(stack, kernels, strict=True):
+        middle = slice((side - len(kernel)) // 2, (side + len(kernel)) // 2)
+        canvas[middle, middle] = kernel
+    return stack
 
 
 def optional_truth(sample: Sample) -> dict[str, Rows]:

@@ -12,7 +12,6 @@ import json
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import CorruptShardError, UsageError
+from blurkit.program.progress import plural
 from blurkit.shard.format import Sample, digest_text
 from blurkit.shard.reader import Shard
+from blurkit.shard.samples import Samples
 
 INDEX = "dataset.json"
 PLAN = "plan.json"
@@ -65,14 +66,11 @@ def read_record(folder: Path, number: int) -> dict[str, Any] | None:
     try:
         record = json.loads(record_path(folder, number).read_bytes())
         _check_record(record)
-        if not all(isinstance(failure, dict) for failure in record["failures"]):
-            return None
-        file = record["file"]
-        if file is not None and (file != shard_name(number) or (folder / file).stat().st_size != record["bytes"]):
-            return None
+        file, failures = record["file"], record["failures"]
+        there = file is None or (file == shard_name(number) and (folder / file).stat().st_size == record["bytes"])
+        return dict(record) if there and all(isinstance(failure, dict) for failure in failures) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return dict(record)
 
 
 def total_digest(records: list[dict[str, Any]]) -> str:
@@ -102,8 +100,8 @@ def open_dataset(path: str | os.PathLike[str], *, partial: bool = False) -> Data
     return Dataset(folder, [record["file"] for record in shards], [int(record["samples"]) for record in shards], index)
 
 
-class Dataset:
-    """Samples of all shards by number: ``len``, indexing, iteration, and crops.
+class Dataset(Samples):
+    """Samples of all shards by number: ``len``, indexing as in a list, iteration, and crops.
 
     Shards are opened as they are needed, in each process for itself, so a dataset can be handed to worker processes.
     """
@@ -116,12 +114,12 @@ class Dataset:
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def __getitem__(self, index: int) -> Sample:
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.folder)!r}: {plural(len(self), 'sample')} in {plural(len(self.files), 'shard')})"
+
+    def _read(self, index: int) -> Sample:
         shard, row = self.locate(index)
         return shard[row]
-
-    def __iter__(self) -> Iterator[Sample]:
-        return (self[index] for index in range(len(self)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": OrderedDict()}
@@ -146,10 +144,7 @@ class Dataset:
 
     def locate(self, index: int) -> tuple[Shard, int]:
         """The shard that holds a sample, and its row there. Negative numbers count from the end."""
-        if index < 0:
-            index += len(self)
-        if not 0 <= index < len(self):
-            raise IndexError(f"the dataset in {self.folder} has {len(self)} samples, there is no number {index}")
+        index = self._number(index)
         number = bisect.bisect_right(self._ends, index)
         return self.shard(number), index - (self._ends[number - 1] if number else 0)
 

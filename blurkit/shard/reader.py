@@ -15,34 +15,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import CorruptShardError, UsageError
+from blurkit.program.progress import plural
 from blurkit.shard import format as fmt
-from blurkit.shard.columns import Kind, Rows
+from blurkit.shard.columns import Rows, Shape
 from blurkit.shard.format import BAND_ROWS, FIELDS, Sample
 from blurkit.shard.kinds import KINDS
 from blurkit.shard.places import read_places
+from blurkit.shard.samples import Samples
 
 #: Types of the columns; text, ``S``, has a length of its own.
 _TYPES = {
     **dict.fromkeys(("id", *fmt.TEXTS), "S"),
     **{name: kind for name, (kind, _) in fmt.NUMBERS.items()},
     **{name: kind for truth in KINDS.values() for name, kind in truth.types.items()},
-    "kernel": "<f4",
-    "kernel_size": "<i4",
-    "path": "<f4",
-    "path_length": "<i4",
-    "crc32": "<u4",
-    "row_crc32": "<u4",
-    "height": "<i4",
-    "width": "<i4",
+    **dict.fromkeys(FIELDS, "u1"),
+    **dict.fromkeys(("kernel", "path"), "<f4"),
+    **dict.fromkeys(("kernel_size", "path_length", "height", "width"), "<i4"),
+    **dict.fromkeys(("crc32", "row_crc32"), "<u4"),
     "offset": "<i8",
-    "sharp": "u1",
-    "blurred": "u1",
 }
 _LARGEST_SIDE = 1 << 20
 
 
-class Shard:
-    """A shard file, opened for reading. ``len``, indexing and :meth:`crop`; arrays are read-only views of the file.
+class Shard(Samples):
+    """A shard file, opened for reading. ``len``, indexing as in a list, and :meth:`crop`; arrays are read-only views of the file.
 
     Raises :class:`CorruptShardError` where the file is no shard, and where the bytes of a sample are not those that were written.
     """
@@ -59,8 +55,10 @@ class Shard:
     def __len__(self) -> int:
         return len(self.columns["id"])
 
-    def __getitem__(self, index: int) -> Sample:
-        index = range(len(self))[index]
+    def __repr__(self) -> str:
+        return f"Shard({str(self.path)!r}: {plural(len(self), 'sample')})"
+
+    def _read(self, index: int) -> Sample:
         sample = self._sample(index)
         optional = {name: rows[index] for name, rows in self._optional.items()}
         if fmt.row_crc(sample, optional) != self.columns["row_crc32"][index]:
@@ -91,7 +89,7 @@ class Shard:
 
     def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Views of sharp and blurred, uint8 (h, w, 3), at a place; only the bands that they touch are read and verified."""
-        index = range(len(self))[index]
+        index = self._number(index)
         rows, columns = size if isinstance(size, tuple) else (size, size)
         height, width = self.shape(index)
         if not (0 <= y <= y + rows <= height and 0 <= x <= x + columns <= width):
@@ -99,7 +97,8 @@ class Shard:
                 f"crop {columns}x{rows} at ({x}, {y}) leaves sample {index} of {width}x{height} pixels in {self.path}"
             )
         bands = range(y // BAND_ROWS, fmt.band_count(y + rows))
-        return self._part(index, 0, bands, y, x, rows, columns), self._part(index, 1, bands, y, x, rows, columns)
+        sharp, blurred = (self._image(index, field, bands)[y : y + rows, x : x + columns] for field in range(2))
+        return sharp, blurred
 
     def verify(self, index: int) -> Sample:
         """A sample after checking all of its bytes again, also those that were checked before."""
@@ -131,29 +130,23 @@ class Shard:
         path = columns["path"][end - int(columns["path_length"][index]) : end]
         return Sample(*self.images(index), self.kernel(index), path, self._text("id", index), meta)
 
-    def _image(self, field: int, index: int) -> NDArray[np.uint8]:
-        pixels = self.columns[FIELDS[field]]
-        if pixels.ndim == 4:
-            return pixels[index]
-        height, width = self.shape(index)
-        offset = int(self.columns["offset"][index])
-        return pixels[offset : offset + height * width * 3].reshape(height, width, 3)
-
-    def _part(self, index: int, field: int, bands: range, y: int, x: int, rows: int, columns: int) -> NDArray[np.uint8]:
-        image = self._image(field, index)
-        if not self._checked[index, field, bands.start : bands.stop].all():
-            for band in bands:
-                self._check_band(index, field, band, image)
-        return image[y : y + rows, x : x + columns]
-
-    def _check_band(self, index: int, field: int, band: int, image: NDArray[np.uint8]) -> None:
-        if self._checked[index, field, band]:
-            return
-        name = self.name(index)
-        if fmt.band_crc(name, FIELDS[field], band, image) != self.columns["crc32"][index, field, band]:
-            last = min((band + 1) * BAND_ROWS, image.shape[0]) - 1
-            self._fail(f"sample {index} ({name}): rows {band * BAND_ROWS} to {last} of {FIELDS[field]}")
-        self._checked[index, field, band] = True
+    def _image(self, index: int, field: int, bands: range) -> NDArray[np.uint8]:
+        """An image of which these bands are verified."""
+        image = self.columns[FIELDS[field]]
+        if image.ndim == 4:
+            image = image[index]
+        else:
+            height, width = self.shape(index)
+            offset = int(self.columns["offset"][index])
+            image = image[offset : offset + height * width * 3].reshape(height, width, 3)
+        for band in bands:
+            if not self._checked[index, field, band]:
+                name = self.name(index)
+                if fmt.band_crc(name, FIELDS[field], band, image) != self.columns["crc32"][index, field, band]:
+                    last = min((band + 1) * BAND_ROWS, len(image)) - 1
+                    self._fail(f"sample {index} ({name}): rows {band * BAND_ROWS} to {last} of {FIELDS[field]}")
+                self._checked[index, field, band] = True
+        return image
 
     def _text(self, column: str, index: int) -> str:
         return bytes(self.columns[column][index]).decode(errors="replace")
@@ -169,20 +162,20 @@ class Shard:
         kinds = {name: kind for name, kind in KINDS.items() if not kind.types.keys().isdisjoint(columns)}
         optional = [name for kind in kinds.values() for name in kind.types]
         missing = [name for name in (*FIELDS, *per_sample, "path", *optional) if name not in columns]
-        if missing:
-            self._refuse(f"it has no {', '.join(missing)}")
+        self._require(not missing, f"it has no {', '.join(missing)}")
         wrong = [name for name, values in columns.items() if not _right_type(name, values)]
-        if wrong:
-            self._refuse(f"{', '.join(wrong)} have an unexpected type")
+        self._require(not wrong, f"{', '.join(wrong)} have an unexpected type")
         per_sample += [name for name in columns if name.startswith("parameters/")]
         wrong = [name for name in per_sample if columns[name].ndim == 0 or len(columns[name]) != len(columns["id"])]
-        if wrong or not len(columns["id"]):
-            self._refuse(f"{', '.join(wrong) or 'id'} should have one row per sample")
-        if not self._images_sound():
-            self._refuse("the shapes of sharp and blurred, or offset, height and width, do not fit together")
-        if not self._truth_sound():
-            self._refuse("kernel, path or crc32 have an unexpected shape")
-        self._optional = {name: self._rows(kind, name in kinds) for name, kind in KINDS.items()}
+        self._require(not wrong and len(columns["id"]) > 0, f"{', '.join(wrong) or 'id'} should have one row per sample")
+        images = "the shapes of sharp and blurred, or offset, height and width, do not fit together"
+        self._require(self._images_sound(), images)
+        shapes = [self.shape(index) for index in range(len(self))]
+        self._require(self._truth_sound(shapes), "kernel, path or crc32 have an unexpected shape")
+        self._optional: dict[str, list[Rows]] = {name: [kind.none()] * len(self) for name, kind in KINDS.items()}
+        for name, kind in kinds.items():
+            self._optional[name] = kind.rows(columns, shapes) or []
+            self._require(bool(self._optional[name]), f"{', '.join(kind.types)} do not fit together")
 
     def _images_sound(self) -> bool:
         sharp, blurred = (self.columns[field] for field in FIELDS)
@@ -196,28 +189,21 @@ class Shard:
         ends = np.cumsum(3 * heights * widths)
         return np.array_equal(self.columns["offset"], ends - 3 * heights * widths) and ends[-1] == len(sharp)
 
-    def _truth_sound(self) -> bool:
+    def _truth_sound(self, shapes: list[Shape]) -> bool:
         columns = self.columns
         kernels, sizes, lengths = columns["kernel"], columns["kernel_size"], columns["path_length"].astype(np.int64)
-        if (
-            kernels.ndim != 3
-            or kernels.shape[1] != kernels.shape[2]
-            or np.any((sizes < 0) | ((sizes % 2 == 0) & (sizes > 0)) | (sizes > kernels.shape[1]))
-        ):
+        square = kernels.ndim == 3 and kernels.shape[1] == kernels.shape[2]
+        if not square or np.any((sizes < 0) | ((sizes % 2 == 0) & (sizes > 0)) | (sizes > kernels.shape[1])):
             return False
         self._path_ends = np.cumsum(lengths)
-        tallest = max(self.shape(index)[0] for index in range(len(self)))
+        bands = fmt.band_count(max(height for height, _ in shapes))
         numbers = all(columns[name].shape[1:] == shape for name, (_, shape) in fmt.NUMBERS.items())
         paths = lengths.min() >= 0 and columns["path"].shape == (self._path_ends[-1], 2)
-        return bool(numbers and paths and columns["crc32"].shape == (len(self), 2, fmt.band_count(tallest)))
+        return bool(numbers and paths and columns["crc32"].shape == (len(self), 2, bands))
 
-    def _rows(self, kind: Kind, stored: bool) -> list[Rows]:
-        if not stored:
-            return [kind.none()] * len(self)
-        rows = kind.rows(self.columns, [self.shape(index) for index in range(len(self))])
-        if rows is None:
-            self._refuse(f"{', '.join(kind.types)} do not fit together")
-        return rows
+    def _require(self, sound: bool, what: str) -> None:
+        if not sound:
+            self._refuse(what)
 
     def _refuse(self, what: str) -> NoReturn:
         raise CorruptShardError(f"{self.path} is not a sound shard: {what}; make it again with `blurkit generate`")

@@ -107,9 +107,9 @@ def test_a_lock_ends_with_its_process_and_is_not_inherited(tmp_path):
 
 
 def test_space_is_required_beforehand(tmp_path):
-    require_space(tmp_path, 1)
-    with pytest.raises(DiskFullError, match=r"needs about .* GB"):
-        require_space(tmp_path, 1 << 60)
+    require_space(tmp_path, 1, "make room")
+    with pytest.raises(DiskFullError, match=r"needs about .* TB; make room"):
+        require_space(tmp_path, 1 << 60, "make room")
 
 
 def test_folders_that_cannot_be_made_say_so(tmp_path):

@@ -251,7 +251,7 @@ def test_a_single_shard_opens_as_a_dataset(write):
     assert_equal(dataset[-1], samples[5])
     assert [sample.id for sample in dataset] == [sample.id for sample in samples]
     assert dataset.shape(1) == samples[1].sharp.shape[:2]
-    with pytest.raises(IndexError, match="has 6 samples, there is no number 6"):
+    with pytest.raises(IndexError, match=r"6 samples in 1 shard\) has no number 6"):
         dataset[6]
     again = pickle.loads(pickle.dumps(dataset))
     assert np.array_equal(again.crop(3, 1, 2, 9)[1], samples[3].blurred[1:10, 2:11])
