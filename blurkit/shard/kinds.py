@@ -1,4 +1,4 @@
-"""The kinds of truth that a sample may have: objects, how they moved, a kernel field, poses, maps of saturation and defocus."""
+"""How each kind of optional truth is stored: objects, their motion, kernel fields, poses, maps of saturation and defocus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from blurkit.truth.object_motion import ObjectMotion
 
 
 class ObjectsKind(Kind):
-    """:class:`Masks`, a bit per pixel, unpacked when they are first looked at."""
+    """:class:`Masks`, one bit per pixel. They are unpacked on first use."""
 
     numbers: ClassVar = {"mask_count": "<i4"}
     flat: ClassVar = {
@@ -45,11 +45,11 @@ class ObjectsKind(Kind):
         bits, crowd = rows["mask"].reshape(count, -1), rows["mask_crowd"].astype(bool)
         return PackedMasks(bits, shape, names, tuple(rows["mask_class"].tolist()), tuple(crowd.tolist()))
 
-    def sound(self, columns: Columns) -> bool:
+    def valid(self, columns: Columns) -> bool:
         return bool(np.all(columns["mask_crowd"] <= 1))
 
     def crc(self, rows: Rows, crc: int) -> int:
-        # Object by object, and names without the zeros that fill up a column of text: these depend on the shard's other samples.
+        # Object by object, and without the zeros that pad names: the padding depends on the other samples of the shard.
         bits = rows["mask"].reshape(rows["mask_count"], -1)
         for name, number, crowd, mask in zip(rows["mask_name"], rows["mask_class"], rows["mask_crowd"], bits, strict=True):
             crc = zlib.crc32(bytes(name) + b"\0" + number.tobytes() + crowd.tobytes(), crc)
@@ -58,7 +58,7 @@ class ObjectsKind(Kind):
 
 
 class NodesKind(Kind):
-    """:class:`KernelField`, whose taps stay where they lie in the file."""
+    """:class:`KernelField`. Its taps are views of the file."""
 
     numbers: ClassVar = {"node_rows": "<i4", "node_columns": "<i4", "node_reach": "<i4"}
     flat: ClassVar = {
@@ -92,12 +92,12 @@ class NodesKind(Kind):
         field.check()
         return field
 
-    def sound(self, columns: Columns) -> bool:
+    def valid(self, columns: Columns) -> bool:
         return columns["tap_count"].min(initial=0) >= 0 and np.array_equal(columns["node_rows"] > 0, columns["node_columns"] > 0)
 
 
 class PosesKind(Kind):
-    """Rotation vectors of the camera, float32 (P, 3)."""
+    """The rotation vectors of the camera, float32 (P, 3)."""
 
     numbers: ClassVar = {"pose_length": "<i4"}
     flat: ClassVar = {"pose": Flat("<f4", counted_by("pose_length"), (3,))}
@@ -112,7 +112,7 @@ class PosesKind(Kind):
 
 
 class MapKind(Kind):
-    """A value for each pixel, a flag as a bit. A sample without a map is not the same as one with a map of nothing."""
+    """A map with one value per pixel; a bool takes one bit. A map of zeros and no map are two different things."""
 
     dtype: ClassVar[str]
 
@@ -133,7 +133,7 @@ class MapKind(Kind):
 
 
 class SaturationKind(MapKind):
-    """Which pixels are saturated."""
+    """The map of saturated pixels."""
 
     dtype = "bool"
     numbers: ClassVar = {"saturation_stored": "u1"}
@@ -141,7 +141,7 @@ class SaturationKind(MapKind):
 
 
 class RadiusKind(MapKind):
-    """The signed radius of defocus of each pixel."""
+    """The map of the signed radius of defocus."""
 
     dtype = "float32"
     numbers: ClassVar = {"radius_stored": "u1"}
@@ -149,7 +149,7 @@ class RadiusKind(MapKind):
 
 
 class MovesKind(Kind):
-    """:class:`ObjectMotion` of some of the objects."""
+    """The :class:`ObjectMotion` of some objects."""
 
     numbers: ClassVar = {"move_count": "<i4", "move_length": "<i4", "move_size": "<i4"}
     flat: ClassVar = {
@@ -180,11 +180,11 @@ class MovesKind(Kind):
         moves.check()
         return moves
 
-    def sound(self, columns: Columns) -> bool:
+    def valid(self, columns: Columns) -> bool:
         return bool(columns["move_object"].min(initial=0) >= 0)
 
 
-#: By the field of :class:`blurkit.shard.Sample` that holds it, in the order of the checksum.
+#: Each kind by its field of :class:`blurkit.shard.Sample`, in the order of the checksum.
 KINDS: dict[str, Kind] = {
     "objects": ObjectsKind(),
     "nodes": NodesKind(),

@@ -1,4 +1,4 @@
-"""Masks of objects as a shard stores them: a bit per pixel, unpacked when somebody looks at them."""
+"""The masks of objects as a shard stores them: one bit per pixel, unpacked on first use."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from blurkit.truth.masks import Masks
 
 
 class PackedMasks(Masks):
-    """Masks whose planes are kept as bits. ``bits``: uint8 (n, ceil(h w / 8)), ``np.packbits`` of each plane, rows from the top;
-    ``shape``: (h, w)."""
+    """Masks with packed planes. ``shape``: (h, w). ``bits``: ``np.packbits`` of each plane, rows from the top,
+    uint8 (n, ceil(h w / 8))."""
 
     bits: NDArray[np.uint8]
     shape: Shape
@@ -22,7 +22,7 @@ class PackedMasks(Masks):
     def __init__(
         self, bits: NDArray[np.uint8], shape: Shape, names: tuple[str, ...], ids: tuple[int, ...], crowd: tuple[bool, ...]
     ) -> None:
-        # Not through Masks.__init__, which wants the planes; and past its __setattr__, as it is frozen.
+        # Masks.__init__ needs the planes, and the frozen class allows no assignment: set the attributes directly.
         self.__dict__.update(bits=bits, shape=shape, names=names, ids=ids, crowd=crowd, problems=())
 
     @functools.cached_property
@@ -31,7 +31,7 @@ class PackedMasks(Masks):
 
 
 def pack(objects: Masks, shape: Shape) -> PackedMasks:
-    """The masks of an image of this (height, width) as bits; those that are packed are returned as they are.
+    """The packed masks of an image of this (height, width). Packed masks are returned unchanged.
 
     Raises :class:`UsageError` unless each object has a bool mask of the image's size, a name, a number and a crowd flag.
     """
@@ -51,11 +51,11 @@ def pack(objects: Masks, shape: Shape) -> PackedMasks:
 
 
 def unpack_planes(bits: NDArray[np.uint8], shape: Shape) -> NDArray[np.bool_]:
-    """The planes, bool (n, h, w), of bits."""
+    """The planes of packed bits, bool (n, h, w)."""
     height, width = shape
     return np.unpackbits(bits, axis=1, count=height * width).reshape(len(bits), height, width).view(bool)
 
 
 def plane_bytes(height: int, width: int) -> int:
-    """Bytes of one packed plane; its last byte is filled up with zeros."""
+    """The number of bytes of one packed plane. Zeros pad its last byte."""
     return -(-height * width // 8)

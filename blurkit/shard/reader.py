@@ -1,6 +1,6 @@
-"""Reading one shard: checked, mapped into memory, verified band by band as pixels are first touched.
+"""Reads one shard. The file is checked and mapped into memory. Pixels are verified band by band on first use.
 
-HDF5 says where the data sets lie and is closed again; from then on a shard is one read-only memory map.
+HDF5 finds the data sets and is then closed. After that, a shard is one read-only memory map.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from blurkit.shard.kinds import KINDS
 from blurkit.shard.places import read_places
 from blurkit.shard.samples import Samples
 
-#: Types of the columns; text, ``S``, has a length of its own.
+#: The dtype of each column. ``S`` is text of any fixed length.
 _TYPES = {
     **dict.fromkeys(("id", *fmt.TEXTS), "S"),
     **{name: kind for name, (kind, _) in fmt.NUMBERS.items()},
@@ -38,9 +38,10 @@ _LARGEST_SIDE = 1 << 20
 
 
 class Shard(Samples):
-    """A shard file, opened for reading. ``len``, indexing as in a list, and :meth:`crop`; arrays are read-only views of the file.
+    """The samples of one shard file, as a list: ``len``, indexing, slices and iteration. Arrays are read-only views of the file.
 
-    Raises :class:`CorruptShardError` where the file is no shard, and where the bytes of a sample are not those that were written.
+    Raises :class:`CorruptShardError` if the file is not a shard, or if the bytes of a sample have changed since they were
+    written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -66,29 +67,32 @@ class Shard(Samples):
             self._fail(f"sample {index} ({sample.name}): its {truth}")
         try:
             return replace(sample, **{name: kind.unpack(optional[name], self.shape(index)) for name, kind in KINDS.items()})
-        except UsageError as error:  # of a file that is made to mislead: its checksum is right
-            self._refuse(f"sample {index} ({sample.name}) holds what no sample can: {error}")
+        except UsageError as error:  # somebody made this file on purpose: its checksum is right
+            self._refuse(f"sample {index} ({sample.name}) is not valid: {error}")
 
     def name(self, index: int) -> str:
         """The name of a sample: photograph and variant."""
         return fmt.sample_name(self._text("id", index), int(self.columns["variant"][index]))
 
     def photograph(self, index: int) -> tuple[str, str]:
-        """Source and id of the photograph that a sample was made of."""
+        """The source and the id of the photograph of a sample."""
         return self._text("source", index), self._text("id", index)
 
     def shape(self, index: int) -> tuple[int, int]:
-        """(height, width) of a sample."""
+        """The (height, width) of a sample in pixels."""
         if "height" in self.columns:
             return int(self.columns["height"][index]), int(self.columns["width"][index])
         return self.columns["sharp"].shape[1:3]
 
     def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Sharp and blurred, uint8 (H, W, 3), verified."""
+        """The sharp and the blurred image, verified, uint8 (H, W, 3)."""
         return self.crop(index, 0, 0, self.shape(index))
 
     def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Views of sharp and blurred, uint8 (h, w, 3), at a place; only the bands that they touch are read and verified."""
+        """Crops of sharp and blurred at (y, x), as views, uint8 (h, w, 3). Only the bands of the crop are read and verified.
+
+        ``size``: the side of a square, or (h, w), in pixels.
+        """
         index = self._number(index)
         rows, columns = size if isinstance(size, tuple) else (size, size)
         height, width = self.shape(index)
@@ -101,18 +105,18 @@ class Shard(Samples):
         return sharp, blurred
 
     def verify(self, index: int) -> Sample:
-        """A sample after checking all of its bytes again, also those that were checked before."""
+        """A sample, after all of its bytes are checked again, including bytes that were checked before."""
         self._checked[index] = False
         return self[index]
 
     def digest(self, index: int) -> int:
-        """The sample's share of the dataset's digest."""
+        """The number of a sample that the dataset's digest sums up."""
         bands = fmt.band_count(self.shape(index)[0])
         crcs, row = self.columns["crc32"][index][:, :bands], int(self.columns["row_crc32"][index])
         return fmt.sample_digest(self.name(index), crcs, row)
 
     def kernel(self, index: int) -> NDArray[np.float32]:
-        """The kernel of a sample, float32 (k, k), without the zeros that pad it to the shard's largest."""
+        """The kernel of a sample, float32 (k, k), without the zeros that pad it to the largest kernel of the shard."""
         stack, size = self.columns["kernel"], int(self.columns["kernel_size"][index])
         margin = (stack.shape[1] - size) // 2
         return stack[index, margin : margin + size, margin : margin + size]
@@ -131,7 +135,7 @@ class Shard(Samples):
         return Sample(*self.images(index), self.kernel(index), path, self._text("id", index), meta)
 
     def _image(self, index: int, field: int, bands: range) -> NDArray[np.uint8]:
-        """An image of which these bands are verified."""
+        """The image ``FIELDS[field]`` of a sample, after these bands are verified."""
         image = self.columns[FIELDS[field]]
         if image.ndim == 4:
             image = image[index]
@@ -155,7 +159,7 @@ class Shard(Samples):
         return np.frombuffer(self._map, kind, int(np.prod(shape)), offset).reshape(shape)
 
     def _check_schema(self) -> None:
-        """Every column there with its type and a row per sample, offsets that follow from sizes: no index is led astray."""
+        """Check that all columns are there, have their types and fit together. Then no index made from them leaves an array."""
         columns, flat = self.columns, self.columns.get("sharp", np.empty(0)).ndim == 1
         per_sample = ["id", *fmt.TEXTS, *fmt.NUMBERS, "kernel", "kernel_size", "path_length", "crc32", "row_crc32"]
         per_sample += ["height", "width", "offset"] if flat else FIELDS
@@ -169,15 +173,15 @@ class Shard(Samples):
         wrong = [name for name in per_sample if columns[name].ndim == 0 or len(columns[name]) != len(columns["id"])]
         self._require(not wrong and len(columns["id"]) > 0, f"{', '.join(wrong) or 'id'} should have one row per sample")
         images = "the shapes of sharp and blurred, or offset, height and width, do not fit together"
-        self._require(self._images_sound(), images)
+        self._require(self._images_valid(), images)
         shapes = [self.shape(index) for index in range(len(self))]
-        self._require(self._truth_sound(shapes), "kernel, path or crc32 have an unexpected shape")
+        self._require(self._truth_valid(shapes), "kernel, path or crc32 have an unexpected shape")
         self._optional: dict[str, list[Rows]] = {name: [kind.none()] * len(self) for name, kind in KINDS.items()}
         for name, kind in kinds.items():
             self._optional[name] = kind.rows(columns, shapes) or []
             self._require(bool(self._optional[name]), f"{', '.join(kind.types)} do not fit together")
 
-    def _images_sound(self) -> bool:
+    def _images_valid(self) -> bool:
         sharp, blurred = (self.columns[field] for field in FIELDS)
         if sharp.shape != blurred.shape or sharp.ndim not in (1, 4):
             return False
@@ -189,7 +193,7 @@ class Shard(Samples):
         ends = np.cumsum(3 * heights * widths)
         return np.array_equal(self.columns["offset"], ends - 3 * heights * widths) and ends[-1] == len(sharp)
 
-    def _truth_sound(self, shapes: list[Shape]) -> bool:
+    def _truth_valid(self, shapes: list[Shape]) -> bool:
         columns = self.columns
         kernels, sizes, lengths = columns["kernel"], columns["kernel_size"], columns["path_length"].astype(np.int64)
         square = kernels.ndim == 3 and kernels.shape[1] == kernels.shape[2]
@@ -201,12 +205,12 @@ class Shard(Samples):
         paths = lengths.min() >= 0 and columns["path"].shape == (self._path_ends[-1], 2)
         return bool(numbers and paths and columns["crc32"].shape == (len(self), 2, bands))
 
-    def _require(self, sound: bool, what: str) -> None:
-        if not sound:
+    def _require(self, condition: bool, what: str) -> None:
+        if not condition:
             self._refuse(what)
 
     def _refuse(self, what: str) -> NoReturn:
-        raise CorruptShardError(f"{self.path} is not a sound shard: {what}; make it again with `blurkit generate`")
+        raise CorruptShardError(f"{self.path} is not a valid shard: {what}; make it again with `blurkit generate`")
 
     def _fail(self, where: str) -> NoReturn:
         raise CorruptShardError(
@@ -219,4 +223,4 @@ def _right_type(name: str, values: NDArray[Any]) -> bool:
     expected = "<f8" if name.startswith("parameters/") else _TYPES.get(name)
     if expected == "S":
         return values.dtype.kind == "S"
-    return expected is None or values.dtype == np.dtype(expected)  # a column that a later blurkit added does no harm
+    return expected is None or values.dtype == np.dtype(expected)  # an unknown column of a later blurkit is allowed

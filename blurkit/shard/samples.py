@@ -1,4 +1,4 @@
-"""Samples by number, as in a list; and batches of them."""
+"""Samples by number, as in a list, and batches of samples."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from blurkit.shard.format import Sample, stack_kernels
 
 
 class Samples(ABC):
-    """Samples by number, as in a list: negative numbers count from the end, and a slice gives a list."""
+    """Samples by number, as in a list. A negative number counts from the end. A slice returns a list."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def _read(self, index: int) -> Sample:
-        """A sample by its number from 0 on."""
+        """The sample with this number, from 0 on."""
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...
@@ -42,19 +42,20 @@ class Samples(ABC):
 
 
 def collate(samples: Sequence[Sample]) -> dict[str, Any]:
-    """A batch of B samples, as ``torch.utils.data.DataLoader(dataset, batch_size=4, collate_fn=collate)`` makes them.
+    """One batch of B samples: ``torch.utils.data.DataLoader(dataset, batch_size=4, collate_fn=collate)``.
 
-    ``sharp``, ``blurred``: uint8 (B, H, W, 3). ``kernel``: float32 (B, k, k), each centred, with zeros around it up to the size
-    of the largest, and zeros alone where nobody knows it. ``id``: a list of str. ``meta``: a list of dicts. The arrays are
-    copies, which ``torch.from_numpy`` takes as they are. Other truth, whose size differs between samples, is left out.
+    Returns a dict of numpy arrays and lists. ``sharp``, ``blurred``: the images, uint8 (B, H, W, 3). ``kernel``: the kernels,
+    float32 (B, k, k), each centred, with zeros around it up to the size of the largest kernel; an unknown kernel is all zeros.
+    ``id``: a list of str. ``meta``: a list of dicts. The arrays are writable copies, so ``torch.from_numpy`` accepts them. Other
+    truth is left out, because its size differs between samples.
 
-    Raises :class:`UsageError` where the images differ in size, or there is no sample.
+    Raises :class:`UsageError` if the images differ in size, or if there is no sample.
     """
     sizes = sorted({sample.sharp.shape[:2] for sample in samples})
     if len(sizes) != 1:
-        found = ", ".join(f"{width}x{height}" for height, width in sizes) or "no sample"
-        advice = "make the dataset with another --size than full, or batch what Dataset.crop gives"
-        raise UsageError(f"a batch is of images of one size, got {found}; {advice}")
+        given = ", ".join(f"{width}x{height}" for height, width in sizes) or "no sample"
+        advice = "make the dataset with a fixed --size, or make batches of crops from Dataset.crop"
+        raise UsageError(f"the images of a batch need one size, got {given}; {advice}")
     return {
         "sharp": np.stack([sample.sharp for sample in samples]),
         "blurred": np.stack([sample.blurred for sample in samples]),

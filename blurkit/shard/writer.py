@@ -1,7 +1,7 @@
-"""Writing a shard: pixels as they come, the layout at the end, one commit.
+"""Writes a shard: first the pixels of each sample, at the end the layout, all in one commit.
 
-Memory follows one photograph and the columns, not the shard: ``sharp`` goes straight to its place, ``blurred`` waits in a
-nameless temporary file until its place, behind all of ``sharp``, is known.
+Memory holds one photograph and the columns, never a whole shard. Each sharp image is written to its final place. The blurred
+images follow all sharp images in the file, so they wait in an unnamed temporary file until their place is known.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Written:
-    """A committed shard: samples, size in bytes, sha256 of the file, and the sum of its samples' digests."""
+    """A committed shard: its samples, its size in bytes, the sha256 of the file, and the sum of the digests of its samples."""
 
     samples: int
     bytes: int
@@ -39,7 +39,7 @@ class Written:
 
 
 def write_shard(path: Path, samples: Iterable[Sample], *, attributes: Mapping[str, str | int]) -> Written | None:
-    """Write and commit one shard; where there is no sample, write nothing and return ``None``."""
+    """Write and commit one shard. If there is no sample, write nothing and return ``None``."""
     samples = iter(samples)
     first = next(samples, None)
     if first is None:
@@ -69,7 +69,7 @@ def write_shard(path: Path, samples: Iterable[Sample], *, attributes: Mapping[st
 
 @dataclass(frozen=True)
 class _Row:
-    """What is kept of a sample until the layout is built: all but its pixels, and of maps of pixels their bits."""
+    """The data of a sample that stays in memory until the layout is built. It has no pixels, and its maps of flags are packed."""
 
     sample: Sample
     shape: Shape
@@ -118,11 +118,11 @@ def _columns(rows: list[_Row]) -> Columns:
 
 def _text_column(values: list[str]) -> NDArray[np.bytes_]:
     column = np.array([value.encode() for value in values])
-    return column if column.dtype.itemsize else column.astype("S1")  # HDF5 knows no text of length zero
+    return column if column.dtype.itemsize else column.astype("S1")  # HDF5 has no text of length zero
 
 
 def _without(extents: list[tuple[int, bytes]], start: int, end: int) -> Iterable[tuple[int, bytes]]:
-    """The parts of the layout's bytes that lie outside [start, end), where the pixels are already."""
+    """The parts of the layout's bytes outside [start, end). The sharp images are already written there."""
     for offset, data in extents:
         if offset < start:
             yield offset, data[: start - offset]

@@ -1,4 +1,4 @@
-"""Commits that are complete or absent, and locks."""
+"""A commit is complete or absent; locks; disk space."""
 
 import errno
 import os

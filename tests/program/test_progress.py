@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, lines elsewhere."""
+"""Progress is a bar on a terminal, and lines elsewhere."""
 
 import os
 import pty

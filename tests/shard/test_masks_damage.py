@@ -1,4 +1,4 @@
-"""Masks in shards that are damaged or hostile: found or refused, and named."""
+"""Damaged and hostile masks in shards raise an error that names the shard."""
 
 import json
 import re
@@ -17,13 +17,13 @@ from blurkit.shard import Shard
 
 @pytest.fixture
 def samples(make_sample):
-    """A function that makes samples of these sizes with as many objects each."""
+    """A function that makes samples of these sizes, with these numbers of objects."""
     return lambda sizes, counts: with_objects([make_sample(number, *size) for number, size in enumerate(sizes)], counts)
 
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_no_flipped_bit_goes_unnoticed(samples, tmp_path, column):
-    """20 bits of each column, or all: an error that names the shard, and the sample where only that is hurt."""
+    """Flip up to 20 bits of each column. The error names the shard, and the sample if only one is damaged."""
     path = save(tmp_path, samples([(9, 11)] * 3, (2, 0, 3)))
     for _ in flipped_bits(path, column, 20):
         with pytest.raises(CorruptShardError, match=re.escape(str(path))):

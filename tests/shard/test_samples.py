@@ -1,11 +1,13 @@
-"""Datasets and shards as lists of samples, and batches of them, also those that torch's own loader makes."""
+"""Datasets and shards work as lists of samples, and a torch loader makes batches of them."""
 
 import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from masked_samples import draw_objects
 from pair_folders import write_folder
+from torch.utils.data import DataLoader
 
 from blurkit.errors import UsageError
 from blurkit.shard import Shard, collate, open_dataset
@@ -33,7 +35,7 @@ def names(samples):
 
 @pytest.fixture(params=["dataset", "shard"])
 def opened(request, folder):
-    """Something that is indexed, beside the names of its samples as a list."""
+    """A dataset or a shard, and the list of the names of its samples."""
     if request.param == "dataset":
         return open_dataset(folder), [f"züge/{number}.jpg#{number % 2}" for number in range(8)]
     return Shard(folder / "00002.h5"), [f"züge/{number}.jpg#{number % 2}" for number in range(4, 8)]
@@ -103,7 +105,7 @@ def test_a_batch_is_stacked(samples):
 
 
 def test_smaller_kernels_lie_in_the_middle_of_zeros(samples):
-    """Against numpy's own padding."""
+    """Compared with the padding of numpy."""
     for stacked, sample in zip(collate(samples)["kernel"], samples, strict=True):
         assert np.array_equal(stacked, np.pad(sample.kernel, (7 - len(sample.kernel)) // 2))
     alone = collate(samples[1:2])["kernel"]
@@ -125,16 +127,14 @@ def test_other_truth_does_not_disturb_a_batch(samples):
 
 def test_images_of_several_sizes_are_refused_with_advice(make_sample):
     several = [make_sample(0), make_sample(1, 65, 9), make_sample(2), make_sample(3, 50, 70)]
-    with pytest.raises(UsageError, match="images of one size, got 70x50, 9x65, 50x70; make the dataset with another --size"):
+    with pytest.raises(UsageError, match="need one size, got 70x50, 9x65, 50x70; make the dataset with a fixed --size"):
         collate(several)
     with pytest.raises(UsageError, match="got no sample"):
         collate([])
 
 
-def test_a_batch_is_its_own_and_torch_takes_it(folder):
-    """Samples are read-only views of a file, of which torch would warn."""
-    import torch
-
+def test_a_batch_is_a_copy_that_torch_accepts(folder):
+    """Samples are read-only views of a file. Torch warns about such arrays."""
     dataset = open_dataset(folder)
     assert not dataset[0].sharp.flags.writeable
     batch = collate(dataset[:2])
@@ -145,14 +145,12 @@ def test_a_batch_is_its_own_and_torch_takes_it(folder):
 
 
 def spawned(workers):
-    """How a loader of so many workers starts them: anew, so that all they get is pickled."""
+    """Options of a loader that starts new processes as workers, so that everything is pickled."""
     return {"num_workers": workers, "multiprocessing_context": "spawn" if workers else None}
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_torch_loads_batches(folder, samples, workers):
-    from torch.utils.data import DataLoader
-
     loader = DataLoader(open_dataset(folder), batch_size=3, collate_fn=collate, **spawned(workers))
     batches = list(loader)
     assert len(loader) == 3
@@ -167,9 +165,6 @@ def test_torch_loads_batches(folder, samples, workers):
 
 
 def test_torch_shuffles_and_leaves_out_the_rest(folder, samples):
-    import torch
-    from torch.utils.data import DataLoader
-
     generator = torch.Generator().manual_seed(3)
     loader = DataLoader(open_dataset(folder), 3, shuffle=True, drop_last=True, collate_fn=collate, generator=generator)
     batches, known = list(loader), {sample.id: sample for sample in samples}
@@ -182,9 +177,7 @@ def test_torch_shuffles_and_leaves_out_the_rest(folder, samples):
 
 
 def test_samples_themselves_come_from_workers(tmp_path, samples):
-    """Pickled, with all of their truth: of a loader that collates to a list, and of a single shard."""
-    from torch.utils.data import DataLoader
-
+    """The workers pickle samples of a single shard, with their objects, and the loader makes lists of them."""
     samples = [dataclasses.replace(sample, objects=draw_objects(1, 2, 70, 50)) for sample in samples]
     dataset = open_dataset(write_folder(tmp_path / "objects", [samples]) / "00000.h5")
     read = [sample for batch in DataLoader(dataset, 4, collate_fn=list, **spawned(1)) for sample in batch]
@@ -197,8 +190,6 @@ def test_samples_themselves_come_from_workers(tmp_path, samples):
 
 
 def test_images_of_several_sizes_are_refused_in_a_worker_too(tmp_path, make_sample):
-    from torch.utils.data import DataLoader
-
     folder = write_folder(tmp_path / "mixed", [[make_sample(0), make_sample(1, 65, 9)]])
-    with pytest.raises(UsageError, match="images of one size"):
+    with pytest.raises(UsageError, match="images of a batch need one size"):
         list(DataLoader(open_dataset(folder), 2, collate_fn=collate, **spawned(1)))

@@ -1,4 +1,4 @@
-"""Fields, poses, saturation, moves and radii in shards: what goes in comes out; what is damaged or hostile is refused by name."""
+"""Fields, poses, saturation, moves and radii in shards. Damaged and hostile columns raise an error that names the shard."""
 
 import contextlib
 import dataclasses
@@ -31,7 +31,7 @@ ARRAYS = ("y", "x", "starts", "places", "weights")
 
 @pytest.fixture
 def samples(make_sample):
-    """A function that makes samples of these sizes, each with what its letters name, see ``with_truth``."""
+    """A function that makes samples of these sizes, each with the truth that its letters name, see ``with_truth``."""
     return lambda sizes, kinds: [
         with_truth(make_sample(number, *size), letters, number)
         for number, (size, letters) in enumerate(zip(sizes, kinds, strict=True))
@@ -118,7 +118,7 @@ def test_taps_are_views_of_the_file(samples, tmp_path):
 
 
 def test_the_writer_keeps_bits_alone(make_sample, tmp_path):
-    """Memory follows one photograph: the maps of samples that are written are given back."""
+    """Memory holds one photograph: the maps of written samples are freed."""
     size = (1000, 1200)
 
     def stream():
@@ -134,7 +134,7 @@ def test_the_writer_keeps_bits_alone(make_sample, tmp_path):
 
 
 def test_samples_without_any_keep_their_checksums(samples, tmp_path):
-    """Also beside samples that have some: then a dataset of both has the sum of their digests."""
+    """Also in one shard with samples that have such truth: the digest of the dataset is the sum of their digests."""
     plain = samples(MIXED, ("", "", "", ""))
     mixed = [plain[0], with_truth(plain[1], "np"), with_truth(plain[2], "S"), plain[3]]
     first, second = Shard(save(tmp_path / "a", plain)), Shard(save(tmp_path / "b", mixed))
@@ -152,7 +152,7 @@ def test_no_map_is_not_a_map_of_nothing(samples, tmp_path):
 
 
 def test_checksums_follow_the_documented_rule(samples, tmp_path):
-    """A sample's row_crc32 goes on from that of the same sample without any of it."""
+    """The row_crc32 of a sample continues the row_crc32 of the same sample without the optional truth."""
     (plain,) = samples([(5, 7)], ("",))
     plain = dataclasses.replace(plain, objects=draw_objects(0, 2, 5, 7))
     sample = with_truth(plain, "npsmr")
@@ -189,14 +189,14 @@ def test_checksums_follow_the_documented_rule(samples, tmp_path):
 
 @pytest.mark.parametrize("sizes", [[(163, 195)] * 6, [(150 + i, 195 - i) for i in range(6)]])
 def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, monkeypatch, sizes):
-    """Every block of the page, on a dataset with all of it: what reads, and what checks all bytes and the digest."""
+    """Every block of the page runs on a dataset with all kinds of truth: the blocks that read, and the block that checks."""
     written = with_objects(samples(sizes, ("npsm", "r", "S", "n", "psr", "npm")), (2, 0, 1, 0, 0, 3))
     path = save(tmp_path / "shards", written)
     monkeypatch.chdir(tmp_path)
     namespace = {}
     with contextlib.redirect_stdout(io.StringIO()):
         for block in re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
-            if "offset" not in Shard(path).columns or "places" not in block:  # those that map images of one size
+            if "offset" not in Shard(path).columns or "places" not in block:  # a block that maps images of one size
                 exec(block, namespace)
     with h5py.File(path) as file:
         for row, sample in enumerate(written):
@@ -259,7 +259,7 @@ def at(place, value):
     return lambda values: np.concatenate([values[:place], np.array([value], values.dtype), values[place + 1 :]])
 
 
-#: On three samples, of which the second has nothing.
+#: Changes to three samples. The second sample has no optional truth.
 HOSTILE = {
     "no counts": (lambda file: file.__delitem__("node_rows"), "it has no node_rows"),
     "no taps": (lambda file: file.__delitem__("tap_place"), "it has no tap_place"),
@@ -329,7 +329,7 @@ UNSOUND = {
 
 @pytest.mark.parametrize("message", UNSOUND)
 def test_fields_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch, message):
-    """With right checksums: by a person who wants compiled code to read beside its arrays."""
+    """The checksums are right: somebody wants compiled code to read outside its arrays."""
     unsound, words = field(**UNSOUND[message]), message.replace("places increasing", "y holds finite, increasing places")
     written = dataclasses.replace(samples([(6, 5)], ("",))[0], nodes=unsound)
     with pytest.raises(UsageError, match=words):
@@ -337,7 +337,7 @@ def test_fields_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch,
     with monkeypatch.context() as patch:
         patch.setattr(KernelField, "check", lambda self: None)
         path = save(tmp_path, [written])
-    with pytest.raises(CorruptShardError, match=f"sample 0 .* holds what no sample can: .*{words}"):
+    with pytest.raises(CorruptShardError, match=f"sample 0 .* is not valid: .*{words}"):
         Shard(path)[0]
 
 
@@ -354,7 +354,7 @@ UNSOUND_MOVES = {
 
 @pytest.mark.parametrize("message", UNSOUND_MOVES)
 def test_moves_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch, message):
-    """With right checksums, so that nothing that looks at them reads beside an array."""
+    """The checksums are right: only this check stops code from reading outside an array."""
     (good,) = samples([(6, 5)], ("m",))
     with pytest.raises(UsageError, match=message):
         save(tmp_path, [dataclasses.replace(good, moves=UNSOUND_MOVES[message])])
@@ -362,7 +362,7 @@ def test_moves_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch, 
         patch.setattr(ObjectMotion, "check", lambda self: None)
         patch.setattr(Sample, "__post_init__", lambda self: None)
         path = save(tmp_path, [dataclasses.replace(good, moves=UNSOUND_MOVES[message])])
-    with pytest.raises(CorruptShardError, match=f"sample 0 .* holds what no sample can: .*{message}"):
+    with pytest.raises(CorruptShardError, match=f"sample 0 .* is not valid: .*{message}"):
         Shard(path)[0]
 
 

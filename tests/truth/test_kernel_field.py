@@ -1,4 +1,4 @@
-"""Kernels on a lattice, against another library's interpolation and against themselves in other coordinates."""
+"""Kernels on a lattice, compared with the interpolation of scipy and with the same field in other coordinates."""
 
 import numpy as np
 import pytest
