@@ -31,14 +31,14 @@ class Progress:
             self._bar.update(max(self.done + under_way - self._bar.n, 0))
         elif not self._quiet and now - self._printed >= _SECONDS_BETWEEN_LINES:
             self._printed = now
-            self._print_line(self.done + under_way, now - self._begin)
+            self._say(self.done + under_way, now - self._begin)
 
     def close(self) -> None:
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
 
-    def _print_line(self, count: int, seconds: float) -> None:
+    def _say(self, count: int, seconds: float) -> None:  # a subclass that counts something else replaces this
         rate = count / seconds
         left = duration((self.total - count) / rate) if rate else "unknown"
         share = count / self.total
