@@ -1,6 +1,6 @@
 """blurkit: large paired datasets of motion-blurred and sharp photographs.
 
-The names below are loaded when they are first used, so that importing the package costs nothing::
+Each public name is loaded on first use, so importing the package is fast::
 
     import blurkit
     path = blurkit.camera_shake(length=40, diffusion=1.0, pull=2.0, reversals=0.2, rng=rng)

@@ -1,4 +1,4 @@
-"""``python -m blurkit``."""
+"""Runs the command line for ``python -m blurkit``."""
 
 import sys
 

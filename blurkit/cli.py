@@ -1,99 +1,90 @@
-"""The command line: options only. Each command is one function in :mod:`blurkit.commands`, imported when it is run."""
+"""The command line of ``blurkit``: the options of each command.
+
+Each command is one function in :mod:`blurkit.commands`. It is imported when the command runs, so that ``--help`` is fast.
+"""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from blurkit import __version__
 from blurkit.program.options import PATH, json_option, name_variables, quiet_option, run_program, settings_option
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Returns one decorator that applies several options, the first at the top of ``--help``."""
+    return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-recipe_option = click.option(
-    "--recipe", default="handheld", show_default=True, metavar="NAME|FILE", help="What is drawn; see `blurkit recipes`."
-)
+recipe_option = click.option("--recipe", default="handheld", metavar="NAME|FILE", help="Recipe; see `blurkit recipes`.")
 
 source_options = _options(
     click.option(
         "--src",
         default=("sample",),
-        show_default=True,
         multiple=True,
         metavar="NAME|FOLDER",
-        help="sample, coco, mapillary, gopro, video, or a folder of images; several are mixed.",
+        help="sample, coco, mapillary, gopro, video, or a folder of images. Repeat to mix sources.",
     ),
     click.option(
         "--root",
         multiple=True,
         metavar="[NAME=]DIR",
-        help="Where a named source lies; by default $BLURKIT_DATA/NAME, else data/NAME.",
+        help="Folder of a named source. The default is $BLURKIT_DATA/NAME, else data/NAME.",
     ),
-    click.option("--split", default="all", show_default=True, metavar="S", help="all, train, val or test."),
+    click.option("--split", default="all", metavar="S", help="all, train, val or test."),
+    click.option("--shares", default="80,10,10", help="Shares of train, val, test of a source without splits."),
     click.option(
-        "--shares", default="80,10,10", show_default=True, help="Shares of train, val, test where a source has no splits."
+        "--license",
+        default="",
+        show_default=False,
+        metavar="L,...",
+        help="Use only photographs under these licences, such as by,by-sa.",
     ),
-    click.option("--license", default="", metavar="L,...", help="Photographs under these licences alone, such as by,by-sa."),
-    click.option("--weight", multiple=True, metavar="NAME=W", help="How many of a source in relation to the others."),
-    click.option("--annotations", metavar="V", help="Whose masks: v1.2 or v2.0 of mapillary.  [default: the newest]"),
+    click.option("--weight", multiple=True, metavar="NAME=W", help="How many photographs of a source, relative to the others."),
+    click.option("--annotations", metavar="V", help="Masks of mapillary: v1.2 or v2.0.  [default: the newest]"),
     recipe_option,
     settings_option("Change a value of the recipe, or shard_bytes."),
+    click.option("--size", default="320", metavar="N|HxW|full", help="Size of the crops; full: whole photographs."),
+    click.option("--per-image", default=1, metavar="K", help="Pairs to make of each photograph."),
+    click.option("--downscale", default=1, metavar="F", help="Make photographs F times smaller first."),
     click.option(
-        "--size", default="320", show_default=True, metavar="N|HxW|full", help="Crop of each pair, or whole photographs."
+        "--min-sharpness", default=0.0, metavar="T", help="Skip blurred or empty crops: a Laplacian with a variance below T."
     ),
-    click.option("--per-image", default=1, show_default=True, metavar="K", help="Pairs made of each photograph."),
-    click.option("--downscale", default=1, show_default=True, metavar="F", help="Make photographs F times smaller first."),
-    click.option(
-        "--min-sharpness",
-        default=0.0,
-        show_default=True,
-        metavar="T",
-        help="Skip blurred or empty crops: the least variance of their Laplacian.",
-    ),
-    click.option("--masks", is_flag=True, help="Store the masks of objects too, where a source has them."),
-    click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other blur."),
-    click.option("--limit", multiple=True, metavar="[NAME=]N", help="Use the first N photographs alone."),
+    click.option("--masks", is_flag=True, help="Also store the masks of objects, if the source has them."),
+    click.option("--seed", default=0, metavar="N", help="Seed of all random numbers, from 0."),
+    click.option("--limit", multiple=True, metavar="[NAME=]N", help="Use only the first N photographs."),
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True})
 @click.version_option(__version__, prog_name="blurkit")
 def cli() -> None:
     """Large paired datasets of motion-blurred and sharp photographs.
 
-    Every command works bare, on the photographs in the package: `blurkit generate`, then `blurkit preview shards/` and
-    `blurkit verify shards/`. Options can also be set in the environment, such as BLURKIT_GENERATE_SEED=3.
+    Every command works without options, on the photographs in the package. Try `blurkit generate`, then `blurkit preview shards/`
+    and `blurkit verify shards/`. Environment variables can set options, for example BLURKIT_GENERATE_SEED=3.
     """
 
 
 @cli.command()
 @source_options
-@click.option("--out", type=PATH, default=Path("shards"), show_default=True, help="Folder of the dataset; run again to resume.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes; as many as there are processors by default.")
-@click.option(
-    "--slice", "share", metavar="I/N|slurm", help="Make every N-th shard from the I-th on, I from 0; or this array task's."
-)
-@click.option("--dry-run", is_flag=True, help="Print images, pairs, shards, bytes and minutes; write nothing.")
-@click.option("--retry-failed", is_flag=True, help="Make shards again in which photographs failed.")
-@click.option("--max-bad", default="1%", show_default=True, metavar="P%|N", help="Exit with 1 above this many failed pairs.")
-@click.option("--overwrite", is_flag=True, help="Remove the dataset in --out first.")
+@click.option("--out", type=PATH, default=Path("shards"), help="Folder of the dataset. Run the same command again to resume.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Worker processes.  [default: the number of processors]")
+@click.option("--slice", metavar="I/N|slurm", help="Make every N-th shard, from shard I (from 0); slurm: as the array task says.")
+@click.option("--dry-run", is_flag=True, help="Print the numbers of images, pairs, shards, bytes, minutes; write nothing.")
+@click.option("--retry-failed", is_flag=True, help="Make the shards again in which photographs failed.")
+@click.option("--max-bad", default="1%", metavar="P%|N", help="Exit with 1 if more pairs than this failed.")
+@click.option("--overwrite", is_flag=True, help="First remove the dataset in --out.")
 @json_option
 @quiet_option
-@click.option("-v", "--verbose", is_flag=True, help="Print each option's value and where it came from.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the value of each option and where it comes from.")
 @click.pass_context
 def generate(context: click.Context, **values: Any) -> int:
     """Make a dataset of sharp and blurred pairs."""
@@ -102,19 +93,19 @@ def generate(context: click.Context, **values: Any) -> int:
     if values.pop("verbose"):
         _print_origins(context)
     choices = _choices(values)
-    return generate(choices, GenerateOptions(slice=values.pop("share"), json=values.pop("as_json"), **values))
+    return generate(choices, GenerateOptions(json=values.pop("as_json"), **values))
 
 
 @cli.command()
 @click.argument("shards", required=False)
 @source_options
-@click.option("-n", "--count", default=12, show_default=True, help="Pairs on the sheet.")
-@click.option("-o", "--out", type=PATH, default=Path("preview.png"), show_default=True, help="The picture.")
+@click.option("-n", "--count", default=12, help="Pairs on the sheet.")
+@click.option("-o", "--out", type=PATH, default=Path("preview.png"), help="File of the picture.")
 @json_option
 def preview(shards: str | None, count: int, out: Path, as_json: bool, **values: Any) -> int:
     """Draw a sheet of pairs with their kernels.
 
-    Of SHARDS, a dataset or a single shard; without it, of the pairs that `generate` would make with the same options.
+    SHARDS is a dataset or a single shard. Without it, the sheet shows the pairs that `generate` would make with these options.
     """
     from blurkit.commands.preview import preview
 
@@ -123,13 +114,13 @@ def preview(shards: str | None, count: int, out: Path, as_json: bool, **values: 
 
 @cli.command()
 @click.argument("shards", default="shards")
-@click.option("--recompute", metavar="P%", help="Also make this share of the samples again from their photographs.")
-@click.option("--root", multiple=True, metavar="[NAME=]DIR", help="Where the photographs lie now, for --recompute.")
+@click.option("--recompute", metavar="P%", help="Also make this share of the samples again and compare.")
+@click.option("--root", multiple=True, metavar="[NAME=]DIR", help="For --recompute: the folder of the photographs now.")
 @json_option
 def verify(shards: str, recompute: str | None, root: tuple[str, ...], as_json: bool) -> int:
     """Check every byte of a dataset.
 
-    Structure, checksums and counts; with --recompute also that the samples are what the recipe makes of the photographs.
+    This covers structure, checksums and counts. With --recompute, samples are also made again and compared.
     """
     from blurkit.commands.verify import verify
 
@@ -140,16 +131,16 @@ def verify(shards: str, recompute: str | None, root: tuple[str, ...], as_json: b
 @click.argument("shards", required=False)
 @click.option("--src", metavar="NAME|FOLDER", help="Describe a source instead of a dataset.")
 @click.option("--root", type=PATH, metavar="DIR", help="Where a named source lies.")
-@click.option("--split", default="all", show_default=True, metavar="S", help="all, train, val or test.")
-@click.option("--hash", "hashes", is_flag=True, help="Of a source: hold the archives beside it against their known hashes.")
-@click.option("-o", "--out", type=PATH, help="Of a dataset: also draw all distributions into this picture.")
+@click.option("--split", default="all", metavar="S", help="all, train, val or test.")
+@click.option("--hash", "hashes", is_flag=True, help="For a source: compare its archives with their known hashes.")
+@click.option("-o", "--out", type=PATH, help="For a dataset: also draw all distributions into this picture.")
 @json_option
 def info(
     shards: str | None, src: str | None, root: Path | None, split: str, hashes: bool, out: Path | None, as_json: bool
 ) -> int:
     """Describe a dataset or a source.
 
-    Counts, sizes, licences and, of a dataset, how much blur there is; of a known source, what is there and what is missing.
+    For a dataset: counts, sizes, licences and how much blur there is. For a known source: which files are there or missing.
     """
     if src is None:
         from blurkit.commands.info import info
@@ -167,7 +158,7 @@ def info(
 def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
     """List the recipes, or print one.
 
-    A printed recipe is TOML: change it and give it back with --recipe FILE.
+    A recipe is printed as TOML. Save it to a file, change it, and use it with --recipe FILE.
     """
     from blurkit.commands.recipes import recipes
 
@@ -175,14 +166,12 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("-n", "--count", default=1000, show_default=True, help="Kernels to draw.")
+@click.option("-n", "--count", default=1000, help="Number of kernels to draw.")
 @recipe_option
 @settings_option("Change a value of the recipe.")
-@click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed gives other kernels.")
-@click.option(
-    "-o", "--out", type=PATH, default=Path("kernels.npz"), show_default=True, help="A .npz, .h5 or .mat file, or a folder."
-)
-@click.option("--overwrite", is_flag=True, help="Replace the file.")
+@click.option("--seed", default=0, metavar="N", help="Seed of all random numbers, from 0.")
+@click.option("-o", "--out", type=PATH, default=Path("kernels.npz"), help="A .npz, .h5 or .mat file, or a folder.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @json_option
 def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
     """Draw a bank of kernels."""
@@ -194,17 +183,17 @@ def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: 
 
 @cli.command()
 @click.argument("dataset")
-@click.option("--split", default="val", show_default=True, metavar="S", help="train, val or all; the annotations come with each.")
-@click.option("--root", type=PATH, metavar="DIR", help="Where to put it; $BLURKIT_DATA/DATASET or data/DATASET by default.")
-@click.option("--keep", is_flag=True, help="Keep the archives, which takes twice the room.")
-@click.option("--mirror", metavar="URL", help="Take the archives from below this address; their hashes still hold.")
+@click.option("--split", default="val", metavar="S", help="train, val or all. Each comes with the annotations.")
+@click.option("--root", type=PATH, metavar="DIR", help="Target folder. The default is $BLURKIT_DATA/DATASET, else data/DATASET.")
+@click.option("--keep", is_flag=True, help="Keep the archives. The dataset then needs twice the disk space.")
+@click.option("--mirror", metavar="URL", help="Address to download the archives from. Their hashes are checked as usual.")
 @json_option
 @quiet_option
 def fetch(dataset: str, **values: Any) -> int:
     """Download a dataset, check it, and unpack it.
 
-    DATASET is coco: 19.3 GB for train, 0.8 GB for val, 0.3 GB for the annotations. Run again to resume. An archive is deleted
-    when it is unpacked; until then both need room, twice the size of the archive.
+    DATASET is coco: 19.3 GB for train, 0.8 GB for val, 0.3 GB for the annotations. Run the same command again to resume.
+    An archive is deleted after it is unpacked. Until then the archive and its files need twice its size on the disk.
     """
     from blurkit.commands.fetch import fetch
 
@@ -215,9 +204,9 @@ def fetch(dataset: str, **values: Any) -> int:
 @click.argument("sections", nargs=-1)
 @json_option
 def bench(sections: tuple[str, ...], as_json: bool) -> int:
-    """Measure speed and memory, each beside its limit.
+    """Measure speed and memory, and print each figure beside its limit.
 
-    SECTIONS: kernels, convolution, fused, workers, memory, reading, start; all of them if none is named.
+    SECTIONS: kernels, convolution, fused, workers, memory, reading, start. Without SECTIONS, all are measured.
     """
     from blurkit.commands.bench import bench
 
@@ -228,7 +217,7 @@ name_variables(cli, "BLURKIT")
 
 
 def main() -> int:
-    """The console script: runs a command and returns its exit code."""
+    """Run a command and return its exit code."""
     return run_program("blurkit", cli)
 
 

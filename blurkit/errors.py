@@ -1,8 +1,8 @@
-"""The exception tree, the exit codes, and the one place where errors end.
+"""The exceptions, the exit codes, and the function that turns an exception into a message and an exit code.
 
-Exit codes, shared by ``blurkit`` and ``trainer``: 0 done; 1 finished with failures above ``--max-bad``, corruption found,
-or disk full; 2 usage or configuration, including a refusal to mix and a locked folder; 3 a bug (a log file is written and
-named); 75 preempted, run again to resume; 130 interrupted.
+Exit codes of ``blurkit`` and ``trainer``: 0 done; 1 more failures than ``--max-bad``, corruption found, or disk full; 2 a wrong
+option, recipe or folder, two configurations in one folder, or a locked folder; 3 a bug (the message names a log file);
+75 preempted, run again to resume; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ OK, FAILED, USAGE, BUG, PREEMPTED, INTERRUPTED = 0, 1, 2, 3, 75, 130
 
 
 class BlurkitError(Exception):
-    """An error with a message meant for a person: what, where, and what to do."""
+    """An error whose message tells a person what is wrong, where, and what to do."""
 
     exit_code = FAILED
 
 
 class UsageError(BlurkitError, ValueError):
-    """An argument, a recipe or a folder that cannot be used as asked."""
+    """An argument, a recipe or a folder that cannot be used."""
 
     exit_code = USAGE
 
@@ -34,15 +34,15 @@ class LockedError(UsageError):
 
 
 class CorruptShardError(BlurkitError):
-    """A shard that is no shard, or whose bytes are not those that were written."""
+    """A file that is not a shard, or a shard whose bytes have changed since it was written."""
 
 
 class DiskFullError(BlurkitError):
-    """The output does not fit, or did not."""
+    """The output does not fit on the disk."""
 
 
 class StoppedError(BlurkitError):
-    """A signal ended the run early with everything written so far intact."""
+    """A signal ended the run early. Everything written so far is intact."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -52,7 +52,7 @@ class StoppedError(BlurkitError):
 class UnreadableFileError(BlurkitError):
     """A file that cannot be read.
 
-    ``reason`` is a short stable word for programs to count by, the message is a sentence for people.
+    ``reason``: a short, stable word that programs can count. The message is a sentence for people.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -64,17 +64,17 @@ class UnreadableFileError(BlurkitError):
 
 
 class BadImageError(UnreadableFileError):
-    """One photograph that cannot be used; it becomes a line of the ledger and the run goes on."""
+    """A photograph that cannot be used. It becomes a line of the ledger, and the run continues."""
 
 
 class WriteError(BlurkitError):
-    """The output folder cannot be written."""
+    """The output folder cannot be made or written."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the known word closest to ``word``, or an empty string.
+    """Returns ``"; did you mean 'x'?"`` with the known word closest to ``word``, or an empty string if none is close.
 
-    A bare key means a dotted one: ``length`` is ``trajectory.length`` or ``rotation.length``.
+    A key without a section matches dotted keys: ``length`` matches ``trajectory.length`` and ``rotation.length``.
     """
     known = list(known)
     match = [name for name in known if name != word and name.rsplit(".", 1)[-1] == word]
@@ -83,7 +83,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def guard(program: str, command: Callable[[], int]) -> int:
-    """Run ``command`` and turn whatever it raises into a message on standard error and an exit code."""
+    """Run ``command`` and return its exit code. If it raises, print a message on standard error and return the error's code."""
     try:
         return command()
     except BlurkitError as error:
@@ -92,9 +92,10 @@ def guard(program: str, command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except OSError as error:  # the disk, the network drive, a permission: nothing that a traceback would explain
+    except OSError as error:  # a disk, a network drive or a permission: a traceback would not help
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = "make room and run the same command again, it resumes" if full else "see to it and run the same command again"
+        again = "run the same command again"
+        advice = f"free some disk space, then {again} to resume" if full else f"solve this, then {again}"
         print(f"{program}: {error.filename or 'the output'}: {error.strerror or error}; {advice}", file=sys.stderr)
         return FAILED
     except MemoryError as error:

@@ -1,8 +1,8 @@
-"""Compilation: how every compiled function of blurkit is made and cached.
+"""Compiles functions with numba and caches the machine code.
 
-numba's own cache serves stale machine code when a helper in another file changes, and one truncated cache file breaks every
-later start. So the cache folder is keyed by a digest of all sources and versions, and an entry that cannot be read is
-recompiled rather than raised.
+numba's own cache has two faults. It returns stale machine code after a helper in another file changes, and one truncated cache
+file breaks every later start. So the name of the cache folder holds a digest of all sources and versions, and a function is
+compiled again if its cache entry cannot be read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache
 
-#: The rooms whose code compiles or decides a pixel, or which photographs there are.
+#: The rooms whose code is compiled, decides a pixel, or decides which photographs a source has.
 PIXEL_ROOMS = ("truth", "shard", "decode", "camera", "kernels", "recipes", "blurring", "sources", "pair", "pipeline")
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -29,7 +29,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 @functools.cache
 def source_digest() -> str:
-    """A hexadecimal sha256 of the sources in :data:`PIXEL_ROOMS`; part of the numba cache's key and of every dataset's plan."""
+    """The hexadecimal sha256 of the sources in :data:`PIXEL_ROOMS`. It is part of the cache folder's name and of every plan."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted(path for room in PIXEL_ROOMS for path in (folder / room).rglob("*.py")):
@@ -39,7 +39,7 @@ def source_digest() -> str:
 
 @functools.cache
 def cache_folder() -> str:
-    """The folder for compiled code, or an empty string where nothing can be written safely."""
+    """The folder for compiled code, or an empty string if no folder can be written safely."""
     versions = f"{source_digest()} {numba.__version__} {llvmlite.__version__} {np.__version__}"
     key = hashlib.sha256(versions.encode()).hexdigest()[:16]
     home = os.environ.get("BLURKIT_CACHE") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -47,7 +47,7 @@ def cache_folder() -> str:
         folder = base / f"numba-{key}"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # The cache holds pickles: never trust a folder that somebody else made in a shared place.
+            # The cache holds pickles, which can run code: never trust a folder that another user made in a shared place.
             status = base.lstat()
             if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and os.access(folder, os.W_OK):
                 return str(folder)
@@ -57,12 +57,12 @@ def cache_folder() -> str:
 
 
 class _ForgivingCache(FunctionCache):
-    """numba's cache, except that no fault of a cache file reaches the caller."""
+    """numba's cache, without its errors: a faulty cache file never raises."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # truncated, foreign or unreadable: compile again, and replace it
+        except Exception:  # truncated, foreign or unreadable: compile again and replace the file
             try:
                 self.flush()
             except Exception:
@@ -72,12 +72,12 @@ class _ForgivingCache(FunctionCache):
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
-        except Exception:  # a full disk or a read-only home costs compile time at the next start, nothing else
+        except Exception:  # on a full disk or in a read-only home, the next start only compiles again
             self.disable()
 
 
 def compiled(**options: Any) -> Callable[[_Function], _Function]:
-    """A decorator: ``numba.njit`` without the interpreter lock, cached in :func:`cache_folder`."""
+    """Returns a decorator: ``numba.njit`` that releases the interpreter lock and caches in :func:`cache_folder`."""
 
     def decorate(function: _Function) -> _Function:
         dispatcher = numba.njit(nogil=True, **options)(function)

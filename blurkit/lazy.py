@@ -1,4 +1,4 @@
-"""Names that a package offers and loads when they are first used, so that importing the package costs nothing."""
+"""Loads the public names of a package on first use, so that importing the package is fast."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 def offer(
     package: str, homes: Mapping[str, str], rooms: Iterable[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` of a package.
+    """Returns ``__getattr__`` and ``__dir__`` for a package.
 
-    ``homes``: the module that each public name lives in. ``rooms``: packages below this one, which are imported when they are
-    first named.
+    ``homes``: the module of each public name. ``rooms``: the subpackages, each imported on first use.
     """
     names = {**homes, **dict.fromkeys(rooms, "")}
 

@@ -21,8 +21,8 @@ def raising(error):
         (CorruptShardError("shard 3"), 1, "shard 3"),
         (StoppedError("stopped", 75), 75, "stopped"),
         (KeyboardInterrupt(), 130, "interrupted"),
-        (OSError(errno.ENOSPC, "No space left on device", "a.h5"), 1, "a.h5: No space left on device; make room"),
-        (OSError(errno.EIO, "Input/output error", "a.h5"), 1, "a.h5: Input/output error; see to it"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.h5"), 1, "a.h5: No space left on device; free some disk space"),
+        (OSError(errno.EIO, "Input/output error", "a.h5"), 1, "a.h5: Input/output error; solve this, then run"),
         (ZeroDivisionError("of ours"), 3, "This is a bug; the details are in"),
     ],
 )

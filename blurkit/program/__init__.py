@@ -1,1 +1,1 @@
-"""What every command-line program needs, whatever it computes: files, signals, progress, options, TOML, checks of values."""
+"""What both command-line programs share: files, signals, progress, options, TOML, checks of values, benchmarks."""

@@ -1,9 +1,9 @@
-"""Figures of speed and memory, each beside its limit, as both ``bench`` commands measure and print them."""
+"""Measures figures of speed and memory and prints each beside its limit, for both ``bench`` commands."""
 
 from __future__ import annotations
 
 import json
-import time
+import timeit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from blurkit.errors import OK, UsageError, nearest
 
 @dataclass(frozen=True)
 class Figure:
-    """A claim, what was measured, and the limit: a most where ``at_most``, else a least."""
+    """A claim, the measured value, and its limit: an upper limit if ``at_most``, else a lower limit."""
 
     claim: str
     value: float
@@ -23,7 +23,7 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        """Whether the measured value is on the right side of the limit."""
+        """Whether the measured value is within the limit."""
         return self.value <= self.limit if self.at_most else self.value >= self.limit
 
     def line(self) -> str:
@@ -33,7 +33,7 @@ class Figure:
 
 
 def measure(sections: Mapping[str, Callable[[], Iterator[Figure]]], chosen: Sequence[str], *, as_json: bool) -> int:
-    """Measure the chosen sections, or all. Returns 0 whatever the figures: a limit missed is to be read, not to fail a build."""
+    """Measure the chosen sections, or all. Returns 0 even if a figure misses its limit, so that a slow machine fails no build."""
     unknown = [name for name in chosen if name not in sections]
     if unknown:
         raise UsageError(f"unknown section {unknown[0]!r}: it is none of {', '.join(sections)}{nearest(unknown[0], sections)}")
@@ -49,13 +49,8 @@ def measure(sections: Mapping[str, Callable[[], Iterator[Figure]]], chosen: Sequ
 
 
 def times(*actions: Callable[[], Any], repeats: int) -> list[float]:
-    """The shortest time in seconds of each action, done in turn so that a slow spell of the machine meets all of them."""
+    """The shortest time of each action in seconds. The actions take turns, so that a slow moment affects all of them."""
     for action in actions:
         action()
-    best = [float("inf")] * len(actions)
-    for _ in range(repeats):
-        for place, action in enumerate(actions):
-            begin = time.perf_counter()
-            action()
-            best[place] = min(best[place], time.perf_counter() - begin)
-    return best
+    rounds = [[timeit.timeit(action, number=1) for action in actions] for _ in range(repeats)]
+    return [min(taken) for taken in zip(*rounds, strict=True)]

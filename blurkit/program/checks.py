@@ -1,4 +1,4 @@
-"""Checks of values that people write into recipes, each with an error that names the key."""
+"""Checks of the values in recipes. Each error names the key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from blurkit.errors import UsageError, nearest
 
-#: The ends of a range, the lower first.
+#: The two ends of a range, the lower end first.
 Range = tuple[float, float]
 
 
@@ -17,17 +17,17 @@ def require(condition: bool, message: str) -> None:
 
 
 def one_of(key: str, value: str, choices: Sequence[str]) -> None:
-    """Require one of a few words."""
+    """Require that ``value`` is one of ``choices``."""
     require(value in choices, f"{key} is one of {', '.join(choices)}, got {value!r}{nearest(value, choices)}")
 
 
 def within(key: str, values: Sequence[float], lowest: float, highest: float) -> None:
-    """Require at least one value, and each within [lowest, highest]."""
+    """Require at least one value, and that every value is within [lowest, highest]."""
     good = len(values) > 0 and all(lowest <= value <= highest for value in values)
     require(good, f"{key} takes values within [{lowest}, {highest}], got {list(values)}")
 
 
 def rising(key: str, values: tuple[float, float], lowest: float, highest: float) -> None:
-    """Require the ends of a range, the lower first, within [lowest, highest]."""
+    """Require a range within [lowest, highest], the lower end first."""
     within(key, values, lowest, highest)
     require(values[0] <= values[1], f"{key} is a range, the lower end first, got {list(values)}")

@@ -1,7 +1,7 @@
-"""Files that are complete or absent, read with care: atomic commits, locks, room on the disk, and files of others.
+"""Reads and writes files safely: atomic commits, locks, checks of disk space, and careful reading of foreign files.
 
-A file is written under a temporary name, synced, renamed, and its folder synced: without both syncs a power cut can leave a file
-of length zero under the final name. A crash leaves at most a file that ends in ``.tmp``.
+A commit writes a file under a temporary name, syncs it, renames it, and syncs its folder. Without both syncs, a power cut can
+leave an empty file under the final name. A crash leaves at most a file that ends in ``.tmp``.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import contextlib
 import errno
 import fcntl
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -24,16 +24,16 @@ TEMPORARY = ".tmp"
 
 FilePath: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 
-_WITHOUT_WAITING = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # a named pipe would hold the caller until somebody writes to it
+_WITHOUT_WAITING = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # else a named pipe blocks until a process writes to it
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @contextlib.contextmanager
 def open_regular(path: FilePath, *, follow_links: bool = True) -> Iterator[int]:
-    """A descriptor of a regular file, open for reading. Nothing here waits for a pipe or a device.
+    """A descriptor of a regular file, open for reading. It never waits for a pipe or a device.
 
-    Raises :class:`UnreadableFileError` ``missing``, ``link``, ``not_a_file`` or ``unreadable``, also where reading fails within
-    the block. Where the machine has no handle or no memory left, its OSError comes through: that is not the file's fault.
+    Raises :class:`UnreadableFileError` ``missing``, ``link``, ``not_a_file`` or ``unreadable``, also if reading fails within the
+    block. If the machine has no file handle or no memory left, the OSError is raised as it is: the file is not at fault.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | _WITHOUT_WAITING | (0 if follow_links else os.O_NOFOLLOW))
@@ -52,7 +52,7 @@ def open_regular(path: FilePath, *, follow_links: bool = True) -> Iterator[int]:
 
 
 def read_regular(path: FilePath, *, most: int, follow_links: bool = True) -> bytes:
-    """All of a regular file of at most ``most`` bytes. Raises :class:`UnreadableFileError`, ``too_large`` too."""
+    """The content of a regular file of at most ``most`` bytes. Raises :class:`UnreadableFileError`, also ``too_large``."""
     with open_regular(path, follow_links=follow_links) as descriptor:
         size = os.fstat(descriptor).st_size
         if size > most:
@@ -61,7 +61,7 @@ def read_regular(path: FilePath, *, most: int, follow_links: bool = True) -> byt
 
 
 def read_all(descriptor: int, size: int) -> bytes:
-    """The first ``size`` bytes of a file, fewer where it is shorter."""
+    """The first ``size`` bytes of a file, or fewer if the file is shorter."""
     parts, position = [], 0
     while part := os.pread(descriptor, size - position, position):
         parts.append(part)
@@ -81,7 +81,7 @@ def _refusal(error: OSError, *, follow_links: bool) -> Exception:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its parents, or raise :class:`WriteError`."""
+    """Make a folder and its parents. Raises :class:`WriteError` if it cannot be made or written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -92,35 +92,33 @@ def make_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[int]:
-    """A file descriptor, open for reading and writing, whose file becomes ``path`` when the block ends without an error."""
-    temporary = ""
+    """A descriptor of a temporary file, open to read and write. The file becomes ``path`` if the block ends without an error."""
+    temporary = f"{path}.{secrets.token_hex(8)}{TEMPORARY}"
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f"{path.name}.", suffix=TEMPORARY, dir=path.parent)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             yield descriptor
-            os.fchmod(descriptor, 0o666 & ~_umask())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.rename(temporary, path)
     except BaseException as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename in (None, temporary or error.filename):
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename in (None, temporary):
             error.filename = str(path)  # the name that the user knows
         raise
     sync_folder(path.parent)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a small file, complete or not at all."""
+    """Write a small file completely or not at all."""
     with replacing(path) as descriptor:
         write_all(descriptor, data)
 
 
 def write_all(descriptor: int, data: bytes | memoryview, offset: int | None = None) -> None:
-    """Write every byte, at ``offset`` or at the file's position; one system call may write fewer."""
+    """Write every byte, at ``offset`` or at the current position. One system call may write fewer bytes."""
     view = memoryview(data).cast("B")
     while view:
         written = os.write(descriptor, view) if offset is None else os.pwrite(descriptor, view, offset)
@@ -129,19 +127,17 @@ def write_all(descriptor: int, data: bytes | memoryview, offset: int | None = No
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line, in one system call, so that lines of several processes never mix."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    """Append one line in one system call, so that lines of several processes never mix."""
     try:
-        write_all(descriptor, line.encode() + b"\n")  # where the first call writes less than the line, the next says why
+        with open(path, "ab", buffering=0) as file:
+            write_all(file.fileno(), line.encode() + b"\n")  # if one call writes a part, the next raises the reason
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
-    finally:
-        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder last through a power cut."""
+    """Sync a folder, so that a power cut does not undo renames in it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -150,19 +146,19 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_temporaries(folder: Path, is_ours: Callable[[str], bool]) -> None:
-    """Remove what a killed run left of files whose final name ``is_ours``; only while holding the folder's exclusive lock."""
+    """Remove temporary files of a killed run if ``is_ours(final name)``. The caller holds the folder's exclusive lock."""
     for path in folder.glob(f"*{TEMPORARY}"):
         if is_temporary(path.name, is_ours):
             path.unlink(missing_ok=True)
 
 
 def is_temporary(name: str, is_ours: Callable[[str], bool]) -> bool:
-    """Whether a file is what :func:`replacing` writes before a name that ``is_ours``."""
+    """Whether ``name`` is a temporary file of :func:`replacing`, with a final name that ``is_ours`` accepts."""
     return name.endswith(TEMPORARY) and is_ours(name.removesuffix(TEMPORARY).rpartition(".")[0])
 
 
 def require_space(folder: Path, needed: int, advice: str) -> None:
-    """Raise :class:`DiskFullError`, with advice, where ``needed`` bytes do not fit on the folder's disk."""
+    """Raise :class:`DiskFullError` with ``advice`` if ``needed`` bytes do not fit on the folder's disk."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DiskFullError(f"{folder} has {data_size(free)} free and this needs about {data_size(needed)}; {advice}")
@@ -170,24 +166,15 @@ def require_space(folder: Path, needed: int, advice: str) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
-    """Hold a lock on a file while the block runs; where another holds it, wait, or raise :class:`LockedError` at once.
+    """Hold a lock on a file during the block. Child processes do not inherit the lock.
 
-    Child processes do not inherit it.
+    If another process holds the lock, either ``wait`` or raise :class:`LockedError` at once.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
+    with open(path, "a+b") as file:
         try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             raise LockedError(f"another run is writing {path.parent}: wait for it, stop it, or choose another --out") from error
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

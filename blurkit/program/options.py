@@ -1,4 +1,4 @@
-"""What both command lines share: how a group of commands is run, and the names of its options in the environment."""
+"""What both command lines share: common options, environment variables, and running a command."""
 
 from __future__ import annotations
 
@@ -22,23 +22,33 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress.")
 
 
 def settings_option(text: str) -> Callable[[Any], Any]:
-    """``--set``, with what it changes in words."""
+    """Returns the option ``--set``. ``text`` is its help text."""
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)
 
 
 def run_program(program: str, group: click.Group) -> int:
-    """Run the commands of ``group`` on this process's arguments and return the exit code; see :mod:`blurkit.errors`."""
+    """Run a command of ``group`` with the arguments of this process. Returns the exit code, see :mod:`blurkit.errors`."""
     if sys.platform == "win32":
         print(f"{program}: Windows is not supported; use Linux, macOS, or WSL", file=sys.stderr)
         return USAGE
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that no terminal shows
-    return guard(program, lambda: _run(program, group))
+            stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that the terminal cannot show
+
+    def run() -> int:
+        try:
+            return int(group(prog_name=program, standalone_mode=False) or 0)
+        except click.exceptions.Abort:
+            raise KeyboardInterrupt from None
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+
+    return guard(program, run)
 
 
 def name_variables(group: click.Group, prefix: str) -> None:
-    """Every option can be set in the environment by its own name: ``--per-image`` of generate is BLURKIT_GENERATE_PER_IMAGE."""
+    """Give every option an environment variable: ``--per-image`` of generate becomes BLURKIT_GENERATE_PER_IMAGE."""
     for name, command in group.commands.items():
         for option in command.params:
             if isinstance(option, click.Option):
@@ -47,12 +57,12 @@ def name_variables(group: click.Group, prefix: str) -> None:
 
 
 def print_toml(text: str, *, as_json: bool) -> None:
-    """Print a recipe's TOML, or the same as one JSON object."""
+    """Print the TOML text of a recipe, or the same values as one JSON object."""
     print(json.dumps(tomllib.loads(text), ensure_ascii=False) if as_json else text.rstrip())
 
 
 def print_recipes(package: str, default: str, *, as_json: bool) -> None:
-    """Print name, summary and provenance of each recipe in a package."""
+    """Print the name, summary and provenance of each recipe in a package."""
     described = [tomllib.loads(packaged_text(package, name)) for name in packaged_names(package)]
     if as_json:
         keys = ("name", "summary", "provenance")
@@ -61,13 +71,3 @@ def print_recipes(package: str, default: str, *, as_json: bool) -> None:
     for values in described:
         mark = " (the default)" if values["name"] == default else ""
         print(f"{values['name']}{mark}\n    {values['summary']}\n    {values['provenance']}")
-
-
-def _run(program: str, group: click.Group) -> int:
-    try:
-        return int(group(prog_name=program, standalone_mode=False) or 0)
-    except click.exceptions.Abort:
-        raise KeyboardInterrupt from None
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code

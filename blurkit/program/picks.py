@@ -1,4 +1,4 @@
-"""A few of many, evenly spaced."""
+"""Picks a few items of many, evenly spaced."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from collections.abc import Iterator
 
 
 def evenly_spaced(total: int, count: int) -> Iterator[int]:
-    """``count`` whole numbers from 0 and below ``total``, evenly apart; none twice where ``count`` is at most ``total``."""
+    """``count`` evenly spaced whole numbers from 0 to ``total`` - 1. They are distinct if ``count`` is at most ``total``."""
     return (place * total // count for place in range(count))

@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar with rate and time left on a terminal, a line every half minute elsewhere."""
+"""Shows progress on standard error: on a terminal a bar with rate and time left, else a line every 30 seconds."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress:
-    """Counts pairs of a known total. ``quiet`` shows nothing."""
+    """Progress through a known number of pairs. ``done`` counts the pairs of committed shards. ``quiet`` shows nothing."""
 
     def __init__(self, total: int, *, quiet: bool = False) -> None:
         self.total, self.done = total, 0
         self._quiet = quiet
-        self._begin = self._said = time.monotonic()
+        self._begin = self._printed = time.monotonic()
         self._bar: Any = None
         if sys.stderr.isatty() and not quiet:
-            from tqdm import tqdm
+            from tqdm import tqdm  # here, since only a bar needs it and ``--help`` is to start fast
 
-            width, height = shutil.get_terminal_size()  # a terminal that does not know its size is taken for 80x24
+            width, height = shutil.get_terminal_size()  # 80x24 if the terminal does not report its size
             self._bar = tqdm(total=total, unit=" pairs", smoothing=0.1, file=sys.stderr, ncols=width, nrows=height)
 
     def show(self, under_way: int = 0) -> None:
-        """Show what is done, with ``under_way`` pairs of shards that are not committed yet."""
+        """Show how many pairs are made: ``done``, and ``under_way`` pairs of shards that are not yet committed."""
         now = time.monotonic()
         if self._bar is not None:
             self._bar.update(max(self.done + under_way - self._bar.n, 0))
-        elif not self._quiet and now - self._said >= _SECONDS_BETWEEN_LINES:
-            self._said = now
+        elif not self._quiet and now - self._printed >= _SECONDS_BETWEEN_LINES:
+            self._printed = now
             self._say(self.done + under_way, now - self._begin)
 
     def close(self) -> None:
-        """End the bar."""
+        """Close the bar."""
         if self._bar is not None:
             self._bar.close()
 
-    def _say(self, count: int, seconds: float) -> None:
+    def _say(self, count: int, seconds: float) -> None:  # a subclass that counts something else replaces this
         rate = count / seconds
         left = duration((self.total - count) / rate) if rate else "unknown"
         share = count / self.total
@@ -46,7 +46,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: ``45 s``, ``12 min``, ``3 h 20 min``."""
+    """A time in seconds as a short text: ``45 s``, ``12 min``, ``3 h 20 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -54,12 +54,12 @@ def duration(seconds: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """A count with its noun: ``1 shard``, ``1,290 pairs``."""
+    """A count with its noun, singular or plural: ``1 shard``, ``1,290 pairs``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def data_size(count: float) -> str:
-    """Bytes as a person says them: ``12.3 MB``."""
+    """A number of bytes as a short text: ``12.3 MB``."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Ending early, and well: the first signal asks for it, a second one insists."""
+"""Handles signals that end a run early. The first signal lets the run finish cleanly; a second signal ends it at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Stop:
-    """Whether a signal has asked the run to end."""
+    """Tells whether a signal has asked the run to end. ``signal``: the number of that signal, or 0."""
 
     def __init__(self) -> None:
         self.signal = 0
@@ -25,18 +25,18 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """130 for an interrupt from the keyboard, 75 for a scheduler's signal: run again to resume."""
+        """130 for an interrupt from the keyboard, 75 for a signal of a scheduler."""
         return INTERRUPTED if self.signal == signal.SIGINT else PREEMPTED
 
     def error(self, done: str) -> StoppedError:
-        """The error that ends the run, saying what is kept."""
+        """The error that ends the run. ``done`` says what is kept."""
         name = signal.Signals(self.signal).name
         return StoppedError(f"stopped by {name}; {done}; run the same command again to resume", self.exit_code)
 
 
 @contextlib.contextmanager
 def stopping() -> Iterator[Stop]:
-    """Within the block the first SIGINT, SIGTERM or SIGUSR1 sets the flag; a second ends the process and its children at once."""
+    """In the block, the first SIGINT, SIGTERM or SIGUSR1 sets the flag. A second one kills the process and its children."""
     stop = Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -56,7 +56,7 @@ def stopping() -> Iterator[Stop]:
 
 @contextlib.contextmanager
 def holding_signals() -> Iterator[None]:
-    """Hold signals back while the block runs; processes that it starts begin with them held, until :func:`ignore_signals`."""
+    """Block signals during the block. Processes started in it also block them, until :func:`ignore_signals`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -65,7 +65,7 @@ def holding_signals() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """For workers: a signal to the whole group is the parent's to answer, or it would find its workers gone."""
+    """Ignore signals in a worker. The parent handles a signal to the whole group, and still needs its workers then."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -1,7 +1,7 @@
-"""Frozen dataclasses <-> TOML: types checked, unknown keys refused with the nearest known one, ``KEY=VALUE`` settings applied.
+"""Converts frozen dataclasses to TOML and back, and applies ``KEY=VALUE`` settings to them.
 
-A configuration is a dataclass whose fields are scalars, tuples or sections; a section is a dataclass of scalars and tuples, and
-may be ``None`` where its type says so. Keys of sections are dotted: ``trajectory.length``.
+Types are checked. An unknown key is an error that names the nearest known key. A field is a scalar, a tuple or a section. A
+section is a dataclass of scalars and tuples, or ``None`` if its type allows it. Its keys are dotted: ``trajectory.length``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import dataclasses
 import json
 import math
 import tomllib
-import types
 import typing
 from collections.abc import Sequence
 from importlib import resources
@@ -19,26 +18,26 @@ from typing import Any, TypeVar
 
 from blurkit.errors import UsageError, nearest
 
-_Configuration = TypeVar("_Configuration")
+_Dataclass = TypeVar("_Dataclass")
 
 
-def from_dict(cls: type[_Configuration], values: dict[str, Any], *, where: str) -> _Configuration:
-    """A configuration from nested dictionaries as TOML gives them."""
-    return typing.cast(_Configuration, _build(cls, values, where, known_keys(cls), ""))
+def from_dict(cls: type[_Dataclass], values: dict[str, Any], *, where: str) -> _Dataclass:
+    """The dataclass ``cls`` with the values of nested dictionaries, as TOML gives them. ``where`` begins each error message."""
+    return _build(cls, values, where, known_keys(cls), "")
 
 
-def to_dict(configuration: Any) -> dict[str, Any]:
-    """Nested dictionaries of a configuration; sections that are ``None`` are left out."""
-    return {key: value for key, value in dataclasses.asdict(configuration).items() if value is not None}
+def to_dict(settings: Any) -> dict[str, Any]:
+    """The values of a dataclass as nested dictionaries, without the sections that are ``None``."""
+    return {key: value for key, value in dataclasses.asdict(settings).items() if value is not None}
 
 
 def to_toml(values: dict[str, Any]) -> str:
-    """TOML text of a dictionary of scalars, lists and tables."""
+    """The TOML text of a dictionary of scalars, lists and tables."""
     return "\n".join(_lines(values, "")) + "\n"
 
 
 def known_keys(cls: type) -> list[str]:
-    """Every key that a configuration of this class may hold, dotted."""
+    """Every key of a dataclass, dotted."""
     keys = []
     for field in dataclasses.fields(cls):
         section = _section(cls, field.name)
@@ -46,19 +45,18 @@ def known_keys(cls: type) -> list[str]:
     return keys
 
 
-def with_setting(configuration: _Configuration, setting: str) -> _Configuration:
-    """The configuration with one ``KEY=VALUE`` applied. The value is TOML or a bare text; ``none`` removes a section."""
+def with_setting(settings: _Dataclass, setting: str) -> _Dataclass:
+    """The dataclass with one ``KEY=VALUE`` applied. VALUE is TOML or a text without quotes; ``none`` removes a section."""
     key, found, text = setting.partition("=")
     if not found:
         raise UsageError(f"--set takes KEY=VALUE, got {setting!r}")
-    return with_value(configuration, key.strip(), parse_value(text.strip()), where=f"--set {setting}")
+    return with_value(settings, key.strip(), parse_value(text.strip()), where=f"--set {setting}")
 
 
-def with_value(configuration: _Configuration, key: str, value: Any, *, where: str) -> _Configuration:
-    """The configuration with one dotted key replaced."""
-    cls = type(configuration)
-    values = to_dict(configuration)
-    if value is None and key in typing.get_type_hints(cls) and _optional(cls, key):
+def with_value(settings: _Dataclass, key: str, value: Any, *, where: str) -> _Dataclass:
+    """The dataclass with one dotted key replaced."""
+    cls, values = type(settings), to_dict(settings)
+    if value is None and type(None) in typing.get_args(typing.get_type_hints(cls).get(key)):
         values.pop(key, None)
     else:
         assign(values, key, value, known_keys(cls), where)
@@ -66,7 +64,7 @@ def with_value(configuration: _Configuration, key: str, value: Any, *, where: st
 
 
 def assign(values: dict[str, Any], key: str, value: Any, known: Sequence[str] = (), where: str = "") -> None:
-    """Set a dotted key in nested dictionaries, making the section where it is missing."""
+    """Set a dotted key in nested dictionaries. A missing section is made."""
     section, dot, name = key.rpartition(".")
     inner = values.setdefault(section, {}) if dot else values
     if not isinstance(inner, dict):
@@ -75,7 +73,7 @@ def assign(values: dict[str, Any], key: str, value: Any, known: Sequence[str] = 
 
 
 def parse_value(text: str) -> Any:
-    """The value of a setting: TOML where it is TOML, ``None`` for ``none``, else the text itself."""
+    """The value of a setting: ``None`` for ``none``, the value if it is TOML, else the text itself."""
     if text.lower() == "none":
         return None
     try:
@@ -96,7 +94,7 @@ def packaged_text(package: str, name: str) -> str:
 
 
 def named_text(package: str, name: str) -> tuple[str, Path | None]:
-    """The TOML text of a recipe by its name in a package, or by its file, and the folder that the file lies in."""
+    """The TOML text of a recipe, by its name in a package or by its file; and the folder of that file, or ``None``."""
     known = packaged_names(package)
     if name in known:
         return packaged_text(package, name), None
@@ -116,7 +114,7 @@ def parse_toml(text: str, *, where: str) -> dict[str, Any]:
         raise UsageError(f"{where}: not valid TOML: {error}") from error
 
 
-def _build(cls: Any, values: dict[str, Any], where: str, known: list[str], prefix: str) -> Any:
+def _build(cls: type[_Dataclass], values: dict[str, Any], where: str, known: list[str], prefix: str) -> _Dataclass:
     hints = typing.get_type_hints(cls)
     made: dict[str, Any] = {}
     for name, value in values.items():
@@ -134,12 +132,12 @@ def _build(cls: Any, values: dict[str, Any], where: str, known: list[str], prefi
 
 
 def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
-    """``value`` as the type that the dataclass declares, or an error; whole numbers serve as floats, nothing else is bent."""
+    """``value`` as the declared type, or an error. A whole number becomes a float; no other type is converted."""
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)
         items = value if isinstance(value, list) else [value]
         if inner[-1] is not Ellipsis and len(items) == 1:
-            items = items * len(inner)  # one number is a range of one value
+            items = items * len(inner)  # one number stands for a range with equal ends
         if inner[-1] is Ellipsis or len(items) == len(inner):
             return tuple(_convert(item, inner[0], key, where) for item in items)
         raise UsageError(f"{where}: {key} takes {len(inner)} numbers, the ends of a range, got {value!r}")
@@ -155,12 +153,7 @@ def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
 
 def _section(cls: type, name: str) -> Any:
     hint = typing.get_type_hints(cls)[name]
-    choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return next((choice for choice in choices if dataclasses.is_dataclass(choice)), None)
-
-
-def _optional(cls: type, name: str) -> bool:
-    return type(None) in typing.get_args(typing.get_type_hints(cls)[name])
+    return next((choice for choice in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(choice)), None)
 
 
 def _lines(values: dict[str, Any], table: str) -> list[str]:

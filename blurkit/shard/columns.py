@@ -1,8 +1,8 @@
-"""Truth that not every sample has: one mechanism to keep it in a shard's columns.
+"""Stores optional truth in the columns of a shard.
 
-What samples have of a kind lies in flat columns, the rows of all samples one after the other, beside a number or two of each
-sample that say how many rows are its own; the first of them is 0 where a sample has none. The columns are absent where no
-sample of a shard has any, and what a sample does not have is in none of its checksums.
+A kind of truth has flat columns, which hold the rows of all samples one after the other. It also has columns with one number per
+sample. The numbers say how many rows belong to the sample; the first number is 0 if the sample has no truth of this kind. If no
+sample of a shard has this truth, the shard has none of the columns. The checksum of a sample does not cover truth that it lacks.
 """
 
 from __future__ import annotations
@@ -10,90 +10,101 @@ from __future__ import annotations
 import itertools
 import zlib
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Columns = dict[str, NDArray[Any]]
 
-#: What one sample has of a kind, by column: Python integers for its numbers, arrays for its rows of the flat columns.
+#: The truth of one kind and one sample, by column: a Python integer for a number, an array for the rows of a flat column.
 Rows = dict[str, Any]
 
 #: (height, width) of an image.
 Shape = tuple[int, int]
 
 
-class Kind(ABC):
-    """How one kind of truth maps to columns.
+class Flat(NamedTuple):
+    """A flat column. ``type``: its dtype, ``S`` for text. ``length``: a function that returns how many rows belong to a sample,
+    from the sample's numbers and its rows of the columns before. ``row``: the shape of one row."""
 
-    ``numbers``: the type of each column with a number per sample. ``flat``: the type of each flat column, ``S`` for text, and the
-    shape of one of its rows.
+    type: str
+    length: Callable[[Rows, Shape], int]
+    row: tuple[int, ...] = ()
+
+
+def counted_by(number: str) -> Callable[[Rows, Shape], int]:
+    """Returns a length function for :class:`Flat`: the length is the sample's ``number``."""
+    return lambda rows, _: int(rows[number])
+
+
+class Kind(ABC):
+    """How one kind of truth is stored in columns.
+
+    ``numbers``: the dtype of each column with one number per sample. A number of dtype ``u1`` is a flag, any other is a count.
+    ``flat``: the flat columns.
     """
 
     numbers: ClassVar[dict[str, str]]
-    flat: ClassVar[dict[str, tuple[str, tuple[int, ...]]]]
+    flat: ClassVar[dict[str, Flat]]
 
     @property
     def types(self) -> dict[str, str]:
-        """The type of every column."""
-        return {**self.numbers, **{name: kind for name, (kind, _) in self.flat.items()}}
+        """The dtype of every column."""
+        return {**self.numbers, **{name: column.type for name, column in self.flat.items()}}
 
     @abstractmethod
     def pack(self, value: Any, shape: Shape) -> Rows:
-        """The rows of what a sample of this size has; UsageError where it does not fit the sample."""
+        """The rows for ``value``, of a sample of this size. Raises :class:`UsageError` if ``value`` does not fit the sample."""
 
     @abstractmethod
     def unpack(self, rows: Rows, shape: Shape) -> Any:
-        """What a sample of this size has; UsageError where a hostile file made rows that no value has."""
+        """The value of these rows, of a sample of this size. Raises :class:`UsageError` if a hostile file made the rows."""
 
-    @abstractmethod
-    def length(self, column: str, rows: Rows, shape: Shape) -> int:
-        """How many rows of a flat column are a sample's own, from its numbers and its rows of the columns before."""
-
-    def sound(self, columns: Columns) -> bool:
-        """Whether counts and flags are such; called before anything follows from them."""
+    def valid(self, columns: Columns) -> bool:
+        """Whether flat columns of counts and flags hold only counts and flags. It is called before they are used."""
         return True
 
     def none(self) -> Rows:
-        """The rows of a sample that has nothing of this kind."""
-        return {
-            **dict.fromkeys(self.numbers, 0),
-            **{name: np.empty((0, *row), kind) for name, (kind, row) in self.flat.items()},
-        }
+        """The rows of a sample without this kind of truth."""
+        flat = {name: np.empty((0, *column.row), column.type) for name, column in self.flat.items()}
+        return {**dict.fromkeys(self.numbers, 0), **flat}
 
-    def there(self, rows: Rows) -> bool:
-        """Whether a sample has anything of this kind."""
+    def present(self, rows: Rows) -> bool:
+        """Whether a sample has this kind of truth."""
         return bool(rows[next(iter(self.numbers))])
 
     def crc(self, rows: Rows, crc: int) -> int:
-        """The checksum of a sample's bytes in the columns, in their order, after a word that says which."""
+        """Continue the checksum ``crc`` with the names of the columns, then with the sample's bytes in each column."""
         crc = zlib.crc32(" ".join(self.types).encode(), crc)
         for name, kind in self.types.items():
             crc = zlib.crc32(np.ascontiguousarray(rows[name], kind).data, crc)
         return crc
 
     def columns(self, samples: list[Rows]) -> Columns:
-        """The columns of a shard of samples with these rows."""
-        if not any(map(self.there, samples)):
+        """The columns of a shard, from the rows of its samples."""
+        if not any(map(self.present, samples)):
             return {}
         numbers = {name: np.array([rows[name] for rows in samples], kind) for name, kind in self.numbers.items()}
         flat = {name: np.concatenate([rows[name] for rows in samples]) for name in self.flat}
         return {**numbers, **{name: values.astype(self.types[name], copy=False) for name, values in flat.items()}}
 
     def rows(self, columns: Columns, shapes: list[Shape]) -> list[Rows] | None:
-        """The rows of every sample, views of the columns; ``None`` where these, of the right types, do not fit together."""
-        if any(columns[name].shape != (len(shapes),) for name in self.numbers) or not self.sound(columns):
-            return None
-        # In Python's integers, which hostile counts cannot overflow.
+        """The rows of every sample, as views of columns of the right types. ``None`` if the columns do not fit together."""
+        for name, kind in self.numbers.items():
+            values = columns[name]
+            if values.shape != (len(shapes),) or values.min() < 0 or (kind == "u1" and values.max() > 1):
+                return None
+        # Python's integers: the counts of a hostile file cannot overflow them.
         numbers = [columns[name].tolist() for name in self.numbers]
         samples: list[Rows] = [dict(zip(self.numbers, row, strict=True)) for row in zip(*numbers, strict=True)]
-        if any(any(rows.values()) and not self.there(rows) for rows in samples):
+        if not self.valid(columns) or any(any(rows.values()) and not self.present(rows) for rows in samples):
             return None
-        for name, (_, row) in self.flat.items():
-            lengths = [self.length(name, rows, shape) for rows, shape in zip(samples, shapes, strict=True)]
+        for name, column in self.flat.items():
+            lengths = [column.length(rows, shape) for rows, shape in zip(samples, shapes, strict=True)]
             places = [0, *itertools.accumulate(lengths)]
-            if min(lengths) < 0 or columns[name].shape != (places[-1], *row):
+            if columns[name].shape != (places[-1], *column.row):
                 return None
             for rows, start, end in zip(samples, places, places[1:], strict=False):
                 rows[name] = columns[name][start:end]

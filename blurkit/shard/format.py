@@ -1,34 +1,35 @@
-"""Format version 1: what a shard holds, and the checksums that cover it.
+"""Format version 1: the content of a shard, and the checksums that cover it.
 
-A shard is one HDF5 file. Every data set is contiguous and uncompressed, reached by hard links alone, and holds numbers or
+A shard is one HDF5 file. Every data set is contiguous and uncompressed, reached only by hard links, and holds numbers or
 fixed-length UTF-8 text, so that a reader can map it into memory.
 
-- ``sharp``, ``blurred``: uint8 (N, H, W, 3) RGB where all samples have one size; else flat, with ``offset``, ``height`` and
-  ``width`` of each
-- ``id``, ``source`` and so on: one row per sample, see ``TEXTS`` and ``NUMBERS``
-- ``kernel``: float32 (N, K, K), each kernel centred, with zeros around its ``kernel_size``, which is 0 where nobody knows it
-- ``path``: float32 (P, 2), all paths one after the other, ``path_length`` rows each
-- ``mask``: uint8 (M,), the packed masks of all objects one after the other, ``mask_count`` of each sample; ``mask_name``,
-  ``mask_class`` and ``mask_crowd``: one row per object
-- ``node_y``, ``node_x``, ``tap_count``, ``tap_place``, ``tap_weight``: kernel fields, one after the other, ``node_rows`` by
-  ``node_columns`` nodes each, whose taps reach ``node_reach`` pixels
-- ``pose``: float32 (P, 3), the camera's rotation vectors, ``pose_length`` of each sample
-- ``saturation``: uint8 (B,), packed, of each sample whose ``saturation_stored`` is 1
-- ``move_object``, ``move_path``, ``move_kernel``: objects that moved on their own, ``move_count`` of each sample, with paths of
-  ``move_length`` points and kernels of ``move_size`` pixels a side
-- ``radius``: float32 (R,), of each sample whose ``radius_stored`` is 1
-- ``parameters/<name>``: float64 (N,), what was drawn; not a number where nothing was
-- ``crc32``: uint32 (N, 2, bands) of sharp and blurred, one per band of ``BAND_ROWS`` rows, keyed with the sample's name
+- ``sharp``, ``blurred``: uint8 (N, H, W, 3) RGB if all samples have one size; else flat, and each sample has an ``offset``, a
+  ``height`` and a ``width``
+- ``id``, ``source`` and others: one row per sample, see ``TEXTS`` and ``NUMBERS``
+- ``kernel``: float32 (N, K, K), each kernel centred, with zeros around it; ``kernel_size``: its side, 0 if the kernel is unknown
+- ``path``: float32 (P, 2), all paths one after the other; ``path_length``: the rows of each path
+- ``mask``: uint8 (M,), the packed masks of all objects one after the other; ``mask_count``: the objects of each sample;
+  ``mask_name``, ``mask_class`` and ``mask_crowd``: one row per object
+- ``node_y``, ``node_x``, ``tap_count``, ``tap_place``, ``tap_weight``: kernel fields one after the other; each field has
+  ``node_rows`` by ``node_columns`` nodes, and its taps reach ``node_reach`` pixels
+- ``pose``: float32 (P, 3), the camera's rotation vectors; ``pose_length``: the vectors of each sample
+- ``saturation``: uint8 (B,), the packed maps of the samples with ``saturation_stored`` = 1
+- ``move_object``, ``move_path``, ``move_kernel``: objects that moved on their own; ``move_count``: the moved objects of each
+  sample; their paths have ``move_length`` points, their kernels ``move_size`` pixels a side
+- ``radius``: float32 (R,), the maps of the samples with ``radius_stored`` = 1
+- ``parameters/<name>``: float64 (N,), the drawn values; not a number if nothing was drawn
+- ``crc32``: uint32 (N, 2, bands), of sharp and blurred, one per band of ``BAND_ROWS`` rows, keyed with the sample's name
 - ``row_crc32``: uint32 (N,), of everything else about the sample
 
-Of masks, fields, poses, saturation, moves and radii, what no sample of the shard has is absent, see :mod:`blurkit.shard.columns`.
+If no sample of a shard has masks, fields, poses, saturation, moves or radii, their columns are absent: see
+:mod:`blurkit.shard.columns`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -44,16 +45,16 @@ from blurkit.truth.truth import Images, Truth
 FORMAT_NAME = "blurkit-shard"
 FORMAT_VERSION = 1
 
-#: Rows of an image that one checksum covers: a crop checks what it touches, not the whole photograph.
+#: Rows of an image that one checksum covers. A crop checks only the bands that it touches, not the whole image.
 BAND_ROWS = 64
 
 FIELDS = ("sharp", "blurred")
 
-#: Columns of text and of numbers, with their type and length per row; the rest of ``Sample.meta`` are parameters.
+#: Columns of text; and columns of numbers, with their dtype and the shape of a row. All else in ``Sample.meta`` are parameters.
 TEXTS = ("source", "licence", "source_sha256", "notes")
 NUMBERS = {"variant": ("<i4", ()), "crop": ("<i4", (4,)), "valid": ("<i4", (4,)), "seed": ("<u8", (5,))}
 
-#: Said in every shard, so that nobody has to guess.
+#: The conventions of the data. Every shard stores these texts, so a change would change its bytes.
 CONVENTIONS = {
     "pixels": "uint8 RGB, rows from the top",
     "convolution": "true convolution: a unit impulse at p becomes the kernel centred on p; kernel[K//2, K//2] is no displacement",
@@ -73,17 +74,17 @@ CONVENTIONS = {
     "crc32": "zlib.crc32(rows, zlib.crc32(b'id#variant/field/band')), field sharp or blurred, 64 rows a band",
 }
 
-#: The default of a sample, which has to become one of its image's size.
+#: The default of ``Sample.objects``. A sample replaces it by masks of its own image size.
 _NO_OBJECTS = Masks.none(0, 0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sample(Truth, Images):
-    """One pair with its truth, as stored; paths and poses are float32.
+    """One pair with its truth and metadata, as stored. Paths and poses are float32.
 
     ``id``: the photograph. ``meta``: ``variant``, ``source``, ``licence``, ``source_sha256``, ``notes`` (what decoding changed),
-    ``crop``, ``valid``, ``seed``, and the parameters that were drawn, such as ``length`` and ``exposure``. Without ``objects``
-    there are none; their ``problems`` are not stored.
+    ``crop``, ``valid``, ``seed``, and the drawn parameters, such as ``length`` and ``exposure``. ``objects``: the outlined
+    objects, none by default; their ``problems`` are not stored.
     """
 
     id: str
@@ -99,7 +100,7 @@ class Sample(Truth, Images):
 
     @property
     def name(self) -> str:
-        """The sample's name within its dataset: photograph and variant."""
+        """The name of the sample in its dataset: photograph and variant."""
         return sample_name(self.id, self.meta["variant"])
 
 
@@ -109,36 +110,43 @@ def sample_name(image_id: str, variant: int) -> str:
 
 
 def band_count(height: int) -> int:
-    """Bands of ``BAND_ROWS`` rows in an image."""
+    """The number of bands of ``BAND_ROWS`` rows in an image of ``height`` rows."""
     return -(-height // BAND_ROWS)
 
 
 def band_crc(name: str, field: str, band: int, image: NDArray[np.uint8]) -> int:
-    """The checksum of one band of a contiguous image. The key makes rows that were swapped or copied over others show."""
+    """The checksum of one band of an image. Its key also reveals rows that were swapped or copied over other rows."""
     rows = image[band * BAND_ROWS : (band + 1) * BAND_ROWS]
     return zlib.crc32(np.ascontiguousarray(rows).data, zlib.crc32(f"{name}/{field}/{band}".encode()))
 
 
 def image_crcs(sample: Sample) -> NDArray[np.uint32]:
-    """uint32 (2, bands): the checksums of both images."""
-    images = (sample.sharp, sample.blurred)
-    bands = range(band_count(sample.sharp.shape[0]))
-    return np.array(
-        [[band_crc(sample.name, field, band, image) for band in bands] for field, image in zip(FIELDS, images, strict=True)],
-        np.uint32,
-    )
+    """The checksums of both images, uint32 (2, bands)."""
+    bands = range(band_count(len(sample.sharp)))
+    crcs = [[band_crc(sample.name, field, band, getattr(sample, field)) for band in bands] for field in FIELDS]
+    return np.array(crcs, np.uint32)
+
+
+def stack_kernels(kernels: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The kernels in one array, float32 (N, K, K). Each is centred, with zeros around it up to the size of the largest kernel."""
+    side = max(1, *map(len, kernels))  # an empty column has no offset in HDF5
+    stack = np.zeros((len(kernels), side, side), "<f4")
+    for canvas, kernel in zip(stack, kernels, strict=True):
+        middle = slice((side - len(kernel)) // 2, (side + len(kernel)) // 2)
+        canvas[middle, middle] = kernel
+    return stack
 
 
 def optional_truth(sample: Sample) -> dict[str, Rows]:
-    """What a sample has of each of :data:`KINDS`, as it is stored. UsageError where that does not fit the sample."""
+    """The rows of a sample for each of :data:`KINDS`. Raises :class:`UsageError` if its truth does not fit its images."""
     height, width = sample.sharp.shape[:2]
     return {name: kind.pack(getattr(sample, name), (height, width)) for name, kind in KINDS.items()}
 
 
 def row_crc(sample: Sample, optional: Mapping[str, Rows]) -> int:
-    """The checksum of everything about a sample but its pixels; it does not depend on how rows are padded or grouped.
+    """The checksum of everything about a sample except its pixels. It does not depend on padding, or on the other samples.
 
-    ``optional``: what the sample has of each of :data:`KINDS`, taken from here and not from the sample.
+    ``optional``: the rows of the sample for each of :data:`KINDS`. They are used in place of the sample's own optional truth.
     """
     crc = zlib.crc32(f"{sample.name}\0{sample.sharp.shape}".encode())
     for key in TEXTS:
@@ -151,18 +159,18 @@ def row_crc(sample: Sample, optional: Mapping[str, Rows]) -> int:
     for key, value in sorted(parameters(sample).items()):
         crc = zlib.crc32(key.encode() + np.float64(value).tobytes(), crc)
     for name, truth in KINDS.items():
-        if truth.there(optional[name]):
+        if truth.present(optional[name]):
             crc = truth.crc(optional[name], crc)
     return crc
 
 
 def parameters(sample: Sample) -> dict[str, float]:
-    """The numbers that were drawn for a sample, by name."""
+    """The parameters that were drawn for a sample, by name."""
     return {key: value for key, value in sample.meta.items() if key not in TEXTS and key not in NUMBERS}
 
 
 def sample_digest(name: str, crcs: NDArray[np.uint32], row: int) -> int:
-    """A 256-bit number for one sample. A dataset's digest is their sum, so it does not depend on order or grouping."""
+    """A 256-bit number for one sample. The digest of a dataset is their sum, so it does not depend on order or grouping."""
     data = name.encode() + b"\0" + np.ascontiguousarray(crcs, "<u4").tobytes() + row.to_bytes(4, "little")
     return int.from_bytes(hashlib.sha256(data).digest(), "big")
 

@@ -1,7 +1,7 @@
-"""A folder of shards as one dataset: completion records, the index, and reading by sample number.
+"""Reads a folder of shards as one dataset: the completion records, the index, and the samples by number.
 
-``00042.json`` beside ``00042.h5`` records that the shard is complete: {file, samples, bytes, sha256, digest, failures}.
-``dataset.json`` holds all of them, the plan, and the dataset's digest, and is there once every shard is.
+``00042.json`` is the completion record of ``00042.h5``: {file, samples, bytes, sha256, digest, failures}. The index
+``dataset.json`` holds all records, the configuration and the digest of the dataset. It is written when every shard is complete.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import CorruptShardError, UsageError
+from blurkit.program.progress import plural
 from blurkit.shard.format import Sample, digest_text
 from blurkit.shard.reader import Shard
+from blurkit.shard.samples import Samples
 
 INDEX = "dataset.json"
 PLAN = "plan.json"
 LEDGER = "ledger.jsonl"
 
-#: What describes a complete dataset. Others have files of these names too, and those are theirs.
+#: The files that describe a complete dataset. A user can have own files with these names; they are not changed.
 CARD, EXAMPLES, CROISSANT = "README.md", "examples.jpg", "croissant.json"
 
-#: About how large a shard is made.
+#: The approximate size of a shard in bytes.
 DEFAULT_SHARD_BYTES = 128 << 20
 
-#: Shards that a dataset keeps open at once; each holds one file handle.
+#: The most shards that a dataset keeps open at once. Each open shard holds one file handle.
 MOST_OPEN = 32
 
 _SHARD_NAME = re.compile(r"\d{5,12}\.h5")
@@ -51,40 +52,37 @@ def record_path(folder: Path, number: int) -> Path:
 
 
 def is_dataset_file(name: str) -> bool:
-    """Whether a file is named like one of a dataset's."""
+    """Whether ``name`` is a file name of a dataset."""
     return name in (INDEX, LEDGER, PLAN) or bool(_SHARD_NAME.fullmatch(name) or _RECORD_NAME.fullmatch(name))
 
 
 def is_written(name: str) -> bool:
-    """Whether a run writes files of this name: those of a dataset, and those that describe it, which may be another's."""
+    """Whether a run writes files with this name: files of a dataset, and files that describe it (a user can have these too)."""
     return is_dataset_file(name) or name in (CARD, EXAMPLES, CROISSANT)
 
 
 def read_record(folder: Path, number: int) -> dict[str, Any] | None:
-    """A shard's completion record where there is a sound one and its file has the recorded size, else ``None``."""
+    """The completion record of a shard. Returns ``None`` if it is missing or not valid, or if the shard has another size."""
     try:
         record = json.loads(record_path(folder, number).read_bytes())
         _check_record(record)
-        if not all(isinstance(failure, dict) for failure in record["failures"]):
-            return None
-        file = record["file"]
-        if file is not None and (file != shard_name(number) or (folder / file).stat().st_size != record["bytes"]):
-            return None
+        file, failures = record["file"], record["failures"]
+        there = file is None or (file == shard_name(number) and (folder / file).stat().st_size == record["bytes"])
+        return dict(record) if there and all(isinstance(failure, dict) for failure in failures) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return dict(record)
 
 
 def total_digest(records: list[dict[str, Any]]) -> str:
-    """The digest of a dataset: the sum of its samples' digests, so it depends on the samples alone."""
+    """The digest of a dataset: the sum of the digests of its samples. It depends only on the samples."""
     return digest_text(sum(int(record["digest"], 16) for record in records))
 
 
 def open_dataset(path: str | os.PathLike[str], *, partial: bool = False) -> Dataset:
     """Open a folder of shards, or a single shard file, for reading.
 
-    ``partial=True`` accepts a folder that is still being made, and reads the shards that are complete. Raises :class:`UsageError`
-    where there is no dataset, :class:`CorruptShardError` where its index is damaged.
+    ``partial=True`` also accepts an incomplete dataset, and reads its complete shards. Raises :class:`UsageError` if there is no
+    dataset, and :class:`CorruptShardError` if its index is damaged.
     """
     folder = Path(path)
     if folder.is_file():
@@ -102,10 +100,11 @@ def open_dataset(path: str | os.PathLike[str], *, partial: bool = False) -> Data
     return Dataset(folder, [record["file"] for record in shards], [int(record["samples"]) for record in shards], index)
 
 
-class Dataset:
-    """Samples of all shards by number: ``len``, indexing, iteration, and crops.
+class Dataset(Samples):
+    """The samples of all shards, as a list: ``len``, indexing, slices and iteration; and crops of them.
 
-    Shards are opened as they are needed, in each process for itself, so a dataset can be handed to worker processes.
+    ``folder``: the folder. ``files``: the names of its shards. ``index``: the content of ``dataset.json``. A shard is opened when
+    it is first needed, in each process separately, so a dataset can be passed to worker processes.
     """
 
     def __init__(self, folder: Path, files: list[str], counts: list[int], index: dict[str, Any]) -> None:
@@ -116,45 +115,42 @@ class Dataset:
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def __getitem__(self, index: int) -> Sample:
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.folder)!r}: {plural(len(self), 'sample')} in {plural(len(self.files), 'shard')})"
+
+    def _read(self, index: int) -> Sample:
         shard, row = self.locate(index)
         return shard[row]
-
-    def __iter__(self) -> Iterator[Sample]:
-        return (self[index] for index in range(len(self)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": OrderedDict()}
 
     @property
     def digest(self) -> str:
-        """64 hexadecimal digits that depend on the samples alone; empty where the dataset is not complete."""
+        """64 hexadecimal digits that depend only on the samples. Empty if the dataset is not complete."""
         return str(self.index.get("digest", ""))
 
     def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Views of sharp and blurred, uint8 (h, w, 3), at (y, x); nothing else of the images is read.
+        """Crops of sharp and blurred at (y, x), as views, uint8 (h, w, 3). Only the bands of the crop are read and verified.
 
-        ``size``: the side of a square, or (h, w). Pixels are verified when they are first touched.
+        ``size``: the side of a square, or (h, w), in pixels. Raises :class:`CorruptShardError` if a band has changed.
         """
         shard, row = self.locate(index)
         return shard.crop(row, y, x, size)
 
     def shape(self, index: int) -> tuple[int, int]:
-        """(height, width) of a sample."""
+        """The (height, width) of a sample in pixels."""
         shard, row = self.locate(index)
         return shard.shape(row)
 
     def locate(self, index: int) -> tuple[Shard, int]:
-        """The shard that holds a sample, and its row there. Negative numbers count from the end."""
-        if index < 0:
-            index += len(self)
-        if not 0 <= index < len(self):
-            raise IndexError(f"the dataset in {self.folder} has {len(self)} samples, there is no number {index}")
+        """The shard of a sample, and the number of the sample in it. A negative ``index`` counts from the end."""
+        index = self._number(index)
         number = bisect.bisect_right(self._ends, index)
         return self.shard(number), index - (self._ends[number - 1] if number else 0)
 
     def shard(self, number: int) -> Shard:
-        """A shard by its place in ``files``, opened if it is not."""
+        """The shard ``files[number]``. It is opened if it is not open yet."""
         shard = self._open.get(number)
         if shard is not None:
             self._open.move_to_end(number)
@@ -183,17 +179,17 @@ def _read_index(folder: Path) -> dict[str, Any] | None:
 
 
 def _check_record(record: dict[str, Any]) -> None:
-    """Raise KeyError, TypeError or ValueError unless a record has what a record has."""
+    """Raise KeyError, TypeError or ValueError unless a completion record is valid."""
     file, samples, size, sha256 = (record[key] for key in ("file", "samples", "bytes", "sha256"))
     if not (isinstance(samples, int) and isinstance(size, int) and len(record["digest"]) == 64):
-        raise ValueError("a record's numbers are none")
+        raise ValueError("samples, bytes or digest of a record are not valid")
     int(record["digest"], 16)
     if file is not None and not (_SHARD_NAME.fullmatch(file) and len(sha256) == 64):
-        raise ValueError(f"{file!r} is no shard's name")
+        raise ValueError(f"{file!r} is not the name of a shard")
 
 
 def _begun(folder: Path) -> dict[str, Any]:
-    """What the plan of an incomplete dataset tells of it."""
+    """The configuration of an incomplete dataset, from its plan."""
     try:
         return {"configuration": json.loads((folder / PLAN).read_bytes())["configuration"]}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,26 +1,31 @@
-"""The kinds of truth that a sample may have: objects, how they moved, a kernel field, poses, maps of saturation and defocus."""
+"""How each kind of optional truth is stored: objects, their motion, kernel fields, poses, maps of saturation and defocus."""
 
 from __future__ import annotations
 
 import zlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
-from blurkit.shard.columns import Columns, Kind, Rows, Shape
-from blurkit.shard.packed import PackedMasks, pack, pack_planes, plane_bytes, unpack_planes
+from blurkit.shard.columns import Columns, Flat, Kind, Rows, Shape, counted_by
+from blurkit.shard.packed import PackedMasks, pack, plane_bytes, unpack_planes
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks
 from blurkit.truth.object_motion import ObjectMotion
 
 
 class ObjectsKind(Kind):
-    """:class:`Masks`, a bit per pixel, unpacked when they are first looked at."""
+    """:class:`Masks`, one bit per pixel. They are unpacked on first use."""
 
     numbers: ClassVar = {"mask_count": "<i4"}
-    flat: ClassVar = {"mask": ("u1", ()), "mask_name": ("S", ()), "mask_class": ("<i4", ()), "mask_crowd": ("u1", ())}
+    flat: ClassVar = {
+        "mask": Flat("u1", lambda rows, shape: rows["mask_count"] * plane_bytes(*shape)),
+        "mask_name": Flat("S", counted_by("mask_count")),
+        "mask_class": Flat("<i4", counted_by("mask_count")),
+        "mask_crowd": Flat("u1", counted_by("mask_count")),
+    }
 
     def pack(self, value: Masks, shape: Shape) -> Rows:
         objects = pack(value, shape)
@@ -40,14 +45,11 @@ class ObjectsKind(Kind):
         bits, crowd = rows["mask"].reshape(count, -1), rows["mask_crowd"].astype(bool)
         return PackedMasks(bits, shape, names, tuple(rows["mask_class"].tolist()), tuple(crowd.tolist()))
 
-    def length(self, column: str, rows: Rows, shape: Shape) -> int:
-        return int(rows["mask_count"] * (plane_bytes(*shape) if column == "mask" else 1))
-
-    def sound(self, columns: Columns) -> bool:
+    def valid(self, columns: Columns) -> bool:
         return bool(np.all(columns["mask_crowd"] <= 1))
 
     def crc(self, rows: Rows, crc: int) -> int:
-        # Object by object, and names without the zeros that fill up a column of text: these depend on the shard's other samples.
+        # Object by object, and without the zeros that pad names: the padding depends on the other samples of the shard.
         bits = rows["mask"].reshape(rows["mask_count"], -1)
         for name, number, crowd, mask in zip(rows["mask_name"], rows["mask_class"], rows["mask_crowd"], bits, strict=True):
             crc = zlib.crc32(bytes(name) + b"\0" + number.tobytes() + crowd.tobytes(), crc)
@@ -56,15 +58,15 @@ class ObjectsKind(Kind):
 
 
 class NodesKind(Kind):
-    """:class:`KernelField`, whose taps stay where they lie in the file."""
+    """:class:`KernelField`. Its taps are views of the file."""
 
     numbers: ClassVar = {"node_rows": "<i4", "node_columns": "<i4", "node_reach": "<i4"}
     flat: ClassVar = {
-        "node_y": ("<f8", ()),
-        "node_x": ("<f8", ()),
-        "tap_count": ("<i4", ()),
-        "tap_place": ("<i2", (2,)),
-        "tap_weight": ("<f4", ()),
+        "node_y": Flat("<f8", counted_by("node_rows")),
+        "node_x": Flat("<f8", counted_by("node_columns")),
+        "tap_count": Flat("<i4", lambda rows, _: rows["node_rows"] * rows["node_columns"]),
+        "tap_place": Flat("<i2", lambda rows, _: int(rows["tap_count"].sum(dtype=np.int64)), (2,)),
+        "tap_weight": Flat("<f4", lambda rows, _: len(rows["tap_place"])),
     }
 
     def pack(self, value: KernelField | None, shape: Shape) -> Rows:
@@ -86,28 +88,19 @@ class NodesKind(Kind):
         if not rows["node_rows"]:
             return None
         starts = np.concatenate(([0], np.cumsum(rows["tap_count"], dtype=np.int64)))
-        taps = rows["tap_place"], rows["tap_weight"]
-        field = KernelField(rows["node_y"], rows["node_x"], rows["node_reach"], starts, *taps)
+        field = KernelField(rows["node_y"], rows["node_x"], rows["node_reach"], starts, rows["tap_place"], rows["tap_weight"])
         field.check()
         return field
 
-    def length(self, column: str, rows: Rows, shape: Shape) -> int:
-        if column.startswith("tap_") and column != "tap_count":
-            return int(rows["tap_count"].sum(dtype=np.int64))
-        nodes = {"node_y": rows["node_rows"], "node_x": rows["node_columns"]}
-        return int(nodes.get(column, rows["node_rows"] * rows["node_columns"]))
-
-    def sound(self, columns: Columns) -> bool:
-        rows, across = columns["node_rows"], columns["node_columns"]
-        counts = (rows, across, columns["node_reach"], columns["tap_count"])
-        return all(values.min(initial=0) >= 0 for values in counts) and np.array_equal(rows > 0, across > 0)
+    def valid(self, columns: Columns) -> bool:
+        return columns["tap_count"].min(initial=0) >= 0 and np.array_equal(columns["node_rows"] > 0, columns["node_columns"] > 0)
 
 
 class PosesKind(Kind):
-    """Rotation vectors of the camera, float32 (P, 3)."""
+    """The rotation vectors of the camera, float32 (P, 3)."""
 
     numbers: ClassVar = {"pose_length": "<i4"}
-    flat: ClassVar = {"pose": ("<f4", (3,))}
+    flat: ClassVar = {"pose": Flat("<f4", counted_by("pose_length"), (3,))}
 
     def pack(self, value: NDArray[np.float32], shape: Shape) -> Rows:
         if value.dtype != np.float32 or value.ndim != 2 or value.shape[1] != 3:
@@ -115,41 +108,55 @@ class PosesKind(Kind):
         return {"pose_length": len(value), "pose": value}
 
     def unpack(self, rows: Rows, shape: Shape) -> NDArray[np.float32]:
-        poses: NDArray[np.float32] = rows["pose"]
-        return poses
-
-    def length(self, column: str, rows: Rows, shape: Shape) -> int:
-        return int(rows["pose_length"])
+        return rows["pose"]
 
 
-class SaturationKind(Kind):
-    """A map of pixels, a bit each. A sample without one is not the same as one without saturated pixels."""
+class MapKind(Kind):
+    """A map with one value per pixel; a bool takes one bit. A map of zeros and no map are two different things."""
 
-    numbers: ClassVar = {"saturation_stored": "u1"}
-    flat: ClassVar = {"saturation": ("u1", ())}
+    dtype: ClassVar[str]
 
-    def pack(self, value: NDArray[np.bool_] | None, shape: Shape) -> Rows:
+    def pack(self, value: NDArray[Any] | None, shape: Shape) -> Rows:
         if value is None:
             return self.none()
-        if value.dtype != np.bool_ or value.shape != shape:
-            raise UsageError(f"a sample's saturation is bool {shape}, a flag for each pixel, got {value.dtype} {value.shape}")
-        return {"saturation_stored": 1, "saturation": pack_planes(value[None])[0]}
+        (stored,), (name,), flags = self.numbers, self.flat, self.dtype == "bool"
+        if value.dtype != self.dtype or value.shape != shape:
+            wanted = f"{self.dtype} {shape}, a {'flag' if flags else 'number'} for each pixel"
+            raise UsageError(f"a sample's {name} is {wanted}, got {value.dtype} {value.shape}")
+        return {stored: 1, name: np.packbits(value) if flags else value.ravel()}
 
-    def unpack(self, rows: Rows, shape: Shape) -> NDArray[np.bool_] | None:
-        return unpack_planes(rows["saturation"][None], shape)[0] if rows["saturation_stored"] else None
+    def unpack(self, rows: Rows, shape: Shape) -> NDArray[Any] | None:
+        (stored,), (name,) = self.numbers, self.flat
+        if not rows[stored]:
+            return None
+        return unpack_planes(rows[name][None], shape)[0] if self.dtype == "bool" else rows[name].reshape(shape)
 
-    def length(self, column: str, rows: Rows, shape: Shape) -> int:
-        return int(rows["saturation_stored"] * plane_bytes(*shape))
 
-    def sound(self, columns: Columns) -> bool:
-        return bool(np.all(columns["saturation_stored"] <= 1))
+class SaturationKind(MapKind):
+    """The map of saturated pixels."""
+
+    dtype = "bool"
+    numbers: ClassVar = {"saturation_stored": "u1"}
+    flat: ClassVar = {"saturation": Flat("u1", lambda rows, shape: rows["saturation_stored"] * plane_bytes(*shape))}
+
+
+class RadiusKind(MapKind):
+    """The map of the signed radius of defocus."""
+
+    dtype = "float32"
+    numbers: ClassVar = {"radius_stored": "u1"}
+    flat: ClassVar = {"radius": Flat("<f4", lambda rows, shape: rows["radius_stored"] * shape[0] * shape[1])}
 
 
 class MovesKind(Kind):
-    """:class:`ObjectMotion` of some of the objects."""
+    """The :class:`ObjectMotion` of some objects."""
 
     numbers: ClassVar = {"move_count": "<i4", "move_length": "<i4", "move_size": "<i4"}
-    flat: ClassVar = {"move_object": ("<i4", ()), "move_path": ("<f4", (2,)), "move_kernel": ("<f4", ())}
+    flat: ClassVar = {
+        "move_object": Flat("<i4", counted_by("move_count")),
+        "move_path": Flat("<f4", lambda rows, _: rows["move_count"] * rows["move_length"], (2,)),
+        "move_kernel": Flat("<f4", lambda rows, _: rows["move_count"] * rows["move_size"] ** 2),
+    }
 
     def pack(self, value: ObjectMotion, shape: Shape) -> Rows:
         value.check()
@@ -173,39 +180,11 @@ class MovesKind(Kind):
         moves.check()
         return moves
 
-    def length(self, column: str, rows: Rows, shape: Shape) -> int:
-        each = {"move_object": 1, "move_path": rows["move_length"], "move_kernel": rows["move_size"] ** 2}
-        return int(rows["move_count"] * each[column])
-
-    def sound(self, columns: Columns) -> bool:
-        return all(columns[name].min(initial=0) >= 0 for name in (*self.numbers, "move_object"))
+    def valid(self, columns: Columns) -> bool:
+        return bool(columns["move_object"].min(initial=0) >= 0)
 
 
-class RadiusKind(Kind):
-    """The signed radius of defocus of each pixel."""
-
-    numbers: ClassVar = {"radius_stored": "u1"}
-    flat: ClassVar = {"radius": ("<f4", ())}
-
-    def pack(self, value: NDArray[np.float32] | None, shape: Shape) -> Rows:
-        if value is None:
-            return self.none()
-        if value.dtype != np.float32 or value.shape != shape:
-            raise UsageError(f"a sample's radius is float32 {shape}, a number for each pixel, got {value.dtype} {value.shape}")
-        return {"radius_stored": 1, "radius": value.ravel()}
-
-    def unpack(self, rows: Rows, shape: Shape) -> NDArray[np.float32] | None:
-        radius: NDArray[np.float32] | None = rows["radius"].reshape(shape) if rows["radius_stored"] else None
-        return radius
-
-    def length(self, column: str, rows: Rows, shape: Shape) -> int:
-        return int(rows["radius_stored"] * shape[0] * shape[1])
-
-    def sound(self, columns: Columns) -> bool:
-        return bool(np.all(columns["radius_stored"] <= 1))
-
-
-#: By the field of :class:`blurkit.shard.Sample` that holds it, in the order of the checksum.
+#: Each kind by its field of :class:`blurkit.shard.Sample`, in the order of the checksum.
 KINDS: dict[str, Kind] = {
     "objects": ObjectsKind(),
     "nodes": NodesKind(),

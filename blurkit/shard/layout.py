@@ -1,8 +1,9 @@
-"""The HDF5 layout of a shard, built in memory while its pixels stay outside.
+"""Builds the HDF5 layout of a shard in memory, without its pixels.
 
-HDF5 on a real file is unsafe: killed after a flush, a file opens cleanly with rows of zeros, and on a full disk the library has
-crashed. So HDF5 writes to a sparse file object in memory, where the two large data sets are allocated but never written. What it
-did write goes to disk with plain system calls, and the pixels go to the data sets' offsets.
+HDF5 is not safe on a real file. If a process is killed after a flush, the file can open without an error and hold rows of zeros.
+On a full disk, the library has crashed. So HDF5 writes to a sparse file object in memory. There the two large data sets are
+allocated and never written. The bytes that HDF5 wrote go to the disk with plain system calls, and the pixels go to the offsets of
+the data sets.
 """
 
 from __future__ import annotations
@@ -22,19 +23,13 @@ _PAGE = 1 << 16
 
 
 class SparseFile(io.RawIOBase):
-    """A seekable file in memory that keeps only the pages that were written; the rest reads as zeros."""
+    """A seekable file in memory. It keeps only pages that were written; all other bytes read as zeros."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pages: dict[int, bytearray] = {}
         self.size = 0
         self._position = 0
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
@@ -70,7 +65,7 @@ class SparseFile(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Layout:
-    """``extents``: (offset, bytes) that HDF5 wrote. ``offsets``: where the image data sets begin. ``size``: of the file."""
+    """``extents``: the (offset, bytes) that HDF5 wrote. ``offsets``: where each image data set begins. ``size``: of the file."""
 
     extents: list[tuple[int, bytes]]
     offsets: dict[str, int]
@@ -80,10 +75,10 @@ class Layout:
 def build_layout(
     shape: tuple[int, ...], columns: Mapping[str, NDArray[np.generic]], attributes: Mapping[str, str | int]
 ) -> Layout:
-    """The layout of a shard whose ``sharp`` and ``blurred`` are uint8 of this shape, with columns and root attributes."""
+    """The layout of a shard with these columns and root attributes. ``shape``: of ``sharp`` and of ``blurred``, both uint8."""
     file = SparseFile()
-    # Every allocation starts on a page of its own, so that the images begin at one offset however large they are, and can be
-    # written before their number is known.
+    # Every allocation starts at a new page. So the offset of the images does not depend on their size, and they can be written
+    # before their number is known.
     with h5py.File(file, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=4096) as root:
         offsets = {name: _allocate(root, name, shape) for name in FIELDS}
         for name, values in columns.items():
@@ -96,12 +91,12 @@ def build_layout(
 
 @functools.cache
 def first_offset() -> int:
-    """Where ``sharp`` begins in every shard that this version of HDF5 lays out."""
+    """The offset of ``sharp``, which is the same in every shard of one HDF5 version."""
     return build_layout((1,), {}, {}).offsets[FIELDS[0]]
 
 
 def _allocate(root: h5py.File, name: str, shape: tuple[int, ...]) -> int:
-    """Create a data set that has its place in the file and no contents yet."""
+    """Allocate a data set in the file without writing it. Returns its offset."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)

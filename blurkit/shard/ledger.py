@@ -1,4 +1,4 @@
-"""The ledger: a line for each photograph of which samples are not made, or are made without something."""
+"""The ledger: a line for each photograph that was left out, or was used without some of its truth."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-#: Reasons that leave a sample out without anything being wrong with it; all others count against ``--max-bad``.
+#: Reasons to skip a sample that has no fault. All other reasons count against ``--max-bad``.
 SKIPS = frozenset(("too_small", "not_sharp", "too_few_frames"))
 
-#: The stage at which a reason is found, where that is not decoding.
+#: The stage of each reason. Reasons that are not listed belong to the stage ``decode``.
 _STAGES = {
     "worker_died": "process",
     "too_small": "crop",
@@ -25,8 +25,8 @@ _STAGES = {
 
 @dataclass(frozen=True)
 class Failure:
-    """A line of the ledger: which photograph, at which stage, why (a short word and a sentence), and how many samples are not
-    made for it; none where the samples are made, but without something."""
+    """A line of the ledger. ``id``, ``path``: the photograph. ``stage``: where the problem appeared. ``reason``: a short word.
+    ``message``: a sentence. ``items``: how many samples were not made; 0 if the samples were made without some of their truth."""
 
     id: str
     path: str
@@ -37,12 +37,12 @@ class Failure:
 
     @property
     def is_skip(self) -> bool:
-        """Whether the photograph was left out by a rule rather than failed."""
+        """Whether a rule left the photograph out. It did not fail."""
         return self.reason in SKIPS
 
     @property
     def is_failure(self) -> bool:
-        """Whether samples are not made for something that is wrong."""
+        """Whether samples were not made because something is wrong."""
         return self.items > 0 and not self.is_skip
 
     def line(self) -> str:
@@ -51,17 +51,17 @@ class Failure:
 
 
 def stage_of(reason: str) -> str:
-    """The stage at which a reason is found."""
+    """The stage of a reason."""
     return _STAGES.get(reason, "decode")
 
 
 def failures_of(records: Iterable[Mapping[str, Any]]) -> list[Failure]:
-    """The failures that the completion records of shards hold."""
+    """The failures in the completion records of shards."""
     return [Failure(**failure) for record in records for failure in record["failures"]]
 
 
 def count_failures(failures: Sequence[Failure]) -> dict[str, int]:
-    """Samples that are not made: ``failed`` for something wrong, ``skipped`` by a rule."""
+    """The numbers of samples that were not made: ``failed`` if something is wrong, ``skipped`` if a rule left them out."""
     return {
         "failed": sum(failure.items for failure in failures if failure.is_failure),
         "skipped": sum(failure.items for failure in failures if failure.is_skip),
@@ -69,7 +69,7 @@ def count_failures(failures: Sequence[Failure]) -> dict[str, int]:
 
 
 def left_out(failures: Iterable[Failure]) -> dict[tuple[str, str], tuple[int, int]]:
-    """Lines of a ledger, counted by stage and reason."""
+    """The numbers of ledger lines and of samples, by stage and reason."""
     counts: dict[tuple[str, str], tuple[int, int]] = {}
     for failure in failures:
         entries, items = counts.get((failure.stage, failure.reason), (0, 0))

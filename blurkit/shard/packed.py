@@ -1,4 +1,4 @@
-"""Masks of objects as a shard stores them: a bit per pixel, unpacked when somebody looks at them."""
+"""The masks of objects as a shard stores them: one bit per pixel, unpacked on first use."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
+from blurkit.shard.columns import Shape
 from blurkit.truth.masks import Masks
 
 
 class PackedMasks(Masks):
-    """Masks whose planes are kept as bits. ``bits``: uint8 (n, ceil(h w / 8)), ``np.packbits`` of each plane, rows from the top;
-    ``shape``: (h, w)."""
+    """Masks with packed planes. ``shape``: (h, w). ``bits``: ``np.packbits`` of each plane, rows from the top,
+    uint8 (n, ceil(h w / 8))."""
 
     bits: NDArray[np.uint8]
-    shape: tuple[int, int]
+    shape: Shape
 
     def __init__(
-        self,
-        bits: NDArray[np.uint8],
-        shape: tuple[int, int],
-        names: tuple[str, ...],
-        ids: tuple[int, ...],
-        crowd: tuple[bool, ...],
+        self, bits: NDArray[np.uint8], shape: Shape, names: tuple[str, ...], ids: tuple[int, ...], crowd: tuple[bool, ...]
     ) -> None:
-        # Not through Masks.__init__, which wants the planes; and past its __setattr__, as it is frozen.
+        # Masks.__init__ needs the planes, and the frozen class allows no assignment: set the attributes directly.
         self.__dict__.update(bits=bits, shape=shape, names=names, ids=ids, crowd=crowd, problems=())
 
     @functools.cached_property
@@ -34,14 +30,14 @@ class PackedMasks(Masks):
         return unpack_planes(self.bits, self.shape)
 
 
-def pack(objects: Masks, shape: tuple[int, ...]) -> PackedMasks:
-    """The masks of an image of this (height, width) as bits; those that are packed are returned as they are.
+def pack(objects: Masks, shape: Shape) -> PackedMasks:
+    """The packed masks of an image of this (height, width). Packed masks are returned unchanged.
 
     Raises :class:`UsageError` unless each object has a bool mask of the image's size, a name, a number and a crowd flag.
     """
     height, width = shape
     if isinstance(objects, PackedMasks):
-        if objects.shape != (height, width):
+        if objects.shape != shape:
             raise UsageError(f"masks of {objects.shape[1]}x{objects.shape[0]} pixels do not fit an image of {width}x{height}")
         return objects
     planes, count = objects.masks, len(objects)
@@ -50,21 +46,16 @@ def pack(objects: Masks, shape: tuple[int, ...]) -> PackedMasks:
             f"{count} names, {len(objects.ids)} ids and {len(objects.crowd)} crowd flags need masks of bool "
             f"{(count, height, width)} for this image, got {planes.dtype} {planes.shape}"
         )
-    return PackedMasks(pack_planes(planes), (height, width), objects.names, objects.ids, objects.crowd)
+    bits = np.packbits(planes.reshape(count, height * width), axis=1)
+    return PackedMasks(bits, shape, objects.names, objects.ids, objects.crowd)
 
 
-def pack_planes(planes: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The bits of planes, bool (n, h, w): uint8 (n, ceil(h w / 8))."""
-    count, height, width = planes.shape
-    return np.packbits(planes.reshape(count, height * width), axis=1)
-
-
-def unpack_planes(bits: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The planes, bool (n, h, w), of bits."""
+def unpack_planes(bits: NDArray[np.uint8], shape: Shape) -> NDArray[np.bool_]:
+    """The planes of packed bits, bool (n, h, w)."""
     height, width = shape
     return np.unpackbits(bits, axis=1, count=height * width).reshape(len(bits), height, width).view(bool)
 
 
 def plane_bytes(height: int, width: int) -> int:
-    """Bytes of one packed plane; its last byte is filled up with zeros."""
+    """The number of bytes of one packed plane. Zeros pad its last byte."""
     return -(-height * width // 8)

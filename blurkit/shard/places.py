@@ -1,7 +1,7 @@
-"""Where the data sets of an HDF5 file lie, found without trusting it.
+"""Finds where the data sets of an HDF5 file lie, without trusting the file.
 
-HDF5 is used for this alone and then closed. A file that others made can neither run code nor reach another file: links other than
-hard ones, external or virtual storage, filters, object types and sizes beyond the file are refused before anything is read.
+HDF5 does only this and is then closed. A foreign file can neither run code nor reach another file. These are refused before any
+data is read: links that are not hard links, external or virtual storage, filters, object types, and sizes beyond the file.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from blurkit.shard.format import FORMAT_NAME, FORMAT_VERSION
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST_DATASETS = 1000
 
-#: dtype, shape and offset of a data set.
+#: The dtype, shape and offset of a data set.
 Place = tuple[np.dtype[Any], tuple[int, ...], int]
 
 
 def read_places(path: Path) -> tuple[dict[str, Any], dict[str, Place]]:
-    """Root attributes, and (dtype, shape, offset) of each data set, of a file that nothing is assumed of."""
+    """The root attributes, and the (dtype, shape, offset) of each data set. Raises :class:`CorruptShardError` for a bad file."""
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -47,7 +47,7 @@ def read_places(path: Path) -> tuple[dict[str, Any], dict[str, Place]]:
             _collect(root, "", places, size)
             return attributes, places
     except CorruptShardError as error:
-        raise CorruptShardError(str(error) if str(path) in str(error) else f"{path} is not a sound shard: {error}") from error
+        raise CorruptShardError(str(error) if str(path) in str(error) else f"{path} is not a valid shard: {error}") from error
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, UnicodeDecodeError, OverflowError) as error:
         raise CorruptShardError(f"{path} cannot be read as HDF5, it is damaged or cut off: {error}") from error
 
@@ -59,7 +59,7 @@ def _collect(group: h5py.Group, prefix: str, places: dict[str, Place], size: int
         if len(places) >= _MOST_DATASETS:
             raise CorruptShardError("it holds too many data sets")
         item = group[name]
-        if isinstance(item, h5py.Group) and not prefix:  # one level of groups, so a cycle of links ends here
+        if isinstance(item, h5py.Group) and not prefix:  # only one level of groups is allowed, so a cycle of links ends here
             _collect(item, f"{name}/", places, size)
         elif isinstance(item, h5py.Dataset):
             places[prefix + name] = _place(item, prefix + name, size)

@@ -1,4 +1,4 @@
-"""What is known of a pair beside its pixels: plain records of arrays, which nothing here computes."""
+"""The truth about a pair: what is known about it besides its pixels. These classes hold arrays; other rooms compute them."""
 
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField

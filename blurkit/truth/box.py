@@ -1,4 +1,4 @@
-"""Rectangles of images, in whole pixels."""
+"""A rectangle of an image, in whole pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from blurkit.errors import UsageError
 
 
 class Box(NamedTuple):
-    """The rectangle of ``height`` x ``width`` pixels whose first row is ``y`` and whose first column is ``x``."""
+    """A rectangle of ``height`` x ``width`` pixels. ``y`` is its first row, ``x`` its first column."""
 
     y: int
     x: int
@@ -17,37 +17,37 @@ class Box(NamedTuple):
 
     @classmethod
     def of(cls, box: tuple[int, int, int, int] | None, shape: tuple[int, ...]) -> Box:
-        """``box`` as a Box, or all of an image of ``shape`` (H, W, ...) for ``None``.
+        """``box`` as a Box. ``None`` gives the box of a whole image of ``shape`` (H, W, ...).
 
-        Raises :class:`UsageError` for a box that is empty or leaves the image.
+        Raises :class:`UsageError` if the box is empty or leaves the image.
         """
-        found = cls(0, 0, *shape[:2]) if box is None else cls(*box)
-        if min(found[:2]) < 0 or min(found[2:]) < 1 or found.bottom > shape[0] or found.right > shape[1]:
+        made = cls(0, 0, *shape[:2]) if box is None else cls(*box)
+        if min(made[:2]) < 0 or min(made[2:]) < 1 or made.bottom > shape[0] or made.right > shape[1]:
             raise UsageError(
-                f"the box (y, x, h, w) = {tuple(found)} is empty or leaves the image of {shape[0]} x {shape[1]} pixels"
+                f"the box (y, x, h, w) = {tuple(made)} is empty or leaves the image of {shape[0]} x {shape[1]} pixels"
             )
-        return found
+        return made
 
     @property
     def bottom(self) -> int:
-        """The first row below it."""
+        """The first row below the box."""
         return self.y + self.height
 
     @property
     def right(self) -> int:
-        """The first column beyond it."""
+        """The first column to the right of the box."""
         return self.x + self.width
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Its rows and columns: ``image[box.slices]``."""
+        """The rows and columns of the box, as slices: ``image[box.slices]``."""
         return slice(self.y, self.bottom), slice(self.x, self.right)
 
     def within(self, outer: Box) -> Box:
-        """The same pixels, counted from the first pixel of another box."""
+        """The same pixels, in coordinates that begin at the first pixel of ``outer``."""
         return self._replace(y=self.y - outer.y, x=self.x - outer.x)
 
     def grown(self, pixels: int, shape: tuple[int, ...]) -> Box:
-        """Wider by ``pixels`` on each side, as far as an image of ``shape`` (H, W, ...) reaches."""
+        """The box with a margin of ``pixels`` on each side, cut at the border of an image of ``shape`` (H, W, ...)."""
         y, x = max(self.y - pixels, 0), max(self.x - pixels, 0)
         return Box(y, x, min(self.bottom + pixels, shape[0]) - y, min(self.right + pixels, shape[1]) - x)

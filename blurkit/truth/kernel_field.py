@@ -1,7 +1,7 @@
-"""Kernels that vary over the frame: node kernels on a lattice, blended bilinearly.
+"""Kernels that vary over the image: a lattice of kernels at nodes, blended bilinearly.
 
-A field is a *gather* form: the blurred pixel p is the sum over the four nodes around it of ``w_k(p) (h_k * x)(p)``, the kernel
-at p applied to the image around p.
+A field is a *gather* form: the blurred pixel p is the sum of ``w_k(p) (h_k * x)(p)`` over the four nodes k around p. This applies
+the kernel at p to the image around p.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from blurkit.errors import UsageError
 
 @dataclass(frozen=True, eq=False, repr=False)
 class KernelField:
-    """Kernels on a lattice, as lists of their nonzero taps.
+    """Kernels on a lattice of nodes. Each kernel is a list of its nonzero taps.
 
-    ``y`` (Ny,), ``x`` (Nx,): float64, increasing, the rows and columns of nodes in pixels. The taps of node (i, j) lie from
-    ``starts[n]`` up to ``starts[n + 1]``, n = i * Nx + j, in ``places``, int16 ``(M, 2)``, the displacement (dy, dx), in raster
-    order, and ``weights``, float32 ``(M,)``, which sum to 1 for each node. ``reach``: how many pixels away, at most, a pixel's
-    light comes from along either axis. Along an axis of one node the kernel is constant.
+    ``y``: the rows of the nodes in pixels, increasing, float64 ``(Ny,)``. ``x``: their columns, float64 ``(Nx,)``. ``reach``: the
+    largest distance in pixels, along either axis, from which a pixel gathers light. ``starts``: int64 ``(Ny * Nx + 1,)``; node
+    (i, j) has number n = i * Nx + j, and its taps are ``starts[n]`` to ``starts[n + 1]`` of the next two arrays. ``places``: the
+    displacement (dy, dx) of each tap, int16 ``(M, 2)``, in raster order. ``weights``: the weight of each tap, float32 ``(M,)``;
+    the weights of a node sum to 1. Along an axis with one node, the kernel is constant.
     """
 
     y: NDArray[np.float64]
@@ -51,14 +52,14 @@ class KernelField:
 
     @property
     def kernels(self) -> NDArray[np.float32]:
-        """All kernels as canvases, float32 ``(Ny, Nx, k, k)``: for a wide blur of a large photograph, more than a gigabyte."""
+        """All kernels as arrays, float32 ``(Ny, Nx, k, k)``. A wide blur of a large photograph needs more than a gigabyte."""
         canvases = np.zeros((len(self.y) * len(self.x), 2 * self.reach + 1, 2 * self.reach + 1), np.float32)
         node = np.repeat(np.arange(len(canvases)), np.diff(self.starts))
         canvases[node, self.places[:, 0] + self.reach, self.places[:, 1] + self.reach] = self.weights
         return canvases.reshape(len(self.y), len(self.x), *canvases.shape[1:])
 
     def at(self, y: float, x: float) -> NDArray[np.float32]:
-        """The kernel of the pixel (y, x), float32 ``(k, k)``."""
+        """The kernel at the pixel (y, x), float32 ``(k, k)``. Raises :class:`UsageError` outside the nodes."""
         (row,), (fy,) = cells(self.y, np.array([y]))
         (column,), (fx,) = cells(self.x, np.array([x]))
         below, right = min(row + 1, len(self.y) - 1), min(column + 1, len(self.x) - 1)
@@ -70,11 +71,11 @@ class KernelField:
         return kernel.astype(np.float32)
 
     def shifted(self, y: float, x: float) -> KernelField:
-        """The same field in the coordinates of a crop whose first pixel is (y, x): its nodes move by (-y, -x)."""
+        """The same field in the coordinates of a crop with first pixel (y, x): the nodes move by (-y, -x)."""
         return replace(self, y=self.y - y, x=self.x - x)
 
     def check(self) -> None:
-        """Raise UsageError unless the arrays fit together, so that no index made of them leads out of an array."""
+        """Raise :class:`UsageError` unless the arrays fit together. Then no index made from them leaves an array."""
         types = ("float64", "float64", "int64", "int16", "float32")
         arrays = (self.y, self.x, self.starts, self.places, self.weights)
         if tuple(str(values.dtype) for values in arrays) != types:
@@ -93,9 +94,9 @@ class KernelField:
 
 
 def cells(nodes: NDArray[np.float64], places: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The node before each place, and how far towards the next one the place lies, float32 in [0, 1].
+    """For each place, the number of the node before it, and its position between that node and the next, float32 in [0, 1].
 
-    Raises UsageError for places outside the nodes. A single node reaches everywhere.
+    A single node covers every place. With more nodes, a place outside them raises :class:`UsageError`.
     """
     if len(nodes) == 1:
         return np.zeros(len(places), np.int64), np.zeros(len(places), np.float32)

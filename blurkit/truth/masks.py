@@ -1,4 +1,4 @@
-"""Objects of one image, outlined by people: a mask each, with its class."""
+"""The outlined objects of one image: a mask and a class for each. People drew the outlines."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Masks:
-    """``masks``: bool (n, h, w), one plane per object. ``names``: the class of each, ``ids``: its number as the dataset counts
-    classes. ``crowd``: whether a mask is a region of several objects. ``problems``: a sentence for each object that was left out
-    because its outline cannot be one."""
+    """``masks``: one plane per object, bool (n, h, w). ``names``: the class name of each object. ``ids``: the class number of
+    each object in its dataset. ``crowd``: whether a mask covers a region of several objects. ``problems``: one sentence for each
+    object that was left out because its outline is not valid."""
 
     masks: NDArray[np.bool_]
     names: tuple[str, ...]
@@ -27,7 +27,7 @@ class Masks:
         return f"Masks({', '.join(self.names)})"
 
     def with_planes(self, masks: NDArray[np.bool_]) -> Masks:
-        """The same objects with other planes, those without a single pixel left out."""
+        """The same objects with other planes. Objects without a single pixel are left out."""
         keep = np.flatnonzero(masks.any(axis=(1, 2)))
         chosen = [(self.names[place], self.ids[place], self.crowd[place]) for place in keep]
         names, ids, crowd = zip(*chosen, strict=True) if chosen else ((), (), ())
@@ -35,5 +35,5 @@ class Masks:
 
     @classmethod
     def none(cls, height: int, width: int) -> Masks:
-        """No objects in an image of this size."""
+        """No objects, for an image of this size in pixels."""
         return cls(np.zeros((0, height, width), bool), (), (), ())

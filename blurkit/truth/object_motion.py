@@ -1,4 +1,4 @@
-"""The truth about objects that moved on their own. It is stored with a sample, so nothing here is compiled."""
+"""How objects moved on their own. Readers of shards import this file, so it has no compiled code."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from blurkit.errors import UsageError
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ObjectMotion:
-    """``objects``: int32 (m,), which of the sample's masks moved, from back to front. ``paths``: float32 (m, T, 2), what its own
-    motion added to the camera's at each instant of the whole path, (x, y) in pixels. ``kernels``: float32 (m, k, k), k odd, sum 1
-    each: that of both motions together, in the middle of what the crop shows of the object."""
+    """``objects``: the numbers of the masks that moved, from back to front, int32 (m,). ``paths``: the own motion of each object
+    at each instant of the whole path, added to the motion of the camera, float32 (m, T, 2), (x, y) in pixels. ``kernels``: the
+    kernel of both motions at the middle of the visible part of each object, float32 (m, k, k), k odd, sum 1 each."""
 
     objects: NDArray[np.int32]
     paths: NDArray[np.float32]
@@ -27,7 +27,7 @@ class ObjectMotion:
         return f"ObjectMotion({len(self)} objects)"
 
     def check(self) -> None:
-        """Raise UsageError unless the arrays fit together."""
+        """Raise :class:`UsageError` unless the arrays fit together."""
         types = tuple(str(values.dtype) for values in (self.objects, self.paths, self.kernels))
         if types != ("int32", "float32", "float32"):
             raise UsageError(f"objects, paths and kernels of moves are int32, float32 and float32, got {', '.join(types)}")
@@ -41,5 +41,5 @@ class ObjectMotion:
 
     @classmethod
     def none(cls) -> ObjectMotion:
-        """Nothing moved on its own."""
+        """The motion of no object."""
         return cls(np.empty(0, np.int32), np.empty((0, 0, 2), np.float32), np.empty((0, 0, 0), np.float32))

@@ -1,4 +1,4 @@
-"""What is known about a photograph beside its pixels, which a recipe may make use of."""
+"""What is known about a photograph besides its pixels, for recipes that use it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from blurkit.truth.masks import Masks
 
 @dataclass(frozen=True)
 class Frames:
-    """A sequence that the photograph is part of. ``read(number)`` gives a frame, uint8 (H, W, 3) of the photograph's size, and
-    raises :class:`blurkit.errors.BadImageError`; ``count``: how many there are; ``place``: which one the photograph is."""
+    """The frames of the photograph's video. ``read(number)`` returns a frame of equal size, uint8 (H, W, 3), and can raise
+    :class:`blurkit.errors.BadImageError`. ``count``: the number of frames. ``place``: the number of the photograph's frame."""
 
     read: Callable[[int], NDArray[np.uint8]]
     count: int
@@ -24,9 +24,9 @@ class Frames:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """``focal``: the focal length in pixels. ``masks``: the outlined objects within a box of the photograph. ``disparity``:
-    float32 (H, W), in any unit that is inverse to depth up to an offset, large for near, not finite where it is unknown.
-    ``frames``: those before and after it."""
+    """``focal``: the focal length in pixels. ``masks``: a function that returns the outlined objects in a box of the photograph.
+    ``disparity``: float32 (H, W), linear in the inverse of depth, in any unit and with any offset; near points have large values,
+    unknown points are not finite. ``frames``: the frames of the video around the photograph."""
 
     focal: float | None = None
     masks: Callable[[Box], Masks] | None = None

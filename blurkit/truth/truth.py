@@ -1,4 +1,4 @@
-"""What is known of a pair: one record that travels from the motion that blurs to the shard that stores it."""
+"""The truth about a pair: one record, made by the motion that blurs, and stored in a shard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from blurkit.truth.object_motion import ObjectMotion
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """``sharp``, ``blurred``: uint8 (H, W, 3) RGB, of one size."""
+    """``sharp``, ``blurred``: the two images, RGB, uint8 (H, W, 3), of equal size."""
 
     sharp: NDArray[np.uint8]
     blurred: NDArray[np.uint8]
@@ -25,17 +25,17 @@ class Images:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Truth:
-    """How an image of H x W pixels was blurred. A kind of truth that does not apply keeps its default.
+    """How an image of H x W pixels was blurred. A field that does not apply keeps its default.
 
-    ``kernel``: float32 (k, k), k odd, sum 1, indexed by displacement: the linear light of blurred is that of sharp convolved with
-    it. Where the blur varies over the frame, it is the kernel of the middle; it is (0, 0) where nobody knows it, as in a mean of
-    frames. ``path``: float (T, 2), the camera's whole path, (x, y) in pixels from the kernel's centre; without any rows where the
-    kernel is from a bank.
+    ``kernel``: the kernel, float32 (k, k), k odd, sum 1, indexed by displacement. The linear light of blurred is the linear light
+    of sharp, convolved with the kernel. If the blur varies over the image, this is the kernel at the middle. It is (0, 0) if the
+    kernel is unknown, as for a mean of frames. ``path``: the whole path of the camera, float (T, 2), (x, y) in pixels from the
+    kernel's centre; without rows if the kernel is from a bank.
 
-    ``objects``: the outlined objects that are seen. ``nodes``: the kernels of a blur that varies over the frame. ``poses``: float
-    (T, 3), the rotation vectors of a camera that turned, in radians. ``saturation``: bool (H, W), where the blurred light reached
-    full well, before it was clipped. ``moves``: which of the objects moved on their own, and how. ``radius``: float32 (H, W), the
-    signed radius in pixels of a defocus that follows depth, positive nearer than what is in focus.
+    ``objects``: the visible outlined objects. ``nodes``: the kernels of a blur that varies over the image. ``poses``: the
+    rotation vectors of a camera that turned, float (T, 3), in radians. ``saturation``: whether the blurred light of each pixel
+    reached full well before it was clipped, bool (H, W). ``moves``: the objects that moved on their own, and their motion.
+    ``radius``: the signed radius of a defocus that follows depth, float32 (H, W), in pixels, positive nearer than the focus.
     """
 
     kernel: NDArray[np.float32]
@@ -50,9 +50,9 @@ class Truth:
 
     @property
     def field(self) -> KernelField:
-        """The camera's kernel at every pixel: ``truth.field.at(y, x)``. Where the blur is uniform, it is ``kernel`` everywhere.
+        """The kernels of the camera at all pixels: ``truth.field.at(y, x)``. For a uniform blur, each one equals ``kernel``.
 
-        Raises :class:`UsageError` where nobody knows it.
+        Raises :class:`UsageError` if the kernel is unknown.
         """
         if not self.kernel.size:
             raise UsageError("this is a mean of frames: its kernels are not known")
@@ -60,13 +60,13 @@ class Truth:
 
     @property
     def masks(self) -> NDArray[np.bool_]:
-        """Bool (n, H, W): where each of the objects is."""
+        """The mask of each object, bool (n, H, W)."""
         return np.zeros((0, 0, 0), bool) if self.objects is None else self.objects.masks
 
     def kernel_at(self, y: float, x: float) -> NDArray[np.float32]:
-        """The kernel of a pixel, float32 (k, k): that of the moved object that is seen there, or the camera's.
+        """The kernel at a pixel, float32 (k, k): the kernel of the moved object that is visible there, else the camera's kernel.
 
-        Raises :class:`UsageError` where nobody knows it.
+        Raises :class:`UsageError` if the kernel is unknown.
         """
         for place in reversed(range(len(self.moves))):
             if self.masks[self.moves.objects[place], round(y), round(x)]:
@@ -74,15 +74,15 @@ class Truth:
         return self.field.at(y, x)
 
     def parts(self) -> dict[str, Any]:
-        """Each kind of truth by its name."""
+        """The fields of :class:`Truth` by name."""
         return {part.name: getattr(self, part.name) for part in dataclasses.fields(Truth)}
 
     def __repr__(self) -> str:
         known = ((part.name, getattr(self, part.name)) for part in dataclasses.fields(self))
-        return f"{type(self).__name__}({', '.join(f'{name}: {_brief(value)}' for name, value in known if _is_there(value))})"
+        return f"{type(self).__name__}({', '.join(f'{name}: {_brief(value)}' for name, value in known if _is_set(value))})"
 
 
-def _is_there(value: Any) -> bool:
+def _is_set(value: Any) -> bool:
     return value is not None and not (hasattr(value, "__len__") and len(value) == 0)
 
 

@@ -46,7 +46,7 @@ def test_equal_samples_make_equal_bytes(write):
 
 
 def test_a_shard_is_read_with_h5py_alone(write):
-    """The way that docs/shard-format.md shows."""
+    """As docs/shard-format.md shows."""
     path, samples, _ = write(UNIFORM)
     with h5py.File(path) as file:
         index = 3
@@ -124,7 +124,7 @@ def test_a_crop_checks_the_bands_that_it_touches_and_no_others(write, sizes):
 
 @pytest.mark.parametrize("sizes", [[(70, 50)] * 4, [(70, 50), (60, 40), (65, 9)]])
 def test_no_flipped_bit_goes_unnoticed(write, sizes, tmp_path):
-    """Any bit: either an error that names the shard, or exactly what was written."""
+    """After any bit is flipped, reading either raises an error that names the shard, or returns exactly what was written."""
     path, samples, _ = write(sizes)
     good = path.read_bytes()
     with h5py.File(path) as file:
@@ -246,7 +246,7 @@ def test_a_single_shard_opens_as_a_dataset(write):
     assert_equal(dataset[-1], samples[5])
     assert [sample.id for sample in dataset] == [sample.id for sample in samples]
     assert dataset.shape(1) == samples[1].sharp.shape[:2]
-    with pytest.raises(IndexError, match="has 6 samples, there is no number 6"):
+    with pytest.raises(IndexError, match=r"6 samples in 1 shard\) has no number 6"):
         dataset[6]
     again = pickle.loads(pickle.dumps(dataset))
     assert np.array_equal(again.crop(3, 1, 2, 9)[1], samples[3].blurred[1:10, 2:11])
@@ -265,7 +265,7 @@ def test_folders_that_are_no_datasets_say_so(tmp_path):
         open_dataset(tmp_path)
     record = {"file": "../00000.h5", "samples": 1, "bytes": 1, "sha256": "0" * 64, "digest": "0" * 64}
     (tmp_path / "dataset.json").write_text(json.dumps({"shards": [record]}))
-    with pytest.raises(CorruptShardError, match="no shard's name"):
+    with pytest.raises(CorruptShardError, match="not the name of a shard"):
         open_dataset(tmp_path)
 
 

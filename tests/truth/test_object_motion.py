@@ -49,7 +49,7 @@ def test_what_does_not_is_refused(changes):
 
 @pytest.fixture
 def sample():
-    """Three objects of which the first and, in front of it, the last moved; the one between them stands still."""
+    """A sample with three objects. The first and the last moved, the last in front of the first. The second did not move."""
     planes = np.zeros((3, 20, 30), bool)
     planes[0, 2:12, 2:12] = planes[1, 15:18, 2:8] = planes[2, 8:16, 8:16] = True
     kernels = np.zeros((2, 3, 3), np.float32)

@@ -17,7 +17,7 @@ from blurkit.shard import Shard
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_no_flipped_bit_goes_unnoticed(samples, tmp_path, column):
-    """20 bits of each column, or all: an error that names the shard, and the sample where only that is hurt."""
+    """Flip up to 20 bits of each column. The error names the shard, and the sample if only one is damaged."""
     path = save(tmp_path, samples([(9, 11)] * 3, (2, 0, 3)))
     for _ in flipped_bits(path, column, 20):
         with pytest.raises(CorruptShardError, match=re.escape(str(path))):

@@ -56,7 +56,7 @@ def test_what_is_written_is_read(samples, tmp_path, sizes, counts):
 
 
 def test_names_without_a_letter(samples, tmp_path):
-    """HDF5 knows no text of length zero."""
+    """HDF5 has no text of length zero."""
     (sample,) = samples([(4, 6)], (2,))
     sample = dataclasses.replace(sample, objects=dataclasses.replace(sample.objects, names=("", "")))
     assert Shard(save(tmp_path, [sample]))[0].objects.names == ("", "")
@@ -85,7 +85,7 @@ def test_masks_stay_packed_until_they_are_looked_at(samples, tmp_path, monkeypat
 
 
 def test_the_writer_keeps_bits_alone(samples, tmp_path):
-    """Memory follows one photograph: the planes of samples that are written are given back."""
+    """Memory holds one photograph: the planes of written samples are freed."""
     height, width, count = 400, 500, 20
     planes = count * height * width
 
@@ -106,7 +106,7 @@ def test_the_writer_keeps_bits_alone(samples, tmp_path):
 
 
 def test_samples_without_objects_are_as_they_were(make_sample, tmp_path):
-    """Neither columns, nor a checksum or digest that knows of masks: both follow from the rule of a format without them."""
+    """There are no columns of masks. Checksum and digest follow the rule of a format without masks."""
     sample = make_sample(1)
     assert sample.masks.shape == (0, 70, 50)
     path = save(tmp_path, [sample])
@@ -129,7 +129,7 @@ def test_samples_without_objects_are_as_they_were(make_sample, tmp_path):
 
 
 def test_checksums_follow_the_documented_rule(samples, tmp_path):
-    """A sample's row_crc32 goes on from that of the same sample without objects."""
+    """The row_crc32 of a sample continues the row_crc32 of the same sample without objects."""
     (sample,) = samples([(5, 7)], (3,))
     with h5py.File(save(tmp_path / "plain", [dataclasses.replace(sample, objects=Masks.none(5, 7))])) as file:
         row = int(file["row_crc32"][0])
@@ -145,7 +145,7 @@ def test_checksums_follow_the_documented_rule(samples, tmp_path):
 
 @pytest.mark.parametrize("counts", [(2, 0, 4, 1, 0, 3), (0, 0, 0, 0, 0, 1)])
 def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, monkeypatch, counts):
-    """Every block of the page, on a dataset with masks: what reads them, and what checks all bytes and the digest."""
+    """Every block of the page runs on a dataset with masks: the blocks that read, and the block that checks."""
     written = samples([(163, 195)] * 6, counts)
     path = save(tmp_path / "shards", written)
     monkeypatch.chdir(tmp_path)

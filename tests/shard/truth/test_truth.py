@@ -103,7 +103,7 @@ def test_taps_are_views_of_the_file(samples, tmp_path):
 
 
 def test_the_writer_keeps_bits_alone(make_sample, tmp_path):
-    """Memory follows one photograph: the maps of samples that are written are given back."""
+    """Memory holds one photograph: the maps of written samples are freed."""
     size = (1000, 1200)
 
     def stream():
@@ -119,7 +119,7 @@ def test_the_writer_keeps_bits_alone(make_sample, tmp_path):
 
 
 def test_samples_without_any_keep_their_checksums(samples, tmp_path):
-    """Also beside samples that have some: then a dataset of both has the sum of their digests."""
+    """Also in one shard with samples that have such truth: the digest of the dataset is the sum of their digests."""
     plain = samples(MIXED, ("", "", "", ""))
     mixed = [plain[0], with_truth(plain[1], "np"), with_truth(plain[2], "S"), plain[3]]
     first, second = Shard(save(tmp_path / "a", plain)), Shard(save(tmp_path / "b", mixed))
@@ -137,7 +137,7 @@ def test_no_map_is_not_a_map_of_nothing(samples, tmp_path):
 
 
 def test_checksums_follow_the_documented_rule(samples, tmp_path):
-    """A sample's row_crc32 goes on from that of the same sample without any of it."""
+    """The row_crc32 of a sample continues the row_crc32 of the same sample without the optional truth."""
     (plain,) = samples([(5, 7)], ("",))
     plain = dataclasses.replace(plain, objects=draw_objects(0, 2, 5, 7))
     sample = with_truth(plain, "npsmr")
@@ -174,7 +174,7 @@ def test_checksums_follow_the_documented_rule(samples, tmp_path):
 
 @pytest.mark.parametrize("sizes", [[(163, 195)] * 6, [(150 + i, 195 - i) for i in range(6)]])
 def test_the_documented_way_with_h5py_alone_gives_the_same(samples, tmp_path, monkeypatch, sizes):
-    """Every block of the page, on a dataset with all of it: what reads, and what checks all bytes and the digest."""
+    """Every block of the page runs on a dataset with all kinds of truth: the blocks that read, and the block that checks."""
     written = with_objects(samples(sizes, ("npsm", "r", "S", "n", "psr", "npm")), (2, 0, 1, 0, 0, 3))
     path = save(tmp_path / "shards", written)
     monkeypatch.chdir(tmp_path)
