@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,34 +51,28 @@ def open_source(
     """
     if annotations is not None and name != "mapillary":
         raise UsageError(f"--annotations chooses among the sets of mapillary; the source {name} has at most one")
-    if name in ("sample", "folder") or name not in SOURCES:
-        return _open_local(name, root, split, shares, label, masks)
-    openers: dict[str, Callable[[], Source]] = {
-        "coco": lambda: open_coco(root, split, masks=masks),
-        "mapillary": lambda: open_mapillary(root, split, annotations, masks=masks),
-        "gopro": lambda: open_gopro(root, split),
-        "video": lambda: _share(open_video(_given("video", root)), split, shares),
-    }
-    return openers[name]()
-
-
-def _open_local(name: str, root: Path | None, split: str, shares: str, label: str, masks: bool) -> Source:
-    if root is not None and name != "folder":
+    if root is None and name in ("folder", "video"):
+        raise UsageError(f"--src {name} needs --root, which says where it lies")
+    if root is not None and (name == "sample" or name not in SOURCES):
         raise UsageError(f"--root goes with a source that is known by name and lies somewhere, --src {name} is not one of these")
-    if name == "sample":
-        return open_sample(split, masks=masks)
-    path = _given("folder", root) if name == "folder" else Path(name)
-    if not path.is_dir() and "/" not in name and name != "folder":
+    place = Path(name) if root is None else root
+    if name not in SOURCES and not place.is_dir() and "/" not in name:
         raise UsageError(
             f"unknown source {name!r}: it is none of {', '.join(SOURCES)}, nor a folder here{nearest(name, SOURCES)}"
         )
-    return _share(open_folder(path, label), split, shares)
-
-
-def _given(name: str, root: Path | None) -> Path:
-    if root is None:
-        raise UsageError(f"--src {name} needs --root, which says where it lies")
-    return root
+    match name:
+        case "sample":
+            return open_sample(split, masks=masks)
+        case "coco":
+            return open_coco(root, split, masks=masks)
+        case "mapillary":
+            return open_mapillary(root, split, annotations, masks=masks)
+        case "gopro":
+            return open_gopro(root, split)
+        case "video":
+            return _share(open_video(place), split, shares)
+        case _:
+            return _share(open_folder(place, label), split, shares)
 
 
 def _first_file(record: ImageRecord) -> str:

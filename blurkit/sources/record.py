@@ -7,10 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
-from blurkit.decode.header import Header
 from blurkit.decode.image import Decoded, image_header, image_size, read_image
+from blurkit.decode.objects.coco import CocoAnnotation
+from blurkit.decode.objects.vistas import VistasAnnotation
+from blurkit.decode.video import FrameFolder, VideoFile
 from blurkit.errors import UsageError
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
@@ -19,26 +21,11 @@ from blurkit.truth.masks import Masks
 _ESCAPED = re.compile("[\x00-\x1f\x7f\udc80-\udcff]|%(?=[0-9A-Fa-f]{2})")
 
 
-class Annotation(Protocol):
-    """Where the outlines of one photograph's objects are; small, and sent to the workers with its record."""
+#: Where the outlines of one photograph's objects are; small, and sent to the workers with its record.
+Annotation: TypeAlias = CocoAnnotation | VistasAnnotation
 
-    def masks(self, header: Header, box: Box | None) -> Masks:
-        """The masks within ``box`` of the upright photograph whose header this is, all of it for ``None``.
-
-        Raises :class:`blurkit.errors.BadImageError` where the annotation as a whole cannot be trusted.
-        """
-
-
-class Clip(Protocol):
-    """Consecutive sharp frames: a video file, or a folder of images."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> Decoded:
-        """A frame by its number from 0."""
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of a frame."""
+#: Consecutive sharp frames.
+Clip: TypeAlias = VideoFile | FrameFolder
 
 
 @dataclass(frozen=True, slots=True)

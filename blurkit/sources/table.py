@@ -5,52 +5,24 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
-from blurkit.decode.header import Header
-from blurkit.sources.record import Annotation, ImageRecord
-from blurkit.truth.box import Box
-from blurkit.truth.masks import Masks
+from blurkit.decode.objects.coco import AnnotationIndex, CocoAnnotation
+from blurkit.sources.record import ImageRecord
 
 #: Texts in one block.
 _BLOCK = 1 << 14
 
 
-class Annotations(Protocol):
-    """The annotations of many photographs in less room than an object for each."""
-
-    def __getitem__(self, number: int, /) -> Annotation: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NumberedAnnotation:
-    """One of many annotations, looked up when it is asked for. Another process gets the annotation itself instead of all."""
-
-    among: Annotations
-    number: int
-
-    def masks(self, header: Header, box: Box | None) -> Masks:
-        """See :class:`blurkit.sources.record.Annotation`."""
-        return self.among[self.number].masks(header, box)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _itself, (self.among[self.number],)
-
-
-def _itself(annotation: Annotation) -> Annotation:
-    return annotation
-
-
 class RecordTable(Sequence[ImageRecord]):
     """A sequence of records in about 60 bytes each, beside what few have: a clip, a real blurred partner, a disparity map, an
-    annotation that is no :class:`NumberedAnnotation`."""
+    annotation of another kind than COCO's."""
 
     def __init__(self, records: Iterable[ImageRecord] = ()) -> None:
         self._ids, self._names = _Texts(), _Texts()
-        self._kinds, self._numbers = array("I"), array("I")
-        # folder, source, licence, split, and the annotations that the number is one of
-        self._known: dict[tuple[str, str, str, str, Annotations | None], int] = {}
+        self._kinds, self._images = array("I"), array("q")
+        # folder, source, licence and split; of COCO's annotations the index and the claimed size, and above the image's id
+        self._known: dict[tuple[str, str, str, str, AnnotationIndex | None, Any], int] = {}
         self._rest: dict[int, tuple[Any, ...]] = {}
         for record in records:
             self._append(record)
@@ -84,23 +56,23 @@ class RecordTable(Sequence[ImageRecord]):
 
     def _append(self, record: ImageRecord) -> None:
         cut = record.path.rfind(os.sep) + 1
-        among, number, annotation = None, 0, record.annotation
-        if isinstance(annotation, NumberedAnnotation):
-            among, number, annotation = annotation.among, annotation.number, None
+        index, size, image, annotation = None, None, 0, record.annotation
+        if isinstance(annotation, CocoAnnotation):
+            index, size, image, annotation = annotation.index, annotation.size, annotation.image, None
         rest = (annotation, record.blurred, record.clip, record.frame, record.disparity)
         if rest != (None, (), None, 0, ""):
             self._rest[len(self._kinds)] = rest
-        kind = (record.path[:cut], record.source, record.licence, record.split, among)
+        kind = (record.path[:cut], record.source, record.licence, record.split, index, size)
         self._kinds.append(self._known.setdefault(kind, len(self._known)))
-        self._numbers.append(number)
+        self._images.append(image)
         self._ids.append(record.id)
         self._names.append(record.path[cut:])
 
     def _make(self, place: int) -> ImageRecord:
-        folder, source, licence, split, among = self._by_code[self._kinds[place]]
+        folder, source, licence, split, index, size = self._by_code[self._kinds[place]]
         annotation, *rest = self._rest.get(place, (None,))
-        if among is not None:
-            annotation = NumberedAnnotation(among, self._numbers[place])
+        if index is not None:
+            annotation = CocoAnnotation(index, size, self._images[place])
         return ImageRecord(self._ids[place], folder + self._names[place], source, licence, split, annotation, *rest)
 
 

@@ -65,7 +65,7 @@ class VistasAnnotation:
     classes: tuple[VistasClass, ...]
 
     def masks(self, header: Header, box: Box | None) -> Masks:
-        """The objects with a pixel in ``box``, by class index and number; see :class:`blurkit.sources.record.Annotation`.
+        """The objects with a pixel in ``box``, by class index and number; see :meth:`blurkit.sources.record.ImageRecord.masks`.
 
         Raises :class:`BadImageError` ``bad_annotation`` where a file is missing, damaged, of another kind, or fits neither the
         stored nor the upright photograph, or where the two contradict each other.

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from blurkit.errors import UsageError, nearest
-from blurkit.sources.known.manifest import Manifest
-from blurkit.sources.listing import entries_of, pass_over, refusal
-from blurkit.sources.record import PassedOver
+from blurkit.sources.known.manifest import OF_SOURCE, load_manifest
 
 
-def find_root(name: str, root: Path | None, manifest: Manifest, folders: Iterable[str]) -> Path:
+def find_root(name: str, root: Path | None, folders: Collection[str]) -> Path:
     """The folder of a dataset: ``root``, else ``$BLURKIT_DATA/name``, else ``data/name``; it holds one of ``folders``.
 
     Raises :class:`UsageError` with where it looked, the layout that is expected, how to get the data, and what to run then.
     """
     base = os.environ.get("BLURKIT_DATA")
-    places = [root] if root is not None else [Path(base, name)] if base else [Path("data", name)]
-    (place,) = places
+    place = root if root is not None else Path(base or "data", name)
     if any(os.path.isdir(place / folder) for folder in folders):
         return place
-    hint = _elsewhere(place, list(folders))
+    manifest = load_manifest(OF_SOURCE[name])
     how = "" if root is not None or base else " ($BLURKIT_DATA is not set)"
     raise UsageError(
-        f"no {manifest.title} in {place}{how}: {hint}\n\nIt is to look like this:\n{manifest.layout.rstrip()}\n\n"
+        f"no {manifest.title} in {place}{how}: {_elsewhere(place, folders)}\n\n"
+        f"It is to look like this:\n{manifest.layout.rstrip()}\n\n"
         f"{manifest.obtain.strip()}\nThen: blurkit generate --src {name} --root DIR; data/{name} or $BLURKIT_DATA/{name} "
         "is found without --root"
     )
 
 
-def _elsewhere(place: Path, folders: Sequence[str]) -> str:
+def _elsewhere(place: Path, folders: Collection[str]) -> str:
     """What is there instead."""
     if not os.path.exists(place):
         return "there is no such folder"
@@ -60,20 +58,11 @@ def is_folder(path: Path) -> bool:
     return path.is_dir()
 
 
-def images_in(folder: Path, suffixes: tuple[str, ...], inside: str) -> Iterator[str | PassedOver]:
-    """The names of the images of one flat folder, sorted by bytes, and what else lies there, its id below ``inside``."""
-    for entry in entries_of(folder):
-        reason = refusal(entry, suffixes)
-        yield pass_over(f"{inside}/{entry.name}", entry.path, reason) if reason else entry.name
-
-
 def choose_splits(split: str, known: dict[str, str], source: str) -> list[str]:
-    """The folders of a split: all of ``known`` (our name -> folder) for ``all``, else one, by either name."""
-    if split == "all":
-        return list(known.values())
-    folder = known.get(split, split)
-    if folder not in known.values():
+    """Our names of the splits that are meant: all of ``known`` (our name -> folder) for ``all``, else one, by either name."""
+    chosen = [name for name, folder in known.items() if split in ("all", name, folder)]
+    if not chosen:
         names = [name if name == folder else f"{name} ({folder})" for name, folder in known.items()]
         guess = nearest(split, [*known, *known.values()])
         raise UsageError(f"--split: {source} has no split {split!r}; it has all, {', '.join(names)}{guess}")
-    return [folder]
+    return chosen

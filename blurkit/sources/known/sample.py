@@ -20,19 +20,12 @@ OBJECTS = "objects.json"
 def open_sample(split: str, *, masks: bool = True) -> Source:
     """The packaged photographs of ``split``: ``all``, ``train``, ``val`` or ``test``, as their manifest assigns them."""
     root = Path(str(resources.files("blurkit.data_manifests") / "sample"))
-    folders = choose_splits(split, {name: name for name in NAMES}, "sample")
+    splits = choose_splits(split, {name: name for name in NAMES}, "sample")
     outlined = _annotations(str(root / OBJECTS)) if masks else {}
     records = [
-        ImageRecord(
-            entry.file.removesuffix(".jpg"),
-            str(root / entry.file),
-            "sample",
-            entry.licence,
-            entry.split,
-            outlined.get(entry.file),
-        )
+        ImageRecord(Path(entry.file).stem, str(root / entry.file), "sample", entry.licence, entry.split, outlined.get(entry.file))
         for entry in load_manifest("sample").photographs
-        if entry.split in folders
+        if entry.split in splits
     ]
     return Source("sample", root, RecordTable(records))
 
@@ -41,7 +34,4 @@ def _annotations(path: str) -> dict[str, CocoAnnotation]:
     """By the names of the photographs that have any."""
     index = index_annotations(path)
     images = [element.value for element in elements(path, ("images",))]
-    return {
-        image["file_name"]: CocoAnnotation(path, index.spans(image["id"]), (image["height"], image["width"]), index.categories)
-        for image in images
-    }
+    return {image["file_name"]: CocoAnnotation(index, (image["height"], image["width"]), image["id"]) for image in images}
