@@ -80,19 +80,25 @@ def download(
             _require_right(target, size, sha256)
             if part.exists():  # of a run before the file came from elsewhere: it is no longer needed, and the file is not ours
                 part.unlink()
-                forget_origin(target)
+                delete_version_note(target)
             return
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
-            transfer = _Transfer(url, target, size, descriptor, report, say)
+            transfer = _Transfer(url, target, size, descriptor, report, say, _noted_version(target, url))
             report(transfer.have)
             advice = f"make room for {target.name}, or choose another --root"
             require_space(target.parent, (size or 0) - transfer.have, advice)
-            _persist(transfer, retry_policy)
+            transfer.persist(retry_policy)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        _require_hash(url, target, sha256)
+        if (got := _sha256(part)) != sha256:
+            part.unlink()
+            delete_version_note(target)
+            raise DownloadError(
+                f"{url} is not the expected file: sha256 {got}, expected {sha256}. What was downloaded is deleted; run the same "
+                "command again to start anew, and if it comes again, take the file from another place with --mirror"
+            )
         os.rename(part, target)
         sync_folder(target.parent)
 
@@ -104,16 +110,25 @@ def part_path(target: Path) -> Path:
 
 def is_downloaded(target: Path) -> bool:
     """Whether :func:`download` has brought a file that is complete, and nobody else."""
-    return target.exists() and _origin_path(target).exists()
+    return target.exists() and _note_path(target).exists()
 
 
-def forget_origin(target: Path) -> None:
-    """Remove the note of where a file came from: from now on it is the user's."""
-    _origin_path(target).unlink(missing_ok=True)
+def delete_version_note(target: Path) -> None:
+    """Delete the note of where a file came from and which version it is: from now on the file is the user's."""
+    _note_path(target).unlink(missing_ok=True)
 
 
-def _origin_path(target: Path) -> Path:
+def _note_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.origin")
+
+
+def _noted_version(target: Path, url: str) -> str:
+    """The validator of the version that is here, where it came from this address; else an empty text."""
+    try:
+        note = json.loads(_note_path(target).read_bytes())
+        return str(note["etag"]) if note["url"] == url else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _require_right(target: Path, size: int | None, sha256: str) -> None:
@@ -123,47 +138,14 @@ def _require_right(target: Path, size: int | None, sha256: str) -> None:
         raise UsageError(f"{target} {is_what} (sha256 {sha256}); move it away or delete it, then run the same command again")
 
 
-def _require_hash(url: str, target: Path, sha256: str) -> None:
-    part = part_path(target)
-    got = _sha256(part)
-    if got != sha256:
-        part.unlink()
-        forget_origin(target)
-        raise DownloadError(
-            f"{url} is not the expected file: sha256 {got}, expected {sha256}. What was downloaded is deleted; run the same "
-            "command again to start anew, and if it comes again, take the file from another place with --mirror"
-        )
-
-
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _persist(transfer: _Transfer, retry_policy: RetryPolicy) -> None:
-    """Attempts until everything is there, with pauses between them that grow."""
-    failures, highest = 0, transfer.have
-    while True:
-        try:
-            return transfer.attempt(retry_policy.timeout)
-        except RetryableError as cut:
-            if transfer.have >= highest + retry_policy.advance:
-                failures, highest = 0, transfer.have
-            if failures == len(retry_policy.pauses):
-                raise DownloadError(
-                    f"{transfer.url}: {cut}; given up after {failures + 1} attempts. What has arrived is kept: run the same "
-                    "command again to resume"
-                ) from cut
-            pause = retry_policy.pauses[failures]
-            failures += 1
-            attempts = f"attempt {failures + 1} of {len(retry_policy.pauses) + 1}"
-            transfer.say(f"{transfer.target.name}: {cut}; {attempts} in {duration(pause)}")
-            time.sleep(pause)
-
-
 @dataclass
 class _Transfer:
-    """What has arrived of one file, and how to ask for the rest."""
+    """What has arrived of one file, and how to ask for the rest. ``version``: the validator of what is here."""
 
     url: str
     target: Path
@@ -171,19 +153,48 @@ class _Transfer:
     descriptor: int
     report: Callable[[int], None]
     say: Callable[[str], None]
+    version: str
 
     @property
     def have(self) -> int:
         return os.fstat(self.descriptor).st_size
 
-    def attempt(self, timeout: float) -> None:
+    @property
+    def etag(self) -> str:
+        """The validator where it can stand for every byte."""
+        return self.version if _STRONG_ETAG.fullmatch(self.version) else ""
+
+    def persist(self, retry_policy: RetryPolicy) -> None:
+        """Attempts until everything is there, with pauses between them that grow."""
+        failures, highest = 0, self.have
+        while True:
+            try:
+                return self._attempt(retry_policy.timeout)
+            except RetryableError as cut:
+                if self.have >= highest + retry_policy.advance:
+                    failures, highest = 0, self.have
+                failures += 1
+                if failures > len(retry_policy.pauses):
+                    raise DownloadError(
+                        f"{self.url}: {cut}; given up after {failures} attempts. What has arrived is kept: run the same "
+                        "command again to resume"
+                    ) from cut
+                pause = retry_policy.pauses[failures - 1]
+                attempts = f"attempt {failures + 1} of {len(retry_policy.pauses) + 1}"
+                self.say(f"{self.target.name}: {cut}; {attempts} in {duration(pause)}")
+                time.sleep(pause)
+
+    def _attempt(self, timeout: float) -> None:
         """One request for what is missing. Raises :class:`RetryableError` where another may bring more."""
         if self.size is not None and self.have > self.size:
             self._start_anew()
         if self.have == self.size:
             return
+        headers = {"Range": f"bytes={self.have}-"} if self.have else {}
+        if headers and self.etag:  # all of it is sent where the version has changed
+            headers["If-Range"] = self.etag
         try:
-            response = open_url(self.url, self._continuation(), timeout)
+            response = open_url(self.url, headers, timeout)
         except HTTPError as error:
             with error:
                 self._answer_refusal(error)
@@ -194,13 +205,6 @@ class _Transfer:
         else:
             with response:
                 self._receive(response)
-
-    def _continuation(self) -> dict[str, str]:
-        """Headers that ask for the rest of the version that is here, or for all of it where that has changed."""
-        if not self.have:
-            return {}
-        etag = self._etag()
-        return {"Range": f"bytes={self.have}-", **({"If-Range": etag} if etag else {})}
 
     def _answer_refusal(self, error: HTTPError) -> None:
         if error.code == 416 and self.have:
@@ -222,15 +226,16 @@ class _Transfer:
             raise DownloadError(f"{response.url}: a web page came instead of the file; is there a login page before the network?")
         if self.size is not None and total not in (None, self.size):
             raise DownloadError(f"{response.url} has {total:,} bytes, expected {self.size:,}: it is another file; try --mirror")
-        etag = response.headers.get("ETag", "")
-        if begin and (begin != self.have or (self._etag() and etag and etag != self._etag())):
+        version = response.headers.get("ETag", "")
+        if begin and (begin != self.have or (self.etag and version not in ("", self.etag))):
             self._start_anew()
             raise RetryableError("the file on the server is no longer the one that is here, which is dropped")
         if not begin:
             if self.have:
                 self.say(f"{self.target.name}: the server sends the file from its beginning; {data_size(self.have)} are dropped")
             self._start_anew()
-            write_atomic(_origin_path(self.target), json.dumps({"url": self.url, "etag": etag}).encode())
+            self.version = version
+            write_atomic(_note_path(self.target), json.dumps({"url": self.url, "etag": version}).encode())
         self._copy(response, self.size if self.size is not None else total)
 
     def _copy(self, response: HTTPResponse, end: int | None) -> None:
@@ -248,15 +253,6 @@ class _Transfer:
             self.report(have)
         if end is not None and have < end:
             raise RetryableError(f"the connection was cut after {data_size(have)}")
-
-    def _etag(self) -> str:
-        """The validator of the version that is here, where it came from this address and can stand for every byte."""
-        try:
-            origin = json.loads(_origin_path(self.target).read_bytes())
-            known = origin["etag"] if origin["url"] == self.url else ""
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
-        return known if isinstance(known, str) and _STRONG_ETAG.fullmatch(known) else ""
 
     def _start_anew(self) -> None:
         os.ftruncate(self.descriptor, 0)

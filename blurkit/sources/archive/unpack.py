@@ -125,14 +125,12 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _require_space(root: Path, files: Sequence[zipfile.ZipInfo]) -> None:
-    block = os.statvfs(root).f_frsize
-    needed = 0
+    needed, block = 0, os.statvfs(root).f_frsize
     for member in files:
-        try:
-            there = os.lstat(root / member.filename).st_size == member.file_size
-        except OSError:
-            there = False
-        needed += 0 if there else -(-member.file_size // block) * block
+        with contextlib.suppress(OSError):
+            if os.lstat(root / member.filename).st_size == member.file_size:
+                continue
+        needed += -(-member.file_size // block) * block
     require_space(root, needed, "make room for what is unpacked, and run again")
 
 
@@ -158,15 +156,11 @@ def _place(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path, root
 
 
 def _write(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, folder: int) -> None:
-    descriptor = os.open(TEMPORARY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder)
-    try:
-        size = 0
-        with zipped.open(member) as source:
-            while data := source.read(_CHUNK):
-                size += len(data)
-                write_all(descriptor, data)  # no more than is declared; the CRC-32 is compared with the last of it
-    finally:
-        os.close(descriptor)
+    size, flags = 0, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(TEMPORARY, flags, 0o666, dir_fd=folder), "wb") as file, zipped.open(member) as source:
+        while data := source.read(_CHUNK):
+            size += len(data)
+            write_all(file.fileno(), data)  # no more than is declared; the CRC-32 is compared with the last of it
     if size != member.file_size:
         raise zipfile.BadZipFile(f"it holds {size:,} bytes and declares {member.file_size:,}")
 
@@ -178,9 +172,8 @@ def _is_there(folder: int, name: str, member: zipfile.ZipInfo, root: Path) -> bo
     except FileNotFoundError:
         return False
     if stat.S_ISREG(found.st_mode) and found.st_size == member.file_size:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         crc = 0
-        with open(descriptor, "rb") as file:
+        with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder), "rb") as file:
             while data := file.read(_CHUNK):
                 crc = zlib.crc32(data, crc)
         if crc == member.CRC:

@@ -16,7 +16,15 @@ from file_server import FileServer, answer, cut, redirect, reset, stall, status
 from blurkit.errors import DiskFullError, LockedError, UsageError
 from blurkit.program.files import locked
 from blurkit.sources.archive import download as module
-from blurkit.sources.archive.download import LOCK, DownloadError, RetryPolicy, download, forget_origin, is_downloaded, part_path
+from blurkit.sources.archive.download import (
+    LOCK,
+    DownloadError,
+    RetryPolicy,
+    delete_version_note,
+    download,
+    is_downloaded,
+    part_path,
+)
 
 CONTENT = random.Random(1).randbytes(300_000)
 SIZE = len(CONTENT)
@@ -68,7 +76,7 @@ def test_a_file_arrives_whole(server, get):
     assert get.reported == sorted(get.reported)
     assert get.said == []
     assert is_downloaded(get.target)
-    forget_origin(get.target)
+    delete_version_note(get.target)
     assert not is_downloaded(get.target)
     assert sorted(os.listdir(get.target.parent)) == [LOCK, "a.zip"]
 
