@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias, cast
@@ -88,16 +88,12 @@ def image_size(source: FilePath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, 
     ``source``: a path, or the content of a file; ``bytes`` are always content. What :func:`decode_image` refuses by its header is
     refused here too.
     """
-    if not isinstance(source, bytes):
-        return image_header(source, max_pixels=max_pixels).size
-    header = read_header(source)
-    _checked(header, max_pixels)
-    return header.size
+    return image_header(source, max_pixels=max_pixels).size
 
 
-def image_header(path: FilePath, *, max_pixels: int = MAX_PIXELS) -> Header:
-    """What an image file says of itself; the headers alone are read. Refuses what :func:`image_size` refuses."""
-    with _opened(path) as file:
+def image_header(source: FilePath, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """What an image says of itself, by its path or its content; see :func:`image_size`."""
+    with nullcontext(source) if isinstance(source, bytes) else _opened(source) as file:
         header = read_header(file)
     _checked(header, max_pixels)
     return header
@@ -106,6 +102,26 @@ def image_header(path: FilePath, *, max_pixels: int = MAX_PIXELS) -> Header:
 def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     """An array (H, W) or (H, W, C) of numbers as a file stores it, turned as Exif ``orientation`` says, 1 to 8."""
     return np.asarray(_UPRIGHT[orientation](image))
+
+
+def imdecode(data: bytes, flags: int) -> tuple[Any, list[str]]:
+    """The pixels that OpenCV finds in the bytes of a file, ``None`` where it fails, and what it complains of.
+
+    Raises :class:`MemoryError`, which is no fault of the file.
+    """
+
+    def decode() -> Any:
+        try:
+            return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError(f"not enough memory to decode an image: {error.err}") from error
+            return None
+
+    pixels, messages = listen(decode)
+    if any("Insufficient memory" in message for message in messages):
+        raise MemoryError("not enough memory to decode an image")
+    return pixels, messages
 
 
 class _File:
@@ -179,9 +195,7 @@ def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
     flags = cv2.IMREAD_COLOR if tiff else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     if header.depth == 16:
         flags |= cv2.IMREAD_ANYDEPTH
-    pixels, messages = listen(lambda: _imdecode(data, flags))
-    if any("Insufficient memory" in message for message in messages):
-        raise MemoryError("not enough memory to decode an image")
+    pixels, messages = imdecode(data, flags)
     damage = [message for message in messages if not _HARMLESS.search(message)]
     if pixels is None or damage:
         detail = _FRAME.sub("", damage[0].splitlines()[0]) if damage else ""
@@ -195,15 +209,6 @@ def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
     if tiff:
         return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
     return upright(pixels, header.orientation)
-
-
-def _imdecode(data: bytes, flags: int) -> Any:
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        if error.code == cv2.Error.StsNoMem:  # no fault of the photograph
-            raise MemoryError(f"not enough memory to decode an image: {error.err}") from error
-        return None
 
 
 # Messages that no pixel depends on: bytes after the image in PNG, odd metadata in TIFF.

@@ -32,20 +32,20 @@ class Frame:
         return np.ascontiguousarray(upright(image, self.orientation)[self.box.slices])
 
 
-def find_frame(size: tuple[Any, Any], header: Header, box: Box | None, what: str) -> Frame:
+def find_frame(size: tuple[Any, Any], header: Header, box: Box | None, what: str, reason: str = "size_mismatch") -> Frame:
     """The frame of an annotation of this (height, width), for the photograph that the header is of.
 
     People outline what they see, but not every tool turns a photograph by its Exif orientation: the annotation is in the stored
     frame if it has the stored size, else in the upright frame if it has that size. Outlines are never scaled.
 
-    Raises :class:`BadImageError` ``size_mismatch`` where neither fits, :class:`UsageError` for a box beyond the photograph.
+    Raises :class:`BadImageError`, with the ``reason``, where neither fits, :class:`UsageError` for a box beyond the photograph.
     """
     stored = (header.height, header.width)
     height, width = header.size
     if size not in (stored, header.size):
         claimed = " x ".join(str(side)[:20] for side in reversed(size))
         raise BadImageError(
-            "size_mismatch",
+            reason,
             f"The {what} is for {claimed} pixels, the photograph has {width} x {height}; outlines are never scaled.",
         )
     part = Box.of(box, header.size)

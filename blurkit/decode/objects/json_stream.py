@@ -127,13 +127,11 @@ def _wanted(scanner: _Scanner, key: str) -> Iterator[Element]:
         yield Element(key, *scanner.value())
         return
     scanner.position += 1
-    if scanner.peek() == "]":
-        scanner.position += 1
-        return
-    while True:
+    ended = scanner.peek() == "]"
+    scanner.position += ended
+    while not ended:
         yield Element(key, *scanner.value())
-        if scanner.take(",]") == "]":
-            return
+        ended = scanner.take(",]") == "]"
 
 
 class _Scanner:

@@ -57,9 +57,8 @@ def _check_polygons(polygons: list[Any], height: int, width: int) -> None:
         if not all(type(number) in (int, float) for number in polygon):
             raise BadOutlineError("has a polygon of something other than numbers")
         # Compared before they become an array, which takes no integer of a thousand digits.
-        if not all(-margin <= x <= width + margin for x in polygon[::2]):  # NaN fails too
-            raise BadOutlineError(f"has a polygon far outside of the {width} x {height} pixels, or not finite")
-        if not all(-margin <= y <= height + margin for y in polygon[1::2]):
+        inside = all(-margin <= x <= width + margin for x in polygon[::2])  # NaN fails too
+        if not inside or not all(-margin <= y <= height + margin for y in polygon[1::2]):
             raise BadOutlineError(f"has a polygon far outside of the {width} x {height} pixels, or not finite")
         points = np.array(polygon, np.float64).reshape(-1, 2)
         length += np.abs(points - np.roll(points, 1, 0)).max(1).sum() + len(points)

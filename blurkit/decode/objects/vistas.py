@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from blurkit.decode.body import read_body
 from blurkit.decode.header import Header, png_chunks, read_header
-from blurkit.decode.nativelog import listen
-from blurkit.decode.objects.frame import Frame, find_frame
+from blurkit.decode.image import imdecode
+from blurkit.decode.objects.frame import find_frame
 from blurkit.decode.objects.json_stream import elements
 from blurkit.errors import BadImageError, UnreadableFileError, UsageError
 from blurkit.program.files import read_regular
@@ -24,6 +24,7 @@ from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 
 _SLACK = 32 << 20  # bytes that a file may hold besides 4 for each pixel
+_BAD = "bad_annotation"  # of another size too: a file for every photograph then belongs to another one
 
 
 class VistasClass(NamedTuple):
@@ -91,10 +92,9 @@ def _read_instances(
     own, data = _read_png(annotation.instances, what, header)
     if (own.depth, own.colour, own.alpha) != (16, "grey", ""):
         raise _bad(f"The {what} is not grey with 16 bits but {own.colour} with {own.depth}: which object is which is lost.")
-    frame = _find_frame(own, header, what)
-    values = _decode(data, np.uint16, frame, what)
-    indices, label_frame = _read_labels(annotation, header)
-    if label_frame.size != frame.size:
+    values = _decode(data, np.uint16, own, header, what)
+    indices = _read_labels(annotation, header)
+    if indices.shape != values.shape:
         raise _bad("Of the instance file and the label file one is turned and the other is not.")
     differing = np.count_nonzero(values >> 8 != indices)
     if differing:
@@ -102,18 +102,17 @@ def _read_instances(
     return values
 
 
-def _read_labels(annotation: VistasAnnotation, header: Header) -> tuple[NDArray[np.uint8], Frame]:
-    """Class indices as they are stored, and the frame of the whole photograph."""
+def _read_labels(annotation: VistasAnnotation, header: Header) -> NDArray[np.uint8]:
+    """Class indices as they are stored."""
     what = "label file"
     own, data = _read_png(annotation.labels, what, header)
     if own.depth != 8 or own.colour not in ("palette", "grey") or own.alpha == "alpha":
         raise _bad(f"The {what} holds no class indices of 8 bits but {own.colour} with {own.depth} bits.")
-    frame = _find_frame(own, header, what)
-    indices = _decode(_without_palette(data), np.uint8, frame, what)
+    indices = _decode(_without_palette(data), np.uint8, own, header, what)
     highest = int(indices.max())
     if highest >= len(annotation.classes):
         raise _bad(f"The {what} has the class index {highest}, but there are {len(annotation.classes)} classes.")
-    return indices, frame
+    return indices
 
 
 def _version(path: str) -> tuple[int, int]:
@@ -126,15 +125,7 @@ def _version(path: str) -> tuple[int, int]:
 
 
 def _bad(message: str) -> BadImageError:
-    return BadImageError("bad_annotation", message)
-
-
-def _find_frame(own: Header, header: Header, what: str) -> Frame:
-    """As :func:`find_frame` does; but a file for every photograph that is of another size belongs to another photograph."""
-    try:
-        return find_frame((own.height, own.width), header, None, what)
-    except BadImageError as error:
-        raise _bad(str(error)) from error
+    return BadImageError(_BAD, message)
 
 
 def _read_png(path: str, what: str, photograph: Header) -> tuple[Header, bytes]:
@@ -161,16 +152,9 @@ def _without_palette(data: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _decode(data: bytes, dtype: type[np.uint8 | np.uint16], frame: Frame, what: str) -> NDArray[Any]:
-    def decode() -> Any:
-        try:
-            return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        except cv2.error as error:
-            if error.code == cv2.Error.StsNoMem:  # no fault of the file
-                raise MemoryError(f"not enough memory to decode an image: {error.err}") from error
-            return None
-
-    pixels, messages = listen(decode)
-    if pixels is None or messages or pixels.shape != frame.size or pixels.dtype != dtype:
+def _decode(data: bytes, dtype: type[np.uint8 | np.uint16], own: Header, photograph: Header, what: str) -> NDArray[Any]:
+    find_frame((own.height, own.width), photograph, None, what, _BAD)
+    pixels, messages = imdecode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is None or messages or pixels.shape != (own.height, own.width) or pixels.dtype != dtype:
         raise _bad(f"The {what} cannot be used. The PNG data are damaged.")
     return np.asarray(pixels)

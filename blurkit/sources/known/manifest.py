@@ -7,16 +7,17 @@ error message about a missing folder needs no library; a test reads them with th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from importlib.resources.abc import Traversable
 from typing import Any
 
 from blurkit.errors import UsageError, nearest
 
 #: The manifest of each source that has one, of its newest release.
 OF_SOURCE = {"coco": "coco_2017", "mapillary": "mapillary_vistas_2.0", "gopro": "gopro_large", "sample": "sample"}
+
+_FOLDER = resources.files("blurkit.data_manifests")
 
 
 @dataclass(frozen=True)
@@ -44,29 +45,12 @@ class Split:
 
 
 @dataclass(frozen=True)
-class PackagedPhotograph:
-    """One packaged photograph: who made it, under which licence, what was changed; ``width``, ``height`` in pixels."""
-
-    file: str
-    title: str
-    author: str
-    licence: str
-    origin: str
-    taken_from: str
-    changes: str
-    split: str
-    width: int
-    height: int
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class Manifest:
     """``licence``: one text each. ``citation``: BibTeX. ``layout``: the folders as a tree to print, of which ``DIR`` is the root.
 
     ``obtain``: how to get the data, in a sentence or two. ``folder``: the root's usual name. ``archives``: none where the
-    publisher gives no lasting address. ``photographs``: listed for the packaged ones alone.
+    publisher gives no lasting address. ``photographs``: of the packaged ones alone, a row each: ``file``, ``title``, ``author``,
+    ``licence``, ``origin``, ``taken_from``, ``changes``, ``split``, ``width``, ``height``, ``bytes``, ``sha256``.
     """
 
     name: str
@@ -81,7 +65,7 @@ class Manifest:
     obtain: str
     archives: tuple[Archive, ...]
     splits: tuple[Split, ...]
-    photographs: tuple[PackagedPhotograph, ...]
+    photographs: tuple[Mapping[str, Any], ...]
 
     def split(self, name: str) -> Split:
         """A split by its name. Raises :class:`UsageError` where the dataset has none of that name."""
@@ -94,7 +78,7 @@ class Manifest:
 
 def manifest_names() -> list[str]:
     """The datasets that have a manifest, in alphabetical order."""
-    return sorted(entry.name.removesuffix(".json") for entry in _folder().iterdir() if entry.name.endswith(".json"))
+    return sorted(entry.name.removesuffix(".json") for entry in _FOLDER.iterdir() if entry.name.endswith(".json"))
 
 
 def load_manifest(name: str) -> Manifest:
@@ -102,9 +86,8 @@ def load_manifest(name: str) -> Manifest:
     known = manifest_names()
     if name not in known:
         raise UsageError(f"no dataset {name!r} is known; there are {', '.join(known)}{nearest(name, known)}")
-    document = json.loads((_folder() / f"{name}.json").read_text(encoding="utf-8"))
-    files = [entry for entry in document["distribution"] if entry["@type"] == "cr:FileObject"]
-    by_name = {entry["name"]: entry for entry in files}
+    document = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    files = {entry["name"]: entry for entry in document["distribution"] if entry["@type"] == "cr:FileObject"}
     return Manifest(
         name=name,
         title=document["name"],
@@ -116,33 +99,22 @@ def load_manifest(name: str) -> Manifest:
         folder=document["blurkit:folder"],
         layout="\n".join(document["blurkit:layout"]),
         obtain=document["blurkit:obtain"],
-        archives=tuple(_archive(entry) for entry in files if entry["encodingFormat"] == "application/zip"),
+        archives=tuple(_archive(entry) for entry in files.values() if entry["encodingFormat"] == "application/zip"),
         splits=tuple(Split(row["name"], row["folder"], row["images"]) for row in _rows(document, "splits")),
-        photographs=tuple(_photograph(row, by_name[row["file"]]) for row in _rows(document, "photographs")),
+        photographs=tuple(
+            {**row, "bytes": _bytes(files[row["file"]]), "sha256": files[row["file"]]["sha256"]}
+            for row in _rows(document, "photographs")
+        ),
     )
-
-
-def _folder() -> Traversable:
-    return resources.files("blurkit.data_manifests")
 
 
 def _archive(entry: dict[str, Any]) -> Archive:
-    return Archive(
-        name=entry["name"],
-        url=entry["contentUrl"],
-        bytes=_bytes(entry["contentSize"]) if "contentSize" in entry else None,
-        sha256=entry.get("sha256", ""),
-        md5=entry.get("md5", ""),
-        split=entry.get("blurkit:split", ""),
-    )
+    hashes = entry.get("sha256", ""), entry.get("md5", "")
+    return Archive(entry["name"], entry["contentUrl"], _bytes(entry), *hashes, entry.get("blurkit:split", ""))
 
 
-def _photograph(row: dict[str, Any], entry: dict[str, Any]) -> PackagedPhotograph:
-    return PackagedPhotograph(**row, bytes=_bytes(entry["contentSize"]), sha256=entry["sha256"])
-
-
-def _bytes(size: str) -> int:
-    return int(size.removesuffix(" B"))
+def _bytes(entry: dict[str, Any]) -> int | None:
+    return int(entry["contentSize"].removesuffix(" B")) if "contentSize" in entry else None
 
 
 def _licences(value: Any) -> Iterator[str]:

@@ -22,10 +22,10 @@ def open_sample(split: str, *, masks: bool = True) -> Source:
     root = Path(str(resources.files("blurkit.data_manifests") / "sample"))
     splits = choose_splits(split, {name: name for name in NAMES}, "sample")
     outlined = _annotations(str(root / OBJECTS)) if masks else {}
+    photographs = {row["file"]: row for row in load_manifest("sample").photographs if row["split"] in splits}
     records = [
-        ImageRecord(Path(entry.file).stem, str(root / entry.file), "sample", entry.licence, entry.split, outlined.get(entry.file))
-        for entry in load_manifest("sample").photographs
-        if entry.split in splits
+        ImageRecord(Path(file).stem, str(root / file), "sample", row["licence"], row["split"], outlined.get(file))
+        for file, row in photographs.items()
     ]
     return Source("sample", root, RecordTable(records))
 

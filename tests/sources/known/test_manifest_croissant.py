@@ -86,8 +86,8 @@ def test_the_records_are_the_same(pair):
     assert splits == [(split.name, split.folder, split.images) for split in manifest.splits]
     if manifest.photographs:
         read = [{key: text(value) for key, value in row.items()} for row in rows(dataset, "photographs")]
-        assert read == [{key: getattr(photograph, key) for key in read[0]} for photograph in manifest.photographs]
-        assert set(read[0]) == set(vars(manifest.photographs[0])) - {"bytes", "sha256"}
+        assert read == [{key: photograph[key] for key in read[0]} for photograph in manifest.photographs]
+        assert set(read[0]) == set(manifest.photographs[0]) - {"bytes", "sha256"}
         files = [file for file in dataset.metadata.file_objects if file.encoding_formats == ["image/jpeg"]]
         hashes = {(file.name, file.sha256, file.content_size) for file in files}
-        assert hashes == {(photo.file, photo.sha256, f"{photo.bytes} B") for photo in manifest.photographs}
+        assert hashes == {(photo["file"], photo["sha256"], f"{photo['bytes']} B") for photo in manifest.photographs}
