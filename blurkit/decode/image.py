@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,10 +76,8 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, deep: bool = Fals
     _checked(header, max_pixels)
     body = read_body(data, header)
     pixels = _decode(body.data, header, deep=deep)
-    notes = _notes(header, deep=deep)
-    if body.several:
-        notes.append("first of several frames")
-    return Decoded(pixels, hashlib.sha256(data).hexdigest(), tuple(notes), header.focal_35mm)
+    notes = _notes(header, deep=deep, several=body.several)
+    return Decoded(pixels, hashlib.sha256(data).hexdigest(), notes, header.focal_35mm)
 
 
 def image_size(source: FilePath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -101,7 +99,9 @@ def image_header(source: FilePath, *, max_pixels: int = MAX_PIXELS) -> Header:
 
 def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     """An array (H, W) or (H, W, C) of numbers as a file stores it, turned as Exif ``orientation`` says, 1 to 8."""
-    return np.asarray(_UPRIGHT[orientation](image))
+    turned = cv2.transpose(image) if orientation >= 5 else image
+    axis = (None, 1, -1, 0)[(orientation - 1) % 4]  # across columns, both, across rows
+    return np.asarray(turned if axis is None else cv2.flip(turned, axis))
 
 
 def imdecode(data: bytes, flags: int) -> tuple[Any, list[str]]:
@@ -150,14 +150,14 @@ class _File:
 
 
 @contextmanager
-def bad_image(what: str = "") -> Iterator[None]:
-    """Within the block a file that cannot be read is a bad image; ``what``: a few words about the file."""
+def bad_image() -> Iterator[None]:
+    """Within the block a file that cannot be read is a bad image."""
     try:
         yield
     except BadImageError:
         raise
     except UnreadableFileError as error:
-        raise BadImageError(error.reason, f"{what} {error}".strip()) from error
+        raise BadImageError(error.reason, str(error)) from error
 
 
 @contextmanager
@@ -176,17 +176,15 @@ def _checked(header: Header, max_pixels: int) -> int:
     return pixels
 
 
-def _notes(header: Header, *, deep: bool) -> list[str]:
-    notes = []
-    if header.depth == 16 and not deep:
-        notes.append("16 bits rounded to 8")
-    if header.colour != "RGB":
-        notes.append(f"{header.colour} to RGB")
-    if header.alpha:
-        notes.append(f"{header.alpha} dropped")
-    if header.orientation > 1:
-        notes.append(f"rotated by EXIF orientation {header.orientation}")
-    return notes
+def _notes(header: Header, *, deep: bool, several: bool) -> tuple[str, ...]:
+    changes = {
+        "16 bits rounded to 8": header.depth == 16 and not deep,
+        f"{header.colour} to RGB": header.colour != "RGB",
+        f"{header.alpha} dropped": header.alpha,
+        f"rotated by EXIF orientation {header.orientation}": header.orientation > 1,
+        "first of several frames": several,
+    }
+    return tuple(note for note, happened in changes.items() if happened)
 
 
 def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
@@ -218,14 +216,3 @@ _HARMLESS = re.compile(
 
 # What OpenCV and libpng write around the words that tell a person something.
 _FRAME = re.compile(r"^\[.*?\] global \S+ \S+ (?:.*?error: \([^)]*\))? *|^libpng (?:warning|error): | *in function '.*")
-
-_UPRIGHT: dict[int, Callable[[Any], Any]] = {
-    1: lambda pixels: pixels,
-    2: lambda pixels: cv2.flip(pixels, 1),
-    3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
-    4: lambda pixels: cv2.flip(pixels, 0),
-    5: cv2.transpose,
-    6: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE),
-    7: lambda pixels: cv2.rotate(cv2.transpose(pixels), cv2.ROTATE_180),
-    8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
-}

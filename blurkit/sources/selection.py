@@ -60,21 +60,11 @@ def select(selection: Selection, *, masks: bool) -> Source:
         raise UsageError(f"--weight is NAME=W, such as --weight {names[0]}={weight:g}")
     if root is not None and len(names) > 1:
         raise UsageError(f"--root with several sources is NAME=DIR, such as --root {names[0]}={root}")
-    parts = [
-        _with_licences(
-            open_source(
-                src,
-                root=roots.get(name, root),
-                split=selection.split,
-                shares=selection.shares,
-                masks=masks,
-                annotations=selection.annotations if src == "mapillary" else None,
-                label=name,
-            ),
-            selection.license,
-        )
-        for src, name in zip(selection.src, names, strict=True)
-    ]
+    split, shares, parts = selection.split, selection.shares, []
+    for src, name in zip(selection.src, names, strict=True):
+        place, annotations = roots.get(name, root), selection.annotations if src == "mapillary" else None
+        part = open_source(src, root=place, split=split, shares=shares, masks=masks, annotations=annotations, label=name)
+        parts.append(_with_licences(part, selection.license))
     if len(parts) == 1 and total is None and not limits:
         return parts[0]
     records = RecordTable(itertools.islice(mix(parts, weights, limits), total))

@@ -240,7 +240,13 @@ class _Transfer:
 
     def _copy(self, response: HTTPResponse, end: int | None) -> None:
         have = self.have
-        while data := _read(response, have):
+        while True:
+            try:
+                data = response.read1(_CHUNK)  # what is there, so that progress does not wait for a whole chunk
+            except (OSError, HTTPException) as error:
+                raise RetryableError(f"the connection was cut after {data_size(have)}: {describe(error)}") from error
+            if not data:
+                break
             if end is not None and have + len(data) > end:
                 self._start_anew()
                 raise DownloadError(f"{response.url} goes on after the expected {end:,} bytes: it is another file; try --mirror")
@@ -267,10 +273,3 @@ def _extent(response: HTTPResponse) -> tuple[int, int | None]:
     if response.status != 206 or match is None:
         raise DownloadError(f"{response.url}: an answer that is not understood: {response.status} {response.reason}")
     return int(match[1]), None if match[2] == "*" else int(match[2])
-
-
-def _read(response: HTTPResponse, have: int) -> bytes:
-    try:
-        return response.read1(_CHUNK)  # what is there, so that progress does not wait for a whole chunk
-    except (OSError, HTTPException) as error:
-        raise RetryableError(f"the connection was cut after {data_size(have)}: {describe(error)}") from error
