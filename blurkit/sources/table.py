@@ -20,13 +20,14 @@ class RecordTable(Sequence[ImageRecord]):
 
     def __init__(self, records: Iterable[ImageRecord] = ()) -> None:
         self._ids, self._names = _Texts(), _Texts()
-        self._kinds, self._images = array("I"), array("q")
-        # folder, source, licence and split; of COCO's annotations the index and the claimed size, and above the image's id
-        self._known: dict[tuple[str, str, str, str, AnnotationIndex | None, Any], int] = {}
+        self._kinds, self._objects, self._images = array("I"), array("I"), array("q")
+        # The kinds: folder, source, licence and split. COCO's annotations: index and claimed size; the third column is the image.
+        self._known: dict[tuple[str, str, str, str], int] = {}
+        self._annotated: dict[tuple[AnnotationIndex, Any] | None, int] = {None: 0}
         self._rest: dict[int, tuple[Any, ...]] = {}
         for record in records:
             self._append(record)
-        self._by_code = list(self._known)
+        self._by_code, self._by_object = list(self._known), list(self._annotated)
 
     @classmethod
     def of(cls, records: Iterable[ImageRecord]) -> RecordTable:
@@ -56,23 +57,24 @@ class RecordTable(Sequence[ImageRecord]):
 
     def _append(self, record: ImageRecord) -> None:
         cut = record.path.rfind(os.sep) + 1
-        index, size, image, annotation = None, None, 0, record.annotation
+        objects, image, annotation = None, 0, record.annotation
         if isinstance(annotation, CocoAnnotation):
-            index, size, image, annotation = annotation.index, annotation.size, annotation.image, None
+            objects, image, annotation = (annotation.index, annotation.size), annotation.image, None
         rest = (annotation, record.blurred, record.clip, record.frame, record.disparity)
         if rest != (None, (), None, 0, ""):
             self._rest[len(self._kinds)] = rest
-        kind = (record.path[:cut], record.source, record.licence, record.split, index, size)
+        kind = (record.path[:cut], record.source, record.licence, record.split)
         self._kinds.append(self._known.setdefault(kind, len(self._known)))
+        self._objects.append(self._annotated.setdefault(objects, len(self._annotated)))
         self._images.append(image)
         self._ids.append(record.id)
         self._names.append(record.path[cut:])
 
     def _make(self, place: int) -> ImageRecord:
-        folder, source, licence, split, index, size = self._by_code[self._kinds[place]]
+        folder, source, licence, split = self._by_code[self._kinds[place]]
         annotation, *rest = self._rest.get(place, (None,))
-        if index is not None:
-            annotation = CocoAnnotation(index, size, self._images[place])
+        if objects := self._by_object[self._objects[place]]:
+            annotation = CocoAnnotation(*objects, self._images[place])
         return ImageRecord(self._ids[place], folder + self._names[place], source, licence, split, annotation, *rest)
 
 

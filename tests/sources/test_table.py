@@ -127,7 +127,7 @@ def test_a_record_takes_less_than_ninety_bytes(annotated):
             "coco",
             licences[i % 3],
             "train",
-            CocoAnnotation(index, (480 + i % 100, 640), i) if index else None,
+            CocoAnnotation(index, (480 + i % 1000, 640), i) if index else None,
         )
         for i in range(count)
     )
