@@ -1,4 +1,4 @@
-"""Any folder of images: nested, with odd names, in an order that no locale or file system changes."""
+"""Opens a folder of images as a source. The folder may contain folders, and any names."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ LAYOUT = "a folder, nested as you like, of images (.jpg, .png, .webp, .bmp, .tif
 
 
 def open_folder(root: Path, name: str = "folder") -> Source:
-    """The photographs below a folder, as a source of this name, and what else lies there.
+    """Returns the photographs below a folder as a source called ``name``.
 
-    Links are not followed: their targets inside the folder are found by themselves, and nothing outside of it is read.
+    Links are not followed. Targets inside the folder are found anyway, and nothing outside of the folder is read. Raises
+    :class:`UsageError` if there is no folder, or no image in the folder.
     """
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; --src takes {LAYOUT}")
@@ -28,11 +29,11 @@ def open_folder(root: Path, name: str = "folder") -> Source:
 
 
 def _records(listing: Listing, source: str) -> Iterator[ImageRecord]:
-    """The photographs, folder by folder. Folders may be nested deeper than functions can call each other."""
+    """Yields the photographs, folder by folder. A stack replaces recursion, because folders may be nested very deeply."""
     pending = [_listed(listing, "")]
     while pending:
         inside, entries, maps = pending[-1]
-        for entry in entries:  # goes on where it was left
+        for entry in entries:  # continues after the entry of the last subfolder
             relative = os.path.join(inside, entry.name)
             if is_open_folder(entry):
                 pending.append(_listed(listing, relative))
@@ -48,7 +49,7 @@ def _records(listing: Listing, source: str) -> Iterator[ImageRecord]:
 
 
 def _listed(listing: Listing, inside: str) -> tuple[str, Iterator[os.DirEntry[str]], frozenset[str]]:
-    """A folder by its path below the root: its entries, and the names of disparity maps that lie beside their photographs."""
+    """Returns the path of a folder, its entries, and the names of the disparity maps that have a photograph."""
     entries = listing.entries(inside)
     maps = [entry.name for entry in entries if entry.name.endswith(SUFFIXES_OF_MAPS) and entry.is_file(follow_symlinks=False)]
     parts = (os.path.splitext(entry.name) for entry in entries if maps)

@@ -1,4 +1,4 @@
-"""Videos and folders of frames: every frame is a photograph, and knows its place in its clip."""
+"""Opens videos and folders of frames as a source. Each frame is a photograph with a clip and a place in the clip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from blurkit.errors import BadImageError, UsageError
 from blurkit.sources.listing import REASONS, SUFFIXES, Listing, is_open_folder, refusal
 from blurkit.sources.record import ImageRecord, Source, path_id
 
-#: File names that are taken for videos. What the bytes are is found out when they are opened.
+#: The suffixes of videos. The decoder checks the bytes later.
 VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"))
 
 LAYOUT = f"""a video file ({KINDS}), or a folder of them, or of frames:
@@ -29,18 +29,18 @@ DIR/
 
 _REASONS = REASONS | {
     "no_image_name": "its name ends like that of neither an image nor a video",
-    "beside_clips": "an image beside videos or folders of frames; the images of a folder are a clip where nothing else is in it",
+    "beside_clips": "an image beside videos or folders of frames; images are a clip only if their folder contains no other clip",
 }
 
 
 def open_video(root: Path) -> Source:
-    """The frames of a video file, of a folder of frames, or of a folder of such clips, nested as you like.
+    """Returns the frames of a video file, of a folder of frames, or of a folder that contains clips at any depth.
 
-    Ids are ``walk.mp4#000012`` and ``pan/0012.png``. Names come in the order of the numbers in them, so that ``frame_10`` follows
-    ``frame_2``, and else by bytes. A clip has one size, that of most of its images; the header of each is read to find it. Images
-    beside clips are no frames. Links are not followed. Opening a video decodes it once.
+    Ids are ``walk.mp4#000012`` and ``pan/0012.png``. Names are sorted by the numbers in them, so that ``frame_10`` follows
+    ``frame_2``, and otherwise by bytes. All frames of a clip have one size, the size of most of its images; the header of each
+    image is read. Images beside clips are not used. Links are not followed. Each video is decoded once.
 
-    Raises :class:`UsageError` where there is no frame, with where it looked and what it expects.
+    Raises :class:`UsageError` if there is no frame.
     """
     if root.is_dir():
         listing = Listing(root, _REASONS)
@@ -55,18 +55,18 @@ def open_video(root: Path) -> Source:
 
 
 def natural_key(name: str) -> tuple[list[int | bytes], bytes]:
-    """Orders names by the numbers in them: ``frame_2``, ``frame_10``; names that differ in leading zeros alone by their bytes."""
+    """Returns a key that sorts names by the numbers in them: ``frame_2``, ``frame_10``. Equal numbers are sorted by bytes."""
     data = os.fsencode(name)
     return [int(part) if part.isdigit() else part for part in re.split(rb"([0-9]+)", data)], data
 
 
 def _clips(listing: Listing, inside: str) -> Iterator[ImageRecord]:
-    """The frames below one folder. Its own images are frames if there is nothing else in it to take frames from."""
-    images, clips = [], False
+    """Yields the frames below one folder. Its own images are frames only if the folder contains no clip."""
+    images, has_clips = [], False
     for entry in listing.entries(inside, natural_key):
         relative = os.path.join(inside, entry.name)
         if is_open_folder(entry):
-            found = _clips(listing, relative)
+            frames = _clips(listing, relative)
         elif reason := refusal(entry, SUFFIXES | VIDEO_SUFFIXES):
             listing.pass_over(relative, reason)
             continue
@@ -74,11 +74,11 @@ def _clips(listing: Listing, inside: str) -> Iterator[ImageRecord]:
             images.append(entry.name)
             continue
         else:
-            found = _video(listing, relative)
-        for record in found:
-            clips = True
+            frames = _video(listing, relative)
+        for record in frames:
+            has_clips = True
             yield record
-    if not clips:
+    if not has_clips:
         yield from _frames(listing, inside, images)
     else:
         for name in images:
@@ -86,7 +86,7 @@ def _clips(listing: Listing, inside: str) -> Iterator[ImageRecord]:
 
 
 def _video(listing: Listing, relative: str) -> Iterator[ImageRecord]:
-    """The frames of a video file that can be used; the rest of it is passed over."""
+    """Yields the usable frames of a video file. A damaged part, or a file that is no video, is noted in the listing."""
     try:
         clip = open_video_file(str(listing.root / relative))
     except BadImageError as error:
@@ -100,12 +100,12 @@ def _video(listing: Listing, relative: str) -> Iterator[ImageRecord]:
 
 
 def _frames(listing: Listing, inside: str, names: list[str]) -> Iterator[ImageRecord]:
-    """The images of one folder as a clip."""
+    """Yields the images of one folder as the frames of a clip."""
     folder = str(listing.root / inside)
     sizes = {name: _size(os.path.join(folder, name)) for name in names}
     known = collections.Counter(size for size in sizes.values() if size is not None)
     height, width = size = known.most_common(1)[0][0] if known else (0, 0)
-    # A frame that cannot be read keeps its place: left out, its neighbours would count as successive.
+    # A frame that cannot be read keeps its place in the clip. Otherwise the frames before and after it would seem consecutive.
     clip = FrameFolder(folder, tuple(name for name in names if sizes[name] in (size, None)))
     for name, other in sizes.items():
         if other is not None and other != size:

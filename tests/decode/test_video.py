@@ -1,4 +1,4 @@
-"""Clips: every frame exactly, in any order, from any process; files that are no videos never reach FFmpeg, and nothing hangs."""
+"""Tests clips: every frame is exact, in any order and process. FFmpeg never gets a file that is no video. Nothing hangs."""
 
 import hashlib
 import multiprocessing
@@ -26,7 +26,7 @@ FORMATS = {"avi": "MJPG", "mp4": "mp4v", "mov": "MJPG", "mkv": "mp4v", "webm": "
 
 
 def numbered(number, height=HEIGHT, width=WIDTH):
-    """BGR pixels whose six columns say the number in binary; the columns have different colours, and the top is marked."""
+    """BGR pixels that show a number in binary in six columns of different colours. The top is marked."""
     columns = np.array([200 if number >> bit & 1 else 40 for bit in range(6)], np.uint8)
     frame = np.repeat(np.repeat(columns, width // 6)[None, :, None], height, 0) * np.ones(3, np.uint8)
     frame[: height // 4, :, 0] = 255
@@ -143,10 +143,10 @@ def test_clips_travel_to_worker_processes(videos):
 def test_a_forked_child_does_not_move_its_parent_within_the_file(tmp_path, rng):
     path, fourcc = str(tmp_path / "noise.avi"), cv2.VideoWriter_fourcc(*"MJPG")
     writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, fourcc, 25, (640, 480))
-    for _ in range(20):  # more bytes than are read ahead
+    for _ in range(20):  # more bytes than OpenCV reads ahead
         writer.write(rng.integers(0, 256, (480, 640, 3), np.uint8))
     writer.release()
-    # In a process of its own: this one may have threads, whose locks a forked child would wait for.
+    # In another process: this process may have threads, and a forked child would wait for their locks.
     program = f"import cv2; cv2.setNumThreads(1); import test_video; test_video.fork_within({path!r})"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environment)
@@ -250,7 +250,7 @@ REFUSED = {
 
 
 def test_what_is_no_video_is_refused_at_once(videos, tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     special_files(tmp_path, videos["mp4"])
     for name, reason in REFUSED.items():
         with pytest.raises(BadImageError) as caught:
@@ -296,7 +296,7 @@ def test_of_a_truncated_video_the_whole_frames_count(videos, suffix, tmp_path, c
         for number in range(len(clip)):
             np.testing.assert_array_equal(clip.read(number).pixels, truth[number])
     assert lengths == sorted(lengths)
-    assert bool(lengths) == (suffix not in ("mp4", "mov"))  # these have their table of contents at the end
+    assert bool(lengths) == (suffix not in ("mp4", "mov"))  # their table of contents is at the end
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,4 +1,4 @@
-"""COCO roots whose JSON file or images are not as they should be: what is made of them, and what the ledger says.
+"""Tests COCO roots with invalid JSON files or images: which samples are made, and the lines of the ledger.
 
 Nothing crashes or hangs, nothing outside of a root is opened, and every planned sample is made or has a line of the ledger.
 """

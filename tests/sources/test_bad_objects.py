@@ -1,4 +1,4 @@
-"""COCO files whose annotations are not as they should be: photographs are kept, and the ledger says what was left out."""
+"""Tests COCO files with invalid annotations: photographs are kept, and the ledger lists the objects left out."""
 
 import json
 from types import SimpleNamespace

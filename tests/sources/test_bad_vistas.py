@@ -1,4 +1,4 @@
-"""Roots of Mapillary Vistas that are not as they should be: what is made of them, and what the ledger says."""
+"""Tests invalid roots of Mapillary Vistas: which samples are made, and the lines of the ledger."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Names of licences from their addresses, and what people call them."""
+"""Tests the names of licences: from their addresses, and as users write them."""
 
 import json
 

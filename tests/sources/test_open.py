@@ -1,4 +1,4 @@
-"""Sources: order, names, links, splits."""
+"""Tests sources: order, names, links and splits."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""Records in columns: what goes in comes out, in little room."""
+"""Tests tables of records: they return the records unchanged, and take little memory."""
 
 import os
 import pickle
@@ -15,7 +15,7 @@ NAMES = [
     *("a.jpg", "画像.jpg", "new\nline.jpg", "a b\t.jpg", "-q.jpg", "%41.jpg", "é.jpg", "e\u0301.jpg", "😀.jpg", "nul\0.jpg", ""),
     os.fsdecode(b"latin1_\xe9.jpg"),
     os.fsdecode(b"\xff\xfe\x80.jpg"),
-    "\udcc3\udca9.jpg",  # two escaped bytes that would be a letter if they were joined
+    "\udcc3\udca9.jpg",  # two escaped bytes that together would be the UTF-8 of a letter
     "\ud800.jpg",
     "x" * 5000,
 ]
@@ -67,7 +67,7 @@ def test_an_empty_table_is_one():
 
 
 def boxes(count):
-    """An index of one annotation of each image from 0; its bytes say which."""
+    """An index with one annotation for each image from 0. The annotation's bytes start at the image's number."""
     images = np.arange(count)
     return AnnotationIndex("/a/objects.json", images, np.stack([images, images + 7], 1), {1: "box"})
 

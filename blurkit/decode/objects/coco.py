@@ -1,4 +1,4 @@
-"""The objects of COCO's photographs: where each one's lie in the JSON file, and their masks."""
+"""Reads the objects of COCO's photographs: an index of the annotations in the JSON file, and the masks of one photograph."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _MOST_PROBLEMS = 20
 
 @dataclass(frozen=True, eq=False)
 class AnnotationIndex:
-    """Which bytes of a JSON file are the annotations of which image, in 24 bytes each.
+    """Where the annotations of each image are in a JSON file. An annotation takes 24 bytes.
 
-    ``images``: the id of each one's image, int64 (n,), rising. ``spans``: its bytes (start, end), int64 (n, 2), in file order for
-    each image. ``categories``: the name of each class by its number. ``problems``: a sentence each for what is no annotation or
-    category.
+    ``images``: the image id of each annotation, int64 (n,), in rising order. ``spans``: the byte offsets (start, end) of each
+    annotation, int64 (n, 2), in file order for each image. ``categories``: class number -> class name. ``problems``: a sentence
+    for each invalid annotation or category.
     """
 
     path: str
@@ -37,15 +37,16 @@ class AnnotationIndex:
     problems: tuple[str, ...] = ()
 
     def of(self, image: int) -> AnnotationIndex:
-        """The annotations of one image alone, by its id."""
+        """Returns the index of one image's annotations."""
         first, last = (int(np.searchsorted(self.images, image, side)) for side in ("left", "right"))
         return AnnotationIndex(self.path, self.images[first:last], self.spans[first:last], self.categories)
 
 
 def index_annotations(path: str) -> AnnotationIndex:
-    """One pass over a JSON file of COCO's format; without ``annotations`` the index is empty.
+    """Returns the index of a JSON file in COCO's format. The file is read once.
 
-    Raises :class:`UsageError` for a file that :func:`blurkit.decode.objects.json_stream.elements` refuses.
+    The index is empty if the file has no ``annotations``. Raises :class:`UsageError` as
+    :func:`blurkit.decode.objects.json_stream.elements` does.
     """
     images, spans, categories = array("q"), array("q"), dict[int, str]()
     problems: list[str] = []
@@ -54,16 +55,16 @@ def index_annotations(path: str) -> AnnotationIndex:
         value, fault = element.value if isinstance(element.value, dict) else {}, ""
         if element.key == "categories":
             number, name = value.get("id"), value.get("name")
-            # A name is stored as UTF-8 of fixed length, which knows no NUL and no half of a surrogate pair.
+            # Shards store a name as UTF-8 of fixed length, which cannot hold a NUL or half of a surrogate pair.
             if type(number) is not int or not 0 <= number < 2**31 or not (isinstance(name, str) and name and name.isprintable()):
-                fault = "a category is no object with an id of at most 31 bits and a proper name"
+                fault = "a category has no id of at most 31 bits or no valid name"
             elif categories.setdefault(number, name) != name:
                 fault = f"the category {number} is named twice; {categories[number]!r} is used"
         elif is_id(value.get("image_id")):
             images.append(value["image_id"])
             spans.extend((element.start, element.end))
         else:
-            fault = "an annotation is no object with an integer image_id"
+            fault = "an annotation has no integer image_id"
         faults += fault != ""
         if fault and faults <= _MOST_PROBLEMS:
             problems.append(f"{fault} (byte {element.start})")
@@ -75,16 +76,17 @@ def index_annotations(path: str) -> AnnotationIndex:
 
 
 def is_id(value: Any) -> bool:
-    """Whether a JSON value is a whole number of less than 64 bits."""
+    """Whether a JSON value is an integer with fewer than 64 bits."""
     return type(value) is int and abs(value) < 2**63
 
 
 @dataclass(frozen=True, slots=True)
 class CocoAnnotation:
-    """The annotations of one photograph, the one with the id ``image``.
+    """The annotations of one photograph.
 
-    ``index``: of the JSON file, the same object for all photographs; another process gets the part that is needed here.
-    ``size``: the (height, width) that the file claims for the image.
+    ``index``: the index of the JSON file, shared by all photographs. If the annotation is sent to another process, only the index
+    of its own photograph is sent. ``size``: (height, width) of the photograph according to the file. ``image``: the photograph's
+    id in the file.
     """
 
     index: AnnotationIndex
@@ -95,10 +97,10 @@ class CocoAnnotation:
         return CocoAnnotation, (self.index.of(self.image), self.size, self.image)
 
     def masks(self, header: Header, box: Box | None) -> Masks:
-        """The objects with a pixel in ``box``, in file order; see :meth:`blurkit.sources.record.ImageRecord.masks`.
+        """Returns the objects with a pixel in ``box``, in file order; see :meth:`blurkit.sources.record.ImageRecord.masks`.
 
-        An object with a category or an outline that cannot be is left out, with a sentence in ``problems``. Memory: the masks
-        within the box, and one of the whole photograph.
+        An object with an invalid category or outline is left out, and ``problems`` gets a sentence about it. Memory: the masks
+        within the box, and one mask of the whole photograph.
         """
         own = self.index.of(self.image)
         if not len(own.spans):

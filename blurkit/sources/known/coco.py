@@ -1,4 +1,4 @@
-"""COCO: photographs with a licence each, and outlines of objects in one large JSON file per split."""
+"""Opens COCO as a source: photographs with a licence each, and one large JSON file of outlines for each split."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ from blurkit.sources.record import ImageRecord, Source, path_id
 SPLITS = {"train": "train2017", "val": "val2017"}
 
 _REASONS = REASONS | {
-    "bad_entry": "its entry in the JSON file has no proper file_name, or no whole number as id",
+    "bad_entry": "its entry in the JSON file has no valid file_name, or no integer as id",
     "duplicate_id": "several images have its id, so its objects are unknown",
     "duplicate_name": "the JSON file lists it several times; its first entry is used",
     "missing": "the JSON file lists it, and it is not on the disk",
     "not_listed": "it is not in the JSON file: licence and objects are unknown",
-    "outside": "its file_name is no plain path within the folder of the images; nothing outside of that is read",
+    "outside": "its file_name is no plain path within the folder of the images; nothing outside of the folder is read",
 }
 
-#: The names that COCO itself gives; the suffix of others is part of the id.
+#: COCO's own file names. For any other file name, the suffix is part of the id.
 _OWN_NAME = re.compile(r"\d{12}\.jpg")
 
 
 def open_coco(root: Path | None, split: str, *, masks: bool = True) -> Source:
-    """The photographs of ``split``: train (train2017), val (val2017), or all that are there.
+    """Returns the photographs of COCO.
 
-    Ids are ``train2017/000000008193``. What the JSON file lists and the disk lacks is passed over, with a line of the ledger, and
-    the other way round. ``masks=False`` spares reading all annotations, which takes seconds for the training split.
+    ``split``: train (train2017), val (val2017), or all splits that are on the disk. ``masks``: whether the annotations are
+    needed; reading them takes seconds for the training split. Ids are ``train2017/000000008193``. If a photograph is only in the
+    JSON file or only on the disk, it is left out with a line of the ledger. Raises :class:`UsageError`.
     """
     listing = Listing(find_root("coco", root, ["annotations"]), _REASONS)
     annotations = listing.root / "annotations"
@@ -53,13 +54,13 @@ def open_coco(root: Path | None, split: str, *, masks: bool = True) -> Source:
 
 
 def _records(listing: Listing, split: str, file: Path, *, masks: bool) -> Iterator[ImageRecord]:
-    """The photographs of one split: its folder of images and its JSON file."""
+    """Yields the photographs of one split. ``file``: its JSON file."""
     folder, place = SPLITS[split], listing.root / SPLITS[split]
     is_folder(file.parent)
     if not file.exists():
         raise UsageError(
-            f"{file} is missing, which says what the images' licences and objects are: get it with `blurkit fetch coco`, "
-            f"or use the images alone with --src {place}"
+            f"{file} is missing; it holds the licences and objects of the images: get it with `blurkit fetch coco`, "
+            f"or use the images without them with --src {place}"
         )
     if not is_folder(place):
         raise UsageError(f"{place} is missing: unpack {folder}.zip there, or use another --split")
@@ -71,7 +72,7 @@ def _records(listing: Listing, split: str, file: Path, *, masks: bool) -> Iterat
     ids = array("q", filter(is_id, (entry.get("id") for entry in _entries(file, "images", last="images"))))
     values, counts = np.unique(np.asarray(ids), return_counts=True)
     repeated, files = set(values[counts > 1].tolist()), _Files(place)
-    for entry in _entries(file, "images"):  # to the file's end: a cut one is refused
+    for entry in _entries(file, "images"):  # reads to the end, so that an incomplete file is refused
         if reason := _fault(entry, files, repeated):
             listing.pass_over(f"{folder}/{_name(entry)}", reason)
             continue
@@ -83,25 +84,25 @@ def _records(listing: Listing, split: str, file: Path, *, masks: bool) -> Iterat
         licence = licences.get(licence, "") if is_id(licence) else ""
         image_id = path_id(f"{folder}/{name[:-4] if _OWN_NAME.fullmatch(name) else name}")
         yield ImageRecord(image_id, f"{place}/{name}", "coco", licence, split, annotation)
-    left = files.not_listed()
-    for found in listing.entries(folder) if left else ():
-        if hash(found.name) in left:
-            listing.pass_over(f"{folder}/{found.name}", "not_listed")
+    not_listed = files.not_listed()
+    for image in listing.entries(folder) if not_listed else ():
+        if hash(image.name) in not_listed:
+            listing.pass_over(f"{folder}/{image.name}", "not_listed")
 
 
 def _entries(file: Path, key: str, *, last: str | None = None) -> Iterator[Any]:
-    """The objects of the array at a key; one that is none has nothing in it."""
+    """Yields the elements of the array at a key. An element that is no object becomes an empty one."""
     return (element.value if isinstance(element.value, dict) else {} for element in elements(file, {key}, last=last))
 
 
 def _fault(entry: Any, files: _Files, repeated: set[int]) -> str:
-    """Why an element of ``images`` cannot be used, or an empty text. The file that it names counts as listed even so."""
+    """Returns why an element of ``images`` cannot be used, or an empty text. Its file counts as listed in any case."""
     name, number = entry.get("file_name"), entry.get("id")
     if not _can_be_a_name(name):
         return "bad_entry"
     if not {"", ".", ".."}.isdisjoint(name.split("/")):
         return "outside"
-    reason = files.why_not(name)
+    reason = files.refusal(name)
     if not is_id(number):
         return "bad_entry"
     return "duplicate_id" if number in repeated else reason
@@ -115,13 +116,13 @@ def _can_be_a_name(name: Any) -> bool:
 
 
 def _name(entry: Any) -> str:
-    """What to call an element of ``images`` in the ledger, whatever it is."""
-    name = entry.get("file_name") or entry.get("id") or "an entry that is none"
+    """Returns a name of an element of ``images`` for the ledger."""
+    name = entry.get("file_name") or entry.get("id") or "an entry without a name"
     return str(name)[:200].encode(errors="replace").decode()
 
 
 class _Files:
-    """Which files a folder has, in eight bytes each: what the JSON lists is compared with it, without a system call per image."""
+    """The files of a folder, in eight bytes each. The JSON file's images are looked up here, without a system call for each."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -131,8 +132,8 @@ class _Files:
         self._listed = bytearray(len(self._present))
         self._nested: set[str] = set()
 
-    def why_not(self, name: str) -> str:
-        """Why a listed image cannot be opened, or an empty text."""
+    def refusal(self, name: str) -> str:
+        """Returns why a listed image cannot be opened, or an empty text."""
         place = bisect.bisect_left(self._present, hash(name))
         if place < len(self._present) and self._present[place] == hash(name):
             repeated, self._listed[place] = self._listed[place], True
@@ -140,7 +141,7 @@ class _Files:
         parts, path = name.split("/"), os.path.join(self._folder, name)
         if any(os.path.islink(os.path.join(self._folder, *parts[: count + 1])) for count in range(len(parts))):
             return "link"
-        if not os.path.exists(path):  # nor is a name that is too long for the disk
+        if not os.path.exists(path):  # also false for a name that is too long for the disk
             return "missing"
         if len(parts) == 1 or not os.path.isfile(path):
             return "not_a_file"
@@ -149,5 +150,5 @@ class _Files:
         return "duplicate_name" if repeated else ""
 
     def not_listed(self) -> set[int]:
-        """The hashes of names that were never asked for."""
+        """Returns the hashes of the file names that the JSON file does not list."""
         return {value for value, asked in zip(self._present, self._listed, strict=True) if not asked}

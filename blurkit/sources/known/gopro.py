@@ -1,8 +1,9 @@
-"""GOPRO_Large: sharp frames of a camera at 240 a second, each with the real mean of its neighbours (Nah et al., CVPR 2017).
+"""Opens GOPRO_Large as a source: sharp frames of a camera at 240 frames a second, with real blur (Nah et al., CVPR 2017).
 
-``blur`` holds means of the frames as encoded, ``blur_gamma`` means of the frames with a gamma of 2.2 undone; which one a network
-was trained on decides its figures, so they are never mixed. The clip of a pair is its folder ``sharp``, whose frames are the
-middles of successive means of 7 to 13 frames, not successive frames of the camera.
+Each blurred photograph is the mean of 7 to 13 frames. ``blur`` holds means of encoded values. ``blur_gamma`` holds means of
+values whose gamma of 2.2 was removed. A network's scores depend on the kind on which it was trained, so the two kinds are never
+mixed. The clip of a pair is its folder ``sharp``. Its frames are the middle frames of successive means, not successive frames of
+the camera.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ _REASONS = REASONS | {"no_sequence": "no folder named GOPR*"}
 
 
 def open_gopro(root: Path | None, split: str) -> Source:
-    """The ready pairs of ``split``: ``all``, ``train`` or ``test``. Ids are ``train/GOPR0372_07_00/000047``.
+    """Returns the pairs of ``split``: ``all``, ``train`` or ``test``. Ids are ``train/GOPR0372_07_00/000047``.
 
-    A record is the sharp frame; ``blurred`` has the means that are there. Folders are listed and no file is opened. Raises
-    :class:`UsageError` where no pair is there, or a split is asked for that the dataset does not have.
+    A record is the sharp frame, and its ``blurred`` has the means that exist. No file is opened. Raises :class:`UsageError` if
+    there is no pair, or if the dataset has no such split.
     """
     folders = choose_splits(split, SPLITS, "gopro")
     listing = Listing(find_root("gopro", root, folders), _REASONS)
@@ -46,7 +47,7 @@ def open_gopro(root: Path | None, split: str) -> Source:
 
 
 def _sequences(listing: Listing, split: str) -> Iterator[str]:
-    """The folders of one split, as ``train/GOPR0372_07_00``, sorted by bytes."""
+    """Yields the folders of one split, such as ``train/GOPR0372_07_00``, sorted by bytes."""
     for entry in listing.entries(split):
         relative = f"{split}/{entry.name}"
         if entry.name.startswith("GOPR") and entry.is_dir(follow_symlinks=False):
@@ -70,7 +71,7 @@ def _pairs(listing: Listing, sequence: str, split: str) -> Iterator[ImageRecord]
         blurred = tuple((kind, str(listing.root / sequence / kind / name)) for kind in BLURRED if name in present[kind])
         key, path = f"{sequence}/{os.path.splitext(name)[0]}", os.path.join(clip.folder, name)
         if name not in places:
-            listing.pass_over(key, "unpaired", "there is no sharp frame for its blurred one", path=blurred[0][1])
+            listing.pass_over(key, "unpaired", "there is no sharp frame for its blurred frame", path=blurred[0][1])
         elif not blurred:
             listing.pass_over(key, "unpaired", f"there is no {' or '.join(BLURRED)} for its sharp frame", path=path)
         else:

@@ -1,6 +1,7 @@
-"""Mapillary Vistas: photographs of streets with outlines of every object.
+"""Opens Mapillary Vistas as a source: photographs of streets with outlines of all objects.
 
-Version 2.0 has folders for two sets of annotations, v1.2 and v2.0, beside the images; older releases have a flat layout with one.
+Version 2.0 has two sets of annotations, v1.2 and v2.0, in folders beside the images. Older releases have one set, in a flat
+layout.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ SPLITS = {"train": "training", "val": "validation", "test": "testing"}
 VERSIONS = ("v2.0", "v1.2")
 LICENCE = "CC-BY-NC-SA-4.0"
 
-_REASONS = REASONS | {"no_classes": "not there: its classes are unknown, so photographs are used without their objects"}
+_REASONS = REASONS | {"no_classes": "not found: the classes are unknown, so photographs are used without their objects"}
 
 
 @dataclass(frozen=True)
 class _Release:
-    """One set of annotations: its folder below a split's, its name, and its classes."""
+    """A set of annotations. ``folder``: its folder below the split's folder. ``version``: its name. ``classes``: its classes."""
 
     folder: str
     version: str
@@ -33,10 +34,11 @@ class _Release:
 
 
 def open_mapillary(root: Path | None, split: str, version: str | None = None, *, masks: bool = True) -> Source:
-    """The photographs of ``split`` (training, validation, testing, or ours: train, val, test) and their annotations.
+    """Returns the photographs of Mapillary Vistas. Ids are ``training/KEY``.
 
-    ``version``: ``v1.2`` or ``v2.0``; the newest that is there by default. ``masks=False`` asks for no annotations, and finds no
-    fault with them. Ids are ``training/KEY``.
+    ``split``: training, validation, testing, or train, val, test, or all. ``version``: the set of annotations, ``v1.2`` or
+    ``v2.0``; by default the newest set that exists. ``masks``: whether the annotations are needed; without them, they are not
+    checked. Raises :class:`UsageError`.
     """
     listing = Listing(find_root("mapillary", root, SPLITS.values()), _REASONS)
     release = _find_release(listing, version) if masks else None
@@ -45,7 +47,7 @@ def open_mapillary(root: Path | None, split: str, version: str | None = None, *,
         record
         for name, folder in folders.items()
         if is_folder(folder) and is_folder(folder / "images")
-        for record in _records(listing, name, release if name != "test" else None)  # whose annotations are not public
+        for record in _records(listing, name, release if name != "test" else None)  # the annotations of test are not public
     )
     looked = ", ".join(str(folder / "images") for folder in folders.values())
     return listing.source("mapillary", records, f"no photographs in {looked}")

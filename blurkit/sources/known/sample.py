@@ -1,4 +1,4 @@
-"""The photographs in the package: a source that is always there."""
+"""Opens the photographs in the package as a source. They are always available."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from blurkit.sources.record import ImageRecord, Source
 from blurkit.sources.splits import NAMES
 from blurkit.sources.table import RecordTable
 
-#: Outlines of objects in some of them, in the format of COCO.
+#: The outlines of objects in some of the photographs, in COCO's format.
 OBJECTS = "objects.json"
 
 
 def open_sample(split: str, *, masks: bool = True) -> Source:
-    """The packaged photographs of ``split``: ``all``, ``train``, ``val`` or ``test``, as their manifest assigns them."""
+    """Returns the packaged photographs of ``split``: ``all``, ``train``, ``val`` or ``test``. The manifest assigns the splits."""
     root = Path(str(resources.files("blurkit.data_manifests") / "sample"))
     splits = choose_splits(split, {name: name for name in NAMES}, "sample")
     outlined = _annotations(str(root / OBJECTS)) if masks else {}
@@ -31,7 +31,7 @@ def open_sample(split: str, *, masks: bool = True) -> Source:
 
 
 def _annotations(path: str) -> dict[str, CocoAnnotation]:
-    """By the names of the photographs that have any."""
+    """Returns {file name of a photograph: its annotation}."""
     index = index_annotations(path)
     images = [element.value for element in elements(path, ("images",))]
     return {image["file_name"]: CocoAnnotation(index, (image["height"], image["width"]), image["id"]) for image in images}

@@ -1,4 +1,4 @@
-"""Objects of COCO against pycocotools' own reader, on turned photographs, and in files that are not as they should be."""
+"""Tests the objects of COCO: against pycocotools' reader, on turned photographs, and with invalid files."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ def square(x, y, side):
 
 @pytest.fixture
 def annotation(tmp_path):
-    """A function that writes annotations and returns those of the image 7."""
+    """A function that writes annotations and returns the annotation of image 7."""
 
     def write(*entries, size=(30, 40), categories=CATEGORIES):
         entries = [
@@ -73,7 +73,7 @@ def test_real_masks_equal_those_of_pycocotools(test_data, split):
 @pytest.mark.parametrize("runs", [False, True])
 def test_masks_lie_on_the_upright_pixels(annotation, tmp_path, orientation, runs):
     stored = np.zeros((40, 64, 3), np.uint8)
-    stored[6:14, 35:60] = 255  # off the centre: no turn leaves it in its place
+    stored[6:14, 35:60] = 255  # off the centre, so that every turn moves it
     exif = Image.Exif()
     exif[274] = orientation
     Image.fromarray(stored).save(tmp_path / "turned.jpg", quality=100, subsampling=0, exif=exif)

@@ -1,4 +1,4 @@
-"""The frame rule, turning and cutting, against Pillow's turns."""
+"""Tests the choice of the frame, turning and cutting, against Pillow."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Elements of JSON files against json.loads, at every size of the window; files that are none; memory and work."""
+"""Tests the reader of large JSON files: against json.loads with windows of all sizes, with invalid files, its memory and time."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Downloads from a server that cuts, stalls, lies and changes its mind: the right file, or an error and no file."""
+"""Tests downloads from an unreliable server: the result is the right file, or an error and no file."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ def server():
 
 @pytest.fixture
 def get(server, tmp_path):
-    """A function that downloads a.zip; ``said`` and ``reported`` are what it was told."""
+    """A function that downloads a.zip and records the calls of ``say`` in ``said``, those of ``report`` in ``reported``."""
 
     def get(url=None, *, size=SIZE, retry_policy=QUICK):
         get.said, get.reported = [], []
@@ -164,7 +164,7 @@ def test_a_change_that_the_server_hides_from_if_range_is_seen(server, get):
     rest = {"Content-Range": f"bytes 100000-{SIZE - 1}/{SIZE}", "ETag": '"new"', "Content-Length": "200000"}
     server.faults = [cut(100_000), answer(206, rest, OTHER[100_000:])]
     get()
-    assert "no longer the one that is here" in get.said[1]
+    assert "the file on the server has changed" in get.said[1]
 
 
 def test_a_rest_that_starts_elsewhere_is_not_appended(server, get):
@@ -280,7 +280,7 @@ def test_attempts_count_anew_while_the_file_grows(server, get):
     assert len(server.requests) == 10
     get.target.unlink()
     server.requests.clear()
-    server.faults, server.ranges = [cut(30_000)] * 9, False  # always the same bytes: no advance
+    server.faults, server.ranges = [cut(30_000)] * 9, False  # always the same bytes, so the file does not grow
     with pytest.raises(DownloadError, match="given up after 3 attempts"):
         get(retry_policy=RetryPolicy(pauses=(0, 0), advance=20_000))
 

@@ -1,4 +1,4 @@
-"""Archives, sound and hostile: what is unpacked is what they hold, and nothing else is touched."""
+"""Tests sound and hostile archives: exactly their files are unpacked, and no other file changes."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def archive(tmp_path):
-    """An archive as they are: a folder of its own entry, stored photographs, deflated text."""
+    """A typical archive: a folder entry, stored photographs and deflated text."""
     path = tmp_path / "sound.zip"
     with zipfile.ZipFile(path, "w") as zipped:
         zipped.writestr("val/", b"")
@@ -48,7 +48,7 @@ def archive(tmp_path):
 
 @pytest.fixture
 def hostile(tmp_path):
-    """A function that makes an archive of a sound member and others, given as (ZipInfo or name, content)."""
+    """A function that makes an archive of a sound member and further members, given as (ZipInfo or name, content)."""
 
     def make(*members, compression=zipfile.ZIP_STORED):
         path = tmp_path / "hostile.zip"
@@ -66,7 +66,7 @@ def contents(root):
 
 
 def nothing(*numbers):
-    """A report to nobody."""
+    """A report function that does nothing."""
 
 
 def test_what_is_unpacked_is_what_was_packed(archive, root):
@@ -91,7 +91,7 @@ def test_files_that_are_there_and_the_same_are_kept(archive, root):
     unpack(archive, root, report=nothing)
     before = {name: (root / name).stat().st_ino for name in FILES}
     (root / "val/a.jpg").unlink()
-    (root / "top.json").write_bytes(b"")  # what a power cut leaves
+    (root / "top.json").write_bytes(b"")  # a power cut leaves an empty file
     (root / "val/mine.jpg").write_bytes(b"mine")
     unpack(archive, root, report=nothing)
     assert contents(root) == {**FILES, "val/mine.jpg": b"mine"}
@@ -266,10 +266,10 @@ def test_a_bomb_of_members_that_share_their_bytes_is_refused(hostile, root):
     data = bytearray(path.read_bytes())
     first = data.index(b"PK\1\2")
     places = [at for at in range(first, len(data)) if data[at : at + 4] == b"PK\1\2"]
-    for at in places:  # all of them point at a large one
+    for at in places:  # all members point at one large member
         data[at + 20 : at + 28] = struct.pack("<II", len(data) // 2, len(data) // 2)
     path.write_bytes(data)
-    with pytest.raises(ArchiveError, match="nothing of it was unpacked"):
+    with pytest.raises(ArchiveError, match="nothing was unpacked"):
         unpack(path, root, report=nothing)
 
 
@@ -289,7 +289,7 @@ def test_a_member_that_is_not_what_is_declared_gets_no_name(tmp_path, root, meth
         crc = zlib.crc32(content[:wrong]) if field == "size" else zlib.crc32(content)
         data[at + 16 : at + 20] = struct.pack("<I", crc)
     path.write_bytes(data)
-    if field == "size":  # no byte beyond the declared ones is written
+    if field == "size":  # no more bytes than declared are written
         unpack(path, root, report=nothing)
         assert contents(root) == {"a.jpg": content[:-7]}
         return
@@ -305,7 +305,7 @@ def test_archives_cut_or_flipped_anywhere_raise_and_write_no_wrong_byte(archive,
         wrong = bytearray(data)
         if number % 3 == 0:
             del wrong[rng.randrange(len(data)) :]
-        else:  # every other time within the directory at the end
+        else:  # half of them within the directory at the end
             wrong[rng.randrange(len(data) - 400 if number % 3 == 1 else 0, len(data))] ^= 1 << rng.randrange(8)
         damaged.write_bytes(wrong)
         place = root / str(number)
@@ -386,7 +386,7 @@ def test_unpacking_that_is_killed_goes_on(root, tmp_path):
 
 
 def test_real_archives_of_other_programs(root, tmp_path):
-    """As `zip -r` and Python on a stream write them: folders with a mode, sizes after the data."""
+    """Archives like those of `zip -r` and of Python on a stream: folders with a mode, sizes after the data."""
     source = tmp_path / "source"
     (source / "val").mkdir(parents=True)
     (source / "val/a.jpg").write_bytes(FILES["val/a.jpg"])

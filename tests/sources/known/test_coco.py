@@ -1,4 +1,4 @@
-"""COCO roots: which photographs, under which licences, with which objects; against the JSON files read as a whole."""
+"""Tests COCO's photographs, licences and objects, against the JSON files read by json.loads."""
 
 import collections
 import json
@@ -43,7 +43,7 @@ def reasons(source):
 
 
 def describe_masks(record):
-    """What another process sees of a record."""
+    """Describes the masks of a record, and the process that read them."""
     found = record.masks()
     return os.getpid(), found.names, found.ids, found.masks.sum((1, 2)).tolist(), found.masks.shape[1:]
 
@@ -198,7 +198,7 @@ def test_an_annotated_photograph_takes_little_room(tmp_path):
     for i in range(count):
         os.close(os.open(tmp_path / "coco" / "val2017" / f"{i:012d}.jpg", os.O_CREAT))
     del document
-    open_coco(tmp_path / "coco", "val")  # what is made once
+    open_coco(tmp_path / "coco", "val")  # makes the objects that are made only once
     tracemalloc.start()
     source = open_coco(tmp_path / "coco", "val")
     taken = tracemalloc.get_traced_memory()[0]

@@ -1,4 +1,4 @@
-"""Manifests: the reader against known facts, the packaged photographs and real folders."""
+"""Tests the manifests against known facts, the packaged photographs and real folders."""
 
 import hashlib
 import json
@@ -178,4 +178,4 @@ def test_the_packaged_outlines_are_as_their_manifest_says():
     for image in json.loads(content)["images"]:
         objects = outlined[image["file_name"].removesuffix(".jpg")]
         (area,) = [entry["area"] for entry in json.loads(content)["annotations"] if entry["image_id"] == image["id"]]
-        assert objects.masks.sum() == pytest.approx(area, rel=0.03)  # the polygon's, without half of its outline
+        assert objects.masks.sum() == pytest.approx(area, rel=0.03)  # area: of the polygon; the mask lacks half of the outline

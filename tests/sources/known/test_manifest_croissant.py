@@ -1,4 +1,4 @@
-"""Manifests read by the reference implementation of Croissant: valid, and it reads what blurkit's own reader reads."""
+"""Tests the manifests with the reference implementation of Croissant: they are valid, and both readers agree."""
 
 import json
 from importlib import resources
@@ -10,18 +10,18 @@ from blurkit.sources.known.manifest import load_manifest, manifest_names
 
 mlcroissant = pytest.importorskip("mlcroissant", reason="the extra `manifests` is not installed")
 
-# rdflib, which parses the JSON-LD for mlcroissant, uses a class of its own that it has deprecated.
+# rdflib parses the JSON-LD for mlcroissant. It uses one of its own deprecated classes.
 pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
 
 FOLDER = Path(str(resources.files("blurkit.data_manifests")))
 
-#: What mlcroissant recommends and the publisher does not state.
+#: The facts that mlcroissant recommends but the publisher does not state.
 UNSTATED = {"gopro_large": {'[Metadata(GOPRO_Large)] Property "https://schema.org/version" is recommended, but does not exist.'}}
 
 
 @pytest.fixture(scope="module", params=manifest_names())
 def pair(request):
-    """A dataset as mlcroissant reads it, which raises where it is not valid, and as blurkit does."""
+    """A dataset read by mlcroissant, which raises for an invalid manifest, and the manifest read by blurkit."""
     return mlcroissant.Dataset(FOLDER / f"{request.param}.json"), load_manifest(request.param)
 
 

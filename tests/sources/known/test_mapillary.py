@@ -1,4 +1,4 @@
-"""Roots of Mapillary Vistas in all layouts: photographs, splits, keys, and the annotations that belong to them."""
+"""Tests Mapillary Vistas in all layouts: photographs, splits, ids and annotations."""
 
 import collections
 import json

@@ -1,4 +1,4 @@
-"""Where known datasets are looked for, and what is said where they are not."""
+"""Tests where known datasets are searched, and the message if they are not found."""
 
 import contextlib
 import errno
@@ -97,7 +97,7 @@ def test_a_root_that_cannot_be_read_is_no_bug(tmp_path, monkeypatch):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         return listdir(path)
 
-    monkeypatch.setattr(os, "listdir", refuse)  # root may read everything, so that modes prove nothing
+    monkeypatch.setattr(os, "listdir", refuse)  # modes do not stop the superuser from reading
     assert "it cannot be read (Permission denied)" in message_of("coco", tmp_path)
 
 
