@@ -21,7 +21,7 @@ from blurkit.errors import OK, LockedError, StoppedError, UsageError, nearest
 from blurkit.program.files import require_space
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import SIGNALS, Stop, stopping
-from blurkit.sources.archive.download import RetryPolicy, download, forget_origin, is_downloaded, part_path
+from blurkit.sources.archive.download import RetryPolicy, delete_version_note, download, is_downloaded, part_path
 from blurkit.sources.archive.unpack import unpack
 from blurkit.sources.known.manifest import OF_SOURCE, Archive, Manifest, Split, load_manifest
 
@@ -150,7 +150,7 @@ def _fetch_one(run: _Fetch, archive: Archive, url: str) -> None:
         unpack(target, run.root, report=shown.report)
     if is_downloaded(target) and not run.keep:  # an archive that the user has put there is not ours to delete
         target.unlink()
-    forget_origin(target)
+    delete_version_note(target)
 
 
 class _Bytes(Progress):

@@ -1,4 +1,4 @@
-"""Files of others, read without trust: photographs, videos, disparity maps and outlines of objects become checked arrays."""
+"""Reads files from untrusted sources: photographs, videos, disparity maps and outlines of objects become checked arrays."""
 
 from blurkit.decode.image import MAX_PIXELS, Decoded, decode_image, image_size, read_image
 

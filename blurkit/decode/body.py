@@ -1,8 +1,8 @@
-"""The bytes of one whole image: proof that nothing is missing, and nothing besides the image handed to the decoder.
+"""Checks that an image file is complete, and extracts the bytes of one image for the decoder.
 
-OpenCV fills what is missing from some files with grey and reports success, so a file must be whole before it is decoded.
-Text, profiles, other frames and transparency stay behind: they change no pixel that is wanted, and could exhaust the memory,
-blend colours away, or hide a serious warning behind a trifling one.
+OpenCV fills the missing part of some files with grey and reports success. So a file must be proved complete before it is decoded.
+Text, colour profiles, further frames and transparency are left out. They do not affect the wanted pixels, but they could exhaust
+the memory, change colours by blending, or hide a serious warning behind a harmless one.
 """
 
 from __future__ import annotations
@@ -16,25 +16,22 @@ from blurkit.decode.header import Header, png_chunks, webp_chunks, webp_frame
 from blurkit.decode.tags import Directory, unpack
 from blurkit.errors import BadImageError
 
-#: Each scan of a progressive JPEG costs a pass over the image; encoders write about ten.
+#: The most scans of a JPEG file. Each scan costs a pass over the image. Encoders write about ten.
 MAX_SCANS = 100
 
-# A marker that is neither a stuffed zero, a restart marker nor a fill byte: the search skips entropy-coded data at C speed.
+# Matches a marker, but no stuffed zero, restart marker or fill byte. The regular expression skips entropy-coded data at C speed.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
 class Body(NamedTuple):
-    """``data``: a file of the same format with one image and little else; ``several``: whether other images were left out."""
+    """``data``: a file of the same format that holds only one image. ``several``: whether further images were left out."""
 
     data: bytes
     several: bool = False
 
 
 def read_body(data: bytes, header: Header) -> Body:
-    """The image in the bytes of a file, whose header is already read.
-
-    Raises :class:`BadImageError`: ``truncated``, ``corrupt`` or ``unsupported``.
-    """
+    """Returns the image in a file with this header. Raises :class:`BadImageError` ``truncated``, ``corrupt``, ``unsupported``."""
     return _BODIES[header.format](data, header)
 
 
@@ -44,13 +41,13 @@ def _truncated(what: str) -> BadImageError:
 
 def _jpeg(data: bytes, header: Header) -> Body:
     position, scans, progressive = 2, 0, False
-    mended: dict[int, int] = {}
+    replacements: dict[int, int] = {}
     while match := _MARKER.search(data, position):
         start, position = match.start(), match.end()
         marker = data[start + 1]
         if marker == 0xD9:
-            whole = data[: start + 2]
-            return Body(_mend(whole, mended) if mended else whole)
+            complete = data[: start + 2]
+            return Body(_replace_bytes(complete, replacements) if replacements else complete)
         if marker in (0x01, 0xD8):
             continue
         if marker < 0xC0:
@@ -62,30 +59,33 @@ def _jpeg(data: bytes, header: Header) -> Body:
             scans += 1
             if scans > MAX_SCANS:
                 raise BadImageError("unsupported", f"The JPEG image has more than {MAX_SCANS} scans.")
-        mended |= _harmless_faults(data[start : position + length], start, header, progressive)
+        replacements |= _harmless_faults(data[start : position + length], start, header, progressive)
         position += length
     raise _truncated("the end marker of the JPEG image is missing")
 
 
 def _harmless_faults(segment: bytes, start: int, header: Header, progressive: bool) -> dict[int, int]:
-    """Bytes by position that cure what libjpeg warns of although no pixel is at stake, for it prints its first warning alone."""
+    """Returns {position: correct byte} for faults that change no pixel.
+
+    libjpeg warns about these faults too, and it prints only its first warning. So a harmless fault could hide a serious one.
+    """
     marker = segment[1]
-    cures: dict[int, int] = {}
+    correct: dict[int, int] = {}
     if marker == 0xE0 and segment[4:9] == b"JFIF\0" and len(segment) > 9:
-        cures = {9: 1}  # the major version
+        correct = {9: 1}  # the major version
     elif marker == 0xEE and segment[4:9] == b"Adobe" and len(segment) > 15:
         usual = 2 if header.colour == "CMYK" else 1
-        cures = {15: segment[15] if segment[15] in (0, usual) else usual}  # the colour transform, which libjpeg would take
+        correct = {15: segment[15] if segment[15] in (0, usual) else usual}  # the colour transform that libjpeg would assume
     elif marker == 0xDA and not progressive and len(segment) >= 8:
-        cures = dict(zip(range(len(segment) - 3, len(segment)), (0, 63, 0), strict=True))  # the band of a sequential scan
-    return {start + offset: value for offset, value in cures.items() if segment[offset] != value}
+        correct = dict(zip(range(len(segment) - 3, len(segment)), (0, 63, 0), strict=True))  # the band of a sequential scan
+    return {start + offset: value for offset, value in correct.items() if segment[offset] != value}
 
 
-def _mend(data: bytes, values: dict[int, int]) -> bytes:
-    mended = bytearray(data)
-    for position, value in values.items():
-        mended[position] = value
-    return bytes(mended)
+def _replace_bytes(data: bytes, replacements: dict[int, int]) -> bytes:
+    replaced = bytearray(data)
+    for position, value in replacements.items():
+        replaced[position] = value
+    return bytes(replaced)
 
 
 def _png(data: bytes, header: Header) -> Body:
@@ -95,7 +95,7 @@ def _png(data: bytes, header: Header) -> Body:
         end = position + length
         if zlib.crc32(view[position - 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise BadImageError("corrupt", f"The checksum of the PNG chunk {kind!r} at byte {position - 8} is wrong.")
-        if not kind[0] & 0x20:  # critical: IHDR, PLTE, IDAT, IEND, or one that libpng refuses
+        if not kind[0] & 0x20:  # a critical chunk: IHDR, PLTE, IDAT, IEND, or a chunk that libpng refuses
             kept.append(view[position - 8 : end + 4])
         several |= kind == b"acTL"
     if kind != b"IEND":
@@ -106,7 +106,7 @@ def _png(data: bytes, header: Header) -> Body:
 def _webp(data: bytes, header: Header) -> Body:
     end = 8 + int(unpack("<I", data, 4)[0])
     if end > len(data):
-        raise _truncated(f"the WebP container claims {end} bytes, there are {len(data)}")
+        raise _truncated(f"the WebP container claims {end} bytes, but the file has {len(data)}")
     kind, position, length = _webp_image(data, 12, end)
     animated = kind == b"ANMF"
     offset = data[position : position + 6] if animated else b""
@@ -123,7 +123,7 @@ def _webp(data: bytes, header: Header) -> Body:
 
 
 def _webp_image(data: bytes, start: int, end: int) -> tuple[bytes, int, int]:
-    """Type, position and length of the first bit stream or animation frame."""
+    """Returns (type, position, length) of the first bit stream or animation frame."""
     for kind, position, length in webp_chunks(data, start, end):
         if position + length > end:
             raise _truncated("a WebP chunk reaches beyond the end")
@@ -139,7 +139,7 @@ def _bmp(data: bytes, header: Header) -> Body:
     if pixels < 14 + header_size:
         raise BadImageError("corrupt", "The pixels of the BMP image start within its header.")
     if end > len(data):
-        raise _truncated(f"the rows of the BMP image need {end} bytes, there are {len(data)}")
+        raise _truncated(f"the rows of the BMP image need {end} bytes, but the file has {len(data)}")
     return Body(data)
 
 
@@ -151,14 +151,14 @@ def _tiff(data: bytes, header: Header) -> Body:
     strips = per_plane * planes
     offsets, counts = tags.values(273, most=strips), tags.values(279, most=strips)
     if not len(offsets) == len(counts) == strips:
-        raise BadImageError("corrupt", f"The TIFF image needs {strips} strips, it has {len(offsets)} of {len(counts)} lengths.")
+        raise BadImageError("corrupt", f"The TIFF image needs {strips} strips, not {len(offsets)} with {len(counts)} lengths.")
     row = header.width * header.depth // 8 * (samples // planes) if tags.value(259, 1) == 1 else 0
     for strip, (offset, count) in enumerate(zip(offsets, counts, strict=True)):
         if offset + count > len(data) or count < max(row * min(rows, header.height - strip % per_plane * rows), 1):
-            raise _truncated(f"strip {strip} of the TIFF image is not all there")
-    if tags.values(338) == (2,):  # libtiff multiplies the colours by unassociated alpha; a sample of no kind it leaves alone
+            raise _truncated(f"strip {strip} of the TIFF image is not complete")
+    if tags.values(338) == (2,):  # libtiff multiplies the colours by unassociated alpha, but not by an extra sample of kind 0
         position = tags.position(338)
-        data = _mend(data, {position: 0, position + 1: 0})
+        data = _replace_bytes(data, {position: 0, position + 1: 0})
     return Body(data, tags.several)
 
 
@@ -178,7 +178,7 @@ def _gif(data: bytes, header: Header) -> Body:
             start, position = position, _end_of_blocks(data, position + 11 + table)
             frame = data[start:position]
         elif introducer in (0x2C, 0x3B) and frame:
-            background = b"\0"  # OpenCV refuses one outside the palette; no pixel shows it
+            background = b"\0"  # OpenCV refuses a background colour outside the palette. No pixel has it.
             return Body(data[:11] + background + data[12:colours] + frame + b";", introducer == 0x2C)
         else:
             raise BadImageError("corrupt", f"The GIF file has no block at byte {position}.")

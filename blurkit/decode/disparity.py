@@ -1,7 +1,7 @@
-"""Disparity maps beside photographs: ``NAME.disparity.npy`` or ``NAME.disparity.pfm`` for ``NAME.jpg``.
+"""Reads disparity maps beside photographs: ``NAME.disparity.npy`` or ``NAME.disparity.pfm`` for ``NAME.jpg``.
 
-Disparity is in any unit that is inverse to depth up to an offset: large for near, not finite where it is unknown. PFM is the
-format of the Middlebury stereo datasets, whose ``inf`` stands for unknown.
+Disparity is inverse to depth, up to an offset, in any unit. Near points have large values. Unknown points have values that are
+not finite. PFM is the format of the Middlebury stereo datasets, which write ``inf`` for unknown points.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from blurkit.decode.image import bad_image
 from blurkit.errors import BadImageError
 from blurkit.program.files import read_regular
 
-#: What follows the name of a photograph, without its suffix, in the name of its map.
+#: The end of a map's name. It follows the photograph's name without suffix.
 SUFFIXES = (".disparity.npy", ".disparity.pfm")
 
-#: Bytes of the largest map that is read: 8 for each of 100 million pixels.
+#: The most bytes of a map: 8 for each of 100 million pixels, and the header.
 _MOST_BYTES = 800_000_000 + 4096
 
 _PFM = re.compile(rb"Pf\s+(\d{1,6})\s+(\d{1,6})\s+([+-]?)(?:\d{1,12}\.?\d{0,12}|\.\d{1,12})(?:[eE][+-]?\d{1,3})?\s")
 
-# The headers that numpy writes. Its reader evaluates their text, and a hostile one makes it fail in ways that it does not name.
+# The headers that numpy writes. numpy's own reader evaluates their text, and a hostile header makes it fail in undocumented ways.
 _NPY = re.compile(rb"\x93NUMPY(?:\x01\0(..)|[\x02\x03]\0(....))", re.DOTALL)
 _NPY_HEADER = re.compile(rb"\{'descr': '([<>]f[248])', 'fortran_order': (True|False), 'shape': \((\d{1,6}), (\d{1,6})\),? ?\}\s*")
 
 
 def find_map(photograph: str, names: frozenset[str]) -> str:
-    """The file name of a photograph's map among the names in its folder; empty where there is none."""
+    """Returns the file name of a photograph's map among the names in its folder, or an empty text."""
     stem = os.path.splitext(photograph)[0]
     return next((stem + suffix for suffix in SUFFIXES if stem + suffix in names), "")
 
 
 def read_disparity(path: str, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """The map of a photograph of this (height, width) as it is decoded, float32 (H, W).
+    """Returns the disparity map of a photograph, float32 (H, W).
 
-    Raises :class:`BadImageError` ``bad_disparity`` for a file that is no map, of another size, or without one finite value; and
-    as reading a photograph does.
+    ``shape``: (height, width) of the decoded photograph. Raises :class:`BadImageError`: ``bad_disparity`` if the file is no
+    disparity map, has another size or has no finite value; the reasons of :func:`read_image` if the file cannot be read.
     """
     with bad_image():
         data = read_regular(path, most=_MOST_BYTES)
     values = _read_pfm(data) if path.endswith(".pfm") else _read_npy(data)
     if values.shape != shape:
         raise BadImageError("bad_disparity", f"The disparity map has shape {values.shape}, the photograph {shape}.")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is unknown too
+    with np.errstate(over="ignore"):  # values beyond the range of float32 become inf: unknown
         values = values.astype(np.float32)
     if not np.isfinite(values).any():
         raise BadImageError("bad_disparity", "The disparity map has no finite value.")
@@ -58,9 +58,9 @@ def _read_npy(data: bytes) -> NDArray[np.floating]:
     end = start.end() + int.from_bytes(start[1] or start[2], "little") if start else 0
     header = _NPY_HEADER.fullmatch(data, start.end(), end) if start and end <= len(data) else None
     if header is None:
-        raise BadImageError("bad_disparity", "The disparity map is no .npy file of a floating-point plane.")
+        raise BadImageError("bad_disparity", "The disparity map is no .npy file of a two-dimensional floating-point array.")
     kind, height, width = np.dtype(header[1].decode()), int(header[3]), int(header[4])
-    values = _whole(data, end, kind, height, width)
+    values = _read_numbers(data, end, kind, height, width)
     return values.reshape(width, height).T if header[2] == b"True" else values.reshape(height, width)
 
 
@@ -69,12 +69,12 @@ def _read_pfm(data: bytes) -> NDArray[np.floating]:
     if header is None:
         raise BadImageError("bad_disparity", "The disparity map is no PFM file of one channel.")
     width, height = int(header[1]), int(header[2])
-    values = _whole(data, header.end(), np.dtype("<f4" if header[3] == b"-" else ">f4"), height, width)
-    return values.reshape(height, width)[::-1]  # from the bottom up
+    values = _read_numbers(data, header.end(), np.dtype("<f4" if header[3] == b"-" else ">f4"), height, width)
+    return values.reshape(height, width)[::-1]  # PFM stores the bottom row first
 
 
-def _whole(data: bytes, start: int, kind: np.dtype[np.floating], height: int, width: int) -> NDArray[np.floating]:
-    """The numbers from a byte on, which must be as many as the header says."""
+def _read_numbers(data: bytes, start: int, kind: np.dtype[np.floating], height: int, width: int) -> NDArray[np.floating]:
+    """Returns the numbers from byte ``start`` on. Raises if the file has more or fewer than the header claims."""
     if len(data) - start != kind.itemsize * height * width:
-        raise BadImageError("bad_disparity", f"The disparity map does not hold the {width} x {height} numbers that it claims.")
+        raise BadImageError("bad_disparity", f"The disparity map does not hold the {width} x {height} numbers of its header.")
     return np.frombuffer(data, kind, offset=start)

@@ -1,7 +1,7 @@
-"""What a photograph says of itself before it is decoded: format, size, orientation, bits.
+"""Reads the header of an image file: format, size, orientation and bit depth.
 
-The first bytes decide the format, never the name. Nothing is allocated from a number in the file, so a header that claims a
-billion pixels costs nothing here. Sources: ITU-T T.81 and JFIF 1.02, Exif 2.32, PNG (third edition), the WebP container
+The first bytes of the file decide the format; its name is ignored. No memory is allocated from a number in the file, so a header
+that claims a billion pixels costs nothing. Sources: ITU-T T.81 and JFIF 1.02, Exif 2.32, PNG (third edition), the WebP container
 specification, TIFF 6.0, the BITMAPINFOHEADER family, GIF89a.
 """
 
@@ -16,11 +16,12 @@ from blurkit.errors import BadImageError
 
 @dataclass(frozen=True)
 class Header:
-    """``height`` and ``width`` in pixels as stored; ``depth`` in bits per sample; ``orientation`` as in Exif, 1 to 8.
+    """What the header of an image file says.
 
-    ``format`` is JPEG, PNG, WebP, BMP, TIFF or GIF. ``colour`` is grey, RGB, palette or CMYK. ``alpha`` names the kind of
-    transparency (``alpha`` or ``tRNS``) and is empty where there is none. ``focal_35mm``: the focal length in millimetres with
-    the same view on 35 mm film, 0 where the file does not say.
+    ``format``: JPEG, PNG, WebP, BMP, TIFF or GIF. ``height``, ``width``: pixels as stored, before the orientation is applied.
+    ``depth``: bits per sample. ``colour``: grey, RGB, palette or CMYK. ``alpha``: the kind of transparency, ``alpha`` or
+    ``tRNS``, or an empty text. ``orientation``: as in Exif, 1 to 8. ``focal_35mm``: the focal length in millimetres that gives
+    the same view on 35 mm film, or 0 if the file does not state it.
     """
 
     format: str
@@ -39,7 +40,7 @@ class Header:
 
 
 def read_header(source: ByteSource) -> Header:
-    """The header of an image file.
+    """Returns the header of an image file.
 
     Raises :class:`BadImageError`: ``empty``, ``not_an_image``, ``unsupported``, ``truncated`` (within the header) or ``corrupt``.
     """
@@ -61,7 +62,7 @@ def _jpeg(source: ByteSource) -> Header:
         prefix, marker = unpack("BB", source, position)
         if prefix != 0xFF:
             raise BadImageError("corrupt", f"A JPEG marker is missing at byte {position}.")
-        if marker == 0xFF:  # markers may be preceded by any number of fill bytes
+        if marker == 0xFF:  # any number of fill bytes may precede a marker
             position += 1
             continue
         if marker in (0xD8, 0xD9):
@@ -86,7 +87,7 @@ def _jpeg(source: ByteSource) -> Header:
 
 
 def png_chunks(source: ByteSource) -> Iterator[tuple[bytes, int, int]]:
-    """(type, position of the data, length) of each whole chunk up to IEND."""
+    """Yields (type, position of the data, length) of each complete chunk, up to IEND."""
     position = 8
     while position + 12 <= len(source):
         length, kind = unpack(">I4s", source, position)
@@ -104,7 +105,7 @@ def _png(source: ByteSource) -> Header:
     if (length, kind) != (13, b"IHDR") or colour not in names or depth not in (1, 2, 4, 8, 16):
         raise BadImageError("corrupt", "The PNG header (IHDR) is not valid.")
     alpha, exif = "alpha" if colour in (4, 6) else "", (1, 0)
-    for kind, position, length in png_chunks(source):  # to the end: eXIf may come after the pixels
+    for kind, position, length in png_chunks(source):  # all chunks, because eXIf may follow the pixels
         if kind == b"tRNS":
             alpha = alpha or "tRNS"
         elif kind == b"eXIf":
@@ -113,7 +114,7 @@ def _png(source: ByteSource) -> Header:
 
 
 def webp_chunks(source: ByteSource, position: int = 12, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
-    """(type, position of the data, length) of each chunk; the last may reach beyond the end."""
+    """Yields (type, position of the data, length) of each chunk. The last chunk may reach beyond ``end``."""
     end = len(source) if end is None else end
     while position + 8 <= end:
         kind, length = unpack("<4sI", source, position)
@@ -122,7 +123,7 @@ def webp_chunks(source: ByteSource, position: int = 12, end: int | None = None) 
 
 
 def webp_frame(source: ByteSource, kind: bytes, position: int) -> tuple[int, int, bool]:
-    """Height, width and use of alpha of a lossy (``VP8 ``) or lossless (``VP8L``) bit stream."""
+    """Returns (height, width, whether alpha is used) of a lossy (``VP8 ``) or lossless (``VP8L``) bit stream."""
     if kind == b"VP8L":
         signature, bits = unpack("<BI", source, position)
         if signature == 0x2F:
@@ -164,8 +165,9 @@ def _bmp(source: ByteSource) -> Header:
         if compression == 3:
             masks = (*unpack("<III", source, 54), unpack("<I", source, 66)[0] if header_size >= 56 else 0)
     else:
-        raise BadImageError("not_an_image", "The file starts as a BMP image does, but no BMP header follows.")
-    # OpenCV shifts 16-bit pixels without filling the low bits, so that white is 248, and takes other masks for these.
+        raise BadImageError("not_an_image", "The file starts like a BMP image, but it has no BMP header.")
+    # OpenCV decodes other kinds wrongly: it shifts 16-bit pixels without filling the low bits, so white becomes 248, and it
+    # treats all colour masks like the usual masks.
     plain = compression == 0 and depth in (1, 4, 8, 24, 32)
     if not plain and (compression, depth, *masks[:3]) != (3, 32, 0xFF0000, 0xFF00, 0xFF):
         raise BadImageError("unsupported", f"BMP with {depth} bits per pixel and compression {compression} is not supported.")
@@ -173,7 +175,7 @@ def _bmp(source: ByteSource) -> Header:
     return Header("BMP", abs(height), width, colour=colour, alpha="alpha" if masks[3] else "")
 
 
-#: (bits, photometric interpretation) -> colour, channels, most extra samples: what OpenCV decodes right, found by experiment.
+#: What OpenCV decodes correctly, by experiment: (bits, photometric interpretation) -> (colour, channels, most extra samples).
 _TIFF_KINDS = {
     (8, 0): ("grey", 1, 0), (8, 1): ("grey", 1, 1), (8, 2): ("RGB", 3, 1), (8, 3): ("palette", 1, 0), (8, 5): ("CMYK", 4, 0),
     (8, 6): ("RGB", 3, 0), (16, 1): ("grey", 1, 0), (16, 2): ("RGB", 3, 1),
@@ -196,7 +198,7 @@ def _tiff(source: ByteSource) -> Header:
     if not supported:
         raise BadImageError(
             "unsupported",
-            "Of TIFF, strips of unsigned samples of 8 or 16 bits are supported; this file has "
+            "Supported TIFF images have strips of unsigned samples of 8 or 16 bits; this file has "
             f"{samples} samples of {depths[0]} bits, sample format {tags.value(339, 1)}, photometric "
             f"interpretation {photometric}, compression {compression}{', in tiles' if tiled else ''}.",
         )
@@ -207,7 +209,7 @@ def _tiff(source: ByteSource) -> Header:
 def _gif(source: ByteSource) -> Header:
     version, width, height = unpack("<3sHH", source, 3)
     if version not in (b"87a", b"89a"):
-        raise BadImageError("not_an_image", "The file starts as a GIF image does, but has no GIF version.")
+        raise BadImageError("not_an_image", "The file starts like a GIF image, but it has no GIF version.")
     return Header("GIF", height, width, colour="palette")
 
 
@@ -236,7 +238,7 @@ def _unknown(start: bytes) -> BadImageError:
     if names:
         return BadImageError("unsupported", f"The file is {names[0]}, which is not supported; convert it to PNG.")
     if not start.strip(b"\0"):
-        return BadImageError("not_an_image", "The file starts with zeros alone, as an interrupted download does.")
+        return BadImageError("not_an_image", "The file starts with zero bytes only, as after an interrupted download.")
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     kind = next((name for magic, name in _OTHER_FILES.items() if text.startswith(magic)), "of no known image format")
     return BadImageError("not_an_image", f"The file is {kind}, whatever its name says.")

@@ -1,9 +1,9 @@
-"""Photographs: bytes -> checked 8-bit RGB pixels.
+"""Decodes photographs: bytes -> checked 8-bit RGB pixels.
 
-A file is read once, recognised by its first bytes, measured from its header before anything is allocated, proved whole, and only
-then given to OpenCV. Whatever changes on the way from the file to the pixels is said in ``Decoded.notes``. A file that cannot be
-used raises :class:`blurkit.errors.BadImageError`, whose reason is one of ``missing``, ``not_a_file``, ``unreadable``, ``empty``,
-``not_an_image``, ``unsupported``, ``too_large``, ``truncated`` and ``corrupt``.
+A file is read once. Its first bytes decide the format. Its header gives the size before memory is allocated. The file is proved
+complete, and only then given to OpenCV. ``Decoded.notes`` lists each change between the file and the pixels. A file that cannot
+be used raises :class:`blurkit.errors.BadImageError`. The error's reason is one of ``missing``, ``not_a_file``, ``unreadable``,
+``empty``, ``not_an_image``, ``unsupported``, ``too_large``, ``truncated`` and ``corrupt``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias, cast
@@ -23,26 +23,26 @@ from numpy.typing import NDArray
 
 from blurkit.decode.body import read_body
 from blurkit.decode.header import Header, read_header
-from blurkit.decode.nativelog import listen
+from blurkit.decode.nativelog import catch_messages
 from blurkit.errors import BadImageError, UnreadableFileError
 from blurkit.program.files import FilePath, open_regular, read_all
 
-#: The most pixels that are decoded unless the caller says otherwise.
+#: The most pixels that are decoded by default.
 MAX_PIXELS = 120_000_000
 
 _MAX_SIDE = 1 << 20  # OpenCV's own limit
-_FILE_SLACK = 32 << 20  # bytes that a file may hold besides 8 for each pixel
+_FILE_SLACK = 32 << 20  # bytes that a file may have in addition to 8 for each pixel
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A photograph ready for use.
+    """A decoded photograph.
 
-    ``pixels``: uint8, or uint16 where that was asked for, (H, W, 3), RGB, upright, contiguous. ``sha256``: hexadecimal, of the
-    file's bytes. ``notes``: each change on the way that nobody would see, such as ``16 bits rounded to 8``, ``alpha dropped``,
-    ``rotated by EXIF orientation 6``. ``focal_35mm``: as in :class:`blurkit.decode.header.Header`.
+    ``pixels``: uint8 (H, W, 3), or uint16 if ``deep`` was set, RGB, upright, contiguous. ``sha256``: of the file's bytes, in
+    hexadecimal digits. ``notes``: each change that a viewer does not notice, such as ``16 bits rounded to 8``, ``alpha dropped``
+    or ``rotated by EXIF orientation 6``. ``focal_35mm``: as in :class:`blurkit.decode.header.Header`.
     """
 
     pixels: Pixels
@@ -52,9 +52,9 @@ class Decoded:
 
 
 def read_image(path: FilePath, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Decoded:
-    """Read and decode an image file; see :func:`decode_image`.
+    """Reads and decodes an image file; see :func:`decode_image`.
 
-    Only a regular file, or a link to one, is read: a named pipe or a device is refused and never waited for.
+    Only a regular file or a link to a regular file is read. A named pipe or a device is refused without waiting.
     """
     with _opened(path) as file:
         if len(file) > _FILE_SLACK:
@@ -66,50 +66,65 @@ def read_image(path: FilePath, *, max_pixels: int = MAX_PIXELS, deep: bool = Fal
 
 
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> Decoded:
-    """Decode the bytes of a JPEG, PNG, WebP, BMP, TIFF or GIF file to 8-bit RGB, upright by its Exif orientation.
+    """Decodes the bytes of a JPEG, PNG, WebP, BMP, TIFF or GIF file to 8-bit RGB, turned upright by the Exif orientation.
 
-    Samples of 16 bits become ``round(v / 257)``, or stay uint16 with ``deep``. Transparency is dropped and the colour as stored
-    kept. Colour profiles are not applied. Of several frames the first is taken. Memory: the pixels, their 16-bit or unrotated
-    form where there is one, and twice ``data`` at most.
+    Samples of 16 bits become ``round(v / 257)``; with ``deep`` they stay uint16. Transparency is dropped, and the colours are
+    kept as stored. Colour profiles are not applied. The first of several frames is decoded. Memory: the pixels, a 16-bit or
+    unrotated copy of them if the file needs one, and at most twice ``data``. Raises :class:`BadImageError`.
     """
     header = read_header(data)
     _checked(header, max_pixels)
     body = read_body(data, header)
     pixels = _decode(body.data, header, deep=deep)
-    notes = _notes(header, deep=deep)
-    if body.several:
-        notes.append("first of several frames")
-    return Decoded(pixels, hashlib.sha256(data).hexdigest(), tuple(notes), header.focal_35mm)
+    notes = _notes(header, deep=deep, several=body.several)
+    return Decoded(pixels, hashlib.sha256(data).hexdigest(), notes, header.focal_35mm)
 
 
 def image_size(source: FilePath, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """(height, width) in pixels of the image as it would be decoded, upright; the headers alone are read.
+    """Returns (height, width) in pixels of the upright image. Only the headers are read.
 
-    ``source``: a path, or the content of a file; ``bytes`` are always content. What :func:`decode_image` refuses by its header is
-    refused here too.
+    ``source``: a path, or the content of a file as ``bytes``. Raises the errors that :func:`decode_image` raises for a header.
     """
-    if not isinstance(source, bytes):
-        return image_header(source, max_pixels=max_pixels).size
-    header = read_header(source)
-    _checked(header, max_pixels)
-    return header.size
+    return image_header(source, max_pixels=max_pixels).size
 
 
-def image_header(path: FilePath, *, max_pixels: int = MAX_PIXELS) -> Header:
-    """What an image file says of itself; the headers alone are read. Refuses what :func:`image_size` refuses."""
-    with _opened(path) as file:
+def image_header(source: FilePath, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """Returns the header of an image file; see :func:`image_size`."""
+    with nullcontext(source) if isinstance(source, bytes) else _opened(source) as file:
         header = read_header(file)
     _checked(header, max_pixels)
     return header
 
 
 def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """An array (H, W) or (H, W, C) of numbers as a file stores it, turned as Exif ``orientation`` says, 1 to 8."""
-    return np.asarray(_UPRIGHT[orientation](image))
+    """Turns a stored array (H, W) or (H, W, C) of numbers, not bool, upright. ``orientation``: as in Exif, 1 to 8."""
+    turned = cv2.transpose(image) if orientation >= 5 else image
+    axis = (None, 1, -1, 0)[(orientation - 1) % 4]  # as in cv2.flip: 1 mirrors the columns, 0 the rows, -1 both
+    return np.asarray(turned if axis is None else cv2.flip(turned, axis))
+
+
+def imdecode(data: bytes, flags: int) -> tuple[Any, list[str]]:
+    """Returns the pixels that OpenCV decodes from the bytes of a file, ``None`` if it fails, and OpenCV's messages.
+
+    Raises :class:`MemoryError`, so that a lack of memory is not taken for a damaged file.
+    """
+
+    def decode() -> Any:
+        try:
+            return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError(f"not enough memory to decode an image: {error.err}") from error
+            return None
+
+    pixels, messages = catch_messages(decode)
+    if any("Insufficient memory" in message for message in messages):
+        raise MemoryError("not enough memory to decode an image")
+    return pixels, messages
 
 
 class _File:
-    """An open regular file, sliced as bytes are."""
+    """An open regular file that is sliced like bytes."""
 
     def __init__(self, descriptor: int, size: int) -> None:
         self._descriptor = descriptor
@@ -120,7 +135,7 @@ class _File:
 
     @cached_property
     def _head(self) -> bytes:
-        return os.pread(self._descriptor, 1 << 16, 0)  # most headers end within it
+        return os.pread(self._descriptor, 1 << 16, 0)  # most headers are shorter
 
     def __getitem__(self, key: slice, /) -> bytes:
         start, stop, _ = key.indices(self._size)
@@ -129,19 +144,19 @@ class _File:
         return os.pread(self._descriptor, max(stop - start, 0), start)
 
     def read(self) -> bytes:
-        """All of the file as long as it was when it was opened, even if it has grown since."""
+        """Returns the bytes that the file had when it was opened, even if it has grown since."""
         return read_all(self._descriptor, self._size)
 
 
 @contextmanager
-def bad_image(what: str = "") -> Iterator[None]:
-    """Within the block a file that cannot be read is a bad image; ``what``: a few words about the file."""
+def bad_image() -> Iterator[None]:
+    """Raises :class:`BadImageError` for a file that cannot be read within the block."""
     try:
         yield
     except BadImageError:
         raise
     except UnreadableFileError as error:
-        raise BadImageError(error.reason, f"{what} {error}".strip()) from error
+        raise BadImageError(error.reason, str(error)) from error
 
 
 @contextmanager
@@ -160,36 +175,32 @@ def _checked(header: Header, max_pixels: int) -> int:
     return pixels
 
 
-def _notes(header: Header, *, deep: bool) -> list[str]:
-    notes = []
-    if header.depth == 16 and not deep:
-        notes.append("16 bits rounded to 8")
-    if header.colour != "RGB":
-        notes.append(f"{header.colour} to RGB")
-    if header.alpha:
-        notes.append(f"{header.alpha} dropped")
-    if header.orientation > 1:
-        notes.append(f"rotated by EXIF orientation {header.orientation}")
-    return notes
+def _notes(header: Header, *, deep: bool, several: bool) -> tuple[str, ...]:
+    changes = {
+        "16 bits rounded to 8": header.depth == 16 and not deep,
+        f"{header.colour} to RGB": header.colour != "RGB",
+        f"{header.alpha} dropped": header.alpha,
+        f"rotated by EXIF orientation {header.orientation}": header.orientation > 1,
+        "first of several frames": several,
+    }
+    return tuple(note for note, happened in changes.items() if happened)
 
 
 def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
-    # OpenCV 5.0 ignores IMREAD_COLOR_RGB for 16-bit TIFF, and turns TIFF upright whatever the flags say.
+    # OpenCV 5.0 ignores IMREAD_COLOR_RGB for 16-bit TIFF, and it always turns TIFF images upright, despite the flags.
     tiff = header.format == "TIFF"
     flags = cv2.IMREAD_COLOR if tiff else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     if header.depth == 16:
         flags |= cv2.IMREAD_ANYDEPTH
-    pixels, messages = listen(lambda: _imdecode(data, flags))
-    if any("Insufficient memory" in message for message in messages):
-        raise MemoryError("not enough memory to decode an image")
+    pixels, messages = imdecode(data, flags)
     damage = [message for message in messages if not _HARMLESS.search(message)]
     if pixels is None or damage:
-        detail = _FRAME.sub("", damage[0].splitlines()[0]) if damage else ""
+        detail = _CLUTTER.sub("", damage[0].splitlines()[0]) if damage else ""
         raise BadImageError("corrupt", f"The {header.format} data are damaged: {detail or 'OpenCV cannot decode them'}.")
-    promised = (*(header.size if tiff else (header.height, header.width)), 3), 16 if header.depth == 16 else 8
+    expected = (*(header.size if tiff else (header.height, header.width)), 3), 16 if header.depth == 16 else 8
     given = pixels.shape, 8 * pixels.itemsize
-    if given != promised:
-        raise BadImageError("corrupt", f"The {header.format} header promises (shape, bits) {promised}, the data give {given}.")
+    if given != expected:
+        raise BadImageError("corrupt", f"The {header.format} header states (shape, bits) {expected}, but the data have {given}.")
     if header.depth == 16 and not deep:
         pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
     if tiff:
@@ -197,30 +208,10 @@ def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
     return upright(pixels, header.orientation)
 
 
-def _imdecode(data: bytes, flags: int) -> Any:
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        if error.code == cv2.Error.StsNoMem:  # no fault of the photograph
-            raise MemoryError(f"not enough memory to decode an image: {error.err}") from error
-        return None
-
-
-# Messages that no pixel depends on: bytes after the image in PNG, odd metadata in TIFF.
+# Messages about faults that change no pixel: bytes after the image in PNG, invalid metadata in TIFF.
 _HARMLESS = re.compile(
     'Too much image data|Extra compressed data|Unknown field with tag|"Orientation"|not sorted|TIFFFetchNormalTag'
 )
 
-# What OpenCV and libpng write around the words that tell a person something.
-_FRAME = re.compile(r"^\[.*?\] global \S+ \S+ (?:.*?error: \([^)]*\))? *|^libpng (?:warning|error): | *in function '.*")
-
-_UPRIGHT: dict[int, Callable[[Any], Any]] = {
-    1: lambda pixels: pixels,
-    2: lambda pixels: cv2.flip(pixels, 1),
-    3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
-    4: lambda pixels: cv2.flip(pixels, 0),
-    5: cv2.transpose,
-    6: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE),
-    7: lambda pixels: cv2.rotate(cv2.transpose(pixels), cv2.ROTATE_180),
-    8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
-}
+# The parts of a message of OpenCV or libpng that do not help a user.
+_CLUTTER = re.compile(r"^\[.*?\] global \S+ \S+ (?:.*?error: \([^)]*\))? *|^libpng (?:warning|error): | *in function '.*")

@@ -1,9 +1,9 @@
-"""What the image libraries under OpenCV print, caught instead of shown.
+"""Catches the messages that OpenCV, libjpeg and libpng print.
 
-libjpeg and libpng report damage to file descriptor 2 and nowhere else, OpenCV to its log, which ends there too. So the descriptor
-is pointed at a file in memory for the length of one call. It belongs to the whole process: what another thread prints meanwhile
-is passed on afterwards, unless it looks like a message of these libraries, and a program that another thread starts meanwhile
-loses its standard error.
+libjpeg and libpng report damage only to file descriptor 2. OpenCV's log is written there too. So the descriptor is redirected to
+a file in memory during one call. The descriptor belongs to the whole process. If another thread prints during the call, its text
+is printed after the call, unless it looks like a message of these libraries. If another thread starts a program during the call,
+that program loses its standard error.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import cv2
 
 _Result = TypeVar("_Result")
 
-# One call at a time has the descriptor. A fork waits for it, so that no child is born with its errors going astray; the lock is
-# re-entrant because a signal's handler may fork while this very thread holds it.
+# The lock lets one call at a time redirect the descriptor. A fork waits for the lock, so that no child starts with a redirected
+# standard error. The lock is re-entrant because a signal handler may fork in the thread that holds it.
 _lock = threading.RLock()
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
@@ -36,8 +36,8 @@ _MESSAGE = re.compile(
 )
 
 
-def listen(call: Callable[[], _Result]) -> tuple[_Result, list[str]]:
-    """The result of ``call`` and the messages of OpenCV, libjpeg and libpng while it ran; none of them is shown."""
+def catch_messages(call: Callable[[], _Result]) -> tuple[_Result, list[str]]:
+    """Returns the result of ``call``, and the messages of OpenCV, libjpeg and libpng during the call, which are not shown."""
     with _lock:
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_WARNING)  # a user's "silent" must not hide damage
         stderr, memory = _duplicate_stderr(), _memory_file()
@@ -49,7 +49,7 @@ def listen(call: Callable[[], _Result]) -> tuple[_Result, list[str]]:
             cv2.utils.logging.setLogLevel(level)
             printed = os.pread(memory, 1 << 20, 0)
             os.close(memory)
-            with contextlib.suppress(OSError):  # nobody may be reading any more
+            with contextlib.suppress(OSError):  # the reader of a pipe may have gone
                 os.write(stderr, _MESSAGE.sub(b"", printed))
             os.close(stderr)
     return result, [message.decode("utf-8", "replace") for message in _MESSAGE.findall(printed)]
@@ -58,7 +58,8 @@ def listen(call: Callable[[], _Result]) -> tuple[_Result, list[str]]:
 def _duplicate_stderr() -> int:
     try:
         return os.dup(2)
-    except OSError:  # closed, as in a daemon; should this open descriptor 2 itself, closing it restores that
+    except OSError:  # standard error is closed, as in a daemon
+        # If this call opens descriptor 2 itself, closing it later restores the closed state.
         return os.open(os.devnull, os.O_WRONLY)
 
 

@@ -1,4 +1,4 @@
-"""Directories of tags, the form that TIFF files and Exif blocks share (TIFF 6.0, BigTIFF, Exif 2.32)."""
+"""Reads directories of tags, the format shared by TIFF files and Exif blocks (TIFF 6.0, BigTIFF, Exif 2.32)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from blurkit.errors import BadImageError
 
-_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # BYTE, SHORT, LONG, LONG8: the tags that matter here hold no other type
+_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # BYTE, SHORT, LONG, LONG8: the only types of the tags used here
 
 
 class ByteSource(Protocol):
-    """Bytes, or a file that is sliced as bytes are; a slice beyond the end is short, not an error."""
+    """Bytes, or an open file that is sliced like bytes. A slice beyond the end is shorter; it raises no error."""
 
     def __len__(self) -> int: ...
 
@@ -19,7 +19,7 @@ class ByteSource(Protocol):
 
 
 def unpack(layout: str, source: ByteSource, position: int) -> tuple[Any, ...]:
-    """The values of a ``struct`` layout at a byte position."""
+    """Returns the values of a ``struct`` layout at a byte position. Raises :class:`BadImageError` ``truncated``."""
     size = struct.calcsize(layout)
     data = source[position : position + size]
     if len(data) < size:
@@ -28,10 +28,10 @@ def unpack(layout: str, source: ByteSource, position: int) -> tuple[Any, ...]:
 
 
 class Directory:
-    """The first directory of tags in a TIFF file, or in the block of the same form that holds Exif."""
+    """The first directory of tags in a TIFF file or in an Exif block."""
 
     def __init__(self, source: ByteSource, position: int | None = None) -> None:
-        """``position``: of another directory than the first one."""
+        """``position``: the byte position of the directory, if it is not the first one."""
         self._source = source
         self._order = {b"II": "<", b"MM": ">"}.get(source[:2], "")
         if not self._order or source[2:4] not in (struct.pack(self._order + "H", version) for version in (42, 43)):
@@ -50,7 +50,7 @@ class Directory:
         for at in range(position, position + count * width, width):
             tag, kind, length = unpack(self._order + entry, source, at)
             self._entries.setdefault(tag, (kind, length, at + width - self._inline))
-        #: Whether another directory follows, that is, another image.
+        #: Whether another directory follows, which means another image.
         end = position + count * width
         self.several = source[end : end + self._inline].strip(b"\0") != b""
 
@@ -58,14 +58,14 @@ class Directory:
         return tag in self._entries
 
     def position(self, tag: int) -> int:
-        """Where the values of a tag lie in the file."""
+        """The byte position of a tag's values in the file."""
         kind, count, position = self._entries[tag]
         if count * struct.calcsize("=" + _TYPES[kind]) > self._inline:
             (position,) = unpack(self._order + ("Q" if self._inline == 8 else "I"), self._source, position)
         return int(position)
 
     def values(self, tag: int, default: tuple[int, ...] = (), most: int = 16) -> tuple[int, ...]:
-        """The whole numbers under a tag, at most ``most`` of them; ``default`` where the tag is absent."""
+        """The integers of a tag, at most ``most`` of them, or ``default`` if the tag is absent."""
         if tag not in self._entries:
             return default
         kind, count, _ = self._entries[tag]
@@ -74,12 +74,12 @@ class Directory:
         return unpack(f"{self._order}{count}{_TYPES[kind]}", self._source, self.position(tag))
 
     def value(self, tag: int, default: int = 0) -> int:
-        """The first number under a tag."""
+        """The first integer of a tag, or ``default`` if the tag is absent."""
         return self.values(tag, (default,))[0]
 
     @property
     def orientation(self) -> int:
-        """The Exif orientation, 1 (upright) where it is absent or meaningless."""
+        """The Exif orientation, 1 to 8. It is 1 (upright) if the tag is absent or invalid."""
         try:
             value = self.value(274, 1)
         except BadImageError:
@@ -88,7 +88,7 @@ class Directory:
 
     @property
     def focal_35mm(self) -> int:
-        """The focal length in millimetres that has the same view on 35 mm film; 0 where it is absent or meaningless."""
+        """The focal length in millimetres that gives the same view on 35 mm film. It is 0 if the tag is absent or invalid."""
         try:
             value = Directory(self._source, self.value(34665)).value(41989) if 34665 in self else 0
         except BadImageError:
@@ -97,9 +97,9 @@ class Directory:
 
 
 def read_exif(block: bytes) -> tuple[int, int]:
-    """:attr:`Directory.orientation` and :attr:`Directory.focal_35mm` of a block of Exif, with or without its ``Exif`` prefix."""
+    """Returns (orientation, focal_35mm) of an Exif block, with or without its ``Exif`` prefix; see :class:`Directory`."""
     try:
         tags = Directory(block.removeprefix(b"Exif\0\0"))
-    except BadImageError:  # broken Exif is common and harms no pixel
+    except BadImageError:  # invalid Exif is common and changes no pixel
         return 1, 0
     return tags.orientation, tags.focal_35mm

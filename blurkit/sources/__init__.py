@@ -1,4 +1,4 @@
-"""Where photographs come from: known datasets, folders, videos, and the choice among them."""
+"""Finds the photographs: known datasets, folders and videos, and the selection of photographs from them."""
 
 from blurkit.sources.known import Manifest, load_manifest
 from blurkit.sources.open import SOURCES, open_source

@@ -1,4 +1,4 @@
-"""Licences of photographs: their short names, as SPDX writes them where it has one, and what they ask for."""
+"""Knows the licences of photographs: their short names, which are those of SPDX if SPDX has one, and their conditions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-#: Part of an address -> licence, for those that are not of Creative Commons.
-_OTHERS = {
+#: Part of an address -> licence. These licences are not numbered licences of Creative Commons.
+_OTHER_ADDRESSES = {
     "flickr.com/commons/usage": "no-known-restrictions",
     "usa.gov/copyright": "US-government-work",
     "usa.gov/government-works": "US-government-work",
@@ -17,7 +17,7 @@ _ADDRESS = re.compile(r"\bcreativecommons\.org/(?:licenses/([a-z+-]+)|publicdoma
 _VERSION = re.compile(r"(?<![\d.])v?(\d+\.\d+)")
 _NAME = re.compile(r"CC-((?:BY|NC|ND|SA)(?:-(?:NC|ND|SA))*)-(\d\.\d)(?:-([A-Z]{2}))?")
 
-#: Condition of a Creative Commons licence -> what it means for whoever uses a pair.
+#: Condition of a Creative Commons licence -> its meaning for the user of a pair.
 CONDITIONS = {
     "BY": "name the author",
     "NC": "no commercial use",
@@ -25,7 +25,7 @@ CONDITIONS = {
     "SA": "adapted versions under the same licence",
 }
 
-#: Licences without conditions -> address, and what they say.
+#: Licence without conditions -> (address, its conditions in words).
 _FREE = {
     "CC0-1.0": ("https://creativecommons.org/publicdomain/zero/1.0/", "none"),
     "public domain": ("https://creativecommons.org/publicdomain/mark/1.0/", "none"),
@@ -33,7 +33,7 @@ _FREE = {
     "US-government-work": ("https://www.usa.gov/government-works", "none within the United States"),
 }
 
-#: Licences that the Hub lists (https://huggingface.co/docs/hub/repositories-licenses) among those that photographs have.
+#: The licences of photographs that the Hugging Face Hub lists (https://huggingface.co/docs/hub/repositories-licenses).
 _ON_THE_HUB = frozenset(
     (
         *("cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nd-4.0"),
@@ -44,45 +44,46 @@ _ON_THE_HUB = frozenset(
 
 
 def coco_licence(entry: Mapping[str, Any]) -> str:
-    """The name of an entry of ``licenses`` in a file of COCO's format, such as ``CC-BY-NC-SA-2.0``.
+    """Returns the short name, such as ``CC-BY-NC-SA-2.0``, of an entry of ``licenses`` in a file of COCO's format.
 
-    The entry's address decides, for its number means something else in every file; then its own name; or an empty text.
+    The entry's address decides, because its number has another meaning in each file. If the address is not known, the entry's own
+    name is returned, or an empty text.
     """
     address, name = entry.get("url"), entry.get("name")
     address = address.lower() if isinstance(address, str) else ""
     if match := _ADDRESS.search(address):
         terms, _, version, port = match.groups()
         return "-".join(("CC", terms, version, *([port] if port else []))).upper() if terms else f"CC0-{version}"
-    for part, licence in _OTHERS.items():
+    for part, licence in _OTHER_ADDRESSES.items():
         if part in address:
             return licence
     return name.strip() if isinstance(name, str) else ""
 
 
 def matches(licence: str, wanted: str) -> bool:
-    """Whether a licence is what ``wanted`` names: ``by``, ``CC BY`` and ``cc-by-2.0`` all mean CC-BY-2.0, and none CC-BY-SA-2.0.
+    """Whether ``wanted`` names a licence. ``by``, ``CC BY`` and ``cc-by-2.0`` name CC-BY-2.0, but not CC-BY-SA-2.0.
 
-    Case, spaces and hyphens do not matter, nor a version that ``wanted`` does not give. ``unknown`` is the empty licence.
+    Case, spaces and hyphens are ignored. If ``wanted`` has no version, any version matches. ``unknown`` names the empty licence.
     """
     have, want = _parts(licence), _parts(wanted)
     return have[0] == want[0] and all(not asked or own == asked for own, asked in zip(have[1:], want[1:], strict=True))
 
 
 def _parts(licence: str) -> tuple[str, str, str]:
-    """Terms, version and country of a licence, in lower case without spaces and hyphens."""
+    """Returns (terms, version, country) of a licence, in lower case, without spaces and hyphens."""
     terms, version, country = (*_VERSION.split(licence.lower(), maxsplit=1), "", "")[:3]
     terms, country = (re.sub(r"[\s_-]", "", text) for text in (terms, country))
     return terms.removeprefix("cc") or terms or "unknown", version, country
 
 
 def licence_conditions(licence: str) -> tuple[str, ...]:
-    """The conditions of a Creative Commons licence such as ``CC-BY-NC-2.0``, as keys of :data:`CONDITIONS`; else none."""
+    """Returns the conditions, keys of :data:`CONDITIONS`, of a licence such as ``CC-BY-NC-2.0``; none for another licence."""
     found = _NAME.fullmatch(licence)
     return tuple(found[1].split("-")) if found else ()
 
 
 def licence_address(licence: str) -> str:
-    """Where a licence can be read, or an empty text where that is not known."""
+    """Returns the address of a licence's text, or an empty text if the address is not known."""
     found = _NAME.fullmatch(licence)
     if found:
         parts = [part.lower() for part in found.groups() if part]
@@ -91,12 +92,12 @@ def licence_address(licence: str) -> str:
 
 
 def may_be_shown(licence: str) -> bool:
-    """Whether a crop and a blurred copy of a photograph may be shown to others: no licence without derivatives allows it."""
+    """Whether crops and blurred copies of a photograph may be shown to others. A licence with the condition ND forbids it."""
     return "ND" not in licence_conditions(licence)
 
 
 def licence_words(licence: str) -> str:
-    """What a licence asks for; of one that is not known by name, where to look."""
+    """Returns the conditions of a licence in words. For a licence whose name is not known, they say where to look."""
     if not licence:
         return "not known"
     asked = [CONDITIONS[condition] for condition in licence_conditions(licence)]
@@ -104,6 +105,6 @@ def licence_words(licence: str) -> str:
 
 
 def hub_name(licence: str) -> str:
-    """The name of a licence on the Hugging Face Hub: ``unknown`` for none, ``other`` for one that the Hub does not list."""
+    """Returns the Hugging Face Hub's name of a licence: ``unknown`` for an empty licence, ``other`` if it is not listed there."""
     name = licence.lower()
     return name if name in _ON_THE_HUB else "other" if name else "unknown"

@@ -1,10 +1,9 @@
-"""Where photographs come from: sources by name, and any folder."""
+"""Opens a source: a known source by its name, or any folder."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from blurkit.sources.splits import NAMES, parse_shares, split_of
 from blurkit.sources.table import RecordTable
 from blurkit.sources.video import open_video
 
-#: Each known source, and what it is.
+#: Name of a known source -> its description.
 SOURCES = {
     "sample": "the photographs in the package",
     "folder": LAYOUT,
@@ -41,61 +40,57 @@ def open_source(
     annotations: str | None = None,
     label: str = "folder",
 ) -> Source:
-    """A source by name, or a folder of images by path.
+    """Returns a source.
 
-    ``root``: where a named source lies, else ``$BLURKIT_DATA/NAME``, else ``data/NAME``. ``split``: ``all``, or one of train,
-    val, test: the source's own split, or by content with these ``shares``. ``masks=False`` spares looking for the objects of
-    each photograph. ``annotations``: which of several sets of them, ``v1.2`` or ``v2.0`` of Mapillary. ``label``: what a folder
-    is called.
+    ``name``: a key of :data:`SOURCES`, or the path of a folder of images. ``root``: the folder of a known source; by default
+    ``$BLURKIT_DATA/NAME``, or ``data/NAME`` if the variable is not set. ``split``: ``all``, train, val or test. If the source has
+    no splits, the content of a photograph decides its split, with the ``shares`` of train, val and test. ``masks``: whether the
+    objects of the photographs are needed; without them, opening is faster. ``annotations``: the set of annotations of Mapillary,
+    ``v1.2`` or ``v2.0``. ``label``: the name of the source that a folder becomes.
 
-    Raises :class:`UsageError` where nothing is there, with where it looked, what it expects and how to get the data.
+    Raises :class:`UsageError` if no photographs are found. The message says where they were expected, in which layout, and how to
+    get the data.
     """
     if annotations is not None and name != "mapillary":
-        raise UsageError(f"--annotations chooses among the sets of mapillary; the source {name} has at most one")
-    if name in ("sample", "folder") or name not in SOURCES:
-        return _open_local(name, root, split, shares, label, masks)
-    openers: dict[str, Callable[[], Source]] = {
-        "coco": lambda: open_coco(root, split, masks=masks),
-        "mapillary": lambda: open_mapillary(root, split, annotations, masks=masks),
-        "gopro": lambda: open_gopro(root, split),
-        "video": lambda: _share(open_video(_given("video", root)), split, shares),
-    }
-    return openers[name]()
-
-
-def _open_local(name: str, root: Path | None, split: str, shares: str, label: str, masks: bool) -> Source:
-    if root is not None and name != "folder":
-        raise UsageError(f"--root goes with a source that is known by name and lies somewhere, --src {name} is not one of these")
-    if name == "sample":
-        return open_sample(split, masks=masks)
-    path = _given("folder", root) if name == "folder" else Path(name)
-    if not path.is_dir() and "/" not in name and name != "folder":
+        raise UsageError(f"--annotations selects a set of annotations of mapillary; the source {name} has at most one set")
+    if root is None and name in ("folder", "video"):
+        raise UsageError(f"--src {name} needs --root, the path of the {name}")
+    if root is not None and (name == "sample" or name not in SOURCES):
+        raise UsageError(f"--root goes with a known source that has a folder, but --src {name} is no such source")
+    place = Path(name) if root is None else root
+    if name not in SOURCES and not place.is_dir() and "/" not in name:
         raise UsageError(
-            f"unknown source {name!r}: it is none of {', '.join(SOURCES)}, nor a folder here{nearest(name, SOURCES)}"
+            f"unknown source {name!r}: known are {', '.join(SOURCES)}, and no folder has this path{nearest(name, SOURCES)}"
         )
-    return _share(open_folder(path, label), split, shares)
+    match name:
+        case "sample":
+            return open_sample(split, masks=masks)
+        case "coco":
+            return open_coco(root, split, masks=masks)
+        case "mapillary":
+            return open_mapillary(root, split, annotations, masks=masks)
+        case "gopro":
+            return open_gopro(root, split)
+        case "video":
+            return _with_split(open_video(place), split, shares)
+        case _:
+            return _with_split(open_folder(place, label), split, shares)
 
 
-def _given(name: str, root: Path | None) -> Path:
-    if root is None:
-        raise UsageError(f"--src {name} needs --root, which says where it lies")
-    return root
-
-
-def _first_file(record: ImageRecord) -> str:
-    """The file whose content decides the split: of a folder of frames the first, since its frames resemble each other."""
-    return os.path.join(record.clip.folder, record.clip.names[0]) if isinstance(record.clip, FrameFolder) else record.path
-
-
-def _share(source: Source, split: str, shares: str) -> Source:
-    """The photographs of a source without splits of its own whose content falls into ``split``."""
+def _with_split(source: Source, split: str, shares: str) -> Source:
+    """Returns a source with only the photographs whose content falls into ``split``."""
     if split == "all":
         return source
     if split not in NAMES:
         raise UsageError(f"--split is one of all, {', '.join(NAMES)}, got {split!r}{nearest(split, NAMES)}")
     fractions = parse_shares(shares)
-    part_of = functools.lru_cache(1)(lambda path: split_of(path, fractions))  # once for all frames of a clip
-    kept = RecordTable(replace(record, split=split) for record in source.records if part_of(_first_file(record)) == split)
+    part_of = functools.lru_cache(1)(lambda path: split_of(path, fractions))  # computed once for all frames of a clip
+
+    def is_kept(record: ImageRecord) -> bool:
+        clip = record.clip  # all frames of a folder get the split of the first frame, because they are similar
+        return part_of(os.path.join(clip.folder, clip.names[0]) if isinstance(clip, FrameFolder) else record.path) == split
+
+    kept = RecordTable(replace(record, split=split) for record in source.records if is_kept(record))
     if not len(kept):
         raise UsageError(f"none of the images in {source.root} falls into the split {split!r} with shares {shares}")
     return replace(source, records=kept)

@@ -1,4 +1,4 @@
-"""What a source yields: one record per photograph, without its pixels."""
+"""Defines what a source yields: a record for each photograph, without its pixels."""
 
 from __future__ import annotations
 
@@ -7,48 +7,39 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
-from blurkit.decode.header import Header
 from blurkit.decode.image import Decoded, image_header, image_size, read_image
+from blurkit.decode.objects.coco import CocoAnnotation
+from blurkit.decode.objects.vistas import VistasAnnotation
+from blurkit.decode.video import FrameFolder, VideoFile
 from blurkit.errors import UsageError
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 
-#: What would make an id ambiguous or unprintable: control characters, bytes that are not UTF-8, a "%" that looks like an escape.
+#: Matches what would make an id ambiguous or unprintable: control characters, bytes that are not UTF-8, and a "%" before two
+#: hexadecimal digits.
 _ESCAPED = re.compile("[\x00-\x1f\x7f\udc80-\udcff]|%(?=[0-9A-Fa-f]{2})")
 
 
-class Annotation(Protocol):
-    """Where the outlines of one photograph's objects are; small, and sent to the workers with its record."""
+#: Where a photograph's outlines of objects are stored. It is small, and it is sent to the workers with the record.
+Annotation: TypeAlias = CocoAnnotation | VistasAnnotation
 
-    def masks(self, header: Header, box: Box | None) -> Masks:
-        """The masks within ``box`` of the upright photograph whose header this is, all of it for ``None``.
-
-        Raises :class:`blurkit.errors.BadImageError` where the annotation as a whole cannot be trusted.
-        """
-
-
-class Clip(Protocol):
-    """Consecutive sharp frames: a video file, or a folder of images."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> Decoded:
-        """A frame by its number from 0."""
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of a frame."""
+#: A sequence of consecutive sharp frames.
+Clip: TypeAlias = VideoFile | FrameFolder
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """``id``: the photograph's name, unique in its source and the same wherever that lies. ``path``: the file. ``source``: whose
-    id it is. ``licence``: a short name, or an empty text where none is known. ``split``: train, val, test, or empty.
+    """One photograph of a source.
 
-    ``annotation``: its objects. ``blurred``: real blurred photographs of the same scene, as (kind, path). ``clip`` and ``frame``:
-    the sequence that it is part of, and its place there; a clip that is a video file holds the pixels too. ``disparity``: the
-    file with its disparity map, or an empty text.
+    ``id``: the photograph's name, unique in its source; it does not depend on where the source is stored. ``path``: the file.
+    ``source``: the name of the source. ``licence``: a short name, or an empty text if the licence is not known. ``split``: train,
+    val, test, or an empty text.
+
+    ``annotation``: the photograph's objects. ``blurred``: real blurred photographs of the same scene, as (kind, path). ``clip``,
+    ``frame``: the sequence that the photograph is part of, and its number in the sequence, from 0; the pixels of a video's frame
+    come from the clip. ``disparity``: the path of the disparity map, or an empty text.
     """
 
     id: str
@@ -63,17 +54,18 @@ class ImageRecord:
     disparity: str = ""
 
     def read(self) -> Decoded:
-        """The photograph's pixels. Raises :class:`blurkit.errors.BadImageError`."""
+        """Returns the decoded photograph. Raises :class:`blurkit.errors.BadImageError`."""
         return read_image(self.path) if self.clip is None else self.clip.read(self.frame)
 
     def size(self) -> tuple[int, int]:
-        """(height, width) as it would be decoded; the header alone is read. Raises :class:`blurkit.errors.BadImageError`."""
+        """Returns (height, width) of the decoded photograph, from its header. Raises :class:`blurkit.errors.BadImageError`."""
         return image_size(self.path) if self.clip is None else self.clip.size(self.frame)
 
     def masks(self, box: Box | None = None) -> Masks:
-        """The masks of its objects, bool (n, h, w), within ``box`` of the upright photograph; none without an annotation.
+        """Returns the masks of the photograph's objects, bool (n, h, w). A photograph without annotation has no objects.
 
-        Raises :class:`blurkit.errors.BadImageError` where the annotation is damaged or of another size than the photograph.
+        ``box``: the wanted rectangle of the upright photograph; ``None`` means all of it. Raises
+        :class:`blurkit.errors.BadImageError` if the annotation is damaged or has another size than the photograph.
         """
         if self.annotation is None:
             height, width = (box or (0, 0, *self.size()))[2:]
@@ -81,7 +73,11 @@ class ImageRecord:
         return self.annotation.masks(image_header(self.path), box)
 
     def read_blurred(self, kind: str) -> Decoded:
-        """The real blurred photograph of a ready pair, such as ``blur`` or ``blur_gamma`` of GoPro."""
+        """Returns a real blurred photograph of the same scene.
+
+        ``kind``: such as ``blur`` or ``blur_gamma`` of GOPRO_Large. Raises :class:`UsageError` if there is none of this kind,
+        :class:`blurkit.errors.BadImageError`.
+        """
         paths = dict(self.blurred)
         if kind not in paths:
             raise UsageError(f"{self.id} has no real blurred photograph {kind!r}; it has {', '.join(paths) or 'none'}")
@@ -90,7 +86,7 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """An entry that is no photograph to be opened, with the reason for the ledger: a short word and a sentence."""
+    """An entry that is left out. ``reason`` and ``message``: a short word and a sentence for the ledger."""
 
     id: str
     path: str
@@ -100,8 +96,11 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Source:
-    """``name``: keys the random streams. ``root``: where it lies. ``records``: the photographs, in an order that
-    never changes. ``parts``: the sources that it was put together from, if any."""
+    """A source of photographs.
+
+    ``name``: part of the key of the random streams. ``root``: its folder or file. ``records``: the photographs, in a fixed order.
+    ``passed_over``: the entries that are left out. ``parts``: the sources that were combined into this source, if any.
+    """
 
     name: str
     root: Path
@@ -110,11 +109,11 @@ class Source:
     parts: tuple[Source, ...] = ()
 
     def places(self) -> dict[str, Path]:
-        """Where each source lies whose records are here, by name."""
+        """Returns {name: root} of each source that has records here."""
         return {part.name: part.root for part in self.parts or (self,)}
 
 
 def path_id(path: str) -> str:
-    """A relative path as a readable, reversible id: POSIX separators, odd bytes as ``%XX``."""
+    """Returns a readable and reversible id of a relative path: with POSIX separators, unprintable bytes as ``%XX``."""
     text = path.replace(os.sep, "/")
     return _ESCAPED.sub(lambda match: "".join(f"%{byte:02X}" for byte in os.fsencode(match[0])), text)

@@ -1,4 +1,4 @@
-"""Which photographs: the sources a user names, their splits, licences, limits and weights, as one source."""
+"""Selects photographs: combines the sources that a user names, by splits, licences, limits and weights, into one source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from blurkit.sources.open import SOURCES, open_source
 from blurkit.sources.record import ImageRecord, Source
 from blurkit.sources.table import RecordTable
 
-#: Licences that are known by name; a version narrows them further.
+#: The known licences, without versions.
 FAMILIES = (
     *("CC0", "public domain", "no-known-restrictions", "US-government-work", "unknown"),
     *("CC-BY", "CC-BY-SA", "CC-BY-ND", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-NC-ND"),
@@ -30,7 +30,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Selection:
-    """Values as the command line gives them: ``root``, ``limit`` and ``weight`` hold texts such as ``100`` or ``coco=100``."""
+    """The options that select photographs. ``root``, ``limit`` and ``weight`` hold texts such as ``100`` or ``coco=100``."""
 
     src: tuple[str, ...] = ("sample",)
     root: tuple[str, ...] = ()
@@ -43,63 +43,57 @@ class Selection:
 
 
 def select(selection: Selection, *, masks: bool) -> Source:
-    """The photographs of a selection as one source; of several sources its ``parts`` say where each lies.
+    """Returns the photographs of a selection as one source. If it combines several sources, they are its ``parts``.
 
-    ``masks``: whether the records are to know their objects, which takes a while for COCO.
+    ``masks``: whether the objects of the photographs are needed; COCO's take seconds to find. Raises :class:`UsageError`.
     """
     names = _names(selection.src)
     _check_words(selection.license)
     if selection.annotations is not None and "mapillary" not in names:
-        raise UsageError("--annotations chooses among the sets of mapillary; no other source has several")
+        raise UsageError("--annotations selects a set of annotations of mapillary; no other source has several sets")
     root, roots = per_source(selection.root, names, "--root", Path)
     total, limits = per_source(selection.limit, names, "--limit", _count)
     weight, weights = per_source(selection.weight, names, "--weight", _weight)
     if weights and len(names) == 1:
-        raise UsageError("--weight says how much several sources weigh against each other; there is one")
+        raise UsageError("--weight needs several sources, but --src names only one")
     if weight is not None:
         raise UsageError(f"--weight is NAME=W, such as --weight {names[0]}={weight:g}")
     if root is not None and len(names) > 1:
         raise UsageError(f"--root with several sources is NAME=DIR, such as --root {names[0]}={root}")
-    parts = [
-        _with_licences(
-            open_source(
-                src,
-                root=roots.get(name, root),
-                split=selection.split,
-                shares=selection.shares,
-                masks=masks,
-                annotations=selection.annotations if src == "mapillary" else None,
-                label=name,
-            ),
-            selection.license,
-        )
-        for src, name in zip(selection.src, names, strict=True)
-    ]
+    split, shares, parts = selection.split, selection.shares, []
+    for src, name in zip(selection.src, names, strict=True):
+        place, annotations = roots.get(name, root), selection.annotations if src == "mapillary" else None
+        part = open_source(src, root=place, split=split, shares=shares, masks=masks, annotations=annotations, label=name)
+        parts.append(_with_licences(part, selection.license))
     if len(parts) == 1 and total is None and not limits:
         return parts[0]
     records = RecordTable(itertools.islice(mix(parts, weights, limits), total))
     passed_over = [entry for part in parts for entry in part.passed_over]
-    places = tuple(replace(part, records=(), passed_over=[]) for part in parts)  # not all records twice
+    places = tuple(replace(part, records=(), passed_over=[]) for part in parts)  # without records, which would take memory twice
     return Source("+".join(names), parts[0].root, records, passed_over, places)
 
 
 def _names(src: Sequence[str]) -> list[str]:
-    """What each source is called: its own name; ``folder``, or, of several folders, the folder's."""
+    """Returns the name of each source. A single folder is called ``folder``; several folders have their own names."""
     folders = [text for text in src if text not in SOURCES]
     names = [text if text in SOURCES else Path(text).resolve().name if len(folders) > 1 else "folder" for text in src]
     repeated = [name for name, count in collections.Counter(names).items() if count > 1]
     if repeated:
-        raise UsageError(f"--src names {repeated[0]!r} twice; each is used once, and several folders go by their own names")
+        raise UsageError(
+            f"--src names {repeated[0]!r} twice; each source may be named once, and several folders need different names"
+        )
     taken = sorted((set(names) - set(src)) & SOURCES.keys()) if len(folders) > 1 else []
     if taken:
-        raise UsageError(f"--src: a folder is called {taken[0]!r} like a source, and several go by their own names: rename it")
+        raise UsageError(
+            f"--src: a folder is called {taken[0]!r} like a source; rename it, because several folders keep their own names"
+        )
     return names
 
 
 def per_source(
     texts: Sequence[str], names: Sequence[str], option: str, parse: Callable[[str], _Value]
 ) -> tuple[_Value | None, dict[str, _Value]]:
-    """The value for all, and those for one source each by name, of texts such as ``100`` and ``coco=100``."""
+    """Returns the value for all sources and {name: value} for single sources, from texts such as ``100`` and ``coco=100``."""
     common, values = None, {}
     for text in texts:
         name, sign, value = text.partition("=")
@@ -129,11 +123,11 @@ def _weight(text: str) -> float:
 
 
 def _with_licences(source: Source, wanted: str) -> Source:
-    """A source with those photographs alone whose licence is among the ``wanted``, separated by commas; none named is all."""
+    """Returns a source with only the photographs that have a licence in ``wanted``, a list with commas. Empty means all."""
     if not wanted:
         return source
     words = wanted.split(",")
-    fits = functools.cache(lambda licence: any(matches(licence, word) for word in words))  # once for each licence
+    fits = functools.cache(lambda licence: any(matches(licence, word) for word in words))  # computed once for each licence
     kept = RecordTable(record for record in source.records if fits(record.licence))
     if not len(kept):
         counts = collections.Counter(record.licence or "unknown" for record in source.records).most_common()
@@ -143,7 +137,7 @@ def _with_licences(source: Source, wanted: str) -> Source:
 
 
 def _check_words(wanted: str) -> None:
-    """Refuse a licence that is none: a slip of the pen would leave photographs out in silence."""
+    """Raises :class:`UsageError` for an unknown licence. A misspelled licence would leave out photographs without a message."""
     for word in filter(None, wanted.split(",")):
         if not any(matches(word, family) for family in FAMILIES):
             raise UsageError(
@@ -152,10 +146,11 @@ def _check_words(wanted: str) -> None:
 
 
 def mix(sources: Sequence[Source], weights: Mapping[str, float], limits: Mapping[str, int]) -> Iterator[ImageRecord]:
-    """The photographs of all sources, spread evenly over each other, so that any stretch of the order holds all of them.
+    """Yields the photographs of all sources, interleaved evenly, so that each part of the order has photographs of all sources.
 
-    ``limits``: at most so many of a source, the first ones. ``weights``: how many of a source in relation to the others, which
-    weigh 1 unless they are named; as many as the scarcest allows, evenly spaced over each source, none twice. Nothing is random.
+    ``limits``: only the first so many photographs of a source are used. ``weights``: the relative number of photographs of a
+    source; the default is 1. The numbers are as large as the available photographs allow. No photograph is used twice, and the
+    photographs of a source are evenly spaced. Nothing is random.
     """
     available = [min(len(source.records), limits.get(source.name, len(source.records))) for source in sources]
     counts = _weighted(available, [weights.get(source.name, 1.0) for source in sources]) if weights else available
@@ -167,7 +162,7 @@ def mix(sources: Sequence[Source], weights: Mapping[str, float], limits: Mapping
 
 
 def _spread(rank: int, records: Sequence[ImageRecord], most: int, count: int) -> Iterator[tuple[float, int, ImageRecord]]:
-    """``count`` of the first ``most`` records, each with its place between 0 and 1 in the common order."""
+    """Yields ``count`` of the first ``most`` records, each with its place in the common order, between 0 and 1, and ``rank``."""
     for number, place in enumerate(evenly_spaced(most, count)):
         yield (number + 0.5) / count, rank, records[place]
 

@@ -1,4 +1,4 @@
-"""Splits by content, for sources that have none of their own: all copies of a photograph fall on one side."""
+"""Assigns splits by the content of files, for sources without splits. All copies of a photograph get the same split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMES = ("train", "val", "test")
 
 
 def parse_shares(text: str) -> tuple[float, ...]:
-    """``"80,10,10"`` as fractions of train, val and test."""
+    """Returns the fractions of train, val and test, whose sum is 1, from a text such as ``"80,10,10"``."""
     try:
         shares = [float(word) for word in text.split(",")]
     except ValueError:
@@ -22,7 +22,7 @@ def parse_shares(text: str) -> tuple[float, ...]:
 
 
 def split_of(path: str, shares: tuple[float, ...]) -> str:
-    """The split of a file by the sha256 of its bytes. A file that cannot be read counts as empty; it fails when decoded."""
+    """Returns the split of a file by the sha256 of its bytes. An unreadable file counts as empty; decoding it fails later."""
     try:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()

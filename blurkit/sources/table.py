@@ -1,64 +1,39 @@
-"""Records by the million: columns of bytes instead of objects, and a record made again when it is asked for."""
+"""Stores millions of records in little memory: as columns of bytes. A record object is made when it is needed."""
 
 from __future__ import annotations
 
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
-from blurkit.decode.header import Header
-from blurkit.sources.record import Annotation, ImageRecord
-from blurkit.truth.box import Box
-from blurkit.truth.masks import Masks
+from blurkit.decode.objects.coco import AnnotationIndex, CocoAnnotation
+from blurkit.sources.record import ImageRecord
 
-#: Texts in one block.
+#: The number of texts in one block.
 _BLOCK = 1 << 14
 
 
-class Annotations(Protocol):
-    """The annotations of many photographs in less room than an object for each."""
-
-    def __getitem__(self, number: int, /) -> Annotation: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NumberedAnnotation:
-    """One of many annotations, looked up when it is asked for. Another process gets the annotation itself instead of all."""
-
-    among: Annotations
-    number: int
-
-    def masks(self, header: Header, box: Box | None) -> Masks:
-        """See :class:`blurkit.sources.record.Annotation`."""
-        return self.among[self.number].masks(header, box)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _itself, (self.among[self.number],)
-
-
-def _itself(annotation: Annotation) -> Annotation:
-    return annotation
-
-
 class RecordTable(Sequence[ImageRecord]):
-    """A sequence of records in about 60 bytes each, beside what few have: a clip, a real blurred partner, a disparity map, an
-    annotation that is no :class:`NumberedAnnotation`."""
+    """A sequence of records that takes about 60 bytes for each record.
+
+    A record with a clip, a real blurred photograph, a disparity map or an annotation of Mapillary Vistas takes more.
+    """
 
     def __init__(self, records: Iterable[ImageRecord] = ()) -> None:
         self._ids, self._names = _Texts(), _Texts()
-        self._kinds, self._numbers = array("I"), array("I")
-        # folder, source, licence, split, and the annotations that the number is one of
-        self._known: dict[tuple[str, str, str, str, Annotations | None], int] = {}
-        self._rest: dict[int, tuple[Any, ...]] = {}
+        self._kinds, self._objects, self._images = array("I"), array("I"), array("q")
+        # Records share (folder, source, licence, split), and annotations of COCO share (index, size). The columns hold codes.
+        self._known: dict[tuple[str, str, str, str], int] = {}
+        self._annotated: dict[tuple[AnnotationIndex, Any] | None, int] = {None: 0}
+        self._extras: dict[int, tuple[Any, ...]] = {}
         for record in records:
             self._append(record)
-        self._by_code = list(self._known)
+        self._by_code, self._by_object = list(self._known), list(self._annotated)
 
     @classmethod
     def of(cls, records: Iterable[ImageRecord]) -> RecordTable:
-        """These records as a table; a table is returned as it is."""
+        """Returns a table of these records. A table is returned unchanged."""
         return records if isinstance(records, RecordTable) else cls(records)
 
     def __len__(self) -> int:
@@ -79,35 +54,36 @@ class RecordTable(Sequence[ImageRecord]):
         return map(self._make, range(len(self)))
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """(source, id) of each record."""
+        """Yields (source, id) of each record."""
         return ((self._by_code[kind][1], self._ids[place]) for place, kind in enumerate(self._kinds))
 
     def _append(self, record: ImageRecord) -> None:
         cut = record.path.rfind(os.sep) + 1
-        among, number, annotation = None, 0, record.annotation
-        if isinstance(annotation, NumberedAnnotation):
-            among, number, annotation = annotation.among, annotation.number, None
-        rest = (annotation, record.blurred, record.clip, record.frame, record.disparity)
-        if rest != (None, (), None, 0, ""):
-            self._rest[len(self._kinds)] = rest
-        kind = (record.path[:cut], record.source, record.licence, record.split, among)
+        objects, image, annotation = None, 0, record.annotation
+        if isinstance(annotation, CocoAnnotation):
+            objects, image, annotation = (annotation.index, annotation.size), annotation.image, None
+        extras = (annotation, record.blurred, record.clip, record.frame, record.disparity)
+        if extras != (None, (), None, 0, ""):
+            self._extras[len(self._kinds)] = extras
+        kind = (record.path[:cut], record.source, record.licence, record.split)
         self._kinds.append(self._known.setdefault(kind, len(self._known)))
-        self._numbers.append(number)
+        self._objects.append(self._annotated.setdefault(objects, len(self._annotated)))
+        self._images.append(image)
         self._ids.append(record.id)
         self._names.append(record.path[cut:])
 
     def _make(self, place: int) -> ImageRecord:
-        folder, source, licence, split, among = self._by_code[self._kinds[place]]
-        annotation, *rest = self._rest.get(place, (None,))
-        if among is not None:
-            annotation = NumberedAnnotation(among, self._numbers[place])
-        return ImageRecord(self._ids[place], folder + self._names[place], source, licence, split, annotation, *rest)
+        folder, source, licence, split = self._by_code[self._kinds[place]]
+        annotation, *extras = self._extras.get(place, (None,))
+        if objects := self._by_object[self._objects[place]]:
+            annotation = CocoAnnotation(*objects, self._images[place])
+        return ImageRecord(self._ids[place], folder + self._names[place], source, licence, split, annotation, *extras)
 
 
 class _Texts:
-    """Texts one after the other in blocks of bytes; the surrogates of names that are not UTF-8 are kept.
+    """A list of texts in blocks of bytes. Surrogates, which stand for bytes that are not UTF-8, are kept.
 
-    One block for all would be copied whenever it grows, and take twice its memory for a moment.
+    Python copies a block when it grows, which briefly takes twice its memory. So there are many blocks.
     """
 
     def __init__(self) -> None:

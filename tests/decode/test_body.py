@@ -82,7 +82,7 @@ def test_a_wrong_checksum_is_refused_even_in_text(photo):
 
 
 def with_harmless_faults(data: bytes) -> dict[str, bytes]:
-    """A JPEG with faults that harm no pixel."""
+    """A JPEG with faults that change no pixel."""
     jfif = data.index(b"JFIF\0") + 5
     band = data.index(b"\xff\xda") + 5 + 2 * 3
     profile = b"\xff\xe2" + struct.pack(">H", 21) + b"ICC_PROFILE\0\5\2hello"
@@ -128,7 +128,7 @@ def test_png_and_tiff_whose_data_do_not_fill_the_image(photo, capfd):
     rows = b"".join(b"\0" + row.tobytes() for row in np.asarray(photo)[: HEIGHT // 2])
     assert "Not enough image data" in str(refusal(png(HEIGHT, WIDTH, 8, 2, rows)))
     data = bytearray(encode(photo, "TIFF", compression="tiff_adobe_deflate"))
-    data[8:10] = bytes(2)  # the header of the first strip's stream, by which Pillow's file begins
+    data[8:10] = bytes(2)  # the header of the first strip's stream; Pillow writes it at the start of the file
     assert "ZIPDecode" in str(refusal(bytes(data)))
     assert capfd.readouterr() == ("", "")
 

@@ -140,7 +140,7 @@ def test_a_map_that_is_no_file_is_not_read(tmp_path):
         read_disparity(str(tmp_path / "nothing.disparity.npy"), SHAPE)
     assert caught.value.reason == "missing"
     with open(tmp_path / "huge.disparity.pfm", "wb") as file:
-        file.truncate(1 << 40)  # sparse: reading it would end the memory
+        file.truncate(1 << 40)  # a sparse file: reading it would exhaust the memory
     with pytest.raises(BadImageError) as caught:
         read_disparity(str(tmp_path / "huge.disparity.pfm"), SHAPE)
     assert caught.value.reason == "too_large"
@@ -175,7 +175,7 @@ def test_a_folder_gives_each_photograph_its_map(folder):
         "inner/small.png": str(folder / "inner/small.disparity.pfm"),
         "none.png": "",
     }
-    assert [entry.id for entry in source.passed_over] == []  # a folder of that name is walked, and a map is no stranger
+    assert [entry.id for entry in source.passed_over] == []  # neither maps nor the folder with the name of a map are left out
 
 
 @pytest.mark.parametrize(("recipe", "failures"), [("defocus", 2), ("clean", 0)])

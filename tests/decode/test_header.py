@@ -16,7 +16,7 @@ from blurkit.errors import BadImageError
 
 
 class Counted:
-    """Bytes that count how many of them are read."""
+    """Bytes that count the bytes that are read."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.read = data, 0
@@ -78,7 +78,7 @@ def test_exif_blocks_whole_and_broken(photo, block, orientation):
 
 @pytest.mark.parametrize(("data", "reason", "words"), [
     (b"", "empty", "empty"),
-    (bytes(4096), "not_an_image", "zeros"),
+    (bytes(4096), "not_an_image", "zero bytes"),
     (b"\xef\xbb\xbf <!DOCTYPE html><title>404</title>", "not_an_image", "HTML"),
     (b"<?xml version='1.0'?><svg/>", "not_an_image", "XML"),
     (b"plain text " * 30, "not_an_image", "no known"),
@@ -196,7 +196,7 @@ def test_the_limit_of_pixels_is_the_callers(photo):
 def test_a_file_far_larger_than_its_image_is_not_read(tmp_path, photo):
     path = tmp_path / "padded.jpg"
     path.write_bytes(encode(photo, "JPEG"))
-    os.truncate(path, 1 << 40)  # sparse: reading it would end the memory
+    os.truncate(path, 1 << 40)  # a sparse file: reading it would exhaust the memory
     with pytest.raises(BadImageError) as caught:
         read_image(path)
     assert caught.value.reason == "too_large"

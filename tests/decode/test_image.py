@@ -206,11 +206,11 @@ def test_paths_that_are_no_readable_files(tmp_path, monkeypatch):
 
         monkeypatch.setattr(os, "open", raise_error)
 
-    fail(13)  # EACCES, which the superuser never meets
+    fail(13)  # EACCES, which cannot be produced as superuser
     with pytest.raises(BadImageError) as caught:
         read_image("secret.jpg")
     assert caught.value.reason == "unreadable"
-    fail(24)  # EMFILE is the machine's fault and must not be booked on the photograph
+    fail(24)  # EMFILE: a fault of the machine, not of the photograph
     with pytest.raises(OSError, match="Too many open files"):
         read_image("any.jpg")
 

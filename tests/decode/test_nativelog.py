@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from blurkit.decode.nativelog import listen
+from blurkit.decode.nativelog import catch_messages
 
 MESSAGES = [
     "Corrupt JPEG data: premature end of data segment\n",
@@ -20,7 +20,7 @@ MESSAGES = [
 
 def test_messages_are_caught_and_the_rest_is_passed_on(capfd):
     text = f"before\n{MESSAGES[0]}{MESSAGES[1]}between\n{MESSAGES[2]}{MESSAGES[3]}after"
-    result, messages = listen(lambda: os.write(2, text.encode()))
+    result, messages = catch_messages(lambda: os.write(2, text.encode()))
     assert (result, messages) == (len(text), MESSAGES)
     assert capfd.readouterr() == ("", "before\nbetween\nafter")
 
@@ -32,7 +32,7 @@ def test_an_error_puts_the_descriptor_back(capfd):
 
     descriptors = len(os.listdir("/dev/fd"))
     with pytest.raises(KeyError):
-        listen(fail)
+        catch_messages(fail)
     os.write(2, b"shown\n")
     assert capfd.readouterr().err == "shown\n"
     assert len(os.listdir("/dev/fd")) == descriptors
@@ -45,14 +45,14 @@ def test_a_fork_waits_until_the_descriptor_is_back(capfd):
         inside.set()
         return leave.wait(10)
 
-    thread = threading.Thread(target=listen, args=(stay,))
+    thread = threading.Thread(target=catch_messages, args=(stay,))
     thread.start()
     inside.wait(10)
     threading.Timer(0.1, leave.set).start()
     child = os.fork()
     if child == 0:
-        signal.alarm(10)  # a lock left behind by the other thread would hold the child for ever
-        listen(lambda: None)
+        signal.alarm(10)  # if the lock of the other thread were inherited, the child would wait for ever
+        catch_messages(lambda: None)
         os.write(2, b"child\n")
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
@@ -62,8 +62,8 @@ def test_a_fork_waits_until_the_descriptor_is_back(capfd):
 
 def test_a_process_without_standard_error():
     code = (
-        "import os\nfrom blurkit.decode.nativelog import listen\nos.close(2)\n"
-        "print(listen(lambda: os.write(2, b'libpng error: x\\n')))\n"
+        "import os\nfrom blurkit.decode.nativelog import catch_messages\nos.close(2)\n"
+        "print(catch_messages(lambda: os.write(2, b'libpng error: x\\n')))\n"
         "try: os.fstat(2)\nexcept OSError: print('still closed')"
     )
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)

@@ -51,7 +51,7 @@ def test_every_photograph_is_used_once_and_in_the_order_of_its_source(counts):
 
 
 def brute_force(counts, weights):
-    """The largest whole numbers in proportion: as many of each as the scarcest allows."""
+    """The largest integers in the proportion of the weights that the available photographs allow."""
     scale = min(Fraction(count) / weight for count, weight in zip(counts, weights, strict=True) if weight)
     return [math.floor(scale * weight) for weight in weights]
 
@@ -123,7 +123,7 @@ def test_the_first_source_comes_first_where_two_fall_on_one_place():
 
 
 def test_records_are_taken_as_they_are_asked_for():
-    """A million photographs are not held twice."""
+    """The memory does not hold a million photographs twice."""
 
     class Counting(list):
         asked = 0

@@ -32,9 +32,9 @@ def test_the_sample_photographs_are_as_their_manifest_says():
     assert len({record.id for record in records}) == len(records)
     assert sum(Path(record.path).stat().st_size for record in records) <= 1_500_000
     for record, photograph in zip(records, photographs, strict=True):
-        assert record.path == str(source.root / photograph.file)
-        assert record.licence == photograph.licence
-        assert photograph.licence in ("CC0-1.0", "public domain")
+        assert record.path == str(source.root / photograph["file"])
+        assert record.licence == photograph["licence"]
+        assert photograph["licence"] in ("CC0-1.0", "public domain")
         assert min(read_image(record.path).pixels.shape[:2]) >= 320
 
 

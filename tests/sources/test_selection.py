@@ -20,7 +20,7 @@ LICENCES = [
 
 @pytest.fixture
 def coco(tmp_path):
-    """A root of COCO with ten photographs, two of each licence, the last without."""
+    """A root of COCO with twelve photographs: two for each of five licences, and two without a licence."""
     root = tmp_path / "coco-root"
     (root / "annotations").mkdir(parents=True)
     (root / "val2017").mkdir()
@@ -87,7 +87,7 @@ def test_a_folder_may_hold_an_equals_sign():
         ({"weight": ("3",)}, "--weight is NAME=W, such as --weight coco=3"),
         ({"weight": ("coco=0", "sample=0")}, "leaves none"),
         ({"root": ("/data",)}, "--root with several sources is NAME=DIR, such as --root coco=/data"),
-        ({"annotations": "v2.0"}, "--annotations chooses among the sets of mapillary"),
+        ({"annotations": "v2.0"}, "--annotations selects a set of annotations of mapillary"),
         ({"license": "by,bay"}, "--license: unknown licence 'bay'"),
         ({"license": "CC-BY-CN"}, "did you mean"),
         ({"license": "gpl"}, "known are CC0, public domain"),
@@ -101,7 +101,7 @@ def test_what_is_wrong_is_named(coco, options, message):
 
 
 def test_one_source_has_no_weight(coco):
-    with pytest.raises(UsageError, match="there is one"):
+    with pytest.raises(UsageError, match="--src names only one"):
         chosen("coco", root=(str(coco),), weight=("coco=2",))
 
 
@@ -184,7 +184,7 @@ def test_several_folders_go_by_their_own_names(folders, tmp_path):
     assert source.places() == {"one": folders[0], "two": folders[1]}
     assert {record.source for record in source.records} == {"one", "two"}
     assert len(source.records) == 10
-    with contextlib.chdir(tmp_path):  # the same, however they are spelled
+    with contextlib.chdir(tmp_path):  # different spellings of one folder
         rows = chosen("one", "./two/")
     assert rows == [(record.source, record.id) for record in source.records]
     assert len(chosen(*folders, limit=("two=1",))) == 5

@@ -7,15 +7,15 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from blurkit.decode.objects.coco import AnnotationIndex, CocoAnnotation
 from blurkit.sources.record import ImageRecord
-from blurkit.sources.table import NumberedAnnotation, RecordTable
-from blurkit.truth.masks import Masks
+from blurkit.sources.table import RecordTable
 
 NAMES = [
     *("a.jpg", "画像.jpg", "new\nline.jpg", "a b\t.jpg", "-q.jpg", "%41.jpg", "é.jpg", "e\u0301.jpg", "😀.jpg", "nul\0.jpg", ""),
     os.fsdecode(b"latin1_\xe9.jpg"),
     os.fsdecode(b"\xff\xfe\x80.jpg"),
-    "\udcc3\udca9.jpg",  # two escaped bytes that would be a letter if they were joined
+    "\udcc3\udca9.jpg",  # two escaped bytes that together would be the UTF-8 of a letter
     "\ud800.jpg",
     "x" * 5000,
 ]
@@ -66,24 +66,10 @@ def test_an_empty_table_is_one():
     assert list(RecordTable.of([ImageRecord("a", "b", "c")])) == [ImageRecord("a", "b", "c")]
 
 
-class Square:
-    """An annotation of one object as large as its number."""
-
-    def __init__(self, number):
-        self.number = number
-
-    def masks(self, header, box):
-        return Masks(np.ones((1, self.number, self.number), bool), ("square",), (1,), (False,))
-
-
-class Squares:
-    """Many of them, which nobody may send to another process."""
-
-    def __getitem__(self, number):
-        return Square(number)
-
-    def __reduce__(self):
-        raise AssertionError("all annotations were sent along")
+def boxes(count):
+    """An index with one annotation for each image from 0. The annotation's bytes start at the image's number."""
+    images = np.arange(count)
+    return AnnotationIndex("/a/objects.json", images, np.stack([images, images + 7], 1), {1: "box"})
 
 
 def test_what_few_records_have_is_kept(tmp_path):
@@ -103,28 +89,34 @@ def test_what_few_records_have_is_kept(tmp_path):
     assert table[3].clip is table[4].clip is clip
 
 
-def test_numbered_annotations_keep_their_number_through_any_number_of_tables():
-    among = Squares()
-    rows = [ImageRecord(str(i), f"/a/{i}", "s", annotation=NumberedAnnotation(among, i) if i % 3 else None) for i in range(30)]
+def test_annotations_of_coco_are_kept_through_any_number_of_tables():
+    index = boxes(30)
+    sizes = ((480, 640), (640.0, "480"))
+    rows = [
+        ImageRecord(str(i), f"/a/{i}", "s", annotation=CocoAnnotation(index, sizes[i % 2], i) if i % 3 else None)
+        for i in range(30)
+    ]
     table = RecordTable(row for row in RecordTable(rows)[::-1] if row.id != "7")
-    assert len(table) == 29
+    assert list(table) == [row for row in rows[::-1] if row.id != "7"]
     for record in table:
         number = int(record.id)
         assert (record.annotation is None) == (number % 3 == 0)
-        if number % 3:
-            assert record.annotation.masks(None, None).masks.shape == (1, number, number)
+        assert record.annotation is None or record.annotation.index is index
 
 
-def test_another_process_gets_the_annotation_itself():
-    record = RecordTable([ImageRecord("a", "/a", "s", annotation=NumberedAnnotation(Squares(), 5))])[0]
-    sent = pickle.loads(pickle.dumps(record))
-    assert isinstance(sent.annotation, Square)
-    assert sent.annotation.number == 5
+def test_another_process_gets_the_annotations_of_a_record_alone():
+    record = RecordTable([ImageRecord("a", "/a", "s", annotation=CocoAnnotation(boxes(10_000), (4, 5), 5000))])[0]
+    data = pickle.dumps(record)
+    assert len(data) < 2000
+    sent = pickle.loads(data).annotation
+    assert (sent.size, sent.image, sent.index.path, sent.index.categories) == ((4, 5), 5000, "/a/objects.json", {1: "box"})
+    assert sent.index.of(5000).spans.tolist() == sent.index.spans.tolist() == [[5000, 5007]]
 
 
-@pytest.mark.parametrize("numbered", [False, True])
-def test_a_record_takes_less_than_ninety_bytes(numbered):
-    count, among = 20_000, Squares() if numbered else None
+@pytest.mark.parametrize("annotated", [False, True])
+def test_a_record_takes_less_than_ninety_bytes(annotated):
+    count = 20_000
+    index = boxes(count) if annotated else None
     licences = ("CC-BY-2.0", "CC-BY-NC-SA-2.0", "")
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -135,7 +127,7 @@ def test_a_record_takes_less_than_ninety_bytes(numbered):
             "coco",
             licences[i % 3],
             "train",
-            NumberedAnnotation(among, i) if among else None,
+            CocoAnnotation(index, (480 + i % 1000, 640), i) if index else None,
         )
         for i in range(count)
     )

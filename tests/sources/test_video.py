@@ -30,7 +30,7 @@ def video(path, frames=6):
         ["0001.png", "0002.png", "0010.png"],
         ["1.png", "02.png", "3.png"],
         ["a1b2.png", "a1b10.png", "a2b1.png"],
-        ["x01.png", "x1.png"],  # the same number: by bytes
+        ["x01.png", "x1.png"],  # equal numbers are sorted by bytes
         ["9" * 60 + ".png", "1" + "0" * 60 + ".png"],
         ["7.png", "B.png", "a.png", "é.png", os.fsdecode(b"\xff.png")],
     ],

@@ -1,4 +1,4 @@
-"""From the frame that an annotation was drawn in to a rectangle of the upright photograph."""
+"""Maps an annotation from the frame in which it was drawn to a rectangle of the upright photograph."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from blurkit.truth.box import Box
 
 @dataclass(frozen=True)
 class Frame:
-    """``size``: (height, width) of the annotation. ``orientation``: how it is turned to be upright, as in Exif. ``box``: the
-    rectangle of the upright photograph that is wanted."""
+    """The frame of an annotation, and the wanted part of the photograph.
+
+    ``size``: (height, width) of the annotation in pixels. ``orientation``: turns the annotation upright, as in Exif. ``box``: the
+    wanted rectangle of the upright photograph.
+    """
 
     size: tuple[int, int]
     orientation: int
@@ -28,24 +31,28 @@ class Frame:
         return self.box[2:]
 
     def cut(self, image: NDArray[Any]) -> NDArray[Any]:
-        """The wanted rectangle of an array of numbers, not bool, in the annotation's frame."""
+        """Returns the wanted rectangle, upright, of an array of numbers (not bool) in the annotation's frame."""
         return np.ascontiguousarray(upright(image, self.orientation)[self.box.slices])
 
 
-def find_frame(size: tuple[Any, Any], header: Header, box: Box | None, what: str) -> Frame:
-    """The frame of an annotation of this (height, width), for the photograph that the header is of.
+def find_frame(size: tuple[Any, Any], header: Header, box: Box | None, what: str, reason: str = "size_mismatch") -> Frame:
+    """Returns the frame of an annotation.
 
-    People outline what they see, but not every tool turns a photograph by its Exif orientation: the annotation is in the stored
-    frame if it has the stored size, else in the upright frame if it has that size. Outlines are never scaled.
+    ``size``: (height, width) of the annotation. ``header``: of the photograph. ``box``: the wanted rectangle of the upright
+    photograph; ``None`` means all of it. ``what``: names the annotation in the error message.
 
-    Raises :class:`BadImageError` ``size_mismatch`` where neither fits, :class:`UsageError` for a box beyond the photograph.
+    Some annotation tools apply the Exif orientation and some do not. So an annotation of the stored size is in the stored frame.
+    Otherwise, an annotation of the upright size is in the upright frame. Outlines are never scaled.
+
+    Raises :class:`BadImageError` with ``reason`` if the annotation has neither size, :class:`UsageError` if the box is empty or
+    leaves the photograph.
     """
     stored = (header.height, header.width)
     height, width = header.size
     if size not in (stored, header.size):
         claimed = " x ".join(str(side)[:20] for side in reversed(size))
         raise BadImageError(
-            "size_mismatch",
+            reason,
             f"The {what} is for {claimed} pixels, the photograph has {width} x {height}; outlines are never scaled.",
         )
     part = Box.of(box, header.size)

@@ -1,7 +1,8 @@
-"""A JSON file of any size, element by element, in bounded memory: COCO's annotations have hundreds of megabytes.
+"""Reads a JSON file of any size, element by element, in bounded memory. COCO's annotations have hundreds of megabytes.
 
-Bytes are decoded as Latin-1, so that a character is a byte and an index is an offset; what is not ASCII is decoded again from its
-UTF-8. An element that ends beyond the window is parsed again in one at least twice as long, so that the time stays linear.
+The file is read into a window. Its bytes are decoded as Latin-1, so that each character is a byte and each index is an offset. An
+element that is not ASCII is decoded again as UTF-8. If an element ends beyond the window, the window becomes at least twice as
+long and the element is parsed again, so that the time stays linear.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from typing import Any, NamedTuple
 from blurkit.errors import UnreadableFileError, UsageError
 from blurkit.program.files import open_regular
 
-#: The longest element, in bytes. Values that nobody asked for may be longer.
+#: The longest element, in bytes. Values of other keys may be longer.
 MAX_ELEMENT = 64 << 20
 
 _CHUNK = 1 << 20
-_MARGIN = 4096  # so far from the window's end nothing is wrong because the window ends
+_MARGIN = 4096  # a fault at least so far before the window's end is not caused by the end
 _ADVICE = "download it again, or unpack it again"
 _AFTER = " \t\n\r,]}:"
-# A bracket, strings without escapes up to the next bracket, or the start of another string. The number is bounded so that the
-# regular expression's memory is.
+# Matches a bracket, strings without escapes up to the next bracket, or the start of another string. The number of strings is
+# bounded, which bounds the memory of the regular expression.
 _TOKEN = re.compile(r'[\[\]{}]|"(?:[^"\\]*"(?:[^"\[\]{}]*"[^"\\]*"){0,100})?')
 _STRING_TOKEN = re.compile(r'"|\\.', re.DOTALL)
 _SPACE = re.compile(r"[ \t\n\r]*+")
@@ -32,8 +33,10 @@ _DECODER = json.JSONDecoder()
 
 
 class Element(NamedTuple):
-    """``value``: an element of the array at the top-level ``key``, or that key's whole value where it is no array. ``start`` and
-    ``end``: its bytes in the file."""
+    """An element of the array at a top-level ``key``, or the whole value of the key if the value is no array.
+
+    ``start``, ``end``: the byte offsets of ``value`` in the file.
+    """
 
     key: str
     value: Any
@@ -42,27 +45,28 @@ class Element(NamedTuple):
 
 
 def elements(path: str | os.PathLike[str], keys: Collection[str], *, last: str | None = None) -> Iterator[Element]:
-    """The elements of the arrays at ``keys`` of the object that a JSON file holds, in file order, read as they are asked for.
+    """Yields the elements of the arrays at ``keys`` of the object in a JSON file, in file order.
 
-    ``last``: the walk ends after this key's value; by default the whole file is read, which proves that it is not cut short. The
-    values of other keys are scanned for their end only. A byte order mark and the literals NaN and Infinity are accepted.
+    ``last``: reading stops after the value of this key. By default the whole file is read, which proves that it is complete. The
+    values of other keys are skipped. A byte order mark and the literals NaN and Infinity are accepted.
 
-    Raises :class:`UsageError`, possibly after elements: the file is missing, no regular file (links are not followed), empty, cut
-    short, not JSON, not an object, names one of ``keys`` twice, is nested too deep, or has an element above :data:`MAX_ELEMENT`.
+    Raises :class:`UsageError`, possibly after some elements, if the file is missing, is no regular file (links are not followed),
+    is empty, is cut short, is not JSON, holds no object, has one of ``keys`` twice, is nested too deep, or has an element longer
+    than :data:`MAX_ELEMENT`.
     """
     with _opened(path) as descriptor:
         scanner = _Scanner(path, descriptor)
-        _enter(scanner)
-        met: set[str] = set()
+        _enter_object(scanner)
+        seen: set[str] = set()
         ended = scanner.peek() == "}"
         scanner.position += ended
         while not ended:
-            key = _key(scanner)
-            if key in met:
-                raise scanner.error(f"has the key {key!r} twice, and only one can be meant")
+            key = _read_key(scanner)
+            if key in seen:
+                raise scanner.error(f"has the key {key!r} twice")
             if key in keys:
-                met.add(key)
-                yield from _wanted(scanner, key)
+                seen.add(key)
+                yield from _elements_at(scanner, key)
             else:
                 scanner.skip()
             if key == last:
@@ -73,9 +77,9 @@ def elements(path: str | os.PathLike[str], keys: Collection[str], *, last: str |
 
 
 def read_slices(path: str | os.PathLike[str], spans: Iterable[tuple[int, int]]) -> list[Any]:
-    """The elements at these byte offsets (start, end), as :func:`elements` found them.
+    """Returns the elements at byte offsets (start, end) that :func:`elements` gave.
 
-    Raises :class:`UsageError` where the file cannot be read or no longer holds an element there.
+    Raises :class:`UsageError` if the file cannot be read, or if an element is no longer at its place.
     """
     values = []
     with _opened(path) as descriptor:
@@ -85,7 +89,7 @@ def read_slices(path: str | os.PathLike[str], spans: Iterable[tuple[int, int]]) 
                 values.append(json.loads(data.decode("utf-8")))
             except (ValueError, RecursionError, OSError) as error:
                 raise UsageError(
-                    f"{path}: no JSON element at bytes {start} to {end}, where there was one ({error}): "
+                    f"{path}: the JSON element at bytes {start} to {end} is gone ({error}): "
                     "the file was changed during the run; start again"
                 ) from error
     return values
@@ -100,7 +104,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[int]:
         raise UsageError(f"{path}: a JSON file is expected here. {error}") from error
 
 
-def _enter(scanner: _Scanner) -> None:
+def _enter_object(scanner: _Scanner) -> None:
     scanner.fill()
     if scanner.text.startswith("\xef\xbb\xbf"):
         scanner.position = 3
@@ -108,13 +112,13 @@ def _enter(scanner: _Scanner) -> None:
     if not first:
         raise scanner.error("is empty")
     if first == "\0":
-        raise scanner.error("starts with zeros, as an interrupted download does")
+        raise scanner.error("starts with zeros, as after an interrupted download")
     if first != "{":
         raise scanner.error(f"holds no JSON object: it starts with {first!r} instead of '{{'")
     scanner.position += 1
 
 
-def _key(scanner: _Scanner) -> str:
+def _read_key(scanner: _Scanner) -> str:
     if scanner.peek() not in ('"', ""):
         raise scanner.error("is not JSON: a key in double quotes is missing")
     key: str = scanner.value()[0]
@@ -122,22 +126,20 @@ def _key(scanner: _Scanner) -> str:
     return key
 
 
-def _wanted(scanner: _Scanner, key: str) -> Iterator[Element]:
+def _elements_at(scanner: _Scanner, key: str) -> Iterator[Element]:
     if scanner.peek() != "[":
         yield Element(key, *scanner.value())
         return
     scanner.position += 1
-    if scanner.peek() == "]":
-        scanner.position += 1
-        return
-    while True:
+    ended = scanner.peek() == "]"
+    scanner.position += ended
+    while not ended:
         yield Element(key, *scanner.value())
-        if scanner.take(",]") == "]":
-            return
+        ended = scanner.take(",]") == "]"
 
 
 class _Scanner:
-    """A window ``text`` that slides over a file, and a ``position`` in it; ``base`` is the window's offset in the file."""
+    """A window ``text`` that moves through a file. ``position``: in the window. ``base``: the window's offset in the file."""
 
     def __init__(self, path: str | os.PathLike[str], descriptor: int) -> None:
         self.path, self.text, self.position, self.base = path, "", 0, 0
@@ -148,7 +150,7 @@ class _Scanner:
         return UsageError(f"{self.path}: the file {what} (byte {offset}); {_ADVICE}")
 
     def fill(self) -> bool:
-        """Forget what lies before the position and at least double the rest; false, and no change, at the end of the file."""
+        """Drops the text before the position and at least doubles the rest. At the file's end, changes nothing: returns false."""
         try:
             data = os.read(self._descriptor, max(_CHUNK, len(self.text) - self.position))
         except OSError as error:
@@ -159,7 +161,7 @@ class _Scanner:
         return bool(data)
 
     def peek(self) -> str:
-        """The next character that is no white space, now at the position; empty at the end of the file."""
+        """Moves to the next character that is no white space, and returns it. Returns an empty text at the end of the file."""
         while True:
             text = self.text
             match = _SPACE.match(text, self.position)
@@ -170,17 +172,17 @@ class _Scanner:
                 return ""
 
     def take(self, wanted: str) -> str:
-        """The next character, which must be one of ``wanted``."""
-        found = self.peek()
-        if not found:
+        """Moves beyond the next character, which must be one of ``wanted``, and returns it."""
+        character = self.peek()
+        if not character:
             raise self.error("is cut short")
-        if found not in wanted:
-            raise self.error(f"is not JSON: {' or '.join(map(repr, wanted))} is missing before {found!r}")
+        if character not in wanted:
+            raise self.error(f"is not JSON: {' or '.join(map(repr, wanted))} is missing before {character!r}")
         self.position += 1
-        return found
+        return character
 
     def value(self) -> tuple[Any, int, int]:
-        """The value that starts here, and its offsets in the file."""
+        """Moves beyond the value at the position. Returns the value and its offsets (start, end) in the file."""
         self.peek()
         while True:
             text, start, fault = self.text, self.position, None
@@ -190,15 +192,15 @@ class _Scanner:
                 fault, end = error, len(text)
             except RecursionError as error:
                 raise self.error("is nested too deep") from error
-            # A number that the window's end cuts is still a number: what follows "1" shows whether it is all of "1.5".
+            # A number that is cut by the window's end is still a number: "1" may be the start of "1.5".
             if end < len(text) and (text[end] in _AFTER or end + _MARGIN < len(text)):
                 break
-            if fault is not None and _hopeless(fault, len(text)):
+            if fault is not None and _is_final(fault, len(text)):
                 raise self._fault(fault) from fault
             if len(text) - start >= MAX_ELEMENT:
                 raise self.error(f"has an element of more than {MAX_ELEMENT >> 20} MiB")
             if not self.fill():
-                if fault is None:  # the next character that is asked for is missing
+                if fault is None:  # the caller will notice the missing next character
                     break
                 raise self._fault(fault) from fault
         if not text.isascii() and not text[start:end].isascii():
@@ -214,7 +216,7 @@ class _Scanner:
         return self.error(f"is not JSON: {fault.msg}", fault.pos)
 
     def _decode_again(self, start: int, end: int) -> Any:
-        """A value that is not ASCII alone."""
+        """Returns a value with characters that are not ASCII."""
         data = self.text[start:end].encode("latin-1")
         try:
             return _DECODER.decode(data.decode("utf-8"))
@@ -222,7 +224,7 @@ class _Scanner:
             raise self.error("is not UTF-8", start + error.start) from error
 
     def skip(self) -> None:
-        """Go beyond the value that starts here, which may be of any size."""
+        """Moves beyond the value at the position. The value may have any size."""
         first, depth = self.peek(), 0
         if first == '"':
             self.position += 1
@@ -246,7 +248,7 @@ class _Scanner:
                     return
 
     def _skip_string(self) -> None:
-        """Go beyond the end of the string that the position is in."""
+        """Moves beyond the end of the string around the position."""
         while True:
             match = _STRING_TOKEN.search(self.text, self.position)
             if match is not None:
@@ -254,7 +256,7 @@ class _Scanner:
                 if match[0] == '"':
                     return
             else:
-                self.position = len(self.text) - self.text.endswith("\\", self.position)  # its escape needs one more character
+                self.position = len(self.text) - self.text.endswith("\\", self.position)  # an escape needs its next character
                 self._fill_or_fail()
 
     def _fill_or_fail(self) -> None:
@@ -262,8 +264,8 @@ class _Scanner:
             raise self.error("is cut short")
 
 
-def _hopeless(fault: ValueError, length: int) -> bool:
-    """Whether more of the file cannot cure a fault in a window of this length."""
-    if not isinstance(fault, json.JSONDecodeError):  # int() refuses thousands of digits
+def _is_final(fault: ValueError, length: int) -> bool:
+    """Whether a fault in a window of this length would remain in a longer window."""
+    if not isinstance(fault, json.JSONDecodeError):  # from int(), which refuses thousands of digits
         return True
     return fault.pos + _MARGIN < length and not fault.msg.startswith("Unterminated")

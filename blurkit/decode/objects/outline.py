@@ -1,6 +1,7 @@
-"""Outlines in COCO's format -> masks, with everything checked before pycocotools sees it.
+"""Converts outlines in COCO's format to masks. Every outline is checked before it is given to pycocotools.
 
-Its C code trusts what it is given: runs longer than the image overrun the heap, and a far-away polygon takes all memory.
+The C code of pycocotools does not check its input: runs longer than the image overflow the heap, and a polygon far outside of the
+image exhausts the memory.
 """
 
 from __future__ import annotations
@@ -12,25 +13,25 @@ from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
 
-#: A polygon's points may lie as far beyond the frame as the longer side of the frame.
+#: A polygon's points may be outside of the frame by this fraction of its longer side.
 MARGIN = 1.0
 
-#: The most polygons of one object, and the longest outline in pixels: pycocotools needs 80 bytes for each of them.
+#: The most polygons of an object, and its longest outline in pixels. pycocotools needs 80 bytes for each of these pixels.
 MAX_POLYGONS, MAX_OUTLINE = 10_000, 2_000_000
 
-#: Above it, four long runs of one polygon would need one byte more than pycocotools has for them.
+#: The most pixels of a frame with polygons. Four long runs in a larger frame need one byte more than pycocotools allocates.
 MAX_POLYGON_PIXELS = 3 << 24
 
 
 class BadOutlineError(Exception):
-    """An outline that cannot be one; the message ends a sentence that starts with the object."""
+    """An invalid outline. The message continues a sentence whose subject is the object."""
 
 
 def rasterise(segmentation: Any, height: int, width: int) -> NDArray[np.uint8]:
-    """The mask, uint8 (height, width) of 0 and 1, of a list of polygons or of runs, as a list or as a compressed text.
+    """Returns the mask of an outline, uint8 (height, width), 0 or 1.
 
-    Polygons as pycocotools fills them; several are united. Raises :class:`BadOutlineError`, and :class:`UsageError` without
-    pycocotools.
+    ``segmentation``: a list of polygons, or runs as a list or as a compressed text. pycocotools fills the polygons; the mask is
+    their union. Raises :class:`BadOutlineError`, and :class:`UsageError` if pycocotools is not installed.
     """
     if isinstance(segmentation, dict):
         return _from_runs(segmentation, height, width)
@@ -38,7 +39,7 @@ def rasterise(segmentation: Any, height: int, width: int) -> NDArray[np.uint8]:
         raise BadOutlineError("has no outline")
     _check_polygons(segmentation, height, width)
     try:
-        from pycocotools import mask
+        from pycocotools import mask  # an optional dependency
     except ImportError as error:
         raise UsageError('objects of COCO need pycocotools: pip install "blurkit[coco]"') from error
     united = mask.merge(mask.frPyObjects(segmentation, height, width))
@@ -47,7 +48,7 @@ def rasterise(segmentation: Any, height: int, width: int) -> NDArray[np.uint8]:
 
 def _check_polygons(polygons: list[Any], height: int, width: int) -> None:
     if height * width > MAX_POLYGON_PIXELS:
-        raise BadOutlineError(f"is a polygon in more than {MAX_POLYGON_PIXELS} pixels")
+        raise BadOutlineError(f"is a polygon in a frame of more than {MAX_POLYGON_PIXELS} pixels")
     if len(polygons) > MAX_POLYGONS:
         raise BadOutlineError(f"has {len(polygons)} polygons, more than {MAX_POLYGONS}")
     margin, length = MARGIN * max(height, width), 0.0
@@ -56,10 +57,9 @@ def _check_polygons(polygons: list[Any], height: int, width: int) -> None:
             raise BadOutlineError("has a polygon that is no list of three or more points x, y")
         if not all(type(number) in (int, float) for number in polygon):
             raise BadOutlineError("has a polygon of something other than numbers")
-        # Compared before they become an array, which takes no integer of a thousand digits.
-        if not all(-margin <= x <= width + margin for x in polygon[::2]):  # NaN fails too
-            raise BadOutlineError(f"has a polygon far outside of the {width} x {height} pixels, or not finite")
-        if not all(-margin <= y <= height + margin for y in polygon[1::2]):
+        # Compared before the conversion to an array, which fails for an integer of a thousand digits.
+        inside = all(-margin <= x <= width + margin for x in polygon[::2])  # false for NaN too
+        if not inside or not all(-margin <= y <= height + margin for y in polygon[1::2]):
             raise BadOutlineError(f"has a polygon far outside of the {width} x {height} pixels, or not finite")
         points = np.array(polygon, np.float64).reshape(-1, 2)
         length += np.abs(points - np.roll(points, 1, 0)).max(1).sum() + len(points)
@@ -75,11 +75,11 @@ def _from_runs(segmentation: dict[str, Any], height: int, width: int) -> NDArray
         return _fill(_uncompressed(counts.encode(errors="replace")), height, width)
     if isinstance(counts, list) and all(type(run) is int and 0 <= run <= height * width for run in counts):
         return _fill(np.array(counts, np.int64), height, width)
-    raise BadOutlineError("has runs that are no numbers of pixels")
+    raise BadOutlineError("has runs that are no valid numbers of pixels")
 
 
 def _fill(runs: NDArray[np.int64], height: int, width: int) -> NDArray[np.uint8]:
-    """The mask of runs of 0 and 1 in turn, down the columns."""
+    """Returns the mask of alternating runs of 0 and 1, counted down the columns."""
     total = height * width
     if not len(runs) or runs.min() < 0 or runs.max() > total or runs.sum() != total:
         raise BadOutlineError(f"has runs that do not add up to the {total} pixels of the image")
@@ -88,9 +88,10 @@ def _fill(runs: NDArray[np.int64], height: int, width: int) -> NDArray[np.uint8]
 
 
 def _uncompressed(text: bytes) -> NDArray[np.int64]:
-    """The runs of a compressed text: five bits in each character, the lowest first, and a sixth for "more of this number".
+    """Returns the runs of a compressed text.
 
-    From the fourth on, a number is the difference to the run before the last.
+    Each character holds five bits of a number, the lowest bits first. A sixth bit says that the number goes on. From the fourth
+    number on, a number is the difference between its run and the run two places before.
     """
     codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:

@@ -1,4 +1,4 @@
-"""The objects of Mapillary Vistas: its classes, and the two PNG files that say which pixel belongs to what."""
+"""Reads the objects of Mapillary Vistas: the list of classes, and two PNG files with the class and the object of each pixel."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ from numpy.typing import NDArray
 
 from blurkit.decode.body import read_body
 from blurkit.decode.header import Header, png_chunks, read_header
-from blurkit.decode.nativelog import listen
-from blurkit.decode.objects.frame import Frame, find_frame
+from blurkit.decode.image import imdecode
+from blurkit.decode.objects.frame import find_frame
 from blurkit.decode.objects.json_stream import elements
 from blurkit.errors import BadImageError, UnreadableFileError, UsageError
 from blurkit.program.files import read_regular
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 
-_SLACK = 32 << 20  # bytes that a file may hold besides 4 for each pixel
+_SLACK = 32 << 20  # bytes that a file may have in addition to 4 for each pixel
+_BAD = "bad_annotation"  # also for a file of another size: it belongs to another photograph
 
 
 class VistasClass(NamedTuple):
-    """``name``: such as ``object--vehicle--car``; ``readable``: such as ``Car``; ``instances``: whether its objects are told
-    apart. Its place among the classes is its index in the files."""
+    """A class of objects. Its index in the list of classes is its value in the PNG files.
+
+    ``name``: such as ``object--vehicle--car``. ``readable``: such as ``Car``. ``instances``: whether the files distinguish the
+    objects of the class.
+    """
 
     name: str
     readable: str
@@ -36,43 +40,45 @@ class VistasClass(NamedTuple):
 
 
 def read_classes(path: str | os.PathLike[str]) -> tuple[VistasClass, ...]:
-    """The classes that a ``config_v1.2.json``, ``config_v2.0.json`` or ``config.json`` lists.
-
-    Raises :class:`UsageError` for a file that is no such list.
-    """
+    """Returns the classes in a ``config_v1.2.json``, ``config_v2.0.json`` or ``config.json``. Raises :class:`UsageError`."""
     classes: list[VistasClass] = []
     for element in elements(path, ("labels",)):
         value = element.value if isinstance(element.value, dict) else {}
         name, readable, instances = value.get("name"), value.get("readable", ""), value.get("instances")
         if not isinstance(name, str) or not isinstance(readable, str) or not isinstance(instances, bool):
             raise UsageError(
-                f"{path}: the class {len(classes)} (byte {element.start}) has no name, or not whether it has instances; "
-                "take the file that comes with the photographs"
+                f"{path}: the class {len(classes)} (byte {element.start}) has no valid name, readable or instances; "
+                "use the file that comes with the photographs"
             )
         classes.append(VistasClass(name, readable, instances))
     if not 0 < len(classes) <= 256:
-        raise UsageError(f"{path}: lists {len(classes)} classes under 'labels'; take the file that comes with the photographs")
+        raise UsageError(f"{path}: lists {len(classes)} classes under 'labels'; use the file that comes with the photographs")
     return tuple(classes)
 
 
 @dataclass(frozen=True, slots=True)
 class VistasAnnotation:
-    """``instances``: the path of a PNG file of uint16, 256 times the class index plus the number of the object. ``labels``: that
-    of a PNG file of class indices with a palette. ``classes``: as :func:`read_classes` found them, one object for all records."""
+    """The annotation of one photograph.
+
+    ``instances``: the path of a PNG file with uint16 values: 256 times the class index, plus the number of the object.
+    ``labels``: the path of a PNG file with class indices and a palette. ``classes``: from :func:`read_classes`, shared by all
+    records.
+    """
 
     instances: str
     labels: str
     classes: tuple[VistasClass, ...]
 
     def masks(self, header: Header, box: Box | None) -> Masks:
-        """The objects with a pixel in ``box``, by class index and number; see :class:`blurkit.sources.record.Annotation`.
+        """Returns the objects with a pixel in ``box``, ordered by class index and number.
 
-        Raises :class:`BadImageError` ``bad_annotation`` where a file is missing, damaged, of another kind, or fits neither the
-        stored nor the upright photograph, or where the two contradict each other.
+        See :meth:`blurkit.sources.record.ImageRecord.masks`. Raises :class:`BadImageError` ``bad_annotation`` if a file is
+        missing, damaged or of another kind, if it has neither the stored nor the upright size of the photograph, or if the two
+        files contradict each other.
         """
-        whole = _read_instances(self, header, _version(self.instances), _version(self.labels))
-        frame = find_frame(whole.shape, header, box, "instance file")
-        values = frame.cut(whole)
+        stored = _read_instances(self, header, _version(self.instances), _version(self.labels))
+        frame = find_frame(stored.shape, header, box, "instance file")
+        values = frame.cut(stored)
         counts = cv2.calcHist([values], [0], None, [1 << 16], [0, 1 << 16])  # np.unique would sort millions of pixels
         objects = [int(value) for value in np.flatnonzero(counts) if self.classes[value >> 8].instances]
         masks = np.empty((len(objects), *frame.cut_size), bool)
@@ -82,42 +88,44 @@ class VistasAnnotation:
         return Masks(masks, tuple(self.classes[index].name for index in ids), ids, (False,) * len(ids))
 
 
-@functools.lru_cache(maxsize=1)  # the pairs of a photograph come one after the other, and its files take longer to read than it
+# The pairs of a photograph are made in succession, and reading its annotation takes longer than reading the photograph.
+@functools.lru_cache(maxsize=1)
 def _read_instances(
     annotation: VistasAnnotation, header: Header, instances: tuple[int, int], labels: tuple[int, int]
 ) -> NDArray[np.uint16]:
-    """The values of an instance file as they are stored, held against the label file; in these versions of both."""
+    """Returns the values of an instance file, in the stored frame, after a comparison with the label file.
+
+    ``instances``, ``labels``: the versions of the two files, so that a changed file is read again.
+    """
     what = "instance file"
     own, data = _read_png(annotation.instances, what, header)
     if (own.depth, own.colour, own.alpha) != (16, "grey", ""):
-        raise _bad(f"The {what} is not grey with 16 bits but {own.colour} with {own.depth}: which object is which is lost.")
-    frame = _find_frame(own, header, what)
-    values = _decode(data, np.uint16, frame, what)
-    indices, label_frame = _read_labels(annotation, header)
-    if label_frame.size != frame.size:
-        raise _bad("Of the instance file and the label file one is turned and the other is not.")
+        raise _bad(f"The {what} is not grey with 16 bits but {own.colour} with {own.depth}: it has no numbers of objects.")
+    values = _decode(data, np.uint16, own, header, what)
+    indices = _read_labels(annotation, header)
+    if indices.shape != values.shape:
+        raise _bad("Only one of the instance file and the label file is turned upright.")
     differing = np.count_nonzero(values >> 8 != indices)
     if differing:
         raise _bad(f"The instance file and the label file give {differing} of {indices.size} pixels different classes.")
     return values
 
 
-def _read_labels(annotation: VistasAnnotation, header: Header) -> tuple[NDArray[np.uint8], Frame]:
-    """Class indices as they are stored, and the frame of the whole photograph."""
+def _read_labels(annotation: VistasAnnotation, header: Header) -> NDArray[np.uint8]:
+    """Returns the class indices, in the stored frame."""
     what = "label file"
     own, data = _read_png(annotation.labels, what, header)
     if own.depth != 8 or own.colour not in ("palette", "grey") or own.alpha == "alpha":
-        raise _bad(f"The {what} holds no class indices of 8 bits but {own.colour} with {own.depth} bits.")
-    frame = _find_frame(own, header, what)
-    indices = _decode(_without_palette(data), np.uint8, frame, what)
+        raise _bad(f"The {what} must hold class indices of 8 bits; it holds {own.colour} with {own.depth} bits.")
+    indices = _decode(_without_palette(data), np.uint8, own, header, what)
     highest = int(indices.max())
     if highest >= len(annotation.classes):
         raise _bad(f"The {what} has the class index {highest}, but there are {len(annotation.classes)} classes.")
-    return indices, frame
+    return indices
 
 
 def _version(path: str) -> tuple[int, int]:
-    """What changes when a file is written anew; zeros where there is none, which reading it will say."""
+    """Returns (modification time, size) of a file, or zeros if there is none. A later read raises the error."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -126,19 +134,11 @@ def _version(path: str) -> tuple[int, int]:
 
 
 def _bad(message: str) -> BadImageError:
-    return BadImageError("bad_annotation", message)
-
-
-def _find_frame(own: Header, header: Header, what: str) -> Frame:
-    """As :func:`find_frame` does; but a file for every photograph that is of another size belongs to another photograph."""
-    try:
-        return find_frame((own.height, own.width), header, None, what)
-    except BadImageError as error:
-        raise _bad(str(error)) from error
+    return BadImageError(_BAD, message)
 
 
 def _read_png(path: str, what: str, photograph: Header) -> tuple[Header, bytes]:
-    """The header of a PNG file and its bytes, proved whole, without what no pixel depends on."""
+    """Returns the header of a PNG file, and its bytes after the check that the file is complete; see :func:`read_body`."""
     try:
         data = read_regular(path, most=_SLACK + 4 * photograph.height * photograph.width, follow_links=False)
         header = read_header(data)
@@ -150,7 +150,7 @@ def _read_png(path: str, what: str, photograph: Header) -> tuple[Header, bytes]:
 
 
 def _without_palette(data: bytes) -> bytes:
-    """A PNG file whose grey values are the palette indices of another, for OpenCV would give their colours."""
+    """Returns a PNG file whose grey values are the palette indices of ``data``. OpenCV would decode a palette to colours."""
     parts = [data[:8]]
     for kind, position, length in png_chunks(data):
         content = data[position : position + length]
@@ -161,16 +161,9 @@ def _without_palette(data: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _decode(data: bytes, dtype: type[np.uint8 | np.uint16], frame: Frame, what: str) -> NDArray[Any]:
-    def decode() -> Any:
-        try:
-            return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        except cv2.error as error:
-            if error.code == cv2.Error.StsNoMem:  # no fault of the file
-                raise MemoryError(f"not enough memory to decode an image: {error.err}") from error
-            return None
-
-    pixels, messages = listen(decode)
-    if pixels is None or messages or pixels.shape != frame.size or pixels.dtype != dtype:
+def _decode(data: bytes, dtype: type[np.uint8 | np.uint16], own: Header, photograph: Header, what: str) -> NDArray[Any]:
+    find_frame((own.height, own.width), photograph, None, what, _BAD)
+    pixels, messages = imdecode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is None or messages or pixels.shape != (own.height, own.width) or pixels.dtype != dtype:
         raise _bad(f"The {what} cannot be used. The PNG data are damaged.")
     return np.asarray(pixels)

@@ -1,1 +1,1 @@
-"""Archives over the network: downloads that resume, and zip files that are unpacked without trust."""
+"""Fetches archives: downloads that resume, and safe unpacking of zip files."""

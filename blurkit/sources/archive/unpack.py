@@ -1,7 +1,7 @@
-"""Zip archives, unpacked without trust: nothing outside of the root, nothing that is no plain file, nothing half written.
+"""Unpacks zip archives from untrusted sources: only regular files, only inside the root, never half written.
 
-Every member is checked before the first is written. A file appears under its name when its bytes agree with the size and the
-CRC-32 that the archive declares; one that is there already and agrees is kept, so that a run that was cut goes on.
+All members are checked before the first is written. A file gets its name only if its bytes match the size and the CRC-32 that the
+archive declares. A file that exists and matches is kept, so that an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from blurkit.program.files import locked, require_space, write_all
 from blurkit.program.progress import data_size
 from blurkit.sources.archive.download import LOCK
 
-#: What a file is called while it is written, in its folder. One name suffices under the lock, and a killed run leaves one file.
+#: The name of a file while it is written. The lock makes one name enough, and a killed run leaves only one such file.
 TEMPORARY = ".unpack.tmp"
 
-#: An archive may unpack to this many times its size. Photographs do not shrink, and COCO's JSON files do so by a factor of 3.
+#: The largest ratio of unpacked to packed size. It is about 3 for COCO's JSON files, and 1 for photographs.
 LARGEST_RATIO = 20
 
 _CHUNK = 1 << 20
@@ -34,16 +34,16 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runti
 
 
 class ArchiveError(BlurkitError):
-    """An archive that is damaged, or that asks for what no data set needs."""
+    """An archive is damaged, or it has a member that no dataset needs."""
 
 
 def unpack(archive: Path, root: Path, *, report: Callable[[int, int], None]) -> int:
-    """Unpack a zip archive into ``root``; returns the number of files that it holds.
+    """Unpacks a zip archive into ``root``, and returns the number of its files.
 
-    ``report`` is called with the bytes that are unpacked so far, and those that will be. Files that are there and empty are
-    replaced, since that is what a power cut leaves; any other that differs stays, and ends it.
+    ``report`` is called with the number of unpacked bytes and the number of all bytes. An existing empty file is replaced,
+    because a power cut leaves empty files. An existing file that differs otherwise is kept, and an error is raised.
 
-    Raises :class:`ArchiveError`, :class:`blurkit.errors.UsageError` where something else lies in the way,
+    Raises :class:`ArchiveError`, :class:`blurkit.errors.UsageError` if a file, folder or link is in the way,
     :class:`blurkit.errors.LockedError`, :class:`blurkit.errors.DiskFullError`.
     """
     with locked(root / LOCK), _opened(archive) as zipped:
@@ -53,19 +53,19 @@ def unpack(archive: Path, root: Path, *, report: Callable[[int, int], None]) -> 
         _require_space(root, files)
         done, total = 0, sum(member.file_size for member in files)
         for member in files:
-            _place(zipped, member, archive, root)
+            _unpack_file(zipped, member, archive, root)
             done += member.file_size
             report(done, total)
-        os.sync()  # once for all files, before anybody deletes the archive; what a power cut takes before is unpacked again
+        os.sync()  # once for all files, before the archive is deleted; files lost in an earlier power cut are unpacked again
     return len(files)
 
 
 def check_members(members: Sequence[zipfile.ZipInfo], archive: Path, root: Path) -> list[zipfile.ZipInfo]:
-    """The members that are files, each of them safe to write below ``root``. Raises :class:`ArchiveError`."""
+    """Returns the members that are files, if all members are safe to write below ``root``. Raises :class:`ArchiveError`."""
     longest = os.pathconf(root, "PC_NAME_MAX"), os.pathconf(root, "PC_PATH_MAX") - len(os.fsencode(root.absolute())) - 2
     taken: set[str] = set()
     for member in members:
-        why = _why_not(member, longest) or ("its name comes twice" if _key(member.filename) in taken else "")
+        why = _refusal(member, longest) or ("its name comes twice" if _key(member.filename) in taken else "")
         if why:
             raise ArchiveError(f"{archive}: {member.orig_filename!r}: {why}; nothing of the archive was unpacked")
         taken.add(_key(member.filename))
@@ -77,19 +77,19 @@ def check_members(members: Sequence[zipfile.ZipInfo], archive: Path, root: Path)
     unpacked, packed = sum(member.file_size for member in files), sum(member.compress_size for member in files)
     size = archive.stat().st_size
     if not all(0 <= member.header_offset < size for member in members):
-        raise ArchiveError(f"{archive} is damaged: a member is said to begin outside of it; nothing of it was unpacked")
+        raise ArchiveError(f"{archive} is damaged: a member is said to begin outside of it; nothing was unpacked")
     if packed > size or unpacked > LARGEST_RATIO * size:
-        raise ArchiveError(f"{archive}: {data_size(size)} declare {data_size(unpacked)} of files; nothing of it was unpacked")
+        raise ArchiveError(f"{archive}: {data_size(size)} declare {data_size(unpacked)} of files; nothing was unpacked")
     return files
 
 
 def _key(name: str) -> str:
-    """Equal for names that are one file to a file system that ignores case or the form of accents."""
+    """Returns a key that is equal for names of one file on a file system that ignores case or the form of accents."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _why_not(member: zipfile.ZipInfo, longest: tuple[int, int]) -> str:
-    """Why a member is not written, or an empty text."""
+def _refusal(member: zipfile.ZipInfo, longest: tuple[int, int]) -> str:
+    """Returns why a member is not unpacked, or an empty text. ``longest``: the most bytes of a name and of a path."""
     name = member.orig_filename  # `filename` ends before a NUL
     parts = name.removesuffix("/").split("/")
     kind = stat.S_IFMT(member.external_attr >> 16)
@@ -125,22 +125,20 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _require_space(root: Path, files: Sequence[zipfile.ZipInfo]) -> None:
-    block = os.statvfs(root).f_frsize
-    needed = 0
+    needed, block = 0, os.statvfs(root).f_frsize
     for member in files:
-        try:
-            there = os.lstat(root / member.filename).st_size == member.file_size
-        except OSError:
-            there = False
-        needed += 0 if there else -(-member.file_size // block) * block
+        with contextlib.suppress(OSError):
+            if os.lstat(root / member.filename).st_size == member.file_size:
+                continue
+        needed += -(-member.file_size // block) * block
     require_space(root, needed, "make room for what is unpacked, and run again")
 
 
-def _place(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path, root: Path) -> None:
-    """Make one file, unless it is there and the same."""
+def _unpack_file(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path, root: Path) -> None:
+    """Writes one file, unless it exists and matches."""
     *parents, name = member.filename.split("/")
     with _folder(root, parents) as folder:
-        if _is_there(folder, name, member, root):
+        if _is_unpacked(folder, name, member, root):
             return
         with contextlib.suppress(FileNotFoundError):
             os.unlink(TEMPORARY, dir_fd=folder)
@@ -158,29 +156,24 @@ def _place(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path, root
 
 
 def _write(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, folder: int) -> None:
-    descriptor = os.open(TEMPORARY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder)
-    try:
-        size = 0
-        with zipped.open(member) as source:
-            while data := source.read(_CHUNK):
-                size += len(data)
-                write_all(descriptor, data)  # no more than is declared; the CRC-32 is compared with the last of it
-    finally:
-        os.close(descriptor)
+    size, flags = 0, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(TEMPORARY, flags, 0o666, dir_fd=folder), "wb") as file, zipped.open(member) as source:
+        while data := source.read(_CHUNK):
+            size += len(data)
+            write_all(file.fileno(), data)  # zipfile reads at most the declared size, and compares the CRC-32 at the end
     if size != member.file_size:
         raise zipfile.BadZipFile(f"it holds {size:,} bytes and declares {member.file_size:,}")
 
 
-def _is_there(folder: int, name: str, member: zipfile.ZipInfo, root: Path) -> bool:
-    """Whether a file is there that is the member; raises :class:`UsageError` where it is another, and of somebody's."""
+def _is_unpacked(folder: int, name: str, member: zipfile.ZipInfo, root: Path) -> bool:
+    """Whether the member's file exists and matches. Raises :class:`UsageError` if another file has its name."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return False
     if stat.S_ISREG(found.st_mode) and found.st_size == member.file_size:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         crc = 0
-        with open(descriptor, "rb") as file:
+        with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder), "rb") as file:
             while data := file.read(_CHUNK):
                 crc = zlib.crc32(data, crc)
         if crc == member.CRC:
@@ -188,14 +181,14 @@ def _is_there(folder: int, name: str, member: zipfile.ZipInfo, root: Path) -> bo
     elif stat.S_ISREG(found.st_mode) and found.st_size == 0:
         return False
     raise UsageError(
-        f"{root / member.filename} is there and differs from the archive's; it is left as it is: move it or its folder away, "
+        f"{root / member.filename} is there and differs from the archive's file; it is kept: move it or its folder away, "
         "or choose another --root, then run the same command again"
     )
 
 
 @contextlib.contextmanager
 def _folder(root: Path, parts: Sequence[str]) -> Iterator[int]:
-    """A descriptor of a folder below ``root``, made where it is missing. No link is followed, even one that comes meanwhile."""
+    """Yields a descriptor of a folder below ``root``, which is made if it is missing. No link is followed, not even a new one."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     descriptor = os.open(root, flags)
     try:
@@ -216,7 +209,7 @@ def _folder(root: Path, parts: Sequence[str]) -> Iterator[int]:
 
 
 def _refuse_links(root: Path, parts: Sequence[str]) -> None:
-    """Raise :class:`UsageError` where a folder below ``root`` is something else, such as a link out of it."""
+    """Raises :class:`UsageError` if a folder below ``root`` is a link or a file."""
     path = root
     for part in parts:
         path /= part

@@ -1,4 +1,4 @@
-"""Known datasets: where each lies, what it holds, and what its manifest says of it."""
+"""Opens the known datasets: finds their folders, their photographs and their manifests."""
 
 from blurkit.sources.known.manifest import Manifest, load_manifest
 

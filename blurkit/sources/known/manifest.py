@@ -1,29 +1,31 @@
-"""What is known about each dataset: its home, licence, archives, folders and splits, from the files of ``data_manifests``.
+"""Reads the manifests of the known datasets in ``data_manifests``: home page, licence, archives, folders and splits.
 
-The files are Croissant 1.1 (JSON-LD). They are read here as plain JSON, in the form in which they are written, so that an
-error message about a missing folder needs no library; a test reads them with the reference implementation too.
+The files are Croissant 1.1 (JSON-LD). They are read as plain JSON, so that an error message about a missing folder needs no
+library. A test reads them with the reference implementation too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from importlib.resources.abc import Traversable
 from typing import Any
 
 from blurkit.errors import UsageError, nearest
 
-#: The manifest of each source that has one, of its newest release.
+#: Source -> the name of the manifest of its newest release.
 OF_SOURCE = {"coco": "coco_2017", "mapillary": "mapillary_vistas_2.0", "gopro": "gopro_large", "sample": "sample"}
+
+_FOLDER = resources.files("blurkit.data_manifests")
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to download and unpack. ``bytes`` is ``None``, a hash an empty text, where none is known.
+    """A file to download and unpack.
 
-    ``split``: the one split that needs it, or an empty text where all do.
+    ``bytes``: its size, or ``None`` if it is not known. ``sha256``, ``md5``: in hexadecimal digits, or an empty text if not
+    known. ``split``: the only split that needs the file, or an empty text if all splits need it.
     """
 
     name: str
@@ -36,7 +38,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Split:
-    """``name``: train, val or test. ``folder``: what the dataset itself calls it. ``images``: photographs, or pairs."""
+    """``name``: train, val or test. ``folder``: the dataset's own name of the split. ``images``: its photographs, or pairs."""
 
     name: str
     folder: str
@@ -44,29 +46,14 @@ class Split:
 
 
 @dataclass(frozen=True)
-class PackagedPhotograph:
-    """One packaged photograph: who made it, under which licence, what was changed; ``width``, ``height`` in pixels."""
-
-    file: str
-    title: str
-    author: str
-    licence: str
-    origin: str
-    taken_from: str
-    changes: str
-    split: str
-    width: int
-    height: int
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class Manifest:
-    """``licence``: one text each. ``citation``: BibTeX. ``layout``: the folders as a tree to print, of which ``DIR`` is the root.
+    """What is known about a dataset.
 
-    ``obtain``: how to get the data, in a sentence or two. ``folder``: the root's usual name. ``archives``: none where the
-    publisher gives no lasting address. ``photographs``: listed for the packaged ones alone.
+    ``licence``: a text for each licence. ``citation``: BibTeX. ``folder``: the usual name of the root. ``layout``: the folders as
+    a printable tree with the root ``DIR``. ``obtain``: how to get the data, in one or two sentences. ``archives``: empty if the
+    publisher gives no permanent address. ``photographs``: a row for each packaged photograph, with the keys ``file``, ``title``,
+    ``author``, ``licence``, ``origin``, ``taken_from``, ``changes``, ``split``, ``width``, ``height``, ``bytes`` and ``sha256``;
+    empty for other datasets.
     """
 
     name: str
@@ -81,10 +68,10 @@ class Manifest:
     obtain: str
     archives: tuple[Archive, ...]
     splits: tuple[Split, ...]
-    photographs: tuple[PackagedPhotograph, ...]
+    photographs: tuple[Mapping[str, Any], ...]
 
     def split(self, name: str) -> Split:
-        """A split by its name. Raises :class:`UsageError` where the dataset has none of that name."""
+        """Returns a split by its name. Raises :class:`UsageError` for an unknown name."""
         for split in self.splits:
             if split.name == name:
                 return split
@@ -93,18 +80,17 @@ class Manifest:
 
 
 def manifest_names() -> list[str]:
-    """The datasets that have a manifest, in alphabetical order."""
-    return sorted(entry.name.removesuffix(".json") for entry in _folder().iterdir() if entry.name.endswith(".json"))
+    """Returns the names of all manifests, in alphabetical order."""
+    return sorted(entry.name.removesuffix(".json") for entry in _FOLDER.iterdir() if entry.name.endswith(".json"))
 
 
 def load_manifest(name: str) -> Manifest:
-    """The manifest of a dataset such as ``coco_2017``. Raises :class:`UsageError` where there is none of that name."""
+    """Returns the manifest with a name such as ``coco_2017``. Raises :class:`UsageError` for an unknown name."""
     known = manifest_names()
     if name not in known:
         raise UsageError(f"no dataset {name!r} is known; there are {', '.join(known)}{nearest(name, known)}")
-    document = json.loads((_folder() / f"{name}.json").read_text(encoding="utf-8"))
-    files = [entry for entry in document["distribution"] if entry["@type"] == "cr:FileObject"]
-    by_name = {entry["name"]: entry for entry in files}
+    document = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    files = {entry["name"]: entry for entry in document["distribution"] if entry["@type"] == "cr:FileObject"}
     return Manifest(
         name=name,
         title=document["name"],
@@ -116,43 +102,32 @@ def load_manifest(name: str) -> Manifest:
         folder=document["blurkit:folder"],
         layout="\n".join(document["blurkit:layout"]),
         obtain=document["blurkit:obtain"],
-        archives=tuple(_archive(entry) for entry in files if entry["encodingFormat"] == "application/zip"),
+        archives=tuple(_archive(entry) for entry in files.values() if entry["encodingFormat"] == "application/zip"),
         splits=tuple(Split(row["name"], row["folder"], row["images"]) for row in _rows(document, "splits")),
-        photographs=tuple(_photograph(row, by_name[row["file"]]) for row in _rows(document, "photographs")),
+        photographs=tuple(
+            {**row, "bytes": _bytes(files[row["file"]]), "sha256": files[row["file"]]["sha256"]}
+            for row in _rows(document, "photographs")
+        ),
     )
-
-
-def _folder() -> Traversable:
-    return resources.files("blurkit.data_manifests")
 
 
 def _archive(entry: dict[str, Any]) -> Archive:
-    return Archive(
-        name=entry["name"],
-        url=entry["contentUrl"],
-        bytes=_bytes(entry["contentSize"]) if "contentSize" in entry else None,
-        sha256=entry.get("sha256", ""),
-        md5=entry.get("md5", ""),
-        split=entry.get("blurkit:split", ""),
-    )
+    hashes = entry.get("sha256", ""), entry.get("md5", "")
+    return Archive(entry["name"], entry["contentUrl"], _bytes(entry), *hashes, entry.get("blurkit:split", ""))
 
 
-def _photograph(row: dict[str, Any], entry: dict[str, Any]) -> PackagedPhotograph:
-    return PackagedPhotograph(**row, bytes=_bytes(entry["contentSize"]), sha256=entry["sha256"])
-
-
-def _bytes(size: str) -> int:
-    return int(size.removesuffix(" B"))
+def _bytes(entry: dict[str, Any]) -> int | None:
+    return int(entry["contentSize"].removesuffix(" B")) if "contentSize" in entry else None
 
 
 def _licences(value: Any) -> Iterator[str]:
-    """``license`` is an address, a work with a name and an address, or a list of these."""
+    """Yields a text for each licence. ``value``: an address, a work with a name and an address, or a list of them."""
     for licence in value if isinstance(value, list) else [value]:
         yield licence if isinstance(licence, str) else f"{licence['name']} ({licence['url']})"
 
 
 def _rows(document: dict[str, Any], record_set: str) -> list[dict[str, Any]]:
-    """The inline rows of a record set, none where there is no such set; their keys without the name of the set."""
+    """Returns the rows of a record set, with keys without the set's name. There are no rows if there is no such set."""
     prefix = f"{record_set}/"
     data = [entry["data"] for entry in document["recordSet"] if entry["@id"] == record_set]
     return [{key.removeprefix(prefix): value for key, value in row.items()} for rows in data for row in rows]

@@ -1,6 +1,7 @@
-"""Mapillary Vistas: photographs of streets with outlines of every object.
+"""Opens Mapillary Vistas as a source: photographs of streets with outlines of all objects.
 
-Version 2.0 has folders for two sets of annotations, v1.2 and v2.0, beside the images; older releases have a flat layout with one.
+Version 2.0 has two sets of annotations, v1.2 and v2.0, in folders beside the images. Older releases have one set, in a flat
+layout.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ from pathlib import Path
 
 from blurkit.decode.objects.vistas import VistasAnnotation, VistasClass, read_classes
 from blurkit.errors import UsageError, nearest
-from blurkit.sources.known.manifest import OF_SOURCE, load_manifest
-from blurkit.sources.known.place import choose_splits, find_root, images_in, is_folder
-from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
-from blurkit.sources.table import RecordTable
+from blurkit.sources.known.place import choose_splits, find_root, is_folder
+from blurkit.sources.listing import REASONS, Listing
+from blurkit.sources.record import ImageRecord, Source, path_id
 
 SPLITS = {"train": "training", "val": "validation", "test": "testing"}
 VERSIONS = ("v2.0", "v1.2")
 LICENCE = "CC-BY-NC-SA-4.0"
 
+_REASONS = REASONS | {"no_classes": "not found: the classes are unknown, so photographs are used without their objects"}
+
 
 @dataclass(frozen=True)
 class _Release:
-    """One set of annotations: its folder below a split's, its name, and its classes."""
+    """A set of annotations. ``folder``: its folder below the split's folder. ``version``: its name. ``classes``: its classes."""
 
     folder: str
     version: str
@@ -32,65 +34,55 @@ class _Release:
 
 
 def open_mapillary(root: Path | None, split: str, version: str | None = None, *, masks: bool = True) -> Source:
-    """The photographs of ``split`` (training, validation, testing, or ours: train, val, test) and their annotations.
+    """Returns the photographs of Mapillary Vistas. Ids are ``training/KEY``.
 
-    ``version``: ``v1.2`` or ``v2.0``; the newest that is there by default. ``masks=False`` asks for no annotations, and finds no
-    fault with them. Ids are ``training/KEY``.
+    ``split``: training, validation, testing, or train, val, test, or all. ``version``: the set of annotations, ``v1.2`` or
+    ``v2.0``; by default the newest set that exists. ``masks``: whether the annotations are needed; without them, they are not
+    checked. Raises :class:`UsageError`.
     """
-    place = find_root("mapillary", root, load_manifest(OF_SOURCE["mapillary"]), SPLITS.values())
-    passed_over: list[PassedOver] = []
-    release = _find_release(place, version, passed_over) if masks else None
-    folders = choose_splits(split, SPLITS, "mapillary")
-    records = RecordTable(
+    listing = Listing(find_root("mapillary", root, SPLITS.values()), _REASONS)
+    release = _find_release(listing, version) if masks else None
+    folders = {name: listing.root / SPLITS[name] for name in choose_splits(split, SPLITS, "mapillary")}
+    records = (
         record
-        for folder in folders
-        if is_folder(place / folder) and is_folder(place / folder / "images")
-        for record in _records(place, folder, release, passed_over)
+        for name, folder in folders.items()
+        if is_folder(folder) and is_folder(folder / "images")
+        for record in _records(listing, name, release if name != "test" else None)  # the annotations of test are not public
     )
-    if not len(records):
-        raise UsageError(f"no photographs in {', '.join(str(place / folder / 'images') for folder in folders)}")
-    return Source("mapillary", place, records, passed_over)
+    looked = ", ".join(str(folder / "images") for folder in folders.values())
+    return listing.source("mapillary", records, f"no photographs in {looked}")
 
 
-def _find_release(root: Path, version: str | None, passed_over: list[PassedOver]) -> _Release | None:
+def _find_release(listing: Listing, version: str | None) -> _Release | None:
+    root = listing.root
     if version is not None and version not in VERSIONS:
         raise UsageError(f"mapillary has annotations {' and '.join(VERSIONS)}, not {version!r}{nearest(version, VERSIONS)}")
     found = [name for name in VERSIONS if any(is_folder(root / split / name) for split in SPLITS.values())]
     flat = any(is_folder(root / split / "instances") for split in SPLITS.values())
     if version is None:
         version = found[0] if found else "v1.2"
-    config = root / (f"config_{version}.json" if found else "config.json")
     if version not in found and not (flat and version == "v1.2"):
         if found or flat:
             raise UsageError(f"{root} has no annotations {version}; it has {', '.join(found) or 'v1.2 (flat layout)'}")
         return None
-    if not os.path.lexists(config):
-        message = "not there: its classes are unknown, so photographs are used without their objects"
-        passed_over.append(PassedOver(config.name, str(config), "no_classes", message))
+    config = f"config_{version}.json" if found else "config.json"
+    if not os.path.lexists(root / config):
+        listing.pass_over(config, "no_classes")
         return None
-    return _Release(version if found else "", version, read_classes(config))
+    return _Release(version if found else "", version, read_classes(root / config))
 
 
-def _records(root: Path, split: str, release: _Release | None, passed_over: list[PassedOver]) -> Iterator[ImageRecord]:
-    ours = next(name for name, folder in SPLITS.items() if folder == split)
-    release = release if split != SPLITS["test"] else None  # whose annotations are not public
-    have = {kind: _names(root / split / release.folder / kind) for kind in ("instances", "labels")} if release else {}
-    for name in images_in(root / split / "images", (".jpg",), f"{split}/images"):
-        if isinstance(name, PassedOver):
-            passed_over.append(name)
-            continue
-        key, path = name[:-4], str(root / split / "images" / name)
-        annotation = None
-        if release:
-            instances, labels = (str(root / split / release.folder / kind / f"{key}.png") for kind in ("instances", "labels"))
-            absent = [kind for kind, names in have.items() if f"{key}.png" not in names]
-            if absent:
-                message = f"no file of its {' and '.join(absent)} ({release.version}): it is used without its objects"
-                passed_over.append(PassedOver(path_id(f"{split}/{key}"), path, "no_annotation", message))
-            else:
-                annotation = VistasAnnotation(instances, labels, release.classes)
-        yield ImageRecord(path_id(f"{split}/{key}"), path, "mapillary", LICENCE, ours, annotation)
-
-
-def _names(folder: Path) -> set[str]:
-    return set(os.listdir(folder)) if is_folder(folder) else set()
+def _records(listing: Listing, name: str, release: _Release | None) -> Iterator[ImageRecord]:
+    split = SPLITS[name]
+    folders = {kind: listing.root / split / release.folder / kind for kind in ("instances", "labels")} if release else {}
+    have = {kind: set(os.listdir(folder)) if is_folder(folder) else set() for kind, folder in folders.items()}
+    for image in listing.files(f"{split}/images", (".jpg",)):
+        key, annotation = image.name[:-4], None
+        absent = [kind for kind, names in have.items() if f"{key}.png" not in names]
+        if release and not absent:
+            paths = {kind: str(folder / f"{key}.png") for kind, folder in folders.items()}
+            annotation = VistasAnnotation(**paths, classes=release.classes)
+        elif release:
+            message = f"no file of its {' and '.join(absent)} ({release.version}): it is used without its objects"
+            listing.pass_over(f"{split}/{key}", "no_annotation", message, path=image.path)
+        yield ImageRecord(path_id(f"{split}/{key}"), image.path, "mapillary", LICENCE, name, annotation)

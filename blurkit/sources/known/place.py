@@ -1,38 +1,37 @@
-"""Where a known dataset lies, and what to say where it does not."""
+"""Finds the folder of a known dataset, and explains what is expected if it is not found."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from blurkit.errors import UsageError, nearest
-from blurkit.sources.known.manifest import Manifest
-from blurkit.sources.listing import entries_of, pass_over, refusal
-from blurkit.sources.record import PassedOver
+from blurkit.sources.known.manifest import OF_SOURCE, load_manifest
 
 
-def find_root(name: str, root: Path | None, manifest: Manifest, folders: Iterable[str]) -> Path:
-    """The folder of a dataset: ``root``, else ``$BLURKIT_DATA/name``, else ``data/name``; it holds one of ``folders``.
+def find_root(name: str, root: Path | None, folders: Collection[str]) -> Path:
+    """Returns the folder of a dataset: ``root``, or ``$BLURKIT_DATA/name``, or ``data/name`` if the variable is not set.
 
-    Raises :class:`UsageError` with where it looked, the layout that is expected, how to get the data, and what to run then.
+    The folder must contain one of ``folders``. Otherwise, raises :class:`UsageError`. The message says where the folder was
+    expected, in which layout, how to get the data and what to run then.
     """
     base = os.environ.get("BLURKIT_DATA")
-    places = [root] if root is not None else [Path(base, name)] if base else [Path("data", name)]
-    (place,) = places
+    place = root if root is not None else Path(base or "data", name)
     if any(os.path.isdir(place / folder) for folder in folders):
         return place
-    hint = _elsewhere(place, list(folders))
+    manifest = load_manifest(OF_SOURCE[name])
     how = "" if root is not None or base else " ($BLURKIT_DATA is not set)"
     raise UsageError(
-        f"no {manifest.title} in {place}{how}: {hint}\n\nIt is to look like this:\n{manifest.layout.rstrip()}\n\n"
+        f"no {manifest.title} in {place}{how}: {_what_is_there(place, folders)}\n\n"
+        f"The expected layout is:\n{manifest.layout.rstrip()}\n\n"
         f"{manifest.obtain.strip()}\nThen: blurkit generate --src {name} --root DIR; data/{name} or $BLURKIT_DATA/{name} "
         "is found without --root"
     )
 
 
-def _elsewhere(place: Path, folders: Sequence[str]) -> str:
-    """What is there instead."""
+def _what_is_there(place: Path, folders: Collection[str]) -> str:
+    """Describes what is at a place that holds none of ``folders``."""
     if not os.path.exists(place):
         return "there is no such folder"
     try:
@@ -49,31 +48,25 @@ def _elsewhere(place: Path, folders: Sequence[str]) -> str:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder of a dataset is there. Raises :class:`UsageError` where a link or a file is in its place."""
+    """Whether a folder of a dataset exists. Raises :class:`UsageError` if a link or a file is in its place."""
     if path.is_symlink():
         raise UsageError(
             f"{path} is a symbolic link; nothing outside a dataset's root is read: move or mount the folder there, "
-            "or give the root that it lies in with --root"
+            "or use --root with the folder that contains the target"
         )
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is no folder")
     return path.is_dir()
 
 
-def images_in(folder: Path, suffixes: tuple[str, ...], inside: str) -> Iterator[str | PassedOver]:
-    """The names of the images of one flat folder, sorted by bytes, and what else lies there, its id below ``inside``."""
-    for entry in entries_of(folder):
-        reason = refusal(entry, suffixes)
-        yield pass_over(f"{inside}/{entry.name}", entry.path, reason) if reason else entry.name
-
-
 def choose_splits(split: str, known: dict[str, str], source: str) -> list[str]:
-    """The folders of a split: all of ``known`` (our name -> folder) for ``all``, else one, by either name."""
-    if split == "all":
-        return list(known.values())
-    folder = known.get(split, split)
-    if folder not in known.values():
+    """Returns the names (train, val, test) of the splits that ``split`` selects: ``all``, a name, or a folder.
+
+    ``known``: name -> folder. Raises :class:`UsageError` for an unknown split.
+    """
+    chosen = [name for name, folder in known.items() if split in ("all", name, folder)]
+    if not chosen:
         names = [name if name == folder else f"{name} ({folder})" for name, folder in known.items()]
         guess = nearest(split, [*known, *known.values()])
         raise UsageError(f"--split: {source} has no split {split!r}; it has all, {', '.join(names)}{guess}")
-    return [folder]
+    return chosen

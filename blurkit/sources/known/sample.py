@@ -1,4 +1,4 @@
-"""The photographs in the package: a source that is always there."""
+"""Opens the photographs in the package as a source. They are always available."""
 
 from __future__ import annotations
 
@@ -13,35 +13,25 @@ from blurkit.sources.record import ImageRecord, Source
 from blurkit.sources.splits import NAMES
 from blurkit.sources.table import RecordTable
 
-#: Outlines of objects in some of them, in the format of COCO.
+#: The outlines of objects in some of the photographs, in COCO's format.
 OBJECTS = "objects.json"
 
 
 def open_sample(split: str, *, masks: bool = True) -> Source:
-    """The packaged photographs of ``split``: ``all``, ``train``, ``val`` or ``test``, as their manifest assigns them."""
+    """Returns the packaged photographs of ``split``: ``all``, ``train``, ``val`` or ``test``. The manifest assigns the splits."""
     root = Path(str(resources.files("blurkit.data_manifests") / "sample"))
-    folders = choose_splits(split, {name: name for name in NAMES}, "sample")
+    splits = choose_splits(split, {name: name for name in NAMES}, "sample")
     outlined = _annotations(str(root / OBJECTS)) if masks else {}
+    photographs = {row["file"]: row for row in load_manifest("sample").photographs if row["split"] in splits}
     records = [
-        ImageRecord(
-            entry.file.removesuffix(".jpg"),
-            str(root / entry.file),
-            "sample",
-            entry.licence,
-            entry.split,
-            outlined.get(entry.file),
-        )
-        for entry in load_manifest("sample").photographs
-        if entry.split in folders
+        ImageRecord(Path(file).stem, str(root / file), "sample", row["licence"], row["split"], outlined.get(file))
+        for file, row in photographs.items()
     ]
     return Source("sample", root, RecordTable(records))
 
 
 def _annotations(path: str) -> dict[str, CocoAnnotation]:
-    """By the names of the photographs that have any."""
+    """Returns {file name of a photograph: its annotation}."""
     index = index_annotations(path)
     images = [element.value for element in elements(path, ("images",))]
-    return {
-        image["file_name"]: CocoAnnotation(path, index.spans(image["id"]), (image["height"], image["width"]), index.categories)
-        for image in images
-    }
+    return {image["file_name"]: CocoAnnotation(index, (image["height"], image["width"]), image["id"]) for image in images}

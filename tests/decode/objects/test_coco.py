@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def square(x, y, side):
 
 @pytest.fixture
 def annotation(tmp_path):
-    """A function that writes annotations and returns those of the image 7."""
+    """A function that writes annotations and returns the annotation of image 7."""
 
     def write(*entries, size=(30, 40), categories=CATEGORIES):
         entries = [
@@ -33,7 +34,7 @@ def annotation(tmp_path):
         path = tmp_path / "instances.json"
         path.write_text(json.dumps({"images": [], "annotations": entries, "categories": categories}))
         index = index_annotations(str(path))
-        return CocoAnnotation(str(path), index.spans(7), size, index.categories)
+        return CocoAnnotation(index, size, 7)
 
     return write
 
@@ -46,13 +47,13 @@ def test_real_masks_equal_those_of_pycocotools(test_data, split):
     with contextlib.redirect_stdout(io.StringIO()):
         coco = coco_module.COCO(path)
     index = index_annotations(path)
-    assert len(index) == len(coco.anns)
+    assert len(index.images) == len(coco.anns)
     assert index.problems == ()
     assert index.categories == {number: entry["name"] for number, entry in coco.cats.items()}
     assert len(index) > 0
     for image in coco.dataset["images"]:
         header = image_header(test_data / "coco" / f"{split}2017" / image["file_name"])
-        annotation = CocoAnnotation(path, index.spans(image["id"]), (image["height"], image["width"]), index.categories)
+        annotation = CocoAnnotation(index, (image["height"], image["width"]), image["id"])
         found = annotation.masks(header, None)
         wanted = [entry for entry in coco.dataset["annotations"] if entry["image_id"] == image["id"]]
         assert found.problems == ()
@@ -73,7 +74,7 @@ def test_real_masks_equal_those_of_pycocotools(test_data, split):
 @pytest.mark.parametrize("runs", [False, True])
 def test_masks_lie_on_the_upright_pixels(annotation, tmp_path, orientation, runs):
     stored = np.zeros((40, 64, 3), np.uint8)
-    stored[6:14, 35:60] = 255  # off the centre: no turn leaves it in its place
+    stored[6:14, 35:60] = 255  # off the centre, so that every turn moves it
     exif = Image.Exif()
     exif[274] = orientation
     Image.fromarray(stored).save(tmp_path / "turned.jpg", quality=100, subsampling=0, exif=exif)
@@ -102,7 +103,7 @@ def test_objects_keep_their_order_and_images_their_objects(tmp_path):
     path.write_text(json.dumps({"annotations": entries}, ensure_ascii=False))
     index, data = index_annotations(str(path)), path.read_bytes()
     for image in range(-3, 4):
-        found = [json.loads(data[start:end]) for start, end in index.spans(image)]
+        found = [json.loads(data[start:end]) for start, end in index.of(image).spans]
         assert found == [entry for entry in entries if entry["image_id"] == image]
 
 
@@ -110,8 +111,8 @@ def test_without_annotations_there_are_no_objects(tmp_path):
     path = tmp_path / "test-dev.json"
     path.write_text('{"images": [{"id": 7}], "categories": [{"id": 1, "name": "person"}]}')
     index = index_annotations(str(path))
-    assert (len(index), index.problems, index.categories) == (0, (), {1: "person"})
-    none = CocoAnnotation(str(path), index.spans(7), (None, None), index.categories).masks(HEADER, (2, 3, 10, 12))
+    assert (len(index.images), index.problems, index.categories) == (0, (), {1: "person"})
+    none = CocoAnnotation(index, (None, None), 7).masks(HEADER, (2, 3, 10, 12))
     assert none.masks.shape == (0, 10, 12)
     assert none.masks.dtype == bool
 
@@ -122,7 +123,7 @@ def test_entries_that_are_none_are_counted(tmp_path):
     categories = [*CATEGORIES, {"id": "x", "name": "y"}, {"id": 5}, 8, {"id": 1, "name": "cat"}]
     path.write_text(json.dumps({"annotations": [*odd * 5, {"image_id": 7}], "categories": categories}))
     index = index_annotations(str(path))
-    assert len(index.spans(7)) == len(index) == 1
+    assert len(index.of(7).spans) == len(index.images) == 1
     assert index.categories == {1: "person", 44: "bottle"}
     assert len(index.problems) == 21
     assert "integer image_id" in index.problems[0]
@@ -170,7 +171,7 @@ def test_a_changed_file_is_noticed(annotation, tmp_path):
         entry.masks(HEADER, None)
     (tmp_path / "instances.json").write_text(" " * 200 + "3" + " " * 500)
     with pytest.raises(UsageError, match="changed during the run"):
-        CocoAnnotation(entry.path, [(150, 250)], entry.size, entry.categories).masks(HEADER, None)
+        replace(entry, index=replace(entry.index, spans=np.array([[150, 250]]))).masks(HEADER, None)
 
 
 def test_an_annotation_travels_to_other_processes_without_its_neighbours(annotation):

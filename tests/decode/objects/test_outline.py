@@ -104,7 +104,9 @@ def test_real_polygons_are_filled_as_opencv_fills_them_but_for_the_edge(test_dat
         x, y = np.concatenate([np.array(polygon).reshape(-1, 2) for polygon in polygons]).T
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         extent = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-        np.testing.assert_allclose(extent, (x.min(), y.min(), x.max(), y.max()), atol=3)  # a point thinner than a pixel has none
+        np.testing.assert_allclose(
+            extent, (x.min(), y.min(), x.max(), y.max()), atol=3
+        )  # a tip thinner than a pixel covers no pixel
 
 
 GOOD = [1.0, 1.0, 8.0, 1.0, 8.0, 8.0]
@@ -129,7 +131,7 @@ WRONG_SUM = ([], [119], [119, 2], [60] * 3, [0], "PPYo0", "0", "O" * 8, "ooooooO
         ([[0, 0, 20, 20] * 60_000], "outline of"),
         *(({"size": size, "counts": [120]}, "runs of size") for size in (None, [1, 1], [12, 10], [120], "10 12", {})),
         ({}, "runs of size None"),
-        *(({"size": [10, 12], "counts": counts}, "no numbers of pixels") for counts in NO_RUNS),
+        *(({"size": [10, 12], "counts": counts}, "no valid numbers of pixels") for counts in NO_RUNS),
         *(({"size": [10, 12], "counts": counts}, "do not add up") for counts in WRONG_SUM),
         *(({"size": [10, 12], "counts": text}, "damaged or cut short") for text in ("", "P", "0P", "é", "~~~", "\0", " ")),
         ({"size": [10, 12], "counts": "PPPPPPPPPPPP0"}, "more than 35 bits"),

@@ -53,7 +53,7 @@ def annotation(tmp_path):
 
 
 def plain_masks(values, classes):
-    """Label index and mask of each object, one pair of label and number at a time."""
+    """Yields (label index, mask) of each object, computed separately for each pair of label and number."""
     labels, numbers = values // 256, values % 256
     for label, number in sorted(set(zip(labels.ravel().tolist(), numbers.ravel().tolist(), strict=True))):
         if classes[label].instances:
@@ -128,7 +128,7 @@ def test_files_in_the_stored_and_in_the_upright_frame(scene, annotation, orienta
     if orientation > 4:
         turned = annotation(np.ascontiguousarray(upright))
         np.testing.assert_array_equal(turned.masks(header, box).masks, wanted)
-        with pytest.raises(BadImageError, match="one is turned"):
+        with pytest.raises(BadImageError, match="is turned upright"):
             annotation(scene, (upright >> 8).astype(np.uint8)).masks(header, box)
 
 
@@ -157,14 +157,14 @@ def broken(scene):
     smaller = np.ascontiguousarray(scene[:-1])
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 65_000, 65_000, 16, 0, 0, 0, 0)) + chunk(b"IEND", b"")
     return [
-        (png_of((scene >> 8).astype(np.uint8)[..., None]), labels, "bad_annotation", "grey with 8: which object"),
+        (png_of((scene >> 8).astype(np.uint8)[..., None]), labels, "bad_annotation", "grey with 8: it has no numbers of objects"),
         (png_of(np.dstack([scene] * 3)), labels, "bad_annotation", "RGB with 16"),
         (palette, labels, "bad_annotation", "palette with 8"),
         (smaller, labels, "bad_annotation", "instance file is for 54 x 41 pixels, the photograph has 54 x 42"),
         (bomb, labels, "bad_annotation", "65000 x 65000"),
         (scene, palette_png(labels[::2, ::2]), "bad_annotation", "label file is for 27 x 21 pixels"),
         (scene, encode(grey.convert("RGB"), "png"), "bad_annotation", "RGB with 8"),
-        (scene, encode(grey.convert("LA"), "png"), "bad_annotation", "no class indices"),
+        (scene, encode(grey.convert("LA"), "png"), "bad_annotation", "must hold class indices"),
         (scene, encode(grey.convert("1"), "png"), "bad_annotation", "grey with 1 bits"),
         (scene, values, "bad_annotation", "grey with 16 bits"),
         (scene, encode(grey, "jpeg"), "bad_annotation", "It is JPEG, not PNG"),
@@ -174,7 +174,7 @@ def broken(scene):
         (scene, palette[: len(palette) // 2], "bad_annotation", "label file cannot be used"),
         (b"", labels, "bad_annotation", "empty"),
         (scene, b"<!DOCTYPE html>", "bad_annotation", "HTML"),
-        (scene, b"\0" * 4096, "bad_annotation", "zeros"),
+        (scene, b"\0" * 4096, "bad_annotation", "zero bytes"),
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from downloads import CONTENT, OTHER, SIZE, ranges
 from file_server import answer, cut, redirect, reset, stall, status
 from waiting import wait_until
 
-from blurkit.sources.archive.download import LOCK, DownloadError, RetryPolicy, forget_origin, is_downloaded, part_path
+from blurkit.sources.archive.download import LOCK, DownloadError, RetryPolicy, delete_version_note, is_downloaded, part_path
 
 
 def test_a_file_arrives_whole(server, get):
@@ -22,7 +22,7 @@ def test_a_file_arrives_whole(server, get):
     assert get.reported == sorted(get.reported)
     assert get.said == []
     assert is_downloaded(get.target)
-    forget_origin(get.target)
+    delete_version_note(get.target)
     assert not is_downloaded(get.target)
     assert sorted(os.listdir(get.target.parent)) == [LOCK, "a.zip"]
 
@@ -98,7 +98,7 @@ def test_a_change_that_the_server_hides_from_if_range_is_seen(server, get):
     rest = {"Content-Range": f"bytes 100000-{SIZE - 1}/{SIZE}", "ETag": '"new"', "Content-Length": "200000"}
     server.faults = [cut(100_000), answer(206, rest, OTHER[100_000:])]
     get()
-    assert "no longer the one that is here" in get.said[1]
+    assert "the file on the server has changed" in get.said[1]
 
 
 def test_a_rest_that_starts_elsewhere_is_not_appended(server, get):
@@ -178,7 +178,7 @@ def test_attempts_count_anew_while_the_file_grows(server, get):
     assert len(server.requests) == 10
     get.target.unlink()
     server.requests.clear()
-    server.faults, server.ranges = [cut(30_000)] * 9, False  # always the same bytes: no advance
+    server.faults, server.ranges = [cut(30_000)] * 9, False  # always the same bytes, so the file does not grow
     with pytest.raises(DownloadError, match="given up after 3 attempts"):
         get(retry_policy=RetryPolicy(pauses=(0, 0), advance=20_000))
 

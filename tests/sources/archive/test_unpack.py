@@ -39,7 +39,7 @@ def test_files_that_are_there_and_the_same_are_kept(archive, root):
     unpack(archive, root, report=nothing)
     before = {name: (root / name).stat().st_ino for name in FILES}
     (root / "val/a.jpg").unlink()
-    (root / "top.json").write_bytes(b"")  # what a power cut leaves
+    (root / "top.json").write_bytes(b"")  # a power cut leaves an empty file
     (root / "val/mine.jpg").write_bytes(b"mine")
     unpack(archive, root, report=nothing)
     assert contents(root) == {**FILES, "val/mine.jpg": b"mine"}
@@ -170,7 +170,7 @@ def test_unpacking_that_is_killed_goes_on(root, tmp_path):
 
 
 def test_real_archives_of_other_programs(root, tmp_path):
-    """As `zip -r` and Python on a stream write them: folders with a mode, sizes after the data."""
+    """Archives like those of `zip -r` and of Python on a stream: folders with a mode, sizes after the data."""
     source = tmp_path / "source"
     (source / "val").mkdir(parents=True)
     (source / "val/a.jpg").write_bytes(FILES["val/a.jpg"])

@@ -189,7 +189,7 @@ def test_an_annotated_photograph_takes_little_room(tmp_path):
     for i in range(count):
         os.close(os.open(tmp_path / "coco" / "val2017" / f"{i:012d}.jpg", os.O_CREAT))
     del document
-    open_coco(tmp_path / "coco", "val")  # what is made once
+    open_coco(tmp_path / "coco", "val")  # makes the objects that are made only once
     tracemalloc.start()
     source = open_coco(tmp_path / "coco", "val")
     taken = tracemalloc.get_traced_memory()[0]

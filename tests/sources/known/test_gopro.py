@@ -72,10 +72,10 @@ def test_frames_without_a_partner_are_passed_over(tree):
     assert reasons(source) == {f"{prefix}/000047": "unpaired", f"{prefix}/000050": "unpaired"}
     first = source.records[0]
     assert [kind for kind, _ in first.blurred] == ["blur_gamma"]
-    assert len(first.clip) == 3  # a sharp frame without a partner is a frame still
+    assert len(first.clip) == 3  # a sharp frame without a partner stays in the clip
     assert first.clip.read(2).pixels[0, 0, 0] == 50
     messages = {entry.id: (entry.path, entry.message) for entry in source.passed_over}
-    assert messages[f"{prefix}/000047"] == (str(sequence / "blur/000047.png"), "there is no sharp frame for its blurred one")
+    assert messages[f"{prefix}/000047"] == (str(sequence / "blur/000047.png"), "there is no sharp frame for its blurred frame")
     assert messages[f"{prefix}/000050"][1] == "there is no blur or blur_gamma for its sharp frame"
 
 

@@ -104,16 +104,16 @@ def test_the_licences():
 def test_the_packaged_photographs_are_as_their_manifest_says():
     manifest = load_manifest("sample")
     files = {path.name for path in PHOTOGRAPHS.iterdir()}
-    assert {photograph.file for photograph in manifest.photographs} == files - {"objects.json"}
+    assert {photograph["file"] for photograph in manifest.photographs} == files - {"objects.json"}
     for photograph in manifest.photographs:
-        content = (PHOTOGRAPHS / photograph.file).read_bytes()
-        assert hashlib.sha256(content).hexdigest() == photograph.sha256
-        assert len(content) == photograph.bytes
-        with Image.open(PHOTOGRAPHS / photograph.file) as image:
-            assert image.size == (photograph.width, photograph.height)
-        assert all((photograph.title, photograph.author, photograph.origin, photograph.taken_from, photograph.changes))
+        content = (PHOTOGRAPHS / photograph["file"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == photograph["sha256"]
+        assert len(content) == photograph["bytes"]
+        with Image.open(PHOTOGRAPHS / photograph["file"]) as image:
+            assert image.size == (photograph["width"], photograph["height"])
+        assert all(photograph[key] for key in ("title", "author", "origin", "taken_from", "changes"))
     for split in manifest.splits:
-        assert split.images == sum(photograph.split == split.name for photograph in manifest.photographs)
+        assert split.images == sum(photograph["split"] == split.name for photograph in manifest.photographs)
     assert sum(split.images for split in manifest.splits) == len(manifest.photographs)
 
 
@@ -170,4 +170,4 @@ def test_the_packaged_outlines_are_as_their_manifest_says():
     for image in json.loads(content)["images"]:
         objects = outlined[image["file_name"].removesuffix(".jpg")]
         (area,) = [entry["area"] for entry in json.loads(content)["annotations"] if entry["image_id"] == image["id"]]
-        assert objects.masks.sum() == pytest.approx(area, rel=0.03)  # the polygon's, without half of its outline
+        assert objects.masks.sum() == pytest.approx(area, rel=0.03)  # area: of the polygon; the mask lacks half of the outline

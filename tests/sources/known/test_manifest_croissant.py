@@ -10,7 +10,7 @@ from blurkit.sources.known.manifest import load_manifest, manifest_names
 
 pytestmark = ignore_deprecation
 
-#: What mlcroissant recommends and the publisher does not state.
+#: The facts that mlcroissant recommends but the publisher does not state.
 UNSTATED = {"gopro_large": {'[Metadata(GOPRO_Large)] Property "https://schema.org/version" is recommended, but does not exist.'}}
 
 
@@ -81,8 +81,8 @@ def test_the_records_are_the_same(pair):
     assert splits == [(split.name, split.folder, split.images) for split in manifest.splits]
     if manifest.photographs:
         read = [{key: text(value) for key, value in row.items()} for row in rows(dataset, "photographs")]
-        assert read == [{key: getattr(photograph, key) for key in read[0]} for photograph in manifest.photographs]
-        assert set(read[0]) == set(vars(manifest.photographs[0])) - {"bytes", "sha256"}
+        assert read == [{key: photograph[key] for key in read[0]} for photograph in manifest.photographs]
+        assert set(read[0]) == set(manifest.photographs[0]) - {"bytes", "sha256"}
         files = [file for file in dataset.metadata.file_objects if file.encoding_formats == ["image/jpeg"]]
         hashes = {(file.name, file.sha256, file.content_size) for file in files}
-        assert hashes == {(photo.file, photo.sha256, f"{photo.bytes} B") for photo in manifest.photographs}
+        assert hashes == {(photo["file"], photo["sha256"], f"{photo['bytes']} B") for photo in manifest.photographs}

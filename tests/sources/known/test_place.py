@@ -10,8 +10,8 @@ import pytest
 from blurkit.errors import UsageError
 from blurkit.sources import open_source
 from blurkit.sources.known.manifest import load_manifest
-from blurkit.sources.known.place import choose_splits, find_root, images_in, is_folder
-from blurkit.sources.record import PassedOver
+from blurkit.sources.known.place import choose_splits, find_root, is_folder
+from blurkit.sources.listing import Listing
 
 COCO = load_manifest("coco_2017")
 FOLDERS = ("training", "validation")
@@ -19,7 +19,7 @@ FOLDERS = ("training", "validation")
 
 def message_of(name, root):
     with pytest.raises(UsageError) as caught:
-        find_root(name, root, COCO, FOLDERS)
+        find_root(name, root, FOLDERS)
     return str(caught.value)
 
 
@@ -28,17 +28,17 @@ def test_the_root_that_is_given_counts_alone(tmp_path, monkeypatch):
         (tmp_path / place / "training").mkdir(parents=True)
     monkeypatch.setenv("BLURKIT_DATA", str(tmp_path / "base"))
     monkeypatch.chdir(tmp_path / "here")
-    assert find_root("coco", tmp_path / "given", COCO, FOLDERS) == tmp_path / "given"
-    assert find_root("coco", None, COCO, FOLDERS) == tmp_path / "base" / "coco"
+    assert find_root("coco", tmp_path / "given", FOLDERS) == tmp_path / "given"
+    assert find_root("coco", None, FOLDERS) == tmp_path / "base" / "coco"
     monkeypatch.delenv("BLURKIT_DATA")
-    assert find_root("coco", None, COCO, FOLDERS).resolve() == tmp_path / "here" / "data" / "coco"
+    assert find_root("coco", None, FOLDERS).resolve() == tmp_path / "here" / "data" / "coco"
     shutil.rmtree(tmp_path / "given")
     assert str(tmp_path / "given") in message_of("coco", tmp_path / "given")
 
 
 def test_one_of_the_folders_is_enough(tmp_path):
     (tmp_path / "validation").mkdir()
-    assert find_root("coco", tmp_path, COCO, FOLDERS) == tmp_path
+    assert find_root("coco", tmp_path, FOLDERS) == tmp_path
 
 
 @pytest.mark.parametrize("variable", [None, "", "base"])
@@ -85,14 +85,19 @@ def test_another_name_of_a_folder_is_shown(tmp_path):
     assert "(found: no folders)" in message_of("mapillary", tmp_path)
     for i in range(100):
         (tmp_path / f"{i:03d}").mkdir()
-    assert len(message_of("mapillary", tmp_path)) < 2000 + len(COCO.layout) + len(COCO.obtain)
+    manifest = load_manifest("mapillary_vistas_2.0")
+    assert len(message_of("mapillary", tmp_path)) < 2000 + len(manifest.layout) + len(manifest.obtain)
 
 
 def test_a_root_that_cannot_be_read_is_no_bug(tmp_path, monkeypatch):
-    def refuse(path):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    listdir = os.listdir
 
-    monkeypatch.setattr(os, "listdir", refuse)  # root may read everything, so that modes prove nothing
+    def refuse(path):
+        if path == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)  # modes do not stop the superuser from reading
     assert "it cannot be read (Permission denied)" in message_of("coco", tmp_path)
 
 
@@ -121,24 +126,25 @@ def test_images_of_a_flat_folder_in_byte_order_and_the_rest_with_a_reason(tmp_pa
     os.mkfifo(tmp_path / "fifo.jpg")
     os.symlink("b.jpg", tmp_path / "link.jpg")
     os.symlink("link2.jpg", tmp_path / "link2.jpg")
-    found = list(images_in(tmp_path, (".jpg",), "training/images"))
-    names = [name for name in found if isinstance(name, str)]
+    listing = Listing(tmp_path.parent)
+    names = [entry.name for entry in listing.files(tmp_path.name, (".jpg",))]
     assert names == sorted(("b.jpg", "a.JPG", "Z.jpg", "-q.jpg", "é.jpg", "😀.jpg", latin), key=os.fsencode)
-    rest = {entry.id: entry.reason for entry in found if isinstance(entry, PassedOver)}
-    assert rest == {
-        "training/images/.hidden.jpg": "hidden",
-        "training/images/notes.txt": "no_image_name",
-        "training/images/folder.jpg": "not_a_file",
-        "training/images/fifo.jpg": "not_a_file",
-        "training/images/link.jpg": "link",
-        "training/images/link2.jpg": "link",
+    rest = {entry.id.removeprefix(f"{tmp_path.name}/"): (entry.reason, entry.path) for entry in listing.passed_over}
+    reasons = {
+        ".hidden.jpg": "hidden",
+        "notes.txt": "no_image_name",
+        "folder.jpg": "not_a_file",
+        "fifo.jpg": "not_a_file",
+        "link.jpg": "link",
+        "link2.jpg": "link",
     }
+    assert rest == {name: (reason, str(tmp_path / name)) for name, reason in reasons.items()}
 
 
 def test_splits_go_by_either_name():
     known = {"train": "training", "val": "validation", "test": "test"}
-    assert choose_splits("all", known, "x") == ["training", "validation", "test"]
-    assert choose_splits("train", known, "x") == choose_splits("training", known, "x") == ["training"]
+    assert choose_splits("all", known, "x") == ["train", "val", "test"]
+    assert choose_splits("train", known, "x") == choose_splits("training", known, "x") == ["train"]
     with pytest.raises(
         UsageError, match=r"x has no split 'trian'; it has all, train \(training\), val .*, test; did you mean 'train"
     ):
