@@ -6,15 +6,13 @@ light, so images are float32; :mod:`blurkit.blurring.codes` goes from codes to c
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from blurkit.blurring.spectrum import Spectrum
 from blurkit.blurring.taps import Taps
 from blurkit.blurring.tiles import Window, aligned, tile_shape, tiles
-from blurkit.errors import UsageError
+from blurkit.camera.arrays import F32, Array, check_array
 from blurkit.kernels.rasterization import checked_kernel
 from blurkit.truth.box import Box
 
@@ -23,7 +21,7 @@ from blurkit.truth.box import Box
 FFT_TAPS = 400
 
 
-def blur(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflect101") -> NDArray[np.float32]:
+def blur(image: F32, kernel: ArrayLike, *, border: str = "reflect101") -> F32:
     """An image convolved with a kernel, by whichever of :func:`blur_direct` and :func:`blur_fft` is faster.
 
     ``image``: float32 ``(H, W, C)`` or ``(H, W)`` of finite linear light, any number of channels and any size. ``kernel``:
@@ -32,11 +30,10 @@ def blur(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflec
 
     Returns float32 of the image's shape. Raises UsageError for any other dtype, shape or border.
     """
-    weights = checked_kernel(kernel)
-    return _blur(image, best_form(weights), border)
+    return _blur(image, best_form(checked_kernel(kernel)), border)
 
 
-def blur_direct(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflect101") -> NDArray[np.float32]:
+def blur_direct(image: F32, kernel: ArrayLike, *, border: str = "reflect101") -> F32:
     """:func:`blur` by walking the nonzero taps.
 
     Each pixel is the sum over the taps in one fixed order: its bits are the same wherever in an image it lies.
@@ -44,19 +41,17 @@ def blur_direct(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = 
     return _blur(image, Taps.of(checked_kernel(kernel)), border)
 
 
-def blur_fft(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflect101") -> NDArray[np.float32]:
+def blur_fft(image: F32, kernel: ArrayLike, *, border: str = "reflect101") -> F32:
     """:func:`blur` by Fourier transforms, exact to about 1e-6 of the largest value."""
     return _blur(image, Spectrum.of(checked_kernel(kernel)), border)
 
 
-def best_form(kernel: NDArray[np.float32]) -> Taps | Spectrum:
+def best_form(kernel: F32) -> Taps | Spectrum:
     """The faster form of a kernel."""
     return Taps.of(kernel) if np.count_nonzero(kernel) <= FFT_TAPS else Spectrum.of(kernel)
 
 
-def convolve_box(
-    image: NDArray[Any], box: Box, form: Taps | Spectrum, border: str, table: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
+def convolve_box(image: Array, box: Box, form: Taps | Spectrum, border: str, table: F32 | None = None) -> F32:
     """A ``box`` of the convolution of an image ``(H, W, C)``, float32, or of what its values stand for in a ``table``."""
     height, width, channels = shape = box.height, box.width, image.shape[2]
     rows = np.ascontiguousarray(image).reshape(image.shape[0], -1)
@@ -69,10 +64,7 @@ def convolve_box(
     return result[:height].reshape(shape)
 
 
-def _blur(image: NDArray[np.float32], form: Taps | Spectrum, border: str) -> NDArray[np.float32]:
-    if image.dtype != np.float32:
-        raise UsageError(f"blur takes float32 linear light, got {image.dtype}; decode codes with Response.decode first")
-    if image.ndim not in (2, 3) or image.size == 0:
-        raise UsageError(f"blur takes an image of shape (H, W) or (H, W, C) with at least one pixel, got {image.shape}")
+def _blur(image: F32, form: Taps | Spectrum, border: str) -> F32:
+    check_array("an image", image, "float32", "H, W", "H, W, C")
     planes = image.reshape(*image.shape, 1) if image.ndim == 2 else image
     return convolve_box(planes, Box.of(None, image.shape), form, border).reshape(image.shape)

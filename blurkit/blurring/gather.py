@@ -11,13 +11,12 @@ and on the four nodes, and on no box and no tile.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blurkit.blurring.tiles import aligned, tile_shape, tiles
-from blurkit.errors import UsageError
+from blurkit.camera.arrays import F32, I16, I64, U64, Array, check_array
 from blurkit.jit import compiled
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField, cells
@@ -39,19 +38,19 @@ class _Lists(NamedTuple):
     rows: int
     reach: int
     longest: int
-    starts: NDArray[np.int64]
-    places: NDArray[np.int16]
-    weights: NDArray[np.float32]
+    starts: I64
+    places: I16
+    weights: F32
 
 
 def blur_field(
-    image: NDArray[Any],
+    image: Array,
     field: KernelField,
     box: tuple[int, int, int, int] | None = None,
     *,
-    table: NDArray[np.float32] | None = None,
+    table: F32 | None = None,
     border: str = "reflect101",
-) -> NDArray[np.float32]:
+) -> F32:
     """A photograph blurred by a field, in linear light.
 
     ``image``: ``(H, W, C)``, the whole photograph, float32 linear light, or codes that a ``table`` decodes
@@ -61,7 +60,8 @@ def blur_field(
     Returns float32 ``(h, w, C)``. Raises UsageError for another dtype or shape, a box that leaves the image, and a field that
     does not reach over the box.
     """
-    _check(image, table)
+    which, dtype = ("an image without a table", "float32") if table is None else ("an image with a table", "uint8")
+    check_array(which, image, dtype, "H, W, C")
     y, x, height, width = box = Box.of(box, image.shape)
     channels = image.shape[2]
     rows, fy = cells(field.y, np.arange(y, y + height, dtype=np.float64))
@@ -84,25 +84,8 @@ def blur_field(
     return result.reshape(height, width, channels)
 
 
-def _check(image: NDArray[Any], table: NDArray[np.float32] | None) -> None:
-    if image.ndim != 3 or image.size == 0:
-        raise UsageError(f"an image has shape (H, W, C) with at least one pixel, got {image.shape}")
-    if image.dtype != (np.float32 if table is None else np.uint8):
-        wanted = "float32 linear light, or uint8 codes with the table that decodes them"
-        raise UsageError(f"an image is {wanted}; got {image.dtype} with{'out' if table is None else ''} a table")
-
-
 @compiled(error_model="numpy")
-def _blur_tile(
-    pixels: NDArray[np.float32],
-    stride: int,
-    lists: _Lists,
-    rows: NDArray[np.int64],
-    fy: NDArray[np.float32],
-    columns: NDArray[np.int64],
-    fx: NDArray[np.float32],
-    target: NDArray[np.float32],
-) -> None:
+def _blur_tile(pixels: F32, stride: int, lists: _Lists, rows: I64, fy: F32, columns: I64, fx: F32, target: F32) -> None:
     channels = fx.size // columns.size
     room = (4 * lists.longest // _GROUP + 1) * _GROUP
     offsets, nodes = np.empty(room, np.uint64), np.empty((4, room), np.float32)
@@ -126,7 +109,7 @@ def _blur_tile(
 
 
 @compiled(error_model="numpy")
-def _run_end(values: NDArray[np.int64], start: int) -> int:
+def _run_end(values: I64, start: int) -> int:
     end = start + 1
     while end < values.size and values[end] == values[start]:
         end += 1
@@ -134,9 +117,7 @@ def _run_end(values: NDArray[np.int64], start: int) -> int:
 
 
 @compiled(error_model="numpy")
-def _merge(
-    lists: _Lists, row: int, column: int, stride: int, channels: int, offsets: NDArray[np.uint64], nodes: NDArray[np.float32]
-) -> int:
+def _merge(lists: _Lists, row: int, column: int, stride: int, channels: int, offsets: U64, nodes: F32) -> int:
     """The taps of any of the four nodes of a cell, in the order of the pixels that they read; the number of groups of them."""
     below, right = min(row + 1, lists.rows - 1), min(column + 1, lists.columns - 1)
     upper, lower = row * lists.columns, below * lists.columns
@@ -170,7 +151,7 @@ def _merge(
 
 
 @compiled(error_model="numpy", fastmath={"contract"})
-def _blend(nodes: NDArray[np.float32], share: np.float32, weights: NDArray[np.float32]) -> None:
+def _blend(nodes: F32, share: np.float32, weights: F32) -> None:
     """The kernels of a row's left and right end."""
     for group in range(weights.shape[0]):
         for tap in range(_GROUP):
@@ -180,9 +161,7 @@ def _blend(nodes: NDArray[np.float32], share: np.float32, weights: NDArray[np.fl
 
 
 @compiled(error_model="numpy", fastmath={"contract"})
-def _gather(
-    pixels: NDArray[np.float32], offsets: NDArray[np.uint64], weights: NDArray[np.float32], sums: NDArray[np.float32], count: int
-) -> None:
+def _gather(pixels: F32, offsets: U64, weights: F32, sums: F32, count: int) -> None:
     """A row of a cell convolved with the kernels of both of its ends."""
     width = _U(count)
     a, b = sums[0], sums[1]
@@ -204,6 +183,6 @@ def _gather(
 
 
 @compiled(error_model="numpy", fastmath={"contract"})
-def _join(sums: NDArray[np.float32], shares: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+def _join(sums: F32, shares: F32, target: F32) -> None:
     for x in range(_U(target.size)):
         target[x] = sums[0, x] + shares[x] * (sums[1, x] - sums[0, x])

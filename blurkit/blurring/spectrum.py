@@ -13,6 +13,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from blurkit.blurring.tiles import Halo, Window, support
+from blurkit.camera.arrays import F32
 
 # Side of a block, halo included: it fits in the cache, and most of what it yields is not halo.
 _BLOCK = 256
@@ -23,12 +24,12 @@ _KERNEL_SIDES = 4
 class Spectrum:
     """A kernel, float32 ``(h, w)`` cropped to its nonzero values, for convolution by Fourier transforms."""
 
-    kernel: NDArray[np.float32]
+    kernel: F32
     halo: Halo
     _transforms: dict[tuple[int, int], NDArray[np.complex64]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, kernel: NDArray[np.float32]) -> Spectrum:
+    def of(cls, kernel: F32) -> Spectrum:
         """The spectrum of a kernel with odd sides, centred on its middle."""
         return cls(*support(kernel))
 
@@ -40,7 +41,7 @@ class Spectrum:
         )
         return height, width
 
-    def apply(self, values: NDArray[np.float32], target: Window, height: int, width: int, channels: int) -> None:
+    def apply(self, values: F32, target: Window, height: int, width: int, channels: int) -> None:
         """Convolve ``height`` x ``width`` pixels from ``values``, halo included, into ``target``; both are float32."""
         planes = values.reshape(values.shape[0], -1, channels).transpose(2, 0, 1)
         sides = (scipy.fft.next_fast_len(planes.shape[1], real=True), scipy.fft.next_fast_len(planes.shape[2], real=True))

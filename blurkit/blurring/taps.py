@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blurkit.blurring.tiles import Halo, Window, support
+from blurkit.camera.arrays import F32, I64, U64
 from blurkit.jit import compiled
 
 # Taps in one pass along a row pair: their 12 weights, two sums and a pixel fit in the 16 vector registers of AVX2.
@@ -38,13 +38,13 @@ class Taps:
     reads.
     """
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    weights: NDArray[np.float32]
+    rows: I64
+    columns: I64
+    weights: F32
     halo: Halo
 
     @classmethod
-    def of(cls, kernel: NDArray[np.float32]) -> Taps:
+    def of(cls, kernel: F32) -> Taps:
         """The taps of a kernel ``(h, w)`` with odd sides, centred on its middle."""
         kernel, (above, below, left, right) = support(kernel)
         pair = np.zeros((2, kernel.shape[0] + 1, kernel.shape[1]), np.float32)
@@ -70,7 +70,7 @@ class Taps:
         pairs = -(-height // (2 * -(-height * strip * channels // _TILE_VALUES)))
         return 2 * pairs, strip
 
-    def apply(self, values: NDArray[np.float32], target: Window, height: int, width: int, channels: int) -> None:
+    def apply(self, values: F32, target: Window, height: int, width: int, channels: int) -> None:
         """Convolve ``height`` x ``width`` pixels from ``values``, halo included, into ``target``.
 
         Both are float32. An odd height writes one more row of arbitrary values, for which ``target`` needs room.
@@ -90,16 +90,7 @@ class Taps:
 
 
 @compiled(error_model="numpy", fastmath={"contract"})
-def _convolve(
-    pixels: NDArray[np.float32],
-    stride: int,
-    offsets: NDArray[np.uint64],
-    weights: NDArray[np.float32],
-    sums: NDArray[np.float32],
-    sums_stride: int,
-    height: int,
-    width: int,
-) -> None:
+def _convolve(pixels: F32, stride: int, offsets: U64, weights: F32, sums: F32, sums_stride: int, height: int, width: int) -> None:
     count = _U(width)
     for y in range(_U(0), _U(height), _U(2)):
         a = y * _U(sums_stride)

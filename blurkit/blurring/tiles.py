@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F32, I64, Array
 from blurkit.errors import UsageError, nearest
 from blurkit.jit import compiled
 from blurkit.truth.box import Box
@@ -31,12 +31,12 @@ _U = np.uint64  # unsigned, as in blurkit.blurring.taps
 class Window(NamedTuple):
     """The part of a two-dimensional C-ordered array that starts at row ``top`` and column ``left``."""
 
-    values: NDArray[Any]
+    values: Array
     top: int
     left: int
 
 
-def aligned(*shapes: tuple[int, int]) -> list[NDArray[np.float32]]:
+def aligned(*shapes: tuple[int, int]) -> list[F32]:
     """Arrays of arbitrary values that start on vector boundaries, in one block of memory.
 
     One block, because freed memory beyond twice the largest block goes back to the system, and to fault it in again for every
@@ -61,14 +61,12 @@ class Tile:
     x: int
     height: int
     width: int
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    rows: I64
+    columns: I64
     first: int
     last: int
 
-    def read(
-        self, image: NDArray[Any], memory: NDArray[np.float32], table: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
+    def read(self, image: Array, memory: F32, table: F32 | None = None) -> F32:
         """The values of the tile and its halo from an image of ``(H, W * C)``, looked up in a table if one is given.
 
         ``memory`` is used for the result, and needs room for it.
@@ -78,7 +76,7 @@ class Tile:
         return values
 
 
-def source_indices(start: int, stop: int, size: int, border: str) -> NDArray[np.int64]:
+def source_indices(start: int, stop: int, size: int, border: str) -> I64:
     """The index in [0, ``size``) that stands for each position from ``start`` up to ``stop``; -1 stands for zero."""
     position = np.arange(start, stop)
     match border:
@@ -96,7 +94,13 @@ def source_indices(start: int, stop: int, size: int, border: str) -> NDArray[np.
     raise UsageError(f"unknown border {border!r}{nearest(border, BORDERS)}; the borders are {', '.join(BORDERS)}")
 
 
-def support(kernel: NDArray[np.float32]) -> tuple[NDArray[np.float32], Halo]:
+def surroundings(box: Box, reach: int, shape: tuple[int, ...], border: str) -> tuple[I64, I64]:
+    """The rows and the columns of a ``box`` and ``reach`` pixels around it, as indices in an image of ``shape`` (H, W, ...)."""
+    rows = source_indices(box.y - reach, box.bottom + reach, shape[0], border)
+    return rows, source_indices(box.x - reach, box.right + reach, shape[1], border)
+
+
+def support(kernel: F32) -> tuple[F32, Halo]:
     """A kernel with odd sides, centred on its middle, cropped to its nonzero values, and the halo that it reads."""
     y, x = np.nonzero(kernel)
     cy, cx = (side // 2 for side in kernel.shape)
@@ -138,15 +142,7 @@ def tiles(shape: tuple[int, int, int], box: Box, halo: Halo, size: tuple[int, in
 
 
 @compiled(error_model="numpy")
-def _read(
-    image: NDArray[Any],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    first: int,
-    last: int,
-    table: NDArray[np.float32] | None,
-    values: NDArray[np.float32],
-) -> None:
+def _read(image: Array, rows: I64, columns: I64, first: int, last: int, table: F32 | None, values: F32) -> None:
     for y in range(rows.size):
         target = values[y]
         if rows[y] < 0:
@@ -164,5 +160,5 @@ def _read(
 
 
 @compiled(error_model="numpy")
-def _look_up(value: Any, table: NDArray[np.float32] | None) -> Any:
+def _look_up(value: Any, table: F32 | None) -> Any:
     return value if table is None else table[value]  # settled when compiled

@@ -8,10 +8,11 @@ corrected by the second difference of the colour that is known; all weights are 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F32, I64
 from blurkit.errors import UsageError, nearest
 from blurkit.jit import compiled
+from blurkit.program.checks import require
 
 #: Mosaics by their first two rows, read from the corner of the frame.
 BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
@@ -26,17 +27,16 @@ def pattern_at(pattern: str, y: int, x: int) -> str:
     return "".join("RGB"[colours[(y + row) % 2, (x + column) % 2]] for row in (0, 1) for column in (0, 1))
 
 
-def mosaic(linear: NDArray[np.float32], pattern: str = "RGGB") -> NDArray[np.float32]:
+def mosaic(linear: F32, pattern: str = "RGGB") -> F32:
     """The one colour that each pixel of the sensor sees: float32 (H, W), of light in the camera's colours, float32 (H, W, 3)."""
-    if linear.ndim != 3 or linear.shape[2] != 3:
-        raise UsageError(f"light is (H, W, 3) RGB, got shape {linear.shape}")
+    require(linear.ndim == 3 and linear.shape[2] == 3, f"light is (H, W, 3) RGB, got shape {linear.shape}")
     raw = np.empty(linear.shape[:2], np.float32)
     for (row, column), channel in np.ndenumerate(_channels(pattern)):
         raw[row::2, column::2] = linear[row::2, column::2, channel]
     return raw
 
 
-def scale(raw: NDArray[np.float32], gains: tuple[float, float, float], pattern: str = "RGGB") -> NDArray[np.float32]:
+def scale(raw: F32, gains: tuple[float, float, float], pattern: str = "RGGB") -> F32:
     """A mosaic, float32 (H, W), with the pixels of red, green and blue each multiplied by their gain, as for white balance."""
     scaled = np.empty(raw.shape, np.float32)
     for (row, column), channel in np.ndenumerate(_channels(pattern)):
@@ -44,32 +44,30 @@ def scale(raw: NDArray[np.float32], gains: tuple[float, float, float], pattern: 
     return scaled
 
 
-def demosaic_malvar(raw: NDArray[np.float32], pattern: str = "RGGB") -> NDArray[np.float32]:
+def demosaic_malvar(raw: F32, pattern: str = "RGGB") -> F32:
     """All three colours of each pixel: float32 (H, W, 3), of a mosaic, float32 (H, W), at least 3 x 3.
 
     It is linear and may fall short of zero or exceed the largest value beside an edge. At the border the mosaic is reflected
     about its last pixel, which keeps the pattern. The mosaic should be white-balanced: the filters take the three colours to
     vary alike.
     """
-    if raw.ndim != 2 or min(raw.shape) < 3:
-        raise UsageError(f"a mosaic is (H, W) and at least 3 x 3 pixels, got shape {raw.shape}")
+    require(raw.ndim == 2 and min(raw.shape) >= 3, f"a mosaic is (H, W) and at least 3 x 3 pixels, got shape {raw.shape}")
     padded = np.pad(np.asarray(raw, np.float32), REACH, mode="reflect")
     colours = np.empty((*raw.shape, 3), np.float32)
     _interpolate(padded, _channels(pattern), colours)
     return colours
 
 
-def _channels(pattern: str) -> NDArray[np.int64]:
+def _channels(pattern: str) -> I64:
     """The channel of each pixel of the square: (2, 2)."""
     if pattern not in BAYER_PATTERNS:
-        raise UsageError(
-            f"a Bayer pattern is one of {', '.join(BAYER_PATTERNS)}, got {pattern!r}{nearest(pattern, BAYER_PATTERNS)}"
-        )
+        known = ", ".join(BAYER_PATTERNS)
+        raise UsageError(f"a Bayer pattern is one of {known}, got {pattern!r}{nearest(pattern, BAYER_PATTERNS)}")
     return np.array(["RGB".index(colour) for colour in pattern]).reshape(2, 2)
 
 
 @compiled(error_model="numpy")
-def _interpolate(raw: NDArray[np.float32], channels: NDArray[np.int64], colours: NDArray[np.float32]) -> None:
+def _interpolate(raw: F32, channels: I64, colours: F32) -> None:
     """The colours of the mosaic within a margin of REACH pixels."""
     height, width, _ = colours.shape
     half, eighth = np.float32(0.5), np.float32(0.125)

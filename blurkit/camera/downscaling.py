@@ -9,17 +9,15 @@ light at factors 2, 4 and 8, in the median 45, 40 and 37, and 7 to 11 dB worse a
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F32, U8, U64, Bools, check_array
 from blurkit.camera.response import Response, quantize_rows
-from blurkit.errors import UsageError
 from blurkit.jit import compiled
+from blurkit.program.checks import require
 
 
-def downscale(codes: NDArray[np.uint8], factor: int, response: Response) -> NDArray[np.uint8]:
+def downscale(codes: U8, factor: int, response: Response) -> U8:
     """The nearest codes of the mean linear light of blocks of ``factor`` x ``factor`` pixels.
 
     ``codes``: uint8 (H, W, 3). ``response``: decodes and encodes. Returns uint8 (H // factor, W // factor, 3); rows at the bottom
@@ -29,66 +27,51 @@ def downscale(codes: NDArray[np.uint8], factor: int, response: Response) -> NDAr
     2**-35. A view that is not contiguous is copied first. Raises UsageError for another dtype or shape, and for a factor that
     is no whole number from 1 to the smaller side.
     """
-    if codes.dtype != np.uint8 or codes.ndim != 3 or codes.shape[2] != 3:
-        raise UsageError(f"codes are uint8 of shape (H, W, 3), got {codes.dtype} of shape {codes.shape}")
+    check_array("an image", codes, "uint8", "H, W, 3")
     factor = _checked(factor, codes.shape[:2])
     if factor == 1:
         return codes
     response.require_inverse()
-    height, width = codes.shape[0] // factor, codes.shape[1] // factor
+    smaller = np.empty((codes.shape[0] // factor, codes.shape[1] // factor, 3), np.uint8)
     rows = np.ascontiguousarray(codes).reshape(codes.shape[0], -1)
-    smaller = np.empty((height, width * 3), np.uint8)
-    _mean_rows(rows, factor, response.table, response.entries, response.thresholds, response.steep, smaller)
-    return smaller.reshape(height, width, 3)
+    target = smaller.reshape(len(smaller), -1)
+    _mean_rows(rows, factor, response.table, response.entries, response.thresholds, response.steep, target)
+    return smaller
 
 
-def downscale_disparity(disparity: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+def downscale_disparity(disparity: F32, factor: int) -> F32:
     """A disparity map, float32 (H, W), of the smaller photograph: the largest value of each ``factor`` x ``factor`` pixels, as a
     mean would be a surface where there is none; not finite where none of them is."""
     height, width = (side // factor for side in disparity.shape)
     known = np.where(np.isfinite(disparity), disparity, -np.inf)[: height * factor, : width * factor]
-    nearest: NDArray[np.float32] = known.reshape(height, factor, width, factor).max(axis=(1, 3))
+    nearest: F32 = known.reshape(height, factor, width, factor).max(axis=(1, 3))
     return nearest
 
 
-def downscale_mask(masks: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
+def downscale_mask(masks: Bools, factor: int) -> Bools:
     """Masks for an image of :func:`downscale`: a pixel belongs to an object where at least half of its block does.
 
     ``masks``: bool (n, H, W), n possibly 0. Returns bool (n, H // factor, W // factor). Raises UsageError as :func:`downscale`.
     """
-    if masks.dtype != np.bool_ or masks.ndim != 3:
-        raise UsageError(f"masks are bool of shape (n, H, W), got {masks.dtype} of shape {masks.shape}")
+    check_array("a stack of masks", masks, "bool", "n, H, W")
     factor = _checked(factor, masks.shape[1:])
     if factor == 1:
         return masks
-    smaller = np.empty((masks.shape[0], masks.shape[1] // factor, masks.shape[2] // factor), np.bool_)
+    smaller = np.empty((len(masks), masks.shape[1] // factor, masks.shape[2] // factor), np.bool_)
     for mask, result in zip(masks, smaller, strict=True):
         _majority(np.ascontiguousarray(mask).view(np.uint8), factor, result)
     return smaller
 
 
 def _checked(factor: int, shape: tuple[int, ...]) -> int:
-    try:
-        whole = 0 if isinstance(factor, bool) else operator.index(factor)
-    except TypeError:
-        whole = 0
-    if not 1 <= whole <= min(shape):
-        raise UsageError(
-            f"a factor is a whole number from 1 to the smaller side; got {factor!r} for {shape[0]} x {shape[1]} pixels (H x W)"
-        )
+    whole = int(factor) if isinstance(factor, int | np.integer) and not isinstance(factor, bool) else 0
+    found = f"got {factor!r} for {shape[0]} x {shape[1]} pixels (H x W)"
+    require(1 <= whole <= min(shape), f"a factor is a whole number from 1 to the smaller side; {found}")
     return whole
 
 
 @compiled(error_model="numpy")
-def _mean_rows(
-    rows: NDArray[np.uint8],
-    factor: int,
-    table: NDArray[np.float32],
-    entries: NDArray[np.uint64],
-    thresholds: NDArray[np.float32],
-    steep: bool,
-    smaller: NDArray[np.uint8],
-) -> None:
+def _mean_rows(rows: U8, factor: int, table: F32, entries: U64, thresholds: F32, steep: bool, smaller: U8) -> None:
     """The codes of block means, uint8 (h, 3 w), from rows of interleaved codes."""
     means = np.empty((1, smaller.shape[1]), np.float32)
     side, width = np.uint64(factor), np.uint64(smaller.shape[1] // 3)
@@ -111,7 +94,7 @@ def _mean_rows(
 
 
 @compiled(error_model="numpy")
-def _majority(mask: NDArray[np.uint8], factor: int, smaller: NDArray[np.bool_]) -> None:
+def _majority(mask: U8, factor: int, smaller: Bools) -> None:
     """Where at least half of a block of a mask (H, W) of 0 and 1 is 1."""
     counts = np.empty(smaller.shape[1] * factor, np.uint32)
     side = np.uint64(factor)

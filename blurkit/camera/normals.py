@@ -11,8 +11,8 @@ import functools
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F32, F64, U32
 from blurkit.jit import compiled
 
 LAYERS = 128
@@ -23,7 +23,7 @@ _MAGNITUDES = 2**24  # a float32 holds them exactly
 
 
 @functools.cache
-def ziggurat() -> tuple[NDArray[np.float32], NDArray[np.uint32], NDArray[np.float64]]:
+def ziggurat() -> tuple[F32, U32, F64]:
     """The tables of :func:`normals`.
 
     ``steps``: float32 (LAYERS,), the width of a layer over the number of magnitudes. ``inside``: uint32 (LAYERS,), magnitudes
@@ -41,14 +41,7 @@ def ziggurat() -> tuple[NDArray[np.float32], NDArray[np.uint32], NDArray[np.floa
 
 
 @compiled(error_model="numpy")
-def normals(
-    words: NDArray[np.uint32],
-    steps: NDArray[np.float32],
-    inside: NDArray[np.uint32],
-    heights: NDArray[np.float64],
-    rng: np.random.Generator,
-    drawn: NDArray[np.float32],
-) -> None:
+def normals(words: U32, steps: F32, inside: U32, heights: F64, rng: np.random.Generator, drawn: F32) -> None:
     """Standard normal numbers, float32 (n,), one from each uniform word, uint32 (n,), with the tables of :func:`ziggurat`.
 
     ``drawn`` may lie where ``words`` lie. About one number in eighty needs more random bits than its word has, from ``rng``.
@@ -64,13 +57,7 @@ def normals(
 
 
 @compiled(error_model="numpy")
-def _at_an_edge(
-    word: np.uint32,
-    steps: NDArray[np.float32],
-    inside: NDArray[np.uint32],
-    heights: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> np.float32:
+def _at_an_edge(word: np.uint32, steps: F32, inside: U32, heights: F64, rng: np.random.Generator) -> np.float32:
     """The magnitude of a normal number whose word fell outside of the part of its layer that lies under the curve for sure."""
     while True:
         magnitude = word >> np.uint32(8)

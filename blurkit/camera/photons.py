@@ -10,8 +10,8 @@ import functools
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F64, U32
 from blurkit.jit import compiled
 
 #: Below this many expected photons the Gaussian approximation of shot noise is visibly wrong and exact Poisson numbers are drawn.
@@ -26,7 +26,7 @@ _NONE_OF_A_QUARTER = 0.77880078307140487
 
 
 @functools.cache
-def alias_tables() -> NDArray[np.uint32]:
+def alias_tables() -> U32:
     """The alias tables of :func:`photons`: uint32 (means, COUNTS), one row for each quarter of a photon below FEW_PHOTONS.
 
     The lower 7 bits of an entry are the count that a column lends its space to, the upper 25 its own share of that space.
@@ -44,7 +44,7 @@ def alias_tables() -> NDArray[np.uint32]:
 
 
 @compiled(error_model="numpy")
-def _fill_aliases(spaces: NDArray[np.float64], entries: NDArray[np.uint32]) -> None:
+def _fill_aliases(spaces: F64, entries: U32) -> None:
     """The entries of one table, from the chances of its counts in units of a column; ``spaces`` is used up."""
     short, long = np.empty(COUNTS, np.uint32), np.empty(COUNTS, np.uint32)
     shorts = longs = 0
@@ -69,7 +69,7 @@ def _fill_aliases(spaces: NDArray[np.float64], entries: NDArray[np.uint32]) -> N
 
 
 @compiled(error_model="numpy")
-def photons(mean: float, word: np.uint64, tables: NDArray[np.uint32]) -> np.uint32:
+def photons(mean: float, word: np.uint64, tables: U32) -> np.uint32:
     """The number of photons that arrive where ``mean`` are expected, 0 <= mean < FEW_PHOTONS, from a uniform word."""
     row = min(int(mean * _PER_PHOTON), len(tables) - 1)
     rest = mean - row / _PER_PHOTON

@@ -12,12 +12,14 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from blurkit.camera.arrays import F32, F64
 from blurkit.camera.bayer import demosaic_malvar, mosaic, pattern_at, scale
 from blurkit.camera.sensor import add_noise
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
+from blurkit.program.checks import require
 
 #: CIE XYZ to the colours of a Sony A7R III under D65: the ColorMatrix2 that Adobe's DNG Converter writes for it.
 XYZ_TO_A7R3 = ((0.6640, -0.1847, -0.0503), (-0.5238, 1.3010, 0.2474), (-0.0993, 0.1673, 0.6527))
@@ -31,7 +33,7 @@ class Camera:
     """``matrix``: (3, 3), from linear sRGB to the camera's white-balanced colours, each row with the sum 1. ``gains``: those of
     white balance for red, green and blue, by which a raw image is multiplied. ``pattern``: that of the mosaic."""
 
-    matrix: NDArray[np.float64]
+    matrix: F64
     gains: tuple[float, float, float]
     pattern: str = "RGGB"
 
@@ -47,13 +49,12 @@ class Camera:
         """The same camera as a crop sees it whose corner lies at row y and column x of the frame."""
         return dataclasses.replace(self, pattern=pattern_at(self.pattern, y, x))
 
-    def expose(self, linear: NDArray[np.float32]) -> NDArray[np.float32]:
+    def expose(self, linear: F32) -> F32:
         """The noiseless raw image, float32 (H, W), of light in linear sRGB, float32 (H, W, 3), whose corner is the pattern's."""
         balanced = mosaic(transform(linear, self.matrix), self.pattern)
-        red, green, blue = self.gains
-        return scale(balanced, (1 / red, 1 / green, 1 / blue), self.pattern)
+        return scale(balanced, (1 / self.gains[0], 1 / self.gains[1], 1 / self.gains[2]), self.pattern)
 
-    def develop(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+    def develop(self, raw: F32) -> F32:
         """Light in linear sRGB, float32 (H, W, 3), from a raw image, float32 (H, W).
 
         White-balanced values are clipped to full well, so that saturated highlights are white in all channels.
@@ -62,18 +63,16 @@ class Camera:
         np.minimum(balanced, np.float32(1), out=balanced)
         return transform(demosaic_malvar(balanced, self.pattern), np.linalg.inv(self.matrix))
 
-    def photograph(
-        self, linear: NDArray[np.float32], *, shot: float, read: float, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    def photograph(self, linear: F32, *, shot: float, read: float, rng: np.random.Generator) -> F32:
         """Light after the whole camera, with noise on its raw image as :func:`blurkit.camera.sensor.add_noise` draws it."""
         return self.develop(add_noise(self.expose(linear), shot=shot, read=read, rng=rng))
 
 
-def transform(linear: NDArray[np.float32], matrix: ArrayLike) -> NDArray[np.float32]:
+def transform(linear: F32, matrix: ArrayLike) -> F32:
     """Colours, float32 (H, W, 3), each multiplied by a matrix (3, 3), with the same bits on every machine."""
     weights = np.asarray(matrix, np.float32)
-    if linear.ndim != 3 or linear.shape[2] != 3 or weights.shape != (3, 3):
-        raise UsageError(f"colours are (H, W, 3) and their matrix (3, 3), got shapes {linear.shape} and {weights.shape}")
+    good = linear.ndim == 3 and linear.shape[2] == 3 and weights.shape == (3, 3)
+    require(good, f"colours are (H, W, 3) and their matrix (3, 3), got shapes {linear.shape} and {weights.shape}")
     colours = np.ascontiguousarray(linear, np.float32).reshape(-1, 3)
     transformed = np.empty_like(colours)
     _transform(colours, weights, transformed)
@@ -81,7 +80,7 @@ def transform(linear: NDArray[np.float32], matrix: ArrayLike) -> NDArray[np.floa
 
 
 @compiled(error_model="numpy")
-def _transform(colours: NDArray[np.float32], weights: NDArray[np.float32], transformed: NDArray[np.float32]) -> None:
+def _transform(colours: F32, weights: F32, transformed: F32) -> None:
     for i in range(np.uint64(len(colours))):
         red, green, blue = colours[i, 0], colours[i, 1], colours[i, 2]
         for channel in range(3):

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from blurkit.camera.arrays import F32, F64, I64, U8, U64
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
+from blurkit.program.checks import require
 
 # Linear light is sorted into this many equal bins; what a bin can mean is looked up.
 BINS = 4096
@@ -38,24 +40,24 @@ class Response:
     """
 
     name: str
-    table: NDArray[np.float32]
-    thresholds: NDArray[np.float32]
-    entries: NDArray[np.uint64]
+    table: F32
+    thresholds: F32
+    entries: U64
     steep: bool
 
     @classmethod
     def from_table(cls, name: str, table: ArrayLike, midpoints: ArrayLike | None = None) -> Response:
         """A response from the linear light of its 256 codes, and optionally of its 255 half codes (else interpolated)."""
         values = np.asarray(table, np.float64)
-        if values.shape != (256,) or not np.all(np.isfinite(values)) or np.any(np.diff(values) <= 0):
-            raise UsageError(f"response {name!r}: a table needs 256 finite, strictly increasing values; got shape {values.shape}")
-        if values[0] < 0 or values[-1] > 1:
-            raise UsageError(f"response {name!r}: linear light lies in [0, 1], this table spans [{values[0]}, {values[-1]}]")
+        good = values.shape == (256,) and bool(np.all(np.isfinite(values)) and np.all(np.diff(values) > 0))
+        require(good, f"response {name!r}: a table needs 256 finite, strictly increasing values; got shape {values.shape}")
+        spans = f"[{values[0]}, {values[-1]}]"
+        require(values[0] >= 0 and values[-1] <= 1, f"response {name!r}: linear light lies in [0, 1], this table spans {spans}")
         middle = (values[:-1] + values[1:]) / 2 if midpoints is None else np.asarray(midpoints, np.float64)
         return cls._make(name, values, middle)
 
     @classmethod
-    def from_curve(cls, name: str, curve: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Response:
+    def from_curve(cls, name: str, curve: Callable[[F64], F64]) -> Response:
         """A forward-only response from a continuous curve, from linear light in [0, 1] to encoded values, both float64.
 
         The curve is clipped to [0, 1], and where it falls its running maximum stands in.
@@ -72,7 +74,7 @@ class Response:
         return cls._make(name, np.full(256, np.nan), np.where(np.isinf(rising[first]), np.inf, high))
 
     @classmethod
-    def _make(cls, name: str, table: NDArray[np.float64], middle: NDArray[np.float64]) -> Response:
+    def _make(cls, name: str, table: F64, middle: F64) -> Response:
         exact = np.concatenate(([-np.inf], middle, [np.inf]))
         thresholds = exact.astype(np.float32)  # rounded up, so that a float32 compares as it would with the exact value
         thresholds = np.where(thresholds < exact, np.nextafter(thresholds, np.float32(np.inf)), thresholds)
@@ -88,37 +90,31 @@ class Response:
 
     def require_inverse(self) -> None:
         """Raise :class:`UsageError` where the response is forward-only."""
-        if self.forward_only:
-            raise UsageError(
-                f"response {self.name!r} only encodes: decode photographs by the curve that they were encoded with, "
-                "for most of them srgb, and name this one for encoding alone"
-            )
+        advice = "decode photographs by the curve that they were encoded with, for most of them srgb"
+        require(not self.forward_only, f"response {self.name!r} only encodes: {advice}, and name this one for encoding alone")
 
-    def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def decode(self, codes: U8) -> F32:
         """Linear light, float32 in [0, 1], of uint8 codes of any shape."""
-        if codes.dtype != np.uint8:
-            raise UsageError(f"decode takes uint8 codes, got {codes.dtype}")
+        require(codes.dtype == np.uint8, f"decode takes uint8 codes, got {codes.dtype}")
         self.require_inverse()
         return self.table[codes]
 
-    def encode(self, linear: ArrayLike) -> NDArray[np.float64]:
+    def encode(self, linear: ArrayLike) -> F64:
         """The encoded value in [0, 1], float64, of linear light; values outside [0, 1] are clipped.
 
         It passes through ``code / 255`` at each code of the table and is linear between codes and half codes; a forward-only
         response is linear between half codes.
         """
-        codes = np.arange(256) / 255.0
-        knots = np.empty(511)
-        values = np.empty(511)
+        knots, values = np.empty((2, 511))
         knots[::2], knots[1::2] = self.table, self.thresholds[1:256]
-        values[::2], values[1::2] = codes, (codes[:-1] + codes[1:]) / 2
+        values[::2], values[1::2] = _CODES, _HALF_CODES
         if self.forward_only:
             knots[[0, -1]] = 0, 1
             known = np.isfinite(knots)
             knots, values = knots[known], values[known]
         return np.interp(np.asarray(linear, np.float64), knots, values)
 
-    def quantize(self, linear: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def quantize(self, linear: F32) -> U8:
         """The nearest code, uint8, of float32 linear light of any shape; values outside [0, 1] are clipped, NaN becomes 0."""
         rows = np.ascontiguousarray(linear, np.float32).reshape(1, -1)
         codes = np.empty(rows.shape, np.uint8)
@@ -126,7 +122,7 @@ class Response:
         return codes.reshape(linear.shape)
 
 
-def _entries(starts: NDArray[np.int64], thresholds: NDArray[np.float32]) -> NDArray[np.uint64]:
+def _entries(starts: I64, thresholds: F32) -> U64:
     """For each bin of linear light, in one word, the code at its lower edge and the threshold of the next code.
 
     An entry is ``(code + 1) * 2**32 - bits``, with the bits of the threshold as float32. Adding the bits of a value makes the
@@ -137,13 +133,7 @@ def _entries(starts: NDArray[np.int64], thresholds: NDArray[np.float32]) -> NDAr
 
 
 @compiled(error_model="numpy")
-def quantize_rows(
-    linear: NDArray[np.float32],
-    entries: NDArray[np.uint64],
-    thresholds: NDArray[np.float32],
-    steep: bool,
-    codes: NDArray[np.uint8],
-) -> None:
+def quantize_rows(linear: F32, entries: U64, thresholds: F32, steep: bool, codes: U8) -> None:
     """The codes, uint8 (h, w), of the upper left part (h, w) of linear light; the other arguments are those of a response."""
     # Unsigned indices and one simple loop per step are what becomes vector code; a piece of a row stays in first-level cache.
     values, bins = np.empty(_PIECE, np.float32), np.empty(_PIECE, np.uint16)
@@ -167,30 +157,19 @@ def quantize_rows(
                     target[x] = code
 
 
-def _srgb(encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+def _srgb(encoded: F64) -> F64:
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
 
 
-_CURVES = {
+_CURVES: dict[str, Callable[[F64], F64]] = {
     "srgb": _srgb,
     "gamma2.2": lambda encoded: encoded**2.2,
     "linear": lambda encoded: encoded,
 }
-
-
 _A7R3 = (-0.0095228, 8.698516, -45.157821, 150.711809, -308.197829, 368.308117, -235.163398, 61.832224)
-
-
-def _a7r3(linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    encoded = np.zeros_like(linear)
-    for coefficient in reversed(_A7R3):
-        encoded = encoded * linear + coefficient
-    return encoded
-
-
-_FORWARD_CURVES = {
-    "a7r3": _a7r3,
-}
+_FORWARD_CURVES = {"a7r3": lambda linear: np.asarray(np.polynomial.polynomial.polyval(linear, _A7R3), np.float64)}
+_CODES = np.arange(256) / 255.0
+_HALF_CODES = (_CODES[:-1] + _CODES[1:]) / 2
 
 
 def is_curve(name: str) -> bool:
@@ -206,27 +185,25 @@ def load_response(name: str) -> Response:
     """
     if name in _FORWARD_CURVES:
         return Response.from_curve(name, _FORWARD_CURVES[name])
-    if is_curve(name) and name not in _CURVES:
-        try:
-            exponent = float(name.removeprefix("gamma"))
-        except ValueError:
-            exponent = 0.0
-        if not 1.0 <= exponent <= 4.0:
-            raise UsageError(f"response {name!r}: write gamma and an exponent from 1 to 4, such as gamma2.2")
-        curve = lambda encoded: encoded**exponent  # noqa: E731
-    elif name in _CURVES:
-        curve = _CURVES[name]
-    else:
+    if not is_curve(name):
         return Response.from_table(name, _read_table(name))
-    codes = np.arange(256) / 255.0
-    return Response.from_table(name, curve(codes), curve((codes[:-1] + codes[1:]) / 2))
+    curve = _CURVES.get(name) or _power(name)
+    return Response.from_table(name, curve(_CODES), curve(_HALF_CODES))
 
 
-def _read_table(name: str) -> NDArray[np.float64]:
+def _power(name: str) -> Callable[[F64], F64]:
+    try:
+        exponent = float(name.removeprefix("gamma"))
+    except ValueError:
+        exponent = 0.0
+    require(1.0 <= exponent <= 4.0, f"response {name!r}: write gamma and an exponent from 1 to 4, such as gamma2.2")
+    return lambda encoded: encoded**exponent
+
+
+def _read_table(name: str) -> F64:
     path = Path(name)
-    if not path.is_file():
-        known = ", ".join((*_CURVES, *_FORWARD_CURVES))
-        raise UsageError(f"unknown response {name!r}: it is none of {known} and there is no such file")
+    known = ", ".join((*_CURVES, *_FORWARD_CURVES))
+    require(path.is_file(), f"unknown response {name!r}: it is none of {known} and there is no such file")
     try:
         if path.suffix == ".npy":
             return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(-1)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F32, U8, U32, U64, Bools
 from blurkit.camera.normals import normals, ziggurat
 from blurkit.camera.photons import FEW_PHOTONS, alias_tables, photons
 from blurkit.camera.response import Response
@@ -29,7 +29,7 @@ _SUBSAMPLING = {
 }
 
 
-def highlight_table(response: Response, highlight: float, threshold: float, gain: float = 1.0) -> NDArray[np.float32]:
+def highlight_table(response: Response, highlight: float, threshold: float, gain: float = 1.0) -> F32:
     """The light of the scene for each code, float32 (256,): the response's decoding table, with ``highlight`` added where linear
     light is at least ``threshold``, times ``gain``.
 
@@ -42,7 +42,7 @@ def highlight_table(response: Response, highlight: float, threshold: float, gain
     return table * np.float32(gain)
 
 
-def saturated(linear: NDArray[np.float32]) -> NDArray[np.bool_]:
+def saturated(linear: F32) -> Bools:
     """Where light reaches full well in any channel: bool (h, w), of float32 light (h, w, C) that has not been clipped yet.
 
     Light may fall short of full well by :data:`ROUNDING`, as blur makes .9999999 of a surface of 1.
@@ -54,7 +54,7 @@ def saturated(linear: NDArray[np.float32]) -> NDArray[np.bool_]:
     return mask
 
 
-def add_noise(linear: NDArray[np.float32], *, shot: float, read: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def add_noise(linear: F32, *, shot: float, read: float, rng: np.random.Generator) -> F32:
     """Light with Poisson-Gaussian noise of variance ``shot * linear + read ** 2``: float32, same shape, not clipped.
 
     ``linear``: float32 of any shape, values below 0 count as 0; ``shot`` > 0 is the light of one photon, ``read`` >= 0 the
@@ -73,20 +73,12 @@ def add_noise(linear: NDArray[np.float32], *, shot: float, read: float, rng: np.
     return noisy.reshape(linear.shape)
 
 
-def _words(count: int, rng: np.random.Generator) -> NDArray[np.uint32]:
+def _words(count: int, rng: np.random.Generator) -> U32:
     return rng.integers(2**64, size=(count + 1) // 2, dtype=np.uint64).view(np.uint32)[:count]  # pairs take a third less time
 
 
 @compiled(error_model="numpy")
-def _expose(
-    linear: NDArray[np.float32],
-    shot: float,
-    read: float,
-    few: np.float32,
-    words: NDArray[np.uint64],
-    tables: NDArray[np.uint32],
-    noise: NDArray[np.float32],
-) -> None:
+def _expose(linear: F32, shot: float, read: float, few: np.float32, words: U64, tables: U32, noise: F32) -> None:
     """Light with noise in place of the normal numbers in ``noise``; each pixel below ``few`` takes the next of the words."""
     gain, readout, variance = np.float32(shot), np.float32(read), np.float32(read * read)
     bright = np.empty(_BLOCK, np.float32)
@@ -104,7 +96,7 @@ def _expose(
                 drawn[i] = bright[i]
 
 
-def compress(image: NDArray[np.uint8], *, quality: int, subsampling: str = "4:2:0") -> NDArray[np.uint8]:
+def compress(image: U8, *, quality: int, subsampling: str = "4:2:0") -> U8:
     """An RGB image, uint8 (H, W, 3), after JPEG compression at this quality, 1 to 100, and chroma subsampling."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SUBSAMPLING[subsampling]]
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)

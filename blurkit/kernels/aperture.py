@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.errors import UsageError
+from blurkit.camera.arrays import F32, F64
 from blurkit.kernels.rasterization import checked_kernel
+from blurkit.program.checks import require
 
 #: The largest radius in pixels; a kernel of 2,001 pixels a side stands for a mistake of units.
 MAX_RADIUS = 1000.0
@@ -33,14 +34,14 @@ class Aperture:
     rotation: float = 0.0
     curvature: float = 0.0
 
-    def kernel(self, radius: float) -> NDArray[np.float32]:
+    def kernel(self, radius: float) -> F32:
         """The kernel of this shape with the area of a disk of ``radius`` pixels: :func:`disk` or :func:`polygon`."""
         if self.blades == 0:
             return disk(radius)
         return polygon(radius, self.blades, rotation=self.rotation, curvature=self.curvature)
 
 
-def disk(radius: float) -> NDArray[np.float32]:
+def disk(radius: float) -> F32:
     """The kernel of a circular aperture.
 
     ``radius``: in pixels, from 0 to :data:`MAX_RADIUS`; up to half a pixel it is the identity. Returns float32 ``(k, k)``, k odd,
@@ -61,7 +62,7 @@ def disk(radius: float) -> NDArray[np.float32]:
     return _normalized(quadrant[np.ix_(places, places)])
 
 
-def polygon(radius: float, blades: int, *, rotation: float = 0.0, curvature: float = 0.0) -> NDArray[np.float32]:
+def polygon(radius: float, blades: int, *, rotation: float = 0.0, curvature: float = 0.0) -> F32:
     """The kernel of an iris of ``blades`` blades: a regular polygon of the *area* of a disk of ``radius`` pixels.
 
     Equal areas pass equal light and blur about equally, whatever the blades; the circumscribed circle is larger, by 1.19 at five
@@ -71,10 +72,9 @@ def polygon(radius: float, blades: int, *, rotation: float = 0.0, curvature: flo
     Returns float32 ``(k, k)``, k odd, sum 1: the area of each pixel within the polygon, exact. Its centroid is the centre
     for an even number of blades, and within .03 px of it for an odd one from 5: pixels sample a shape that they do not mirror.
     """
-    if blades < 3:
-        raise UsageError(f"a polygonal aperture has at least 3 blades, got {blades}; for a disk, call disk")
-    if not (math.isfinite(rotation) and 0 <= curvature <= 1):
-        raise UsageError(f"rotation is an angle in radians and curvature lies in [0, 1], got {rotation} and {curvature}")
+    require(blades >= 3, f"a polygonal aperture has at least 3 blades, got {blades}; for a disk, call disk")
+    good = math.isfinite(rotation) and 0 <= curvature <= 1
+    require(good, f"rotation is an angle in radians and curvature lies in [0, 1], got {rotation} and {curvature}")
     if _checked_radius(radius) <= 0.5:
         return np.ones((1, 1), np.float32)
     corners = _outline(blades, curvature) * np.exp(1j * rotation)
@@ -86,15 +86,14 @@ def polygon(radius: float, blades: int, *, rotation: float = 0.0, curvature: flo
     return _normalized(np.maximum(covered, 0))
 
 
-def compose(first: ArrayLike, second: ArrayLike) -> NDArray[np.float32]:
+def compose(first: ArrayLike, second: ArrayLike) -> F32:
     """The kernel of two blurs, one after the other: their full convolution.
 
     ``first``, ``second``: ``(h, w)`` of odd sides and a positive sum, such as camera motion and defocus. Returns float32
     ``(k, k)``, k odd, sum 1, without the rings of zeros around it; its centroid is the sum of theirs.
     """
     kernels = sorted((checked_kernel(first), checked_kernel(second)), key=np.count_nonzero)
-    if any(kernel.sum(dtype=np.float64) <= 0 for kernel in kernels):
-        raise UsageError("a kernel to compose has a positive sum")
+    require(all(kernel.sum(dtype=np.float64) > 0 for kernel in kernels), "a kernel to compose has a positive sum")
     few, many = (kernel.astype(np.float64) for kernel in kernels)
     height, width = few.shape[0] + many.shape[0] - 1, few.shape[1] + many.shape[1] - 1
     side = max(height, width)
@@ -107,7 +106,7 @@ def compose(first: ArrayLike, second: ArrayLike) -> NDArray[np.float32]:
     return _normalized(total[kept, kept])
 
 
-def _rim(radius: float, place: NDArray[np.float64]) -> NDArray[np.float64]:
+def _rim(radius: float, place: F64) -> F64:
     """How far a disk reaches along one axis at a place on the other; 0 beyond it."""
     return np.sqrt(np.maximum(radius**2 - place**2, 0))
 
@@ -129,7 +128,7 @@ def _area(corners: NDArray[np.complex128]) -> float:
     return float((np.conj(corners) * np.roll(corners, -1)).imag.sum() / 2)
 
 
-def _add_area_above(covered: NDArray[np.float64], start: complex, end: complex) -> None:
+def _add_area_above(covered: F64, start: complex, end: complex) -> None:
     """Add to each pixel its area between a side of the outline and the top edge of the pixels' rows, signed by its direction.
 
     Over all sides of a closed outline the areas outside it cancel. Within a column of pixels the side is a straight line; cut to
@@ -154,10 +153,9 @@ def _add_area_above(covered: NDArray[np.float64], start: complex, end: complex) 
 
 
 def _checked_radius(radius: float) -> float:
-    if not 0 <= radius <= MAX_RADIUS:
-        raise UsageError(f"a radius of defocus is a number of pixels from 0 to {MAX_RADIUS:g}, got {radius}")
+    require(0 <= radius <= MAX_RADIUS, f"a radius of defocus is a number of pixels from 0 to {MAX_RADIUS:g}, got {radius}")
     return radius
 
 
-def _normalized(kernel: NDArray[np.float64]) -> NDArray[np.float32]:
+def _normalized(kernel: F64) -> F32:
     return (kernel / kernel.sum()).astype(np.float32)

@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from blurkit.errors import UsageError
+from blurkit.camera.arrays import F32, F64, I16, I64
 from blurkit.jit import compiled
 from blurkit.kernels.rasterization import splat
 from blurkit.kernels.rotation import checked_poses, displacements
+from blurkit.program.checks import require
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField
 
@@ -29,7 +30,7 @@ SPACING = 48
 
 def rotation_field(
     poses: ArrayLike,
-    weights: NDArray[np.float64],
+    weights: F64,
     *,
     shape: tuple[int, int],
     box: Box | None = None,
@@ -45,27 +46,25 @@ def rotation_field(
     ``center``: the principal point (x, y), the photograph's middle by default.
     """
     exposed = checked_poses(poses, weights)[: len(weights)]
-    if spacing < 1 or spacing != int(spacing):
-        raise UsageError(f"the spacing of the nodes is a whole number of pixels >= 1, got {spacing}")
+    whole = spacing >= 1 and spacing == int(spacing)
+    require(whole, f"the spacing of the nodes is a whole number of pixels >= 1, got {spacing}")
     top, left, height, width = box or (0, 0, *shape)
     y, x = _nodes(top, height, spacing), _nodes(left, width, spacing)
     middle = principal_point(shape) if center is None else center
 
-    def paths(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def paths(y: F64, x: F64) -> F64:
         return lattice_paths(exposed, y, x, focal, middle)
 
     # A displacement along x depends on y by a Moebius map, so it is largest in the first or last row, and likewise along y.
     reach = math.ceil(max(float(np.abs(edge).max()) for edge in (paths(y[[0, -1]], x), paths(y, x[[0, -1]]))))
-    if reach > np.iinfo(np.int16).max:
-        raise UsageError(f"this rotation moves the image by {reach} pixels; lengths are in radians, hand-held .017 to .051")
+    advice = "lengths are in radians, hand-held .017 to .051"
+    require(reach <= np.iinfo(np.int16).max, f"this rotation moves the image by {reach} pixels; {advice}")
     rows = [_splat_row(paths(place[None], x), weights, reach) for place in y]  # the paths of all nodes would be gigabytes
     counts, places, values = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     return KernelField(y, x, reach, np.concatenate(([0], np.cumsum(counts))), places, values)
 
 
-def lattice_paths(
-    exposed: NDArray[np.float64], y: NDArray[np.float64], x: NDArray[np.float64], focal: float, center: tuple[float, float]
-) -> NDArray[np.float64]:
+def lattice_paths(exposed: F64, y: F64, x: F64, focal: float, center: tuple[float, float]) -> F64:
     """Where each place of a lattice is taken by each pose, float64 (Ny * Nx, T, 2), (x, y) in pixels."""
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     return -displacements(-exposed, points, focal=focal, center=center)
@@ -76,12 +75,12 @@ def principal_point(shape: tuple[int, int]) -> tuple[float, float]:
     return (shape[1] - 1) / 2, (shape[0] - 1) / 2
 
 
-def _nodes(start: int, size: int, spacing: int) -> NDArray[np.float64]:
+def _nodes(start: int, size: int, spacing: int) -> F64:
     # One node beyond the last pixel even where that lies on a node: each pixel finds itself in the same cell in every box.
     return np.arange(start // spacing, (start + size - 1) // spacing + 2, dtype=np.float64) * spacing
 
 
-def composed(field: KernelField, kernel: NDArray[np.float32]) -> KernelField:
+def composed(field: KernelField, kernel: F32) -> KernelField:
     """The field of two blurs, one after the other: each node's kernel convolved with ``kernel``, float32 (k, k), k odd, sum 1."""
     reach = field.reach + len(kernel) // 2
     counts, places, values = _compose(field.starts, field.places, field.weights, reach, np.ascontiguousarray(kernel, np.float64))
@@ -89,9 +88,7 @@ def composed(field: KernelField, kernel: NDArray[np.float32]) -> KernelField:
 
 
 @compiled(error_model="numpy")
-def _splat_row(
-    paths: NDArray[np.float64], weights: NDArray[np.float64], reach: int
-) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float32]]:
+def _splat_row(paths: F64, weights: F64, reach: int) -> tuple[I64, I16, F32]:
     """The number of taps of each path's kernel, and their displacements and weights."""
     mass = np.zeros((2 * reach + 1, 2 * reach + 1))
     room = paths.shape[0] * min(4 * weights.size, mass.size)
@@ -109,13 +106,7 @@ def _splat_row(
 
 
 @compiled(error_model="numpy")
-def _compose(
-    starts: NDArray[np.int64],
-    places: NDArray[np.int16],
-    weights: NDArray[np.float32],
-    reach: int,
-    kernel: NDArray[np.float64],
-) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float32]]:
+def _compose(starts: I64, places: I16, weights: F32, reach: int, kernel: F64) -> tuple[I64, I16, F32]:
     """The taps of each node's kernel convolved with another kernel."""
     mass = np.zeros((2 * reach + 1, 2 * reach + 1))
     counts = np.empty(starts.size - 1, np.int64)
@@ -141,14 +132,7 @@ def _compose(
 
 
 @compiled(error_model="numpy")
-def _take(
-    mass: NDArray[np.float64],
-    rows: tuple[int, int],
-    columns: tuple[int, int],
-    total: float,
-    places: NDArray[np.int16],
-    values: NDArray[np.float32],
-) -> int:
+def _take(mass: F64, rows: tuple[int, int], columns: tuple[int, int], total: float, places: I16, values: F32) -> int:
     """Take the taps out of a canvas, which is left empty: their displacements and shares of ``total``. Returns how many."""
     reach = mass.shape[0] // 2
     taps = 0

@@ -11,10 +11,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from blurkit.camera.arrays import F32, F64, Floats, checked_path
 from blurkit.errors import UsageError, nearest
 from blurkit.jit import compiled
+from blurkit.program.checks import require
 
 #: What lies exactly on the kernel's centre. ``centroid``: the mean position over the exposure, so that sharp and blurred images
 #: are registered; ``start`` and ``midpoint``: the position when the shutter opens and at half of the exposure; ``bbox``: the
@@ -22,9 +24,7 @@ from blurkit.jit import compiled
 ANCHORS = ("centroid", "start", "midpoint", "bbox")
 
 
-def rasterize(
-    path: ArrayLike, *, exposure: float = 1.0, anchor: str = "centroid", size: int | None = None
-) -> NDArray[np.float32]:
+def rasterize(path: ArrayLike, *, exposure: float = 1.0, anchor: str = "centroid", size: int | None = None) -> F32:
     """The kernel of a trajectory.
 
     ``path``: ``(T, 2)``, (x, y) in pixels, equally spaced in time; sample t covers the time from t / T to (t + 1) / T.
@@ -37,23 +37,19 @@ def rasterize(
     return rasterize_anchored(exposed_path(path, exposure=exposure, anchor=anchor), exposure=exposure, size=size)
 
 
-def rasterize_anchored(points: NDArray[np.float64], *, exposure: float, size: int | None = None) -> NDArray[np.float32]:
+def rasterize_anchored(points: F64, *, exposure: float, size: int | None = None) -> F32:
     """As :func:`rasterize`, for a path that :func:`exposed_path` has shifted already: (0, 0) becomes the kernel's centre."""
     weights = exposure_weights(len(points), exposure)
     exposed = points[: len(weights)]
     half = math.ceil(max(exposed.max(), -exposed.min()))
-    if size is None:
-        size = 2 * half + 1
-    elif size < 1 or size % 2 == 0:
-        raise UsageError(f"a kernel's size is an odd number of pixels, got {size}")
-    elif size < 2 * half + 1:
-        raise UsageError(f"this path needs a kernel of {2 * half + 1} px, size={size} would cut it off; raise it or leave it out")
+    size = 2 * half + 1 if size is None else size
+    require(size >= 1 and size % 2 == 1, f"a kernel's size is an odd number of pixels, got {size}")
+    advice = f"size={size} would cut it off; raise it or leave it out"
+    require(size >= 2 * half + 1, f"this path needs a kernel of {2 * half + 1} px, {advice}")
     return splat_kernel(exposed, weights, size=size)
 
 
-def splat_kernel(
-    points: NDArray[np.float64], weights: NDArray[np.float64], *, size: int | None = None, total: float | None = None
-) -> NDArray[np.float32]:
+def splat_kernel(points: F64, weights: F64, *, size: int | None = None, total: float | None = None) -> F32:
     """The kernel of points (T, 2), (x, y) in pixels from its centre, and their weights (T,), float32 ``(k, k)``.
 
     ``size``: odd, at least what the points need, which is the default. Its sum is 1, or where ``total`` is given, the share of
@@ -65,31 +61,24 @@ def splat_kernel(
     return (mass / (mass.sum() if total is None else total)).astype(np.float32)
 
 
-def checked_kernel(kernel: ArrayLike) -> NDArray[np.float32]:
+def checked_kernel(kernel: ArrayLike) -> F32:
     """The kernel as float32; UsageError unless it has two odd sides and finite values."""
     with np.errstate(over="ignore"):
         weights = np.asarray(kernel, np.float32)
-    if weights.ndim != 2 or any(side % 2 == 0 for side in weights.shape):
-        raise UsageError(f"a kernel has two odd sides, so that it has a centre; got shape {weights.shape}")
-    if not np.isfinite(weights).all():
-        raise UsageError("a kernel's values are finite numbers in float32; this one has others")
+    odd = weights.ndim == 2 and all(side % 2 for side in weights.shape)
+    require(odd, f"a kernel has two odd sides, so that it has a centre; got shape {weights.shape}")
+    require(bool(np.isfinite(weights).all()), "a kernel's values are finite numbers in float32; this one has others")
     return weights
 
 
-def exposed_path(path: ArrayLike, *, exposure: float = 1.0, anchor: str = "centroid") -> NDArray[np.float64]:
+def exposed_path(path: ArrayLike, *, exposure: float = 1.0, anchor: str = "centroid") -> F64:
     """The whole path, float64 ``(T, 2)``, shifted so that its anchor for this exposure lies at (0, 0)."""
-    points = np.ascontiguousarray(path, np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
-        raise UsageError(f"a path has shape (T, 2) with T >= 1, got {points.shape}")
-    if not np.isfinite(points).all():
-        first = int(np.argwhere(~np.isfinite(points))[0, 0])
-        raise UsageError(f"the path has a coordinate that is not finite, at sample {first}")
-    if not 1e-6 <= exposure <= 1:
-        raise UsageError(f"exposure is a fraction of the path from 1e-6 to 1, got {exposure}")
+    points = checked_path(path, 2)
+    require(1e-6 <= exposure <= 1, f"exposure is a fraction of the path from 1e-6 to 1, got {exposure}")
     return points - _anchor(points, exposure, anchor)
 
 
-def exposure_weights(samples: int, exposure: float) -> NDArray[np.float64]:
+def exposure_weights(samples: int, exposure: float) -> F64:
     """The share of its time step, in (0, 1], that each exposed sample is seen; samples after the exposure are left out."""
     steps = round(exposure * samples, 9)  # 0.1 * 2000 is a hair above 200, which must not expose a 201st sample
     weights = np.ones(max(math.ceil(steps), 1))
@@ -97,7 +86,7 @@ def exposure_weights(samples: int, exposure: float) -> NDArray[np.float64]:
     return weights
 
 
-def _anchor(points: NDArray[np.float64], exposure: float, anchor: str) -> NDArray[np.float64]:
+def _anchor(points: F64, exposure: float, anchor: str) -> F64:
     if anchor == "centroid":
         weights = exposure_weights(len(points), exposure)
         return np.asarray(weights @ points[: len(weights)] / weights.sum())
@@ -113,7 +102,7 @@ def _anchor(points: NDArray[np.float64], exposure: float, anchor: str) -> NDArra
 
 
 @compiled(error_model="numpy")
-def splat(points: NDArray[np.float64], weights: NDArray[np.float64], mass: NDArray[np.float64]) -> None:
+def splat(points: F64, weights: F64, mass: F64) -> None:
     """Add the weights of points (T, 2), (x, y) in pixels from the middle of a square canvas that holds them, to its pixels.
 
     Fractions are taken before the middle is added, so that their rounding depends on no canvas.
@@ -147,7 +136,7 @@ class KernelStatistics:
     taps: int
 
 
-def statistics(kernel: NDArray[np.floating]) -> KernelStatistics:
+def statistics(kernel: Floats) -> KernelStatistics:
     """:class:`KernelStatistics` of a kernel ``(k, k)`` of odd sides, of any positive sum."""
     rows, columns = np.nonzero(kernel)
     mass = kernel[rows, columns].astype(np.float64)

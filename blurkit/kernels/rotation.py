@@ -15,11 +15,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from blurkit.camera.arrays import F64, checked_path
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
 from blurkit.kernels import trajectory
+from blurkit.program.checks import require
 
 
 def camera_rotation(
@@ -32,7 +34,7 @@ def camera_rotation(
     samples: int | None = None,
     focal: float = 4000.0,
     rng: np.random.Generator,
-) -> NDArray[np.float64]:
+) -> F64:
     """A path of poses whose optical axis wanders as :func:`blurkit.kernels.trajectory.camera_shake`, with a roll of its own.
 
     Parameters: ``length`` of the path of the optical axis in radians, 0.017 to 0.051 for hand-held exposures: at a focal length
@@ -45,21 +47,16 @@ def camera_rotation(
     (pan, -tilt), so that the image's centre moves along it.
     """
     rates = {"diffusion": diffusion, "pull": pull, "reversals": reversals}
-    if not (math.isfinite(focal) and focal > 0):
-        raise UsageError(f"the focal length is a positive number of pixels, got {focal}")
-    for name, value in {"length": length, "roll_length": roll_length, **rates}.items():
-        if not (math.isfinite(value) and value >= 0):
-            raise UsageError(f"{name} is a finite number >= 0, got {value}")
-    if samples is None:
-        # In pixels: the same walk at that scale.
-        in_pixels = {"diffusion": diffusion, "pull": pull / focal, "reversals": reversals}
-        samples = trajectory.sample_count(length=max(length, roll_length) * focal, **in_pixels)
+    _require_focal(focal)
+    trajectory.require_at_least_0(length=length, roll_length=roll_length, **rates)
+    if samples is None:  # in pixels: the same walk at that scale
+        samples = trajectory.sample_count(length=max(length, roll_length) * focal, **{**rates, "pull": pull / focal})
     axis = trajectory.camera_shake(length=length, **rates, samples=samples, rng=rng)
     roll = trajectory.camera_shake(length=roll_length, **rates, samples=samples, rng=rng)
     return np.stack((0.0 - axis[:, 1], axis[:, 0], roll[:, 0]), axis=1)
 
 
-def centered(poses: ArrayLike, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def centered(poses: ArrayLike, weights: F64) -> F64:
     """The whole path of poses, float64 ``(T, 3)``, shifted so that its mean over the exposure is the identity.
 
     ``weights``: of the exposed poses, the first of the path, as :func:`blurkit.kernels.exposure_weights` gives them. The mean is
@@ -70,7 +67,7 @@ def centered(poses: ArrayLike, weights: NDArray[np.float64]) -> NDArray[np.float
     return path - (weights[:, None] * exposed).sum(axis=0) / weights.sum()
 
 
-def displacements(poses: ArrayLike, points: ArrayLike, *, focal: float, center: tuple[float, float]) -> NDArray[np.float64]:
+def displacements(poses: ArrayLike, points: ArrayLike, *, focal: float, center: tuple[float, float]) -> F64:
     """By how much each pose moves each point of the image, exactly.
 
     ``poses``: ``(T, 3)`` in radians. ``points``: ``(N, 2)``, (x, y) in pixels of the whole photograph. ``focal`` length and
@@ -78,33 +75,30 @@ def displacements(poses: ArrayLike, points: ArrayLike, *, focal: float, center: 
     where a pose turns a point out of the camera's view, behind the image plane.
     """
     path, places = checked_poses(poses), np.asarray(points, np.float64)
-    if places.ndim != 2 or places.shape[1] != 2:
-        raise UsageError(f"points have shape (N, 2), got {places.shape}")
-    if not (math.isfinite(focal) and focal > 0):
-        raise UsageError(f"the focal length is a positive number of pixels, got {focal}")
+    require(places.ndim == 2 and places.shape[1] == 2, f"points have shape (N, 2), got {places.shape}")
+    _require_focal(focal)
     from scipy.spatial.transform import Rotation  # it takes a third of a second, and few recipes turn the camera
 
     moves = np.empty((len(places), len(path), 2))
-    if not _displace(Rotation.from_rotvec(path).as_matrix(), places - np.asarray(center, np.float64), float(focal), moves):
-        raise UsageError("a pose turns a point of the image behind the camera; rotations over an exposure are small angles")
+    seen = _displace(Rotation.from_rotvec(path).as_matrix(), places - np.asarray(center, np.float64), float(focal), moves)
+    require(seen, "a pose turns a point of the image behind the camera; rotations over an exposure are small angles")
     return moves
 
 
-def checked_poses(poses: ArrayLike, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+def _require_focal(focal: float) -> None:
+    require(math.isfinite(focal) and focal > 0, f"the focal length is a positive number of pixels, got {focal}")
+
+
+def checked_poses(poses: ArrayLike, weights: F64 | None = None) -> F64:
     """Poses as float64 ``(T, 3)``; UsageError unless they are, are finite, and number at least as many as the weights."""
-    path = np.ascontiguousarray(poses, np.float64)
-    if path.ndim != 2 or path.shape[1] != 3 or len(path) == 0:
-        raise UsageError(f"poses have shape (T, 3) with T >= 1, got {path.shape}")
-    if not np.isfinite(path).all():
-        first = int(np.argwhere(~np.isfinite(path))[0, 0])
-        raise UsageError(f"the poses have an angle that is not finite, at sample {first}")
+    path = checked_path(poses, 3, "a path of poses")
     if weights is not None and not (1 <= len(weights) <= len(path) and np.all(weights >= 0) and 0 < weights.sum() < math.inf):
         raise UsageError(f"an exposure has 1 to {len(path)} weights >= 0, as many as poses at most, got {len(weights)}")
     return path
 
 
 @compiled(error_model="numpy")
-def _displace(matrices: NDArray[np.float64], points: NDArray[np.float64], focal: float, moves: NDArray[np.float64]) -> bool:
+def _displace(matrices: F64, points: F64, focal: float, moves: F64) -> bool:
     """Fill ``moves``; false where a point leaves the half space in front of the camera."""
     in_front = True
     for n in range(points.shape[0]):

@@ -19,10 +19,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F64
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
+from blurkit.program.checks import require
 
 #: Number of samples for which the published parameters were chosen.
 PUBLISHED_SAMPLES = 2000
@@ -79,7 +80,7 @@ def boracchi_foi(
     samples: int = PUBLISHED_SAMPLES,
     rng: np.random.Generator | int,
     terms: ShakeTerms | None = None,
-) -> NDArray[np.float64]:
+) -> F64:
     """A trajectory of the published discrete process.
 
     Parameters: ``length`` of the whole path in pixels (every trajectory has exactly this length); ``anxiety`` >= 0, the amount of
@@ -88,9 +89,8 @@ def boracchi_foi(
 
     Returns float64 ``(samples, 2)``: (x, y) in pixels, equally spaced in time.
     """
-    _check(length=length, anxiety=anxiety)
-    if samples < 2:
-        raise UsageError(f"a trajectory needs at least 2 samples, got {samples}")
+    require_at_least_0(length=length, anxiety=anxiety)
+    require(samples >= 2, f"a trajectory needs at least 2 samples, got {samples}")
     rng = as_generator(rng)
     terms = terms or ShakeTerms.draw(rng=rng)
     path = np.empty((samples, 2))
@@ -100,7 +100,7 @@ def boracchi_foi(
 
 def camera_shake(
     *, length: float, diffusion: float, pull: float, reversals: float, samples: int | None = None, rng: np.random.Generator | int
-) -> NDArray[np.float64]:
+) -> F64:
     """A trajectory of the same process in rates per exposure, with statistics that do not depend on the sample count.
 
     Parameters: ``length`` of the whole path in pixels; ``diffusion`` of the heading in rad^2, ``pull`` towards the start in
@@ -109,11 +109,10 @@ def camera_shake(
 
     Returns float64 ``(samples, 2)``: (x, y) in pixels, equally spaced in time, starting at the origin.
     """
-    _check(length=length, diffusion=diffusion, pull=pull, reversals=reversals)
+    require_at_least_0(length=length, diffusion=diffusion, pull=pull, reversals=reversals)
     if samples is None:
         samples = sample_count(length=length, diffusion=diffusion, pull=pull, reversals=reversals)
-    elif samples < 2:
-        raise UsageError(f"a trajectory needs at least 2 samples, got {samples}")
+    require(samples >= 2, f"a trajectory needs at least 2 samples, got {samples}")
     path = np.empty((samples, 2))
     _rate_walk(path, float(length), float(diffusion), float(pull), float(reversals), as_generator(rng))
     return path
@@ -124,25 +123,19 @@ def sample_count(*, length: float, diffusion: float, pull: float, reversals: flo
     # Without noise, r sin(angle to the radius) exp(-pull r^2 / (2 length)) is conserved: a path hardly strays farther than a few
     # times sqrt(length / pull), and never farther than its length.
     reach = min(length, 4.0 * math.sqrt(length / pull)) if pull > 0 else 0.0
-    steps = max(
-        2.0 * diffusion / _LARGEST_TURN**2,
-        pull * reach / _LARGEST_TURN,
-        reversals / _LARGEST_CHANCE,
-        length / _LARGEST_STEP,
-        _FEWEST_SAMPLES - 1,
-    )
-    return math.ceil(steps) + 1
+    turns = max(2.0 * diffusion / _LARGEST_TURN**2, pull * reach / _LARGEST_TURN)
+    return math.ceil(max(turns, reversals / _LARGEST_CHANCE, length / _LARGEST_STEP, _FEWEST_SAMPLES - 1)) + 1
 
 
-def _check(**values: float) -> None:
+def require_at_least_0(**values: float) -> None:
+    """Require each to be a finite number >= 0; the error has its name."""
     for name, value in values.items():
-        if not (math.isfinite(value) and value >= 0):
-            raise UsageError(f"{name} is a finite number >= 0, got {value}")
+        require(math.isfinite(value) and value >= 0, f"{name} is a finite number >= 0, got {value}")
 
 
 @compiled(error_model="numpy")
 def _published_walk(
-    path: NDArray[np.float64],
+    path: F64,
     length: float,
     anxiety: float,
     gaussian: float,
@@ -174,9 +167,7 @@ def _published_walk(
 
 
 @compiled(error_model="numpy")
-def _rate_walk(
-    path: NDArray[np.float64], length: float, diffusion: float, pull: float, reversals: float, rng: np.random.Generator
-) -> None:
+def _rate_walk(path: F64, length: float, diffusion: float, pull: float, reversals: float, rng: np.random.Generator) -> None:
     steps = path.shape[0] - 1
     step = length / steps
     noise = math.sqrt(2.0 * diffusion / steps)
@@ -189,10 +180,8 @@ def _rate_walk(
     for t in range(steps):
         if chance > 0.0 and rng.random() < chance:
             turn = math.pi + rng.random() - 0.5
-            ux, uy = (
-                ux + 2.0 * (ux * math.cos(turn) - uy * math.sin(turn)),
-                uy + 2.0 * (ux * math.sin(turn) + uy * math.cos(turn)),
-            )
+            c, s = math.cos(turn), math.sin(turn)
+            ux, uy = ux + 2.0 * (ux * c - uy * s), uy + 2.0 * (ux * s + uy * c)
             norm = math.sqrt(ux * ux + uy * uy)
             ux, uy = ux / norm, uy / norm
         # With a = th - arg x, the pull is da/du = pull |x| sin a: its first two terms, in cross and scalar products.

@@ -148,7 +148,7 @@ def test_boxes_that_leave_the_image_are_refused(box):
 @pytest.mark.parametrize(
     ("codes", "kernel", "border", "message"),
     [
-        (np.zeros((4, 4, 3), np.float32), [[1.0]], "wrap", "codes are uint8.*got float32"),
+        (np.zeros((4, 4, 3), np.float32), [[1.0]], "wrap", "codes is uint8.*got float32"),
         (np.zeros((4, 4), np.uint8), [[1.0]], "wrap", "of shape \\(4, 4\\)"),
         (np.zeros((0, 4, 3), np.uint8), [[1.0]], "wrap", "at least one pixel"),
         (np.zeros((4, 4, 3), np.uint8), np.ones((2, 3)), "wrap", "odd sides"),

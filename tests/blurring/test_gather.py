@@ -196,10 +196,10 @@ def test_it_takes_at_most_six_times_as_long_as_a_uniform_blur(rng):
 @pytest.mark.parametrize(
     ("image", "box", "table", "border", "message"),
     [
-        (np.zeros((8, 8, 3)), None, None, "wrap", "got float64 without a table"),
-        (np.zeros((8, 8, 3), np.uint8), None, None, "wrap", "got uint8 without a table"),
-        (np.zeros((8, 8, 3), np.float32), None, np.zeros(256, np.float32), "wrap", "got float32 with a table"),
-        (np.zeros((8, 8), np.float32), None, None, "wrap", "shape \\(H, W, C\\).*got \\(8, 8\\)"),
+        (np.zeros((8, 8, 3)), None, None, "wrap", "without a table is float32.*got float64"),
+        (np.zeros((8, 8, 3), np.uint8), None, None, "wrap", "without a table is float32.*got uint8"),
+        (np.zeros((8, 8, 3), np.float32), None, np.zeros(256, np.float32), "wrap", "with a table is uint8.*got float32"),
+        (np.zeros((8, 8), np.float32), None, None, "wrap", "shape \\(H, W, C\\).*of shape \\(8, 8\\)"),
         (np.zeros((8, 0, 3), np.float32), None, None, "wrap", "at least one pixel"),
         (np.zeros((8, 8, 3), np.float32), (0, 0, 9, 1), None, "wrap", "the image of 8 x 8 pixels"),
         (np.zeros((8, 8, 3), np.float32), (-1, 0, 2, 1), None, "wrap", "the image of 8 x 8 pixels"),

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from blurkit.blurring.layers.fill import GROWTH, fill, grown
+from blurkit.camera.arrays import F32, Bools
 from blurkit.jit import compiled
 
 #: Deviation in pixels of the Gaussian that makes an outline as soft as edges in photographs are.
@@ -32,13 +32,13 @@ class Layers(NamedTuple):
     With ``scene = background``, then ``scene += clear * (colours - opacity * scene)`` for one object after the other, then
     ``scene += rest`` for each, ``scene`` is the photograph."""
 
-    background: NDArray[np.float32]
-    objects: NDArray[np.float32]
-    clear: NDArray[np.float32]
-    rest: NDArray[np.float32]
+    background: F32
+    objects: F32
+    clear: F32
+    rest: F32
 
 
-def cut_out(linear: NDArray[np.float32], masks: NDArray[np.bool_], moving: NDArray[np.bool_]) -> Layers:
+def cut_out(linear: F32, masks: Bools, moving: Bools) -> Layers:
     """The layers of a photograph.
 
     ``linear``: float32 (H, W, 3). ``masks``: bool (n, H, W), from back to front; a pixel of several is the last one's.
@@ -68,7 +68,7 @@ def cut_out(linear: NDArray[np.float32], masks: NDArray[np.bool_], moving: NDArr
     return Layers(background, objects, clear, rest)
 
 
-def _layer(linear: NDArray[np.float32], mask: NDArray[np.bool_], front: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _layer(linear: F32, mask: Bools, front: Bools) -> F32:
     """Colours times opacity, and opacity, of an object seen in ``mask`` and in part perhaps hidden by what is in ``front``."""
     light, solid = linear, mask
     if (grown(mask, GROWTH) & front).any():
@@ -81,9 +81,7 @@ def _layer(linear: NDArray[np.float32], mask: NDArray[np.bool_], front: NDArray[
     return layer
 
 
-def _completed(
-    linear: NDArray[np.float32], mask: NDArray[np.bool_], front: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _completed(linear: F32, mask: Bools, front: Bools) -> tuple[F32, Bools]:
     """Light and outline of an object continued behind what hides it, where more of what is around the hidden part is it."""
     hidden = grown(front, GROWTH)
     own = mask & ~hidden
@@ -92,20 +90,13 @@ def _completed(
     return np.where(own[..., None], linear, light), mask | (hidden & (layer[..., 3] > 0.5))
 
 
-def _with_weight(light: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _with_weight(light: F32, mask: Bools) -> F32:
     weight = mask.astype(np.float32)[..., None]
     return np.concatenate((light * weight, weight), axis=2)
 
 
 @compiled(error_model="numpy")
-def _give_rest(
-    linear: NDArray[np.float32],
-    background: NDArray[np.float32],
-    objects: NDArray[np.float32],
-    clear: NDArray[np.float32],
-    bands: NDArray[np.bool_],
-    rest: NDArray[np.float32],
-) -> None:
+def _give_rest(linear: F32, background: F32, objects: F32, clear: F32, bands: Bools, rest: F32) -> None:
     """What the layers lack of the photograph, given at each pixel to the frontmost object whose band it is in."""
     for y in range(linear.shape[0]):
         for x in range(linear.shape[1]):
@@ -121,7 +112,7 @@ def _give_rest(
                 rest[owner, y, x, c] = linear[y, x, c] - scene
 
 
-def _around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
+def _around(mask: Bools, margin: int) -> tuple[slice, slice]:
     """The bounding box of a mask, bool (H, W), widened by a margin to multiples of it as far as the image reaches."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:

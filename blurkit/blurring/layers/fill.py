@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from blurkit.camera.arrays import F32, Bools
 
 #: By how many pixels outlines are widened before what is behind them is filled: for the soft edges of objects in photographs and
 #: the error of outlines drawn by hand. The contrast that outlines of COCO follow is back to that of their surroundings there.
@@ -22,7 +23,7 @@ GROWTH = 4
 _GAIN = np.float32(8)
 
 
-def fill(linear: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+def fill(linear: F32, known: Bools) -> F32:
     """An image, float32 (H, W, C), filled where it is not ``known``, bool (H, W); elsewhere as it was."""
     rim = known & grown(~known, 1)  # a bright window further off would only cast a glow into the hole
     weight = rim.astype(np.float32)[..., None]
@@ -43,7 +44,7 @@ def fill(linear: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.fl
     return np.where(known[..., None], linear, filled[..., :-1])
 
 
-def grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+def grown(mask: Bools, pixels: int) -> Bools:
     """A mask, bool (H, W), widened by a disk of this radius, at least 1."""
     y, x = np.ogrid[-pixels : pixels + 1, -pixels : pixels + 1]
     disk = (y**2 + x**2 <= (pixels + 0.5) ** 2).astype(np.uint8)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F64, I64
 from blurkit.jit import compiled
 
 
-def merge_instants(
-    paths: NDArray[np.float64], weights: NDArray[np.float64], tolerance: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def merge_instants(paths: F64, weights: F64, tolerance: float) -> tuple[F64, F64]:
     """Runs of instants within which no path spans more than ``tolerance`` pixels along an axis, each run as one instant.
 
     ``paths``: (n, T, 2), which things move together. ``weights``: (T,), >= 0; instants without weight are left out. Returns the
@@ -25,16 +23,12 @@ def merge_instants(
     return np.ascontiguousarray(means.reshape(len(starts), len(paths), 2).transpose(1, 0, 2)), shares / shares.sum()
 
 
-def _starts(points: NDArray[np.float64], tolerance: float) -> NDArray[np.int64]:
-    starts = np.empty(len(points), np.int64)
-    return starts[: _mark(points, tolerance, starts)]
-
-
 @compiled(error_model="numpy")
-def _mark(points: NDArray[np.float64], tolerance: float, starts: NDArray[np.int64]) -> int:
+def _starts(points: F64, tolerance: float) -> I64:
+    """Where runs start, of points (T, d), int64 (m,)."""
+    starts = np.zeros(len(points), np.int64)
     low, high = points[0].copy(), points[0].copy()
     count = 1
-    starts[0] = 0
     for t in range(1, len(points)):
         point = points[t]
         within = True
@@ -46,4 +40,4 @@ def _mark(points: NDArray[np.float64], tolerance: float, starts: NDArray[np.int6
             low[:], high[:] = point, point
             starts[count] = t
             count += 1
-    return count
+    return starts[:count]

@@ -20,16 +20,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from blurkit.blurring.convolve import best_form, convolve_box
 from blurkit.blurring.layers.composite import Stack, add_objects, planes_of, spans_of
 from blurkit.blurring.layers.cutout import Layers, cut_out
 from blurkit.blurring.layers.instants import merge_instants
 from blurkit.blurring.layers.paths import CameraPaths, Node
-from blurkit.blurring.tiles import source_indices
-from blurkit.errors import UsageError
+from blurkit.blurring.tiles import surroundings
+from blurkit.camera.arrays import F32, F64, I64, Bools, check_array
 from blurkit.kernels.rasterization import splat_kernel
+from blurkit.program.checks import require
 from blurkit.truth.box import Box
 
 #: Instants whose displacements span at most this many pixels along each axis are taken together. Up to here it is the bilinear
@@ -46,15 +47,15 @@ _GRID, _MARGIN = 32, 64
 
 
 def blur_layers(
-    linear: NDArray[np.float32],
-    masks: NDArray[np.bool_],
+    linear: F32,
+    masks: Bools,
     camera: CameraPaths,
     own: ArrayLike,
     *,
     box: tuple[int, int, int, int],
     border: str = "reflect101",
     tolerance: float = TOLERANCE,
-) -> NDArray[np.float32]:
+) -> F32:
     """A ``box`` of a photograph blurred by the motion of the camera and of objects in it.
 
     ``linear``: float32 (H, W, 3), linear light. ``masks``: bool (n, H, W), later ones in front; objects that stand still are
@@ -71,10 +72,7 @@ def blur_layers(
     """
     own, box = _checked(linear, masks, camera, own, tolerance), Box.of(box, linear.shape)
     reach = reach_of(camera, own)
-    rows, columns = (
-        source_indices(start - reach, start + side + reach, full, border)
-        for start, side, full in zip(box[:2], box[2:], linear.shape[:2], strict=True)
-    )
+    rows, columns = surroundings(box, reach, linear.shape, border)
     y, x = (_window(indices, full, own) for indices, full in zip((rows, columns), linear.shape[:2], strict=True))
     moving = np.logical_and(own.any(axis=(1, 2)), masks[:, y, x].any(axis=(1, 2)))
     if not moving.any():
@@ -93,33 +91,22 @@ def blur_layers(
     return np.maximum(blurred, 0, out=blurred)
 
 
-def reach_of(camera: CameraPaths, own: NDArray[np.float64]) -> int:
+def reach_of(camera: CameraPaths, own: F64) -> int:
     """How far away, in pixels, a pixel's light comes from at most, and two more that are read between pixels."""
     return math.ceil(camera.reach + np.abs(own).max(initial=0.0)) + 2
 
 
-def window(box: Box, shape: tuple[int, ...], reach: int, own: NDArray[np.float64]) -> Box:
+def window(box: Box, shape: tuple[int, ...], reach: int, own: F64) -> Box:
     """The part of an image of ``shape`` that a box depends on: cut out, with the box in its coordinates, it gives the same."""
-    places = [
-        source_indices(start - reach, start + side + reach, full, "reflect101")
-        for start, side, full in zip(box[:2], box[2:], shape, strict=False)
-    ]
-    y, x = (_window(indices, full, own) for indices, full in zip(places, shape, strict=False))
+    places = surroundings(box, reach, shape, "reflect101")
+    y, x = (_window(indices, full, own) for indices, full in zip(places, shape[:2], strict=True))
     return Box(y.start, x.start, y.stop - y.start, x.stop - x.start)
 
 
 class _Objects:
     """Moving objects over the pixels of a box and ``reach`` of them around it, which lie at these rows and columns."""
 
-    def __init__(
-        self,
-        layers: Layers,
-        own: NDArray[np.float64],
-        weights: NDArray[np.float64],
-        rows: NDArray[np.int64],
-        columns: NDArray[np.int64],
-        reach: int,
-    ) -> None:
+    def __init__(self, layers: Layers, own: F64, weights: F64, rows: I64, columns: I64, reach: int) -> None:
         self._own, self._weights, self._reach, self._rest = own, weights, reach, layers.rest
         planes = np.stack([planes_of(layer, rows, columns) for layer in layers.objects])
         opacity = planes[:, 3]
@@ -137,7 +124,7 @@ class _Objects:
             for filled, part in zip(self._filled, (node.rows, node.columns), strict=True)
         )
 
-    def change(self, node: Node, box: Box, border: str, tolerance: float) -> NDArray[np.float32]:
+    def change(self, node: Node, box: Box, border: str, tolerance: float) -> F32:
         """What they add to the blurred background at a node's pixels, float32 (h, w, 3), were its path that of the camera."""
         top, left = node.rows.start, node.columns.start
         part = Box(box.y + top, box.x + left, node.rows.stop - top, node.columns.stop - left)
@@ -153,24 +140,18 @@ class _Objects:
         return changed
 
 
-def _checked(
-    linear: NDArray[np.float32], masks: NDArray[np.bool_], camera: CameraPaths, own: ArrayLike, tolerance: float
-) -> NDArray[np.float64]:
-    if linear.dtype != np.float32 or linear.ndim != 3 or linear.shape[2] != 3:
-        raise UsageError(f"linear light is float32 (H, W, 3), got {linear.dtype} {linear.shape}")
-    if masks.dtype != bool or masks.ndim != 3 or masks.shape[1:] != linear.shape[:2]:
-        raise UsageError(f"masks are bool (n, H, W) for an image {linear.shape}, got {masks.dtype} {masks.shape}")
-    paths, instants = np.ascontiguousarray(own, np.float64), len(camera.weights)
-    if paths.shape != (len(masks), instants, 2):
-        raise UsageError(f"for {len(masks)} masks and {instants} instants own is ({len(masks)}, T, 2), got {paths.shape}")
-    if not np.isfinite(paths).all():
-        raise UsageError("displacements are finite numbers; an object's own motion has others")
-    if not tolerance >= 0:
-        raise UsageError(f"the tolerance is a number of pixels >= 0, got {tolerance}")
+def _checked(linear: F32, masks: Bools, camera: CameraPaths, own: ArrayLike, tolerance: float) -> F64:
+    check_array("an image", linear, "float32", "H, W, 3")
+    check_array("a stack of masks", masks, "bool", f"n, {linear.shape[0]}, {linear.shape[1]}")
+    paths, shape = np.ascontiguousarray(own, np.float64), (len(masks), len(camera.weights), 2)
+    found = f"for {shape[0]} masks and {shape[1]} instants own is ({shape[0]}, T, 2), got {paths.shape}"
+    require(paths.shape == shape, found)
+    require(bool(np.isfinite(paths).all()), "displacements are finite numbers; an object's own motion has others")
+    require(tolerance >= 0, f"the tolerance is a number of pixels >= 0, got {tolerance}")
     return paths
 
 
-def _window(indices: NDArray[np.int64], size: int, own: NDArray[np.float64]) -> slice:
+def _window(indices: I64, size: int, own: F64) -> slice:
     """The part of an image along one axis that the pixels at these indices, and what is filled in there, depend on."""
     margin = _MARGIN + math.ceil(np.abs(own).max(initial=0.0))
     used = indices[indices >= 0]

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from blurkit.camera.arrays import F32, F64
 from blurkit.errors import UsageError
 from blurkit.kernels.bank.read import read_kernels
 from blurkit.kernels.bank.write import write_kernels
+from blurkit.program.checks import require
 
 #: Values above minus this fraction of the peak are the ringing of an estimated kernel; anything lower is an error.
 RINGING = 1e-3
@@ -37,7 +39,7 @@ class KernelBank:
     ``names``: as many distinct strings.
     """
 
-    kernels: tuple[NDArray[np.float32], ...]
+    kernels: tuple[F32, ...]
     names: tuple[str, ...]
 
     @classmethod
@@ -49,17 +51,15 @@ class KernelBank:
         kernels, become 0. ``UsageError`` names the kernel that is not 2-D, real, finite, non-negative or that sums to zero.
         """
         arrays = list(arrays)
-        if not arrays:
-            raise UsageError("a kernel bank needs at least one kernel")
+        require(bool(arrays), "a kernel bank needs at least one kernel")
         labels = [f"kernel_{i}" for i in range(len(arrays))] if names is None else list(names)
-        if len(labels) != len(arrays):
-            raise UsageError(f"{len(arrays)} kernels but {len(labels)} names")
+        require(len(labels) == len(arrays), f"{len(arrays)} kernels but {len(labels)} names")
         seen: set[str] = set()
         for i, name in enumerate(labels):
-            if not isinstance(name, str) or not name.isprintable() or not name or name != name.strip():
-                raise UsageError(f"the name of kernel {i}, {name!r}, is not printable text without blanks at its ends")
-            if name in seen:
-                raise UsageError(f"the name of kernel {i}, {name!r}, belongs to an earlier kernel; names must be distinct")
+            which = f"the name of kernel {i}, {name!r},"
+            text = isinstance(name, str) and name.isprintable() and name == name.strip() != ""
+            require(text, f"{which} is not printable text without blanks at its ends")
+            require(name not in seen, f"{which} belongs to an earlier kernel; names must be distinct")
             seen.add(name)
         kernels = [_normalized(array, f"kernel {i} ({name})") for i, (array, name) in enumerate(zip(arrays, labels, strict=True))]
         return cls(tuple(kernels), tuple(labels))
@@ -95,14 +95,14 @@ class KernelBank:
     def __len__(self) -> int:
         return len(self.kernels)
 
-    def __getitem__(self, index: int) -> NDArray[np.float32]:
+    def __getitem__(self, index: int) -> F32:
         return self.kernels[index]
 
-    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+    def __iter__(self) -> Iterator[F32]:
         return iter(self.kernels)
 
 
-def center(kernel: ArrayLike) -> NDArray[np.float32]:
+def center(kernel: ArrayLike) -> F32:
     """The kernel, float32 (k, k) with k odd and the sum 1, moved so that its centroid is its middle tap.
 
     The sub-pixel part of the move is a bilinear shift: it moves the centroid exactly and widens the kernel by at most a quarter
@@ -123,7 +123,7 @@ def center(kernel: ArrayLike) -> NDArray[np.float32]:
     return (result / result.sum()).astype(np.float32)
 
 
-def _shift(taps: NDArray[np.float64], shift: float, axis: int) -> NDArray[np.float64]:
+def _shift(taps: F64, shift: float, axis: int) -> F64:
     """Move by ``shift`` in [-1, 1] px along ``axis``; the taps at both ends must be zero."""
     weight = abs(shift)
     if weight < SMALLEST_SHIFT:
@@ -131,24 +131,22 @@ def _shift(taps: NDArray[np.float64], shift: float, axis: int) -> NDArray[np.flo
     return (1 - weight) * taps + weight * np.roll(taps, 1 if shift > 0 else -1, axis)
 
 
-def _normalized(array: ArrayLike, which: str) -> NDArray[np.float32]:
+def _normalized(array: ArrayLike, which: str) -> F32:
     """A read-only kernel as :class:`KernelBank` promises it, or ``UsageError`` about ``which``."""
     try:
         given = np.asarray(array)
     except ValueError as error:
         raise UsageError(f"{which} is no array: {error}") from error
-    if given.dtype.kind not in "biuf":
-        raise UsageError(f"{which} holds {given.dtype}, not real numbers")
-    if given.ndim != 2 or given.size == 0:
-        raise UsageError(f"{which} has shape {given.shape}; a kernel is a 2-D array that is not empty")
+    require(given.dtype.kind in "biuf", f"{which} holds {given.dtype}, not real numbers")
+    good = given.ndim == 2 and given.size > 0
+    require(good, f"{which} has shape {given.shape}; a kernel is a 2-D array that is not empty")
     taps = given.astype(np.float64)
     if not np.isfinite(taps).all():
         raise UsageError(f"{which} holds NaN or infinity at {tuple(map(int, np.argwhere(~np.isfinite(taps))[0]))}")
-    peak, lowest = taps.max(), taps.min()
-    if lowest < -RINGING * max(peak, 0.0):
-        raise UsageError(f"{which} has the negative value {lowest:.3g} beside a peak of {peak:.3g}; blur kernels have none")
-    if peak == 0:
-        raise UsageError(f"{which} sums to zero; it blurs to black")
+    peak, lowest = float(taps.max()), float(taps.min())
+    negative = f"the negative value {lowest:.3g} beside a peak of {peak:.3g}"
+    require(lowest >= -RINGING * max(peak, 0.0), f"{which} has {negative}; blur kernels have none")
+    require(peak != 0, f"{which} sums to zero; it blurs to black")
     taps = np.maximum(taps, 0)
     if given.dtype != np.float32 or abs(taps.sum() - 1) > SUM_TOLERANCE:
         taps /= peak  # before the sum, which might overflow

@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import Array
 from blurkit.errors import UsageError
-
-Array = NDArray[Any]
 
 #: The longest side of a kernel in pixels; whatever is larger is an image.
 MAX_SIDE = 301

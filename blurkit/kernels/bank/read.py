@@ -18,8 +18,10 @@ import h5py
 import numpy as np
 import scipy.io
 
+from blurkit.camera.arrays import Array
 from blurkit.errors import UsageError
-from blurkit.kernels.bank.choice import MAX_SIDE, Array, Variable, array_variable, choose, fault
+from blurkit.kernels.bank.choice import MAX_SIDE, Variable, array_variable, choose, fault
+from blurkit.program.checks import require
 
 Kernels = tuple[list[Array], list[str] | None]
 
@@ -28,8 +30,8 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def read_kernels(path: Path) -> Kernels:
     """The kernels of a file or a folder, as stored, and their names if they have any; ``UsageError`` where there are none."""
-    if not path.is_dir() and not path.is_file():
-        raise UsageError(f"{path} is neither a file nor a folder" if path.exists() else f"{path}: no such file or folder")
+    reason = f"{path} is neither a file nor a folder" if path.exists() else f"{path}: no such file or folder"
+    require(path.is_dir() or path.is_file(), reason)
     try:
         return _reader(path)(path)
     except UsageError:
@@ -50,10 +52,8 @@ def _reader(path: Path) -> Callable[[Path], Kernels]:
         return _read_hdf5
     if head.startswith(b"MATLAB 5.0") or (head and path.suffix.lower() == ".mat"):  # v4 has no signature
         return _read_matlab
-    raise UsageError(
-        f"{path}: {'unknown format' if head else 'empty'}; "
-        "kernels are read from .npz, .npy, HDF5, MATLAB and PNG files, and from folders of PNG files"
-    )
+    advice = "kernels are read from .npz, .npy, HDF5, MATLAB and PNG files, and from folders of PNG files"
+    raise UsageError(f"{path}: {'unknown format' if head else 'empty'}; {advice}")
 
 
 def _read_folder(path: Path) -> Kernels:
@@ -74,20 +74,19 @@ def _read_png(path: Path) -> Kernels:
 
 def _decode_png(path: Path) -> Array:
     data = path.read_bytes()
-    if not data.startswith(PNG_SIGNATURE) or len(data) < 24:
-        raise UsageError(f"{path}: not a PNG file, whatever its name")
+    require(data.startswith(PNG_SIGNATURE) and len(data) >= 24, f"{path}: not a PNG file, whatever its name")
     width, height = struct.unpack(">II", data[16:24])
-    if max(width, height) > MAX_SIDE:  # before decoding, since the header may promise gigabytes
-        raise UsageError(f"{path}: {height}x{width} pixels; above {MAX_SIDE} on a side it is an image, not a kernel")
+    size = f"{path}: {height}x{width} pixels"  # looked at before decoding, since the header may promise gigabytes
+    require(max(width, height) <= MAX_SIDE, f"{size}; above {MAX_SIDE} on a side it is an image, not a kernel")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise UsageError(f"{path}: a damaged PNG file")
     if image.ndim == 3:
-        if (image[..., :3] != image[..., :1]).any():
-            raise UsageError(f"{path}: in colour, so it is an image, not a kernel")
+        grey = bool((image[..., :3] == image[..., :1]).all())
+        require(grey, f"{path}: in colour, so it is an image, not a kernel")
         image = image[..., 0]
-    if reason := fault(image, named=False, alone=True):
-        raise UsageError(f"{path}: {height}x{width} pixels, {reason}")
+    reason = fault(image, named=False, alone=True)
+    require(not reason, f"{size}, {reason}")
     return image
 
 
@@ -123,11 +122,8 @@ def _numpy_header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ..
     version = np.lib.format.read_magic(file)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(file)
-    if dtype.hasobject:
-        raise UsageError(
-            f"{path}: {name} holds pickled objects, which may run code when read; "
-            "save the kernels as plain arrays instead: numpy.savez(path, *kernels)"
-        )
+    advice = "save the kernels as plain arrays instead: numpy.savez(path, *kernels)"
+    require(not dtype.hasobject, f"{path}: {name} holds pickled objects, which may run code when read; {advice}")
     return shape, dtype
 
 

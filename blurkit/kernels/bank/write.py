@@ -19,13 +19,14 @@ import cv2
 import h5py
 import numpy as np
 import scipy.io
-from numpy.typing import NDArray
 
-from blurkit.errors import DiskFullError, UsageError, WriteError, nearest
+from blurkit.camera.arrays import F32
+from blurkit.errors import DiskFullError, WriteError, nearest
 from blurkit.kernels.bank.choice import MAX_SIDE
+from blurkit.program.checks import require
 from blurkit.program.files import TEMPORARY, write_atomic
 
-Kernels = Sequence[NDArray[np.float32]]
+Kernels = Sequence[F32]
 
 
 def write_kernels(path: str | os.PathLike[str], kernels: Kernels, names: Sequence[str], *, overwrite: bool) -> None:
@@ -34,36 +35,29 @@ def write_kernels(path: str | os.PathLike[str], kernels: Kernels, names: Sequenc
     folder = target.is_dir() or not target.suffix or os.fspath(path).endswith(os.sep)
     encoders = {".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5, ".mat": _matlab}
     suffix = target.suffix.lower()
-    if not folder and suffix not in encoders:
-        raise UsageError(
-            f"{path}: unknown suffix {suffix!r}{nearest(suffix, encoders)}; "
-            f"a bank is written as {', '.join(encoders)}, or without a suffix as a folder of PNG files"
-        )
+    advice = f"a bank is written as {', '.join(encoders)}, or without a suffix as a folder of PNG files"
+    require(folder or suffix in encoders, f"{path}: unknown suffix {suffix!r}{nearest(suffix, encoders)}; {advice}")
     for name, kernel in zip(names, kernels, strict=True):
-        if max(kernel.shape) > MAX_SIDE:
-            raise UsageError(f"kernel {name!r} has shape {kernel.shape}; above {MAX_SIDE} px it would be read as an image")
+        found = f"kernel {name!r} has shape {kernel.shape}"
+        require(max(kernel.shape) <= MAX_SIDE, f"{found}; above {MAX_SIDE} px it would be read as an image")
     data = b"" if folder else encoders[suffix](kernels, names)
     try:
         if folder:
             _write_folder(target, kernels, names)
         else:
-            _write_file(target, data, overwrite)
+            advice = "choose another name, or replace it with --overwrite (in Python, overwrite=True)"
+            require(overwrite or not target.exists(), f"{path} exists; {advice}")
+            write_atomic(target, data)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFullError(f"{path}: {error.strerror}; make room and write the bank again") from error
         raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists; choose another name, or replace it with --overwrite (in Python, overwrite=True)")
-    write_atomic(path, data)
-
-
 def _write_folder(path: Path, kernels: Kernels, names: Sequence[str]) -> None:
     path = path.resolve()  # the rename below replaces an empty folder, but not a link to one
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(f"{path} exists and is not an empty folder; choose another name")
+    empty = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    require(empty, f"{path} exists and is not an empty folder; choose another name")
     # In the same parent, since a rename is atomic only within one file system; not by mkdtemp, whose folders stay private.
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     temporary.mkdir()
@@ -79,18 +73,16 @@ def _write_folder(path: Path, kernels: Kernels, names: Sequence[str]) -> None:
 
 
 def _npz(kernels: Kernels, names: Sequence[str]) -> bytes:
-    width = len(str(len(kernels) - 1))
-    buffer = io.BytesIO()
+    buffer, width = io.BytesIO(), len(str(len(kernels) - 1))
     arrays = {f"kernel_{i:0{width}d}": kernel for i, kernel in enumerate(kernels)}
     np.savez_compressed(buffer, allow_pickle=False, names=np.array(names, np.str_), **arrays)
     return buffer.getvalue()
 
 
 def _hdf5(kernels: Kernels, names: Sequence[str]) -> bytes:
-    width = len(str(len(kernels) - 1))
     text = np.array([name.encode() for name in names])
     text = text.astype(h5py.string_dtype("utf-8", text.itemsize))  # of fixed length: no HDF5 object types
-    buffer = io.BytesIO()
+    buffer, width = io.BytesIO(), len(str(len(kernels) - 1))
     with h5py.File(buffer, "w") as file:
         for i, kernel in enumerate(kernels):
             file[f"kernels/{i:0{width}d}"] = kernel

@@ -226,7 +226,7 @@ def test_a_crop_of_the_whole(test_data, rng):
     ("change", "message"),
     [
         ({"linear": np.zeros((60, 160, 3))}, "float32"),
-        ({"masks": np.zeros((1, 60, 160))}, "masks are bool"),
+        ({"masks": np.zeros((1, 60, 160))}, "masks is bool"),
         ({"masks": np.zeros((2, 60, 160), bool)}, r"for 2 masks"),
         ({"own": np.zeros((1, 3, 2))}, r"1 instants own is \(1, T, 2\)"),
         ({"own": [[[0, np.nan]]]}, "finite"),
