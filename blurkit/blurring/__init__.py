@@ -1,4 +1,4 @@
-"""Kernels and motions applied to images in linear light: one kernel, a field of them, layers, averaged frames."""
+"""Blur in linear light: by one kernel, by a field of kernels, in layers, or by averaging frames."""
 
 from blurkit.blurring.codes import blur_codes as blur_codes
 from blurkit.blurring.convolve import blur as blur

@@ -1,4 +1,4 @@
-"""The camera between light and pixels: response curves, noise, mosaic, full well, JPEG, and photographs made smaller."""
+"""The camera, which turns light into pixels: response curves, full well, noise, mosaic, JPEG, and downscaling."""
 
 from blurkit.camera.bayer import demosaic_malvar as demosaic_malvar
 from blurkit.camera.downscaling import downscale as downscale

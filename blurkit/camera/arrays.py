@@ -1,4 +1,4 @@
-"""Arrays: short names of their types, and one answer to an argument that is none or has another dtype or shape."""
+"""Short names for array types, and checks of arrays that callers pass in."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ U32: TypeAlias = NDArray[np.uint32]
 U64: TypeAlias = NDArray[np.uint64]
 
 
-def require_array(what: str, given: Any) -> None:
-    """Raise :class:`UsageError` unless ``what`` is given as a NumPy array; the message tells what came, and what to do."""
-    if isinstance(given, np.ndarray):
+def require_array(name: str, value: Any) -> None:
+    """Raise :class:`UsageError` unless ``value`` is a NumPy array. ``name``: what the message calls the value."""
+    if isinstance(value, np.ndarray):
         return
-    advice = "numpy.asarray makes one of lists and of other libraries' images"
-    if any(base.__module__.partition(".")[0] == "torch" for base in type(given).__mro__):
-        advice = "use image.permute(1, 2, 0).cpu().numpy() for shape (C, H, W), and image.cpu().numpy() for any other"
-    name = f"{type(given).__module__}.{type(given).__qualname__}".removeprefix("builtins.")
-    raise UsageError(f"{what} is a numpy array, got {name}; {advice}")
+    advice = "numpy.asarray converts lists and the images of other libraries"
+    if any(base.__module__.partition(".")[0] == "torch" for base in type(value).__mro__):
+        advice = "use image.permute(1, 2, 0).cpu().numpy() for shape (C, H, W), or image.cpu().numpy() for any other shape"
+    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    raise UsageError(f"{name} is a numpy array, got {kind}; {advice}")
 
 
-def check_array(what: str, given: Any, dtypes: str, *shapes: str) -> None:
-    """Raise :class:`UsageError` unless ``what`` is given as a NumPy array of one of these dtypes and shapes.
+def check_array(name: str, value: Any, dtypes: str, *shapes: str) -> None:
+    """Raise :class:`UsageError` unless ``value`` is a NumPy array of one of these dtypes and one of these shapes.
 
-    ``dtypes``: names, such as "uint8 or float32". ``shapes``: sides, such as "H, W, 3". Letters are at least 1, but for ``n``,
-    which counts.
+    ``dtypes``: the names of dtypes, such as "uint8 or float32". ``shapes``: the sides, such as "H, W, 3". The side ``n`` may be
+    0. Every other letter stands for a side of at least 1.
     """
-    require_array(what, given)
-    if str(given.dtype) not in dtypes.split(" or ") or not any(_fits(given.shape, shape.split(", ")) for shape in shapes):
+    require_array(name, value)
+    if str(value.dtype) not in dtypes.split(" or ") or not any(_fits(value.shape, shape.split(", ")) for shape in shapes):
         wanted = f"{dtypes} of shape {' or '.join(f'({shape})' for shape in shapes)} with at least one pixel"
-        advice = "; decode codes with Response.decode first" if dtypes == "float32" and given.dtype == np.uint8 else ""
-        raise UsageError(f"{what} is {wanted}, got {given.dtype} of shape {given.shape}{advice}")
+        advice = "; decode codes with Response.decode first" if dtypes == "float32" and value.dtype == np.uint8 else ""
+        raise UsageError(f"{name} is {wanted}, got {value.dtype} of shape {value.shape}{advice}")
 
 
 def _fits(shape: tuple[int, ...], sides: list[str]) -> bool:
@@ -51,20 +51,20 @@ def _fits(shape: tuple[int, ...], sides: list[str]) -> bool:
     return len(shape) == len(sides) and all(fits)
 
 
-def checked_path(path: ArrayLike, columns: int, what: str = "a path") -> F64:
-    """A path as float64 ``(T, columns)``; UsageError unless T >= 1 and all of it is finite."""
+def checked_path(path: ArrayLike, columns: int, name: str = "a path") -> F64:
+    """Return the path as float64 ``(T, columns)``. Raises UsageError unless T >= 1 and all numbers are finite."""
     points = np.ascontiguousarray(path, np.float64)
     good = points.ndim == 2 and points.shape[1] == columns and len(points) > 0
-    require(good, f"{what} has shape (T, {columns}) with T >= 1, got {points.shape}")
+    require(good, f"{name} has shape (T, {columns}) with T >= 1, got {points.shape}")
     if not np.isfinite(points).all():
         first = int(np.argwhere(~np.isfinite(points))[0, 0])
-        raise UsageError(f"{what} has a number that is not finite, at sample {first}")
+        raise UsageError(f"{name} has a number that is not finite, at sample {first}")
     return points
 
 
-def checked_weights(weights: ArrayLike, what: str) -> F64:
-    """One weight for each of ``what``, float64 (n,), n >= 1; UsageError unless they are finite, >= 0, and not all zero."""
+def checked_weights(weights: ArrayLike, name: str) -> F64:
+    """Return the weights of a ``name`` each as float64 (n,). Raises UsageError unless they are finite, >= 0 and not all zero."""
     shares = np.asarray(weights, np.float64, order="C")
     good = shares.ndim == 1 and bool((shares >= 0).all()) and 0 < shares.sum() < np.inf
-    require(good, f"weights are one finite number >= 0 for each {what}, not all zero")
+    require(good, f"weights are one finite number >= 0 for each {name}, not all zero")
     return shares

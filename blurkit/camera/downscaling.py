@@ -1,10 +1,11 @@
-"""Photographs made smaller by a whole factor in linear light: each block of pixels becomes its mean.
+"""Downscaling by a whole factor in linear light: each block of pixels becomes its mean.
 
-A mean of light is what a sensor with larger pixels would have seen. At its full size a photograph of many megapixels has
-little detail for its pixels, and borders of JPEG blocks.
+The mean of light is what a sensor with larger pixels would have seen. At full size, a photograph of many megapixels has little
+detail per pixel, and it shows the borders of JPEG blocks.
 
-JPEG's own reduced decoding averages encoded values. In the worst of 21 photographs it is 35, 31 and 29 dB away from the mean of
-light at factors 2, 4 and 8, in the median 45, 40 and 37, and 7 to 11 dB worse at the strongest edges. So it is not used.
+The reduced decoding of JPEG averages encoded values, so it is not used. Its distance to the mean of light was measured on 21
+photographs at the factors 2, 4 and 8: 45, 40 and 37 dB in the median, 35, 31 and 29 dB in the worst photograph. At the strongest
+edges it is 7 to 11 dB worse.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from blurkit.program.checks import require
 
 
 def downscale(codes: U8, factor: int, response: Response) -> U8:
-    """The nearest codes of the mean linear light of blocks of ``factor`` x ``factor`` pixels.
+    """A smaller photograph: the mean linear light of each block of ``factor`` x ``factor`` pixels, as the nearest codes.
 
-    ``codes``: uint8 (H, W, 3). ``response``: decodes and encodes. Returns uint8 (H // factor, W // factor, 3); rows at the bottom
-    and columns at the right that do not fill a block are cut off. A factor of 1 returns ``codes`` themselves.
+    ``codes``: uint8 (H, W, 3). ``response``: decodes and encodes. Returns uint8 (H // factor, W // factor, 3). Rows at the bottom
+    and columns at the right that do not fill a block are cut off. If the factor is 1, ``codes`` is returned without a copy.
 
-    Sums are float64 in a fixed order. With sRGB they are exact up to a factor of 512, since its float32 values are multiples of
-    2**-35. A view that is not contiguous is copied first. Raises UsageError for another dtype or shape, and for a factor that
-    is no whole number from 1 to the smaller side.
+    Sums are float64 in a fixed order. With sRGB they are exact up to a factor of 512, because the float32 values of the table are
+    multiples of 2**-35. A view that is not contiguous is copied first. Raises UsageError for another dtype or shape, and unless
+    the factor is a whole number from 1 to the smaller side.
     """
     check_array("an image", codes, "uint8", "H, W, 3")
     factor = _checked(factor, codes.shape[:2])
@@ -40,8 +41,11 @@ def downscale(codes: U8, factor: int, response: Response) -> U8:
 
 
 def downscale_disparity(disparity: F32, factor: int) -> F32:
-    """A disparity map, float32 (H, W), of the smaller photograph: the largest value of each ``factor`` x ``factor`` pixels, as a
-    mean would be a surface where there is none; not finite where none of them is."""
+    """The disparity map of the smaller photograph: the largest value of each block of ``factor`` x ``factor`` pixels.
+
+    ``disparity``: float32 (H, W); values that are not finite are unknown. Returns float32 (H // factor, W // factor), -inf if a
+    whole block is unknown. The mean of a block is not used, because at an edge it would be a surface that does not exist.
+    """
     height, width = (side // factor for side in disparity.shape)
     known = np.where(np.isfinite(disparity), disparity, -np.inf)[: height * factor, : width * factor]
     nearest: F32 = known.reshape(height, factor, width, factor).max(axis=(1, 3))
@@ -49,9 +53,9 @@ def downscale_disparity(disparity: F32, factor: int) -> F32:
 
 
 def downscale_mask(masks: Bools, factor: int) -> Bools:
-    """Masks for an image of :func:`downscale`: a pixel belongs to an object where at least half of its block does.
+    """The masks of the smaller photograph: a pixel belongs to an object if at least half of its block does.
 
-    ``masks``: bool (n, H, W), n possibly 0. Returns bool (n, H // factor, W // factor). Raises UsageError as :func:`downscale`.
+    ``masks``: bool (n, H, W), n >= 0. Returns bool (n, H // factor, W // factor). Raises UsageError as :func:`downscale` does.
     """
     check_array("a stack of masks", masks, "bool", "n, H, W")
     factor = _checked(factor, masks.shape[1:])
@@ -64,15 +68,15 @@ def downscale_mask(masks: Bools, factor: int) -> Bools:
 
 
 def _checked(factor: int, shape: tuple[int, ...]) -> int:
-    whole = int(factor) if isinstance(factor, int | np.integer) and not isinstance(factor, bool) else 0
-    found = f"got {factor!r} for {shape[0]} x {shape[1]} pixels (H x W)"
-    require(1 <= whole <= min(shape), f"a factor is a whole number from 1 to the smaller side; {found}")
-    return whole
+    number = int(factor) if isinstance(factor, int | np.integer) and not isinstance(factor, bool) else 0
+    size = f"{shape[0]} x {shape[1]} pixels (H x W)"
+    require(1 <= number <= min(shape), f"a factor is a whole number from 1 to the smaller side; got {factor!r} for {size}")
+    return number
 
 
 @compiled(error_model="numpy")
 def _mean_rows(rows: U8, factor: int, table: F32, entries: U64, thresholds: F32, steep: bool, smaller: U8) -> None:
-    """The codes of block means, uint8 (h, 3 w), from rows of interleaved codes."""
+    """Fill ``smaller``, uint8 (h, 3 w), with the codes of the block means. ``rows``: interleaved codes, uint8 (H, 3 W)."""
     means = np.empty((1, smaller.shape[1]), np.float32)
     side, width = np.uint64(factor), np.uint64(smaller.shape[1] // 3)
     area = np.float64(factor * factor)
@@ -95,7 +99,7 @@ def _mean_rows(rows: U8, factor: int, table: F32, entries: U64, thresholds: F32,
 
 @compiled(error_model="numpy")
 def _majority(mask: U8, factor: int, smaller: Bools) -> None:
-    """Where at least half of a block of a mask (H, W) of 0 and 1 is 1."""
+    """Fill ``smaller`` (h, w): whether at least half of the block is 1. ``mask``: 0 and 1, (H, W)."""
     counts = np.empty(smaller.shape[1] * factor, np.uint32)
     side = np.uint64(factor)
     for y in range(smaller.shape[0]):

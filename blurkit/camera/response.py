@@ -1,12 +1,12 @@
-"""Camera response functions: encoded pixel codes <-> linear light.
+"""Camera response functions: from pixel codes to linear light and back.
 
-A :class:`Response` is a strictly increasing curve from 8-bit codes to linear light in [0, 1]. Decoding is a table of 256
-entries. Encoding to 8 bits compares with the 255 *thresholds* at which the code changes, so it is exactly "encode, times 255,
-round to nearest" and ``quantize(decode(code)) == code`` holds for every code of every curve.
+A :class:`Response` is a strictly increasing curve from 8-bit codes to linear light in [0, 1]. Decoding looks up a table of 256
+entries. Encoding compares the light with the 255 *thresholds* at which the code changes. So encoding is exactly "encode, multiply
+by 255, round to nearest", and ``quantize(decode(code)) == code`` holds for every code of every curve.
 
-The sRGB curve is that of IEC 61966-2-1; ``a7r3`` is the polynomial that RSBlur (Rim et al., ECCV 2022) fitted to the photographs
-of a Sony A7R III, from linear light to encoded values. It falls in one place and leaves [0, 1] at both ends, so it has no
-inverse: such a *forward-only* response encodes, and no photograph is decoded by it.
+The curve ``srgb`` is defined by IEC 61966-2-1. The curve ``a7r3``, from linear light to encoded values, is the polynomial that
+RSBlur (Rim et al., ECCV 2022) fitted to the photographs of a Sony A7R III. The polynomial falls in one place and leaves [0, 1]
+at both ends, so it has no inverse. A response without an inverse is *forward-only*: it can encode, but it cannot decode.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from blurkit.errors import UsageError
 from blurkit.jit import compiled
 from blurkit.program.checks import require
 
-# Linear light is sorted into this many equal bins; what a bin can mean is looked up.
+# Encoding divides linear light into this many equal bins and looks up the codes of a bin.
 BINS = 4096
 _PIECE = 2048
 
@@ -33,10 +33,9 @@ _PIECE = 2048
 class Response:
     """A camera response function.
 
-    ``table``: float32 (256,), the linear light in [0, 1] of each code, strictly increasing.
-    ``thresholds``: float32 (257,), code ``c`` stands for ``thresholds[c] <= linear < thresholds[c + 1]``; ends are infinite.
-    ``entries``: uint64 (BINS + 1,), see :func:`_entries`. ``steep``: whether some bin holds more than one threshold. The table
-    of a forward-only response is NaN.
+    ``table``: the linear light in [0, 1] of each code, float32 (256,), strictly increasing; NaN for a forward-only response.
+    ``thresholds``: code ``c`` stands for ``thresholds[c] <= linear < thresholds[c + 1]``, float32 (257,); the ends are infinite.
+    ``entries``: uint64 (BINS + 1,), see :func:`_entries`. ``steep``: whether any bin holds more than one threshold.
     """
 
     name: str
@@ -47,7 +46,7 @@ class Response:
 
     @classmethod
     def from_table(cls, name: str, table: ArrayLike, midpoints: ArrayLike | None = None) -> Response:
-        """A response from the linear light of its 256 codes, and optionally of its 255 half codes (else interpolated)."""
+        """A response from the linear light of its 256 codes. ``midpoints``: that of the 255 half codes, interpolated if None."""
         values = np.asarray(table, np.float64)
         good = values.shape == (256,) and bool(np.all(np.isfinite(values)) and np.all(np.diff(values) > 0))
         require(good, f"response {name!r}: a table needs 256 finite, strictly increasing values; got shape {values.shape}")
@@ -60,10 +59,10 @@ class Response:
     def from_curve(cls, name: str, curve: Callable[[F64], F64]) -> Response:
         """A forward-only response from a continuous curve, from linear light in [0, 1] to encoded values, both float64.
 
-        The curve is clipped to [0, 1], and where it falls its running maximum stands in.
+        The curve is clipped to [0, 1] and replaced by its running maximum, so that it never falls.
         """
         light = np.linspace(0, 1, 2**16 + 1)
-        rising = np.append(np.maximum.accumulate(curve(light)), np.inf)  # levels that it never reaches come last
+        rising = np.append(np.maximum.accumulate(curve(light)), np.inf)  # levels that the curve never reaches come last
         levels = (np.arange(255) + 0.5) / 255
         first = np.searchsorted(rising, levels)
         low, high = light[np.maximum(first - 1, 0)], np.append(light, np.inf)[first]
@@ -76,7 +75,7 @@ class Response:
     @classmethod
     def _make(cls, name: str, table: F64, middle: F64) -> Response:
         exact = np.concatenate(([-np.inf], middle, [np.inf]))
-        thresholds = exact.astype(np.float32)  # rounded up, so that a float32 compares as it would with the exact value
+        thresholds = exact.astype(np.float32)  # rounded up, so that a comparison gives the same result as with the exact value
         thresholds = np.where(thresholds < exact, np.nextafter(thresholds, np.float32(np.inf)), thresholds)
         edges = (np.arange(BINS + 1) / BINS).astype(np.float32)
         starts = np.searchsorted(thresholds, edges, side="right") - 1
@@ -85,13 +84,13 @@ class Response:
 
     @property
     def forward_only(self) -> bool:
-        """Whether the response encodes alone."""
+        """Whether the response can only encode."""
         return bool(np.isnan(self.table[0]))
 
     def require_inverse(self) -> None:
-        """Raise :class:`UsageError` where the response is forward-only."""
-        advice = "decode photographs by the curve that they were encoded with, for most of them srgb"
-        require(not self.forward_only, f"response {self.name!r} only encodes: {advice}, and name this one for encoding alone")
+        """Raise :class:`UsageError` if the response is forward-only."""
+        advice = "decode photographs with the curve that encoded them, usually srgb"
+        require(not self.forward_only, f"response {self.name!r} only encodes; {advice}, and use {self.name!r} for encoding only")
 
     def decode(self, codes: U8) -> F32:
         """Linear light, float32 in [0, 1], of uint8 codes of any shape."""
@@ -100,10 +99,10 @@ class Response:
         return self.table[codes]
 
     def encode(self, linear: ArrayLike) -> F64:
-        """The encoded value in [0, 1], float64, of linear light; values outside [0, 1] are clipped.
+        """The encoded value in [0, 1], float64, of linear light of any shape. Light outside [0, 1] is clipped.
 
-        It passes through ``code / 255`` at each code of the table and is linear between codes and half codes; a forward-only
-        response is linear between half codes.
+        The encoded value of the light of a code is ``code / 255``. Between codes and half codes the curve is linear. A
+        forward-only response is linear between half codes.
         """
         knots, values = np.empty((2, 511))
         knots[::2], knots[1::2] = self.table, self.thresholds[1:256]
@@ -115,7 +114,7 @@ class Response:
         return np.interp(np.asarray(linear, np.float64), knots, values)
 
     def quantize(self, linear: F32) -> U8:
-        """The nearest code, uint8, of float32 linear light of any shape; values outside [0, 1] are clipped, NaN becomes 0."""
+        """The nearest code, uint8, of float32 linear light of any shape. Light outside [0, 1] is clipped, and NaN becomes 0."""
         rows = np.ascontiguousarray(linear, np.float32).reshape(1, -1)
         codes = np.empty(rows.shape, np.uint8)
         quantize_rows(rows, self.entries, self.thresholds, self.steep, codes)
@@ -123,10 +122,11 @@ class Response:
 
 
 def _entries(starts: I64, thresholds: F32) -> U64:
-    """For each bin of linear light, in one word, the code at its lower edge and the threshold of the next code.
+    """One word for each bin of linear light: the code at the lower edge of the bin, and the threshold of the next code.
 
-    An entry is ``(code + 1) * 2**32 - bits``, with the bits of the threshold as float32. Adding the bits of a value makes the
-    upper half of the word ``code + 1`` from the threshold on and ``code`` below it, as floats >= 0 sort like their bits.
+    An entry is ``(code + 1) * 2**32 - bits``, where ``bits`` are the bits of the threshold as float32. To encode a value, its
+    bits are added to the entry. The upper half of the sum is ``code + 1`` if the value reaches the threshold, else ``code``,
+    because floats >= 0 have the same order as their bits.
     """
     following = starts.astype(np.uint64) + np.uint64(1)
     return (following << np.uint64(32)) - thresholds[following].view(np.uint32)
@@ -134,8 +134,8 @@ def _entries(starts: I64, thresholds: F32) -> U64:
 
 @compiled(error_model="numpy")
 def quantize_rows(linear: F32, entries: U64, thresholds: F32, steep: bool, codes: U8) -> None:
-    """The codes, uint8 (h, w), of the upper left part (h, w) of linear light; the other arguments are those of a response."""
-    # Unsigned indices and one simple loop per step are what becomes vector code; a piece of a row stays in first-level cache.
+    """Fill ``codes``, uint8 (h, w), from the upper left part (h, w) of ``linear``. The others are fields of a response."""
+    # Unsigned indices and one simple loop per step are compiled to vector code. A piece of a row stays in the first-level cache.
     values, bins = np.empty(_PIECE, np.float32), np.empty(_PIECE, np.uint16)
     bits = values.view(np.uint32)
     for y in range(codes.shape[0]):
@@ -173,15 +173,16 @@ _HALF_CODES = (_CODES[:-1] + _CODES[1:]) / 2
 
 
 def is_curve(name: str) -> bool:
-    """Whether a response's name stands for a curve, and not for a file."""
+    """Whether the name of a response is a curve and not a file."""
     return name in _CURVES or name in _FORWARD_CURVES or name.startswith("gamma")
 
 
 @functools.lru_cache(maxsize=16)
 def load_response(name: str) -> Response:
-    """A response by name (``srgb``, ``gamma2.2``, ``gamma<exponent>``, ``linear``, ``a7r3``) or from a file of 256 numbers.
+    """A response by the name of a curve (``srgb``, ``gamma2.2``, ``gamma<exponent>``, ``linear``, ``a7r3``) or from a file.
 
-    The file holds the linear light of codes 0 to 255 as text, separated by white space or commas, or as ``.npy``.
+    The file holds 256 numbers, the linear light of the codes 0 to 255. It is a text file, with white space or commas between the
+    numbers, or a ``.npy`` file. Raises UsageError for an unknown name and for a file without 256 such numbers.
     """
     if name in _FORWARD_CURVES:
         return Response.from_curve(name, _FORWARD_CURVES[name])
@@ -203,7 +204,7 @@ def _power(name: str) -> Callable[[F64], F64]:
 def _read_table(name: str) -> F64:
     path = Path(name)
     known = ", ".join((*_CURVES, *_FORWARD_CURVES))
-    require(path.is_file(), f"unknown response {name!r}: it is none of {known} and there is no such file")
+    require(path.is_file(), f"unknown response {name!r}: it is none of {known} or gamma<exponent>, and there is no such file")
     try:
         if path.suffix == ".npy":
             return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(-1)

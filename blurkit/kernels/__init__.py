@@ -1,4 +1,4 @@
-"""Paths of the camera, and the kernels that they make: trajectories, rotations, apertures, fields over the frame, banks."""
+"""Camera paths and kernels: trajectories, rotations, apertures, fields of kernels, and banks of kernels as files."""
 
 from blurkit.kernels.aperture import Aperture as Aperture
 from blurkit.kernels.aperture import compose as compose

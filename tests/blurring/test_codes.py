@@ -1,4 +1,4 @@
-"""Codes to codes against the three separate steps, an independent computation in float64, and the crop of the whole."""
+"""Blurred codes, compared with the three separate steps, a second computation in float64, and the crop of the whole."""
 
 import dataclasses
 
@@ -62,7 +62,7 @@ def test_float64_agrees(rng, name):
 
 @pytest.mark.parametrize("name", RESPONSES)
 def test_every_code_and_every_threshold(name):
-    """Kernels of one tap scale linear light, so that it falls everywhere, on both sides of thresholds too."""
+    """Kernels of one tap scale linear light, so that values lie everywhere, also on both sides of thresholds."""
     response = load_response(name)
     codes = np.arange(256, dtype=np.uint8).reshape(1, -1, 1)
     assert np.array_equal(blur_codes(codes, [[1.0]], response), codes)

@@ -1,4 +1,4 @@
-"""Uniform blur against scipy, closed forms and itself: borders, sizes, channels, and bits that depend on no place and no tile."""
+"""Uniform blur, compared with scipy and closed forms: borders, sizes, channels; and bits do not depend on place or tile."""
 
 import numba
 import numpy as np
@@ -23,7 +23,7 @@ def draw_kernel(rng, shape, share):
 
 
 def draw_shake(rng):
-    """Some 125 taps along a smooth random walk, each sample splatted on four pixels."""
+    """About 125 taps along a smooth random walk. Each sample is splatted onto four pixels."""
     heading = rng.random() * 2 * np.pi + np.cumsum(rng.standard_normal(2000) * 0.05)
     path = np.cumsum(np.stack([np.cos(heading), np.sin(heading)]), axis=1) * (40 / 2000)
     path += 48 - path.mean(axis=1, keepdims=True)
@@ -140,7 +140,7 @@ def test_blocks_of_the_fourier_form_join(rng, monkeypatch):
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="interpreted code does not fuse")
 def test_sums_are_fused_and_in_one_order(rng):
-    """float64 holds products of float32 exactly, so it stands in for fused multiply-adds but for rare double rounding."""
+    """float64 holds products of float32 exactly, so it replaces fused multiply-adds, except for rare double rounding."""
     image, kernel = rng.standard_normal((40, 50)).astype(np.float32), np.float32(draw_kernel(rng, (7, 9), 0.7))
     fused = np.zeros((34, 42), np.float32)
     separate = fused.copy()

@@ -1,4 +1,4 @@
-"""Averages of frames against 16-bit means of an exact pan, against its kernel, and against numpy."""
+"""Averages of frames, compared with 16-bit means of an exact pan, with its kernel, and with numpy."""
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ SRGB, CODES = load_response("srgb"), load_response("linear")
 
 @pytest.fixture(scope="module")
 def pan(test_data):
-    """33 frames of a pan of less than a pixel from each to the next, and the folder that they lie in."""
+    """33 frames of a pan, with less than a pixel from frame to frame, and the folder of the frames."""
     folder = test_data / "video" / "pan_colorado_sign"
     paths = sorted((folder / "frames").iterdir())
     return [cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path in paths], folder
@@ -24,7 +24,7 @@ def pan(test_data):
 
 @pytest.fixture(scope="module")
 def stored(pan):
-    """The means of the pan, encoded, that were stored with 16 bits, by the response that they were taken with."""
+    """The stored means of the pan, encoded with 16 bits, by the response with which they were made."""
     names = {CODES: "mean_gamma_16bit.png", SRGB: "mean_linear_16bit.png"}
     return {response: cv2.imread(str(pan[1] / name), cv2.IMREAD_UNCHANGED)[..., ::-1] / 65535 for response, name in names.items()}
 

@@ -1,4 +1,4 @@
-"""Frames between frames against frames that were left out, and against motion that is known."""
+"""Interpolated frames, compared with frames that were left out, and with known motion."""
 
 import cv2
 import numpy as np
@@ -60,7 +60,7 @@ def test_what_leaves_and_enters_at_the_border_comes_from_the_frame_that_has_it(t
 
 
 def test_what_one_frame_hides_comes_from_the_other(texture, rng):
-    """A bright block moves to the right: what it leaves behind only the last frame shows, what it will hide only the first."""
+    """A bright block moves to the right. Only the last frame shows what it uncovers, and only the first what it will hide."""
     grain = sum(s * cv2.GaussianBlur(rng.standard_normal((160, 220, 3)), (0, 0), s) for s in (1, 2, 4))
     block = np.clip(150 + 40 * grain[:40, :50], 0, 255).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Images of other libraries are refused by every blur, with an error that says what came and what to do."""
+"""Every blur refuses the images of other libraries, and the error says what was given and what to do."""
 
 import numpy as np
 import pytest
@@ -33,12 +33,12 @@ BLURS = {
 
 
 @pytest.mark.parametrize("name", BLURS)
-def test_what_is_no_numpy_array_is_refused(name):
+def test_other_types_than_numpy_arrays_are_refused(name):
     advice = r"is a numpy array, got torch\.Tensor; use image\.permute\(1, 2, 0\)\.cpu\(\)\.numpy\(\)"
     with pytest.raises(UsageError, match=advice):
         BLURS[name](torch.zeros(3, 8, 8))
-    for given, came in (([[0.5]], "list"), (Image.new("RGB", (8, 8)), r"PIL\.Image\.Image"), (None, "NoneType")):
-        with pytest.raises(UsageError, match=rf"is a numpy array, got {came}; numpy\.asarray"):
+    for given, kind in (([[0.5]], "list"), (Image.new("RGB", (8, 8)), r"PIL\.Image\.Image"), (None, "NoneType")):
+        with pytest.raises(UsageError, match=rf"is a numpy array, got {kind}; numpy\.asarray"):
             BLURS[name](given)
 
 

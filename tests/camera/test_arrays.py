@@ -1,4 +1,4 @@
-"""What is no array, or another one than is asked for: which are refused, and what the error says."""
+"""The check of arrays: which values it refuses, and what the error says."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from blurkit.errors import UsageError
         ("bool", ["n, 4, 5"], np.zeros((0, 4, 5), bool)),
     ],
 )
-def test_what_fits_is_taken(dtypes, shapes, given):
+def test_arrays_that_fit_are_accepted(dtypes, shapes, given):
     check_array("an image", given, dtypes, *shapes)
 
 
@@ -39,6 +39,6 @@ def test_what_fits_is_taken(dtypes, shapes, given):
         ("uint8", "H, W, 3", torch.nn.Parameter(torch.zeros(1)), r"got torch\.nn\.parameter\.Parameter; use image\.permute"),
     ],
 )
-def test_what_does_not_fit_is_named(dtypes, shape, given, message):
+def test_other_values_are_refused(dtypes, shape, given, message):
     with pytest.raises(UsageError, match=message):
         check_array("an image", given, dtypes, shape)

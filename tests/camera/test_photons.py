@@ -1,4 +1,4 @@
-"""Photon counts against the Poisson distribution."""
+"""Photon counts, compared with the Poisson distribution."""
 
 import numpy as np
 import pytest

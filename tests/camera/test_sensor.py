@@ -1,4 +1,4 @@
-"""The sensor against its own model: variances, exact Poisson at few photons, JPEG against another library."""
+"""The sensor, compared with its model: variances, exact Poisson numbers at few photons; and JPEG with another library."""
 
 import hashlib
 import io

@@ -1,1 +1,1 @@
-"""Blur in layers: objects that move on their own over a moving camera, and defocus that follows depth."""
+"""Blur in layers: objects that move independently of the camera, and defocus that depends on depth."""

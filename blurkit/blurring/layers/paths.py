@@ -1,6 +1,7 @@
-"""Where the camera's motion takes the image during an exposure: alike all over the frame, or by a path for each node of a field.
+"""The displacement of the image by the camera's motion: one path for the whole frame, or one path for each node of a field.
 
-What a node's path does holds around it; between nodes, blurred pixels are blended bilinearly (:mod:`blurkit.truth.kernel_field`).
+The path of a node holds around the node. Between nodes, blurred pixels are blended bilinearly
+(:mod:`blurkit.truth.kernel_field`).
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from blurkit.truth.kernel_field import KernelField, cells
 
 
 class Node(NamedTuple):
-    """``path``: float64 (T, 2), (x, y) in pixels, where the image is at each instant. It holds in the ``rows`` and ``columns`` of
-    a box, with the shares ``down`` (h,) and ``across`` (w,) of their pixels, float32, whose products sum to 1 over all nodes."""
+    """A node of a field, and the pixels of a box that are blended from it. ``path``: the displacement at each instant, float64
+    (T, 2), (x, y) in pixels. ``rows``, ``columns``: the pixels. ``down``, ``across``: the shares of the node along each axis,
+    float32 (h,) and (w,). At each pixel the product of the two shares has the sum 1 over all nodes."""
 
     path: F64
     rows: slice
@@ -37,17 +39,17 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class UniformPath:
-    """One ``path``, float64 (T, 2), for the whole frame. ``weights``: float64 (T,), the share of each instant."""
+    """One ``path``, float64 (T, 2), (x, y) in pixels, for the whole frame. ``weights``: of the instants, float64 (T,)."""
 
     path: F64
     weights: F64
 
     @classmethod
     def of(cls, path: ArrayLike, weights: ArrayLike) -> UniformPath:
-        """A path (T, 2) with T >= 1 and weights (T,), >= 0, of any positive sum; UsageError for others."""
+        """Check a path (T, 2), T >= 1, and weights (T,), >= 0, with any positive sum. Raises UsageError for other arguments."""
         points, shares = checked_path(path, 2), checked_weights(weights, "instant")
-        shapes = f"got {points.shape} and {shares.shape}"
-        require(len(points) == len(shares), f"a camera's path is (T, 2) and its weights (T,), T >= 1, {shapes}")
+        shapes = f"{points.shape} and {shares.shape}"
+        require(len(points) == len(shares), f"a camera's path is (T, 2) and its weights are (T,), T >= 1, got {shapes}")
         return cls(points, shares)
 
     @property
@@ -56,11 +58,11 @@ class UniformPath:
         return float(np.abs(self.path).max())
 
     def blur(self, linear: F32, box: Box, border: str) -> F32:
-        """A box of an image, float32 (H, W, C) of linear light, as this motion blurs it, float32 (h, w, C)."""
+        """Blur linear light, float32 (H, W, C), by this motion and return a box of the result, float32 (h, w, C)."""
         return convolve_box(linear, box, best_form(splat_kernel(self.path, self.weights)), border)
 
     def nodes(self, box: Box) -> Iterator[Node]:
-        """The nodes around the pixels of a box."""
+        """Yield the nodes from which the pixels of a box are blended."""
         height, width = box[2:]
         yield Node(self.path, slice(0, height), slice(0, width), np.ones(height, np.float32), np.ones(width, np.float32))
 
@@ -71,8 +73,8 @@ class UniformPath:
 
 @dataclass(frozen=True, eq=False)
 class NodePaths:
-    """A path at each node of a ``field``, whose kernels these paths make. ``path_at(y, x)``: that of a node, float64 (T, 2).
-    ``weights`` and methods as those of :class:`UniformPath`."""
+    """One path for each node of a ``field``, which holds their kernels. ``path_at(y, x)``: returns the path of a node, float64
+    (T, 2). ``corner``: the first pixel (y, x) of the part to blur. Weights and methods are those of :class:`UniformPath`."""
 
     field: KernelField
     path_at: Callable[[float, float], F64]
@@ -97,18 +99,18 @@ class NodePaths:
         return replace(self, corner=(self.corner[0] + y, self.corner[1] + x))
 
 
-#: A motion of the camera.
+#: The motion of a camera.
 CameraPaths: TypeAlias = UniformPath | NodePaths
 
 
 def turning(field: KernelField, poses: ArrayLike, weights: F64, *, shape: tuple[int, int], focal: float) -> NodePaths:
-    """The paths that make a field of :func:`rotation_field`, which takes the same arguments."""
+    """The paths of the nodes of a field from :func:`rotation_field`. The other arguments are the same as for that function."""
     exposed, middle = checked_poses(poses, weights)[: len(weights)], principal_point(shape)
     return NodePaths(field, lambda y, x: lattice_paths(exposed, np.array([y]), np.array([x]), focal, middle)[0], weights)
 
 
 def _tents(nodes: F64, start: int, size: int) -> Iterator[tuple[int, slice, F32]]:
-    """Each node that pixels along an axis are blended from, with these pixels and its share of each."""
+    """Yield the nodes from which the pixels along an axis are blended, each with these pixels and its share of each pixel."""
     before, f = cells(nodes, np.arange(start, start + size, dtype=np.float64))
     for node in range(int(before[0]), min(int(before[-1]) + 2, len(nodes))):
         first, middle, last = np.searchsorted(before, (node - 1, node, node + 1))

@@ -1,4 +1,4 @@
-"""Filled holes: exact where that is known, and on hidden parts of photographs against OpenCV's inpainting."""
+"""Filled holes, compared with known solutions, and with the inpainting of OpenCV on hidden parts of photographs."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Merged instants: what they keep, and how few they are."""
+"""Merged instants: the properties that they keep, and their number."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Moving objects against the plain sum over all instants, closed forms, and the uniform blur."""
+"""Moving objects, compared with the plain sum over all instants, closed forms, and the uniform blur."""
 
 import functools
 import math
@@ -27,7 +27,7 @@ STILL = UniformPath.of([[0, 0]], [1.0])
 
 @functools.cache
 def photograph(root, name, count):
-    """Linear light of a photograph of COCO and the outlines of its largest objects, larger ones behind."""
+    """The linear light of a photograph of COCO and the masks of its largest objects, the larger ones behind."""
     record = next(record for record in open_source("coco", root=root / "coco").records if record.id.endswith(name))
     masks = record.masks().masks
     order = np.argsort(-masks.sum(axis=(1, 2)), kind="stable")[:count]
@@ -55,7 +55,7 @@ def moved(padded, displacement, reach):
 
 
 def plain_sum(linear, masks, camera, own, weights, box):
-    """Every instant composed as the docstring of blurkit.blurring.layers.objects has it, from layers of the whole photograph."""
+    """The mean of all instants by the formula of blurkit.blurring.layers.objects, with layers of the whole photograph."""
     layers = cut_out(linear, masks, own.any(axis=(1, 2)))
     own = own[own.any(axis=(1, 2))]
     reach = math.ceil(max(np.abs(camera).max(), np.abs(camera + own).max())) + 2
@@ -66,7 +66,7 @@ def plain_sum(linear, masks, camera, own, weights, box):
         return plane[y : y + height + 2 * reach, x : x + width + 2 * reach]
 
     background = padded(layers.background)
-    objects, clear, rest = ([padded(layer) for layer in part] for part in layers[1:])
+    objects, clear, residual = ([padded(layer) for layer in part] for part in layers[1:])
     total = np.zeros((height, width, 3))
     for t, weight in enumerate(weights):
         scene = moved(background, camera[t], reach)
@@ -77,13 +77,13 @@ def plain_sum(linear, masks, camera, own, weights, box):
         for j, path in enumerate(own):
             near = 1 - math.hypot(*path[t]) / FADE
             if near > 0:
-                scene = scene + near * moved(rest[j], camera[t], reach)
+                scene = scene + near * moved(residual[j], camera[t], reach)
         total += weight * scene
     return total
 
 
 def near_edges(masks, box):
-    """Which pixels of a box lie within 10 px of an object's outline."""
+    """The mask of the pixels of a box within 10 px of the outline of an object."""
     y, x, height, width = box
     bands = [scipy.ndimage.binary_dilation(m, iterations=10) & ~scipy.ndimage.binary_erosion(m, iterations=10) for m in masks]
     return np.any(bands, axis=0)[y : y + height, x : x + width]
@@ -163,7 +163,7 @@ def test_a_little_motion_changes_little(test_data, rng):
 
 
 def scene(height=60, width=160):
-    """A dark grey photograph with a bright square, and the outline of that."""
+    """A dark grey photograph with a bright square, and the mask of the square."""
     linear, mask = np.full((height, width, 3), 0.1, np.float32), np.zeros((1, height, width), bool)
     mask[0, 20:36, 70:86] = True
     linear[mask[0]] = 0.8
@@ -190,7 +190,7 @@ def test_later_masks_are_in_front():
     other = np.zeros_like(mask)
     other[0, 20:36, 48:64] = True
     linear[other[0]] = (0.1, 0.4, 0.1)
-    towards = [[[0, 0]], [[22, 0]]]  # the second, green, comes to lie over the first
+    towards = [[[0, 0]], [[22, 0]]]  # the second object, green, moves over the first
     both = np.concatenate((mask, other))
     result = blur_layers(linear, both, STILL, towards, box=(0, 0, 60, 160))
     assert np.allclose(result[24:32, 74:82], (0.1, 0.4, 0.1), atol=0.01)
@@ -204,7 +204,7 @@ def test_a_straight_motion_is_a_trapezium():
     still = UniformPath.of(np.zeros((2000, 2)), np.ones(2000))
     result = blur_layers(linear, masks, still, line(12, 0)[None], box=(28, 0, 1, 160))
     columns = np.arange(160)
-    covered = np.clip((14 - np.abs(columns - 77.5)) / 12, 0, 1)  # the share of the time that a square 16 px wide is there
+    covered = np.clip((14 - np.abs(columns - 77.5)) / 12, 0, 1)  # the fraction of the time for which a square of 16 px is there
     inside = (np.abs(covered - 0.5) < 0.3) | (covered == 1) | (np.abs(columns - 77.5) > 18)
     assert np.abs(result[0, inside, 0] - (0.1 + 0.7 * covered[inside])).max() < 0.02
     assert (result[0, :, 0].sum() - 16) / 0.7 == pytest.approx(16, abs=0.05)
@@ -228,7 +228,7 @@ def test_a_crop_of_the_whole(test_data, rng):
         ({"linear": np.zeros((60, 160, 3))}, "float32"),
         ({"masks": np.zeros((1, 60, 160))}, "masks is bool"),
         ({"masks": np.zeros((2, 60, 160), bool)}, r"for 2 masks"),
-        ({"own": np.zeros((1, 3, 2))}, r"1 instants own is \(1, T, 2\)"),
+        ({"own": np.zeros((1, 3, 2))}, r"1 instants own has shape \(1, 1, 2\)"),
         ({"own": [[[0, np.nan]]]}, "finite"),
         ({"box": (0, 0, 61, 160)}, "box"),
         ({"box": (0, 0, 0, 80)}, "box"),
@@ -264,7 +264,7 @@ def test_a_path_that_makes_no_sense_is_refused(path, weights, message):
 
 
 def turned(shape, samples, rng):
-    """A camera that turns, with much roll: its exposed poses, their node paths, and its focal length."""
+    """A camera that turns with much roll: its exposed poses, their node paths, and the focal length."""
     focal = float(max(shape))
     poses = camera_rotation(length=0.04, roll_length=0.06, diffusion=0.3, pull=1.0, reversals=0.0, samples=samples, rng=rng)
     weights = np.ones(samples)
@@ -309,7 +309,7 @@ def test_objects_under_a_turning_camera_are_the_sum_over_all_poses(test_data, rn
             layer = read(layers.objects[j], t, path[t])
             scene = scene + read(layers.clear[j], t) * (layer[:, :3] - layer[:, 3:] * scene)
         for j, path in enumerate(own):
-            scene = scene + max(1 - math.hypot(*path[t]) / FADE, 0) * read(layers.rest[j], t)
+            scene = scene + max(1 - math.hypot(*path[t]) / FADE, 0) * read(layers.residual[j], t)
         total = total + scene / 60
     expected = total.reshape(height, width, 3)
     edges = near_edges(masks, box)
