@@ -1,78 +1,70 @@
 """Uniform blur: an image convolved with one kernel.
 
-``blurred = image * kernel`` is a true convolution: a unit impulse at p becomes the kernel centred on p. It belongs in linear
-light, so images are float32; :mod:`blurkit.blurring.codes` goes from codes to codes.
+``blurred = image * kernel`` is a true convolution: a unit impulse at p becomes the kernel centred on p. Images are float32 linear
+light, because light adds up and codes do not. :mod:`blurkit.blurring.codes` blurs codes.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from blurkit.blurring.spectrum import Spectrum
 from blurkit.blurring.taps import Taps
 from blurkit.blurring.tiles import Window, aligned, tile_shape, tiles
-from blurkit.errors import UsageError
+from blurkit.camera.arrays import F32, Array, check_array
 from blurkit.kernels.rasterization import checked_kernel
 from blurkit.truth.box import Box
 
-#: Above this many nonzero taps Fourier transforms are faster than walking the taps. They break even between 350 and 450 taps for
-#: large images, later for small ones.
+#: With more nonzero taps than this, Fourier transforms are faster than the loop over the taps. For large images both take the
+#: same time at 350 to 450 taps, for small images at more taps.
 FFT_TAPS = 400
 
 
-def blur(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflect101") -> NDArray[np.float32]:
-    """An image convolved with a kernel, by whichever of :func:`blur_direct` and :func:`blur_fft` is faster.
+def blur(image: F32, kernel: ArrayLike, *, border: str = "reflect101") -> F32:
+    """Convolve an image with a kernel, by the faster of :func:`blur_direct` and :func:`blur_fft`.
 
-    ``image``: float32 ``(H, W, C)`` or ``(H, W)`` of finite linear light, any number of channels and any size. ``kernel``:
-    ``(h, w)``, both odd, taken as float32; its centre is the anchor and it need not sum to 1. ``border``: what lies outside
-    the image, one of :data:`blurkit.blurring.tiles.BORDERS`.
+    ``image``: finite linear light, float32 ``(H, W, C)`` or ``(H, W)``, with any size and number of channels. ``kernel``:
+    ``(h, w)``, both odd, converted to float32. Its centre is the displacement 0, and its sum can be any number. ``border``: what
+    lies outside the image, one of :data:`blurkit.blurring.tiles.BORDERS`.
 
     Returns float32 of the image's shape. Raises UsageError for any other dtype, shape or border.
     """
-    weights = checked_kernel(kernel)
-    return _blur(image, best_form(weights), border)
+    return _blur(image, best_form(checked_kernel(kernel)), border)
 
 
-def blur_direct(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflect101") -> NDArray[np.float32]:
-    """:func:`blur` by walking the nonzero taps.
+def blur_direct(image: F32, kernel: ArrayLike, *, border: str = "reflect101") -> F32:
+    """:func:`blur` by a loop over the nonzero taps.
 
-    Each pixel is the sum over the taps in one fixed order: its bits are the same wherever in an image it lies.
+    Each pixel is the sum over the taps in a fixed order, so its bits do not depend on its place in the image.
     """
     return _blur(image, Taps.of(checked_kernel(kernel)), border)
 
 
-def blur_fft(image: NDArray[np.float32], kernel: ArrayLike, *, border: str = "reflect101") -> NDArray[np.float32]:
+def blur_fft(image: F32, kernel: ArrayLike, *, border: str = "reflect101") -> F32:
     """:func:`blur` by Fourier transforms, exact to about 1e-6 of the largest value."""
     return _blur(image, Spectrum.of(checked_kernel(kernel)), border)
 
 
-def best_form(kernel: NDArray[np.float32]) -> Taps | Spectrum:
-    """The faster form of a kernel."""
+def best_form(kernel: F32) -> Taps | Spectrum:
+    """The form of a kernel that is faster to convolve with."""
     return Taps.of(kernel) if np.count_nonzero(kernel) <= FFT_TAPS else Spectrum.of(kernel)
 
 
-def convolve_box(
-    image: NDArray[Any], box: Box, form: Taps | Spectrum, border: str, table: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    """A ``box`` of the convolution of an image ``(H, W, C)``, float32, or of what its values stand for in a ``table``."""
+def convolve_box(image: Array, box: Box, form: Taps | Spectrum, border: str, table: F32 | None = None) -> F32:
+    """Convolve an image ``(H, W, C)``, float32 or looked up in ``table``, and return a ``box`` of the result."""
     height, width, channels = shape = box.height, box.width, image.shape[2]
     rows = np.ascontiguousarray(image).reshape(image.shape[0], -1)
     size = form.tile_size(shape)
     (memory,) = aligned(tile_shape(size, form.halo, channels))
-    (result,) = aligned((height + 1, width * channels))  # room for the partner of an odd last row
+    (result,) = aligned((height + 1, width * channels))  # Taps.apply writes pairs of rows
     for tile in tiles(image.shape, box, form.halo, size, border):
         values = tile.read(rows, memory, table)
         form.apply(values, Window(result, tile.y, tile.x * channels), tile.height, tile.width, channels)
     return result[:height].reshape(shape)
 
 
-def _blur(image: NDArray[np.float32], form: Taps | Spectrum, border: str) -> NDArray[np.float32]:
-    if image.dtype != np.float32:
-        raise UsageError(f"blur takes float32 linear light, got {image.dtype}; decode codes with Response.decode first")
-    if image.ndim not in (2, 3) or image.size == 0:
-        raise UsageError(f"blur takes an image of shape (H, W) or (H, W, C) with at least one pixel, got {image.shape}")
+def _blur(image: F32, form: Taps | Spectrum, border: str) -> F32:
+    check_array("an image", image, "float32", "H, W", "H, W, C")
     planes = image.reshape(*image.shape, 1) if image.ndim == 2 else image
     return convolve_box(planes, Box.of(None, image.shape), form, border).reshape(image.shape)

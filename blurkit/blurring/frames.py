@@ -1,35 +1,34 @@
-"""Blur by averaging frames: what a camera with a longer exposure would have seen, from consecutive sharp frames.
+"""Blur by averaging consecutive sharp frames: the image that a camera with a longer exposure would have taken.
 
-The mean belongs in linear light, where photons add up. The mean of the codes themselves, as some datasets have it, is that of the
-response ``linear``; its caller encodes with the same.
+The mean is computed in linear light, where photons add up. Some datasets average the codes. The response ``linear`` gives the
+same mean if the caller also encodes with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from blurkit.camera.arrays import F32, F64, Array, check_array, checked_weights
 from blurkit.camera.response import Response
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
+from blurkit.program.checks import require
 
 
-def average_frames(
-    frames: Iterable[NDArray[Any]], response: Response, *, weights: ArrayLike | None = None
-) -> NDArray[np.float32]:
-    """The mean linear light of frames, which are taken one at a time.
+def average_frames(frames: Iterable[Array], response: Response, *, weights: ArrayLike | None = None) -> F32:
+    """The mean linear light of frames, float32 (H, W, 3).
 
-    ``frames``: uint8 (H, W, 3) codes, decoded by the ``response``, or float32 (H, W, 3) linear light, such as
-    :func:`blurkit.blurring.interpolated` yields. ``weights``: one finite number >= 0 for each frame, equal by default.
+    ``frames``: codes, uint8 (H, W, 3), which the ``response`` decodes, or linear light, float32 (H, W, 3), as
+    :func:`blurkit.blurring.interpolated` yields it. ``weights``: one finite number >= 0 for each frame, by default equal.
 
-    Returns float32 (H, W, 3). Sums are float64. Those of codes without weights are exact up to 4,096 frames for the curves from
-    ``linear`` to ``gamma2.2``, so that the order of the frames changes no bit. Memory: one frame and the sum. Raises
-    :class:`UsageError` for no frame, for one of another size or dtype, and for weights that do not fit.
+    Sums are float64. For codes without weights, and for the curves from ``linear`` to ``gamma2.2``, they are exact up to 4,096
+    frames, so the order of the frames changes no bit. The frames are read one at a time, so memory holds one frame and the sum.
+    Raises :class:`UsageError` if there is no frame, for a frame of another size or dtype, and unless each frame has a weight.
     """
-    shares = None if weights is None else _checked_weights(weights)
+    shares = None if weights is None else checked_weights(weights, "frame")
     sums, shape, count = np.empty(0), (0,), 0
     for count, frame in enumerate(frames, 1):
         check_frame(frame, shape if count > 1 else None, count - 1)
@@ -40,8 +39,7 @@ def average_frames(
         share = 1.0 if shares is None else float(shares[count - 1])
         table = response.table if frame.dtype == np.uint8 else None
         _accumulate(np.ascontiguousarray(frame).reshape(-1), table, share, sums)
-    if count == 0:
-        raise UsageError("there is no frame to average")
+    require(count > 0, "there is no frame to average")
     if shares is not None and count != len(shares):
         raise UsageError(f"there are {len(shares)} weights and {count} frames")
     sums /= count if shares is None else shares.sum()
@@ -49,45 +47,35 @@ def average_frames(
 
 
 def window(count: int, lengths: tuple[int, int], *, rng: np.random.Generator, centre: int | None = None) -> range:
-    """Which frames of a clip to average: an odd number of consecutive ones, whose middle frame is the sharp image.
+    """Draw which frames of a clip to average: an odd number of consecutive frames. The middle frame is the sharp image.
 
-    ``count``: the frames of the clip. ``lengths``: the least and the greatest number of frames; one of the odd numbers between
-    them that fit is drawn, each as likely. ``centre``: the middle frame, drawn from those that the length leaves by default.
+    ``count``: the number of frames of the clip. ``lengths``: the least and the greatest number of frames to average. An odd
+    number between them that fits into the clip is drawn, each with the same probability. ``centre``: the number of the middle
+    frame; by default it is drawn from all frames that fit.
 
-    Raises :class:`UsageError` where no odd length lies between the two, or the least does not fit into the clip.
+    Raises :class:`UsageError` if no odd number lies between the lengths, or if the least odd number does not fit into the clip.
     """
     low, high = lengths[0] | 1, lengths[1]
-    if lengths[0] < 1 or low > high:
-        raise UsageError(f"lengths are a least and a greatest number of frames with an odd number between, got {lengths}")
-    if centre is not None and not 0 <= centre < count:
-        raise UsageError(f"there is no frame {centre} in a clip of {count}")
+    good = lengths[0] >= 1 and low <= high
+    require(good, f"lengths are a least and a greatest number of frames, with an odd number between them, got {lengths}")
+    require(centre is None or 0 <= centre < count, f"there is no frame {centre} in a clip of {count}")
     fits = count if centre is None else 2 * min(centre, count - 1 - centre) + 1
-    if fits < low:
-        where = "" if centre is None else f" around frame {centre}"
-        raise UsageError(f"a clip of {count} frames has no window of {low}{where}; lower the least length, or take a longer clip")
+    where = "" if centre is None else f" around frame {centre}"
+    advice = "choose a smaller least length or a longer clip"
+    require(fits >= low, f"a clip of {count} frames has no window of {low}{where}; {advice}")
     length = low + 2 * int(rng.integers((min(high, fits) - low) // 2, endpoint=True))
     start = int(rng.integers(count - length, endpoint=True)) if centre is None else centre - length // 2
     return range(start, start + length)
 
 
-def check_frame(frame: NDArray[Any], shape: tuple[int, ...] | None, number: int) -> None:
-    """Raises :class:`UsageError` unless it is a frame, and of this shape if one is given."""
-    if frame.dtype not in (np.uint8, np.float32):
-        raise UsageError(f"frame {number} has dtype {frame.dtype}; frames are uint8 codes or float32 linear light")
-    if frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
-        raise UsageError(f"frame {number} has shape {frame.shape}; a frame has shape (H, W, 3) and at least one pixel")
-    if shape is not None and frame.shape != shape:
-        raise UsageError(f"frame {number} has shape {frame.shape}, the first one {shape}; all frames of a mean have one size")
-
-
-def _checked_weights(weights: ArrayLike) -> NDArray[np.float64]:
-    shares = np.asarray(weights, np.float64)
-    if shares.ndim != 1 or not np.isfinite(shares).all() or (shares < 0).any() or not shares.sum() > 0:
-        raise UsageError("weights are one finite number >= 0 for each frame, not all zero")
-    return shares
+def check_frame(frame: Array, shape: tuple[int, ...] | None, number: int) -> None:
+    """Raise :class:`UsageError` unless ``frame`` is a frame, and unless it has this ``shape``, if a shape is given."""
+    check_array(f"frame {number}", frame, "uint8 or float32", "H, W, 3")
+    same = shape is None or frame.shape == shape
+    require(same, f"frame {number} has shape {frame.shape}, and the first frame {shape}; all frames must have the same size")
 
 
 @compiled(error_model="numpy")
-def _accumulate(values: NDArray[Any], table: NDArray[np.float32] | None, share: float, sums: NDArray[np.float64]) -> None:
+def _accumulate(values: Array, table: F32 | None, share: float, sums: F64) -> None:
     for i in range(np.uint64(sums.size)):
         sums[i] += share * np.float64(values[i] if table is None else table[values[i]])

@@ -1,67 +1,68 @@
-"""Spatially varying blur: each pixel gathers its light by the kernel that a field has for it.
+"""Spatially varying blur by a field: each pixel gathers its light with the kernel that the field has at the pixel.
 
-Within a cell of the lattice the kernel is bilinear in the pixel's place. Along a row that is a blend of two kernels, that of the
-row's left end and that of its right end, each itself a blend of two nodes. So a row of a cell is convolved with both at once,
-over the union of their taps: each load feeds two multiply-adds, as in :mod:`blurkit.blurring.taps`.
+Within a cell of the lattice, the kernel is a bilinear function of the pixel's place. Along a row of the cell, it is a blend of
+two kernels, at the left end and at the right end of the row. Each of these is a blend of two nodes. So a row of a cell is
+convolved with both kernels in one pass over the union of their taps. Each load of a pixel serves two multiply-adds, as in
+:mod:`blurkit.blurring.taps`.
 
-A pixel's sums run over the taps of its cell in one order, one fused multiply-add each: its bits depend on the pixels around it
-and on the four nodes, and on no box and no tile.
+The sums of a pixel run over the taps of its cell in a fixed order, with one fused multiply-add per tap. So the bits of a pixel
+depend on the pixels around it and on the four nodes, but not on the box or the tile.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blurkit.blurring.tiles import aligned, tile_shape, tiles
-from blurkit.errors import UsageError
+from blurkit.camera.arrays import F32, I16, I64, U64, Array, check_array
 from blurkit.jit import compiled
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField, cells
 
 # Taps in one pass along a row, as in blurkit.blurring.taps.
 _GROUP = 6
-# Rows of a cell are computed in multiples of this many values: what is left over would be scalar code.
+# The row of a cell is computed in multiples of this many values, because a remainder would run as scalar code.
 _STRIDE = 16
-# Sides of a tile in pixels: with the halo of a long path it still fits into second-level cache, row by row of cells.
+# The sides of a tile in pixels. With the halo of a long path, a row of cells still fits into the second-level cache.
 _TILE = 384
 
 _U = np.uint64  # unsigned, as in blurkit.blurring.taps
 
 
 class _Lists(NamedTuple):
-    """A :class:`blurkit.truth.kernel_field.KernelField` for compiled code; ``longest``: the most taps of a node."""
+    """A :class:`blurkit.truth.kernel_field.KernelField` for compiled code. ``longest``: the largest number of taps of a node."""
 
     columns: int
     rows: int
     reach: int
     longest: int
-    starts: NDArray[np.int64]
-    places: NDArray[np.int16]
-    weights: NDArray[np.float32]
+    starts: I64
+    places: I16
+    weights: F32
 
 
 def blur_field(
-    image: NDArray[Any],
+    image: Array,
     field: KernelField,
     box: tuple[int, int, int, int] | None = None,
     *,
-    table: NDArray[np.float32] | None = None,
+    table: F32 | None = None,
     border: str = "reflect101",
-) -> NDArray[np.float32]:
-    """A photograph blurred by a field, in linear light.
+) -> F32:
+    """Blur a photograph by a field and return linear light, float32 ``(h, w, C)``.
 
-    ``image``: ``(H, W, C)``, the whole photograph, float32 linear light, or codes that a ``table`` decodes
-    (``Response.table``). ``box``: (y, x, h, w) in pixels, the part of the blurred image to return, all of it by default.
-    ``border``: what lies outside the photograph, one of :data:`blurkit.blurring.tiles.BORDERS`.
+    ``image``: the whole photograph ``(H, W, C)``, as float32 linear light, or as uint8 codes with a ``table``. ``field``: a field
+    that covers the box. ``box``: (y, x, h, w) in pixels, the part of the blurred image to return, by default all of it.
+    ``table``: the linear light of each code, float32 (256,), such as ``Response.table``. ``border``: what lies outside the
+    photograph, one of :data:`blurkit.blurring.tiles.BORDERS`.
 
-    Returns float32 ``(h, w, C)``. Raises UsageError for another dtype or shape, a box that leaves the image, and a field that
-    does not reach over the box.
+    Raises UsageError for another dtype or shape, for a box that leaves the image, and for a field that does not cover the box.
     """
-    _check(image, table)
+    name, dtype = ("an image without a table", "float32") if table is None else ("an image with a table", "uint8")
+    check_array(name, image, dtype, "H, W, C")
     y, x, height, width = box = Box.of(box, image.shape)
     channels = image.shape[2]
     rows, fy = cells(field.y, np.arange(y, y + height, dtype=np.float64))
@@ -69,7 +70,7 @@ def blur_field(
     shares = np.repeat(fx, channels)
     halo = (field.reach,) * 4
     size = (min(_TILE, height), min(_TILE, width))
-    room = math.prod(tile_shape(size, halo, channels)) + _STRIDE  # the last row's end is read rounded up
+    room = math.prod(tile_shape(size, halo, channels)) + _STRIDE  # _gather reads beyond the end of the last row
     (memory,) = aligned((1, room))
     result = np.empty((height, width * channels), np.float32)
     longest = int(np.diff(field.starts).max())
@@ -84,25 +85,8 @@ def blur_field(
     return result.reshape(height, width, channels)
 
 
-def _check(image: NDArray[Any], table: NDArray[np.float32] | None) -> None:
-    if image.ndim != 3 or image.size == 0:
-        raise UsageError(f"an image has shape (H, W, C) with at least one pixel, got {image.shape}")
-    if image.dtype != (np.float32 if table is None else np.uint8):
-        wanted = "float32 linear light, or uint8 codes with the table that decodes them"
-        raise UsageError(f"an image is {wanted}; got {image.dtype} with{'out' if table is None else ''} a table")
-
-
 @compiled(error_model="numpy")
-def _blur_tile(
-    pixels: NDArray[np.float32],
-    stride: int,
-    lists: _Lists,
-    rows: NDArray[np.int64],
-    fy: NDArray[np.float32],
-    columns: NDArray[np.int64],
-    fx: NDArray[np.float32],
-    target: NDArray[np.float32],
-) -> None:
+def _blur_tile(pixels: F32, stride: int, lists: _Lists, rows: I64, fy: F32, columns: I64, fx: F32, target: F32) -> None:
     channels = fx.size // columns.size
     room = (4 * lists.longest // _GROUP + 1) * _GROUP
     offsets, nodes = np.empty(room, np.uint64), np.empty((4, room), np.float32)
@@ -126,7 +110,7 @@ def _blur_tile(
 
 
 @compiled(error_model="numpy")
-def _run_end(values: NDArray[np.int64], start: int) -> int:
+def _run_end(values: I64, start: int) -> int:
     end = start + 1
     while end < values.size and values[end] == values[start]:
         end += 1
@@ -134,13 +118,12 @@ def _run_end(values: NDArray[np.int64], start: int) -> int:
 
 
 @compiled(error_model="numpy")
-def _merge(
-    lists: _Lists, row: int, column: int, stride: int, channels: int, offsets: NDArray[np.uint64], nodes: NDArray[np.float32]
-) -> int:
-    """The taps of any of the four nodes of a cell, in the order of the pixels that they read; the number of groups of them."""
+def _merge(lists: _Lists, row: int, column: int, stride: int, channels: int, offsets: U64, nodes: F32) -> int:
+    """Merge the taps of the four nodes of a cell, in the order of the pixels that they read. Returns the number of groups."""
     below, right = min(row + 1, lists.rows - 1), min(column + 1, lists.columns - 1)
     upper, lower = row * lists.columns, below * lists.columns
-    # A displacement by (dy, dx) reads the pixel at (-dy, -dx): the lists, in raster order, are walked from their ends.
+    # A tap of displacement (dy, dx) reads the pixel at (-dy, -dx). The lists are in raster order, so the loop starts at their
+    # ends.
     tap, first, read = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)
     for n, corner in enumerate((upper + column, upper + right, lower + column, lower + right)):
         tap[n], first[n] = lists.starts[corner + 1] - 1, lists.starts[corner]
@@ -164,14 +147,14 @@ def _merge(
                 nodes[n, count] = 0
         count += 1
     groups = max(-(-count // _GROUP), 1)
-    offsets[count : groups * _GROUP] = lists.reach * (stride + channels)  # of no weight, and a pixel that surely exists
+    offsets[count : groups * _GROUP] = lists.reach * (stride + channels)  # unused taps: weight 0, at a pixel that always exists
     nodes[:, count : groups * _GROUP] = 0
     return groups
 
 
 @compiled(error_model="numpy", fastmath={"contract"})
-def _blend(nodes: NDArray[np.float32], share: np.float32, weights: NDArray[np.float32]) -> None:
-    """The kernels of a row's left and right end."""
+def _blend(nodes: F32, share: np.float32, weights: F32) -> None:
+    """Compute the kernels at the left and at the right end of a row."""
     for group in range(weights.shape[0]):
         for tap in range(_GROUP):
             t = group * _GROUP + tap
@@ -180,10 +163,8 @@ def _blend(nodes: NDArray[np.float32], share: np.float32, weights: NDArray[np.fl
 
 
 @compiled(error_model="numpy", fastmath={"contract"})
-def _gather(
-    pixels: NDArray[np.float32], offsets: NDArray[np.uint64], weights: NDArray[np.float32], sums: NDArray[np.float32], count: int
-) -> None:
-    """A row of a cell convolved with the kernels of both of its ends."""
+def _gather(pixels: F32, offsets: U64, weights: F32, sums: F32, count: int) -> None:
+    """Convolve a row of a cell with the kernels of both of its ends."""
     width = _U(count)
     a, b = sums[0], sums[1]
     for x in range(width):
@@ -204,6 +185,6 @@ def _gather(
 
 
 @compiled(error_model="numpy", fastmath={"contract"})
-def _join(sums: NDArray[np.float32], shares: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+def _join(sums: F32, shares: F32, target: F32) -> None:
     for x in range(_U(target.size)):
         target[x] = sums[0, x] + shares[x] * (sums[1, x] - sums[0, x])

@@ -1,12 +1,12 @@
-"""Direct convolution: a kernel as the list of its nonzero taps, and the compiled loop over them.
+"""Direct convolution: a kernel as the list of its nonzero taps, and the compiled loop over the taps.
 
-Most of a motion blur kernel is zero, so the work follows the taps and not the size of the kernel. Two output rows go together:
-the pixel that a tap reads for the lower row is the one that the tap below it reads for the upper row, so with the union of both
-lists each load feeds two multiply-adds. A row of interleaved channels is one flat row, and the loop along it becomes vector code.
+Most values of a motion blur kernel are zero, so the time depends on the number of taps and not on the size of the kernel. Two
+output rows are computed together. The pixel that a tap reads for the lower row is also read for the upper row, by the tap below.
+So the loop runs over the union of the taps of both rows, and each load of a pixel serves two multiply-adds. A row of interleaved
+channels is one flat row, and the loop along the row is compiled to vector code.
 
-A pixel's sum runs over its taps in the order of the list, one fused multiply-add each, on whichever row of a pair and in
-whichever tile it falls; the taps that belong to the other row alone have weight zero for it. So its bits depend on the pixels
-around it and on nothing else.
+The sum of a pixel runs over its taps in the order of the list, with one fused multiply-add per tap. Taps that belong only to the
+other row of the pair have weight zero. So the bits of a pixel depend on the pixels around it, but not on its row or its tile.
 """
 
 from __future__ import annotations
@@ -14,37 +14,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blurkit.blurring.tiles import Halo, Window, support
+from blurkit.camera.arrays import F32, I64, U64
 from blurkit.jit import compiled
 
-# Taps in one pass along a row pair: their 12 weights, two sums and a pixel fit in the 16 vector registers of AVX2.
+# The taps of one pass along a pair of rows. Their 12 weights, two sums and a pixel fit in the 16 vector registers of AVX2.
 _GROUP = 6
-# Values in the rows that a pair reads and writes: half a second-level cache of 1 MiB.
+# The values in the rows that a pair reads and writes. They fill half of a second-level cache of 1 MiB.
 _PAIR_VALUES = 110_000
-# Values in a tile without its halo: tall tiles repeat little of their halo, small ones are still in cache when they are encoded.
+# The values of a tile without its halo. Tall tiles repeat little of their halo. Small tiles are in the cache for the encoding.
 _TILE_VALUES = 320_000
 
-_U = np.uint64  # numba checks signed indices for wrap-around, which keeps loops from becoming vector code
+_U = np.uint64  # numba checks signed indices for wrap-around, and this check prevents vector code
 
 
 @dataclass(frozen=True)
 class Taps:
     """A kernel as groups of taps for pairs of rows.
 
-    ``rows``, ``columns``: int64 (n, 6), the pixel that a tap reads, counted from the corner of the halo. ``weights``: float32
-    (n, 12), first for the upper row of a pair, then for the lower one. ``halo`` includes the row that only a pair's lower row
-    reads.
+    ``rows``, ``columns``: the pixel that a tap reads, counted from the first pixel of the halo, int64 (n, 6). ``weights``: for
+    the upper row of a pair, then for the lower row, float32 (n, 12). ``halo``: includes the row that only the lower row reads.
     """
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    weights: NDArray[np.float32]
+    rows: I64
+    columns: I64
+    weights: F32
     halo: Halo
 
     @classmethod
-    def of(cls, kernel: NDArray[np.float32]) -> Taps:
+    def of(cls, kernel: F32) -> Taps:
         """The taps of a kernel ``(h, w)`` with odd sides, centred on its middle."""
         kernel, (above, below, left, right) = support(kernel)
         pair = np.zeros((2, kernel.shape[0] + 1, kernel.shape[1]), np.float32)
@@ -59,23 +58,23 @@ class Taps:
         return cls(rows, columns, np.concatenate(weights.reshape(2, -1, _GROUP), axis=1), halo)
 
     def tile_size(self, shape: tuple[int, int, int]) -> tuple[int, int]:
-        """Height and width in pixels of the tiles of a box of ``shape`` (h, w, C).
+        """The height and width in pixels of the tiles of a box of ``shape`` (h, w, C).
 
-        The box is split evenly, into strips whose row pairs stay in cache and these into tiles. The height of a tile is even:
-        only the last row of the box lacks a partner.
+        The box is split evenly into strips, so that the rows of a pair stay in the cache. The strips are split into tiles. The
+        height of a tile is even, so only the last row of the box can be without a partner.
         """
         height, width, channels = shape
-        rows = int(self.rows.max()) + 3  # the rows that a pair reads, and its own two
+        rows = int(self.rows.max()) + 3  # the rows that a pair reads, and the two rows that it writes
         strip = -(-width // -(-rows * width * channels // _PAIR_VALUES))
         pairs = -(-height // (2 * -(-height * strip * channels // _TILE_VALUES)))
         return 2 * pairs, strip
 
-    def apply(self, values: NDArray[np.float32], target: Window, height: int, width: int, channels: int) -> None:
-        """Convolve ``height`` x ``width`` pixels from ``values``, halo included, into ``target``.
+    def apply(self, values: F32, target: Window, height: int, width: int, channels: int) -> None:
+        """Convolve ``height`` x ``width`` pixels. ``values``: these pixels and their halo, float32. ``target``: float32.
 
-        Both are float32. An odd height writes one more row of arbitrary values, for which ``target`` needs room.
+        If the height is odd, one more row of arbitrary values is written, and ``target`` needs room for this row.
         """
-        assert target.top + height + height % 2 <= target.values.shape[0], "the last row's partner needs a row"
+        assert target.top + height + height % 2 <= target.values.shape[0], "target needs one more row if the height is odd"
         stride = values.shape[1]
         _convolve(
             values.reshape(-1),
@@ -90,16 +89,7 @@ class Taps:
 
 
 @compiled(error_model="numpy", fastmath={"contract"})
-def _convolve(
-    pixels: NDArray[np.float32],
-    stride: int,
-    offsets: NDArray[np.uint64],
-    weights: NDArray[np.float32],
-    sums: NDArray[np.float32],
-    sums_stride: int,
-    height: int,
-    width: int,
-) -> None:
+def _convolve(pixels: F32, stride: int, offsets: U64, weights: F32, sums: F32, sums_stride: int, height: int, width: int) -> None:
     count = _U(width)
     for y in range(_U(0), _U(height), _U(2)):
         a = y * _U(sums_stride)

@@ -1,7 +1,7 @@
 """Tiles of an image, each with a halo of the pixels around it.
 
-A border is a map from positions outside the image to indices inside it. So a tile reads what a padded image would hold, however
-small the image is, and no padded image is ever made. An image is seen as rows of interleaved channels, ``(H, W * C)``.
+A border maps positions outside the image to indices inside the image. So a tile reads the same values as from a padded image of
+any size, but a padded image is never made. Here an image is an array of rows of interleaved channels, ``(H, W * C)``.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F32, I64, Array
 from blurkit.errors import UsageError, nearest
 from blurkit.jit import compiled
 from blurkit.truth.box import Box
 
-#: Names of the borders. After the last pixels of a row a b c d come: c b a; d c b; d d d; a b c; 0 0 0.
+#: The names of the borders. If a row ends with the pixels a b c d, they continue it with: c b a; d c b; d d d; a b c; 0 0 0.
 BORDERS = ("reflect101", "reflect", "replicate", "wrap", "zero")
 
-#: How many pixels more than its own a tile reads: above, below, left, right. Negative where a kernel lies off its centre.
+#: The number of pixels that a tile reads around its own: above, below, left, right. A number is negative if all taps of a kernel
+#: lie on the other side of its centre.
 Halo = tuple[int, int, int, int]
 
-_VECTOR = 16  # float32 values in the widest vector register, and in a cache line
+_VECTOR = 16  # the float32 values of the widest vector register and of a cache line
 
 _U = np.uint64  # unsigned, as in blurkit.blurring.taps
 
@@ -31,16 +32,16 @@ _U = np.uint64  # unsigned, as in blurkit.blurring.taps
 class Window(NamedTuple):
     """The part of a two-dimensional C-ordered array that starts at row ``top`` and column ``left``."""
 
-    values: NDArray[Any]
+    values: Array
     top: int
     left: int
 
 
-def aligned(*shapes: tuple[int, int]) -> list[NDArray[np.float32]]:
-    """Arrays of arbitrary values that start on vector boundaries, in one block of memory.
+def aligned(*shapes: tuple[int, int]) -> list[F32]:
+    """Arrays of these shapes with arbitrary values. They start on vector boundaries and share one block of memory.
 
-    One block, because freed memory beyond twice the largest block goes back to the system, and to fault it in again for every
-    image costs as much as to fill it.
+    The allocator returns freed memory beyond twice the largest block to the system. With separate blocks, the system would have
+    to provide new pages for every image, which takes as much time as to fill them.
     """
     sizes = [-(-height * width // _VECTOR) * _VECTOR for height, width in shapes]
     memory = np.empty(sum(sizes) + _VECTOR, np.float32)
@@ -53,33 +54,32 @@ class Tile:
     """One tile of a box.
 
     ``y``, ``x``, ``height``, ``width``: its place in the box, in pixels. ``rows`` (h,), ``columns`` (w * C,): the index in the
-    image of each row and of each value in a row, halo included; negative stands for zero. From ``first`` up to ``last`` the
-    columns are consecutive.
+    image of each row and of each value in a row, with the halo; a negative index means the value 0. From ``first`` up to
+    ``last`` the columns are consecutive.
     """
 
     y: int
     x: int
     height: int
     width: int
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    rows: I64
+    columns: I64
     first: int
     last: int
 
-    def read(
-        self, image: NDArray[Any], memory: NDArray[np.float32], table: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
-        """The values of the tile and its halo from an image of ``(H, W * C)``, looked up in a table if one is given.
+    def read(self, image: Array, memory: F32, table: F32 | None = None) -> F32:
+        """The values of the tile and its halo, float32.
 
-        ``memory`` is used for the result, and needs room for it.
+        ``image``: ``(H, W * C)``. ``memory``: an array with room for the result, which is a view of it. ``table``: if given, the
+        values of the image are looked up in this table.
         """
         values = memory.reshape(-1)[: self.rows.size * self.columns.size].reshape(self.rows.size, self.columns.size)
         _read(image, self.rows, self.columns, self.first, self.last, table, values)
         return values
 
 
-def source_indices(start: int, stop: int, size: int, border: str) -> NDArray[np.int64]:
-    """The index in [0, ``size``) that stands for each position from ``start`` up to ``stop``; -1 stands for zero."""
+def source_indices(start: int, stop: int, size: int, border: str) -> I64:
+    """For each position from ``start`` up to ``stop``, its index in [0, ``size``). The index -1 means the value 0."""
     position = np.arange(start, stop)
     match border:
         case "reflect101":
@@ -96,8 +96,14 @@ def source_indices(start: int, stop: int, size: int, border: str) -> NDArray[np.
     raise UsageError(f"unknown border {border!r}{nearest(border, BORDERS)}; the borders are {', '.join(BORDERS)}")
 
 
-def support(kernel: NDArray[np.float32]) -> tuple[NDArray[np.float32], Halo]:
-    """A kernel with odd sides, centred on its middle, cropped to its nonzero values, and the halo that it reads."""
+def surroundings(box: Box, reach: int, shape: tuple[int, ...], border: str) -> tuple[I64, I64]:
+    """The rows and columns of a ``box`` and ``reach`` pixels around it, as indices in an image of ``shape`` (H, W, ...)."""
+    rows = source_indices(box.y - reach, box.bottom + reach, shape[0], border)
+    return rows, source_indices(box.x - reach, box.right + reach, shape[1], border)
+
+
+def support(kernel: F32) -> tuple[F32, Halo]:
+    """Crop a kernel with odd sides to its nonzero values. Returns the cropped kernel and the halo that it reads."""
     y, x = np.nonzero(kernel)
     cy, cx = (side // 2 for side in kernel.shape)
     if y.size == 0:
@@ -107,13 +113,13 @@ def support(kernel: NDArray[np.float32]) -> tuple[NDArray[np.float32], Halo]:
 
 
 def tile_shape(size: tuple[int, int], halo: Halo, channels: int) -> tuple[int, int]:
-    """Rows and columns of the values of a tile of ``size`` (height, width) in pixels and its halo."""
+    """The shape (rows, values per row) of a tile of ``size`` (height, width) in pixels with its halo."""
     above, below, left, right = halo
     return size[0] + above + below, (size[1] + left + right) * channels
 
 
 def tiles(shape: tuple[int, int, int], box: Box, halo: Halo, size: tuple[int, int], border: str) -> Iterator[Tile]:
-    """Tiles of at most ``size`` (height, width) that cover a ``box`` of an image of ``shape`` (H, W, C), strip by strip."""
+    """Yield tiles of at most ``size`` (height, width) that cover a ``box`` of an image of ``shape`` (H, W, C), strip by strip."""
     (height, width, channels), (y, x, box_height, box_width) = shape, box
     above, below, left, right = halo
     rows = source_indices(y - above, y + box_height + below, height, border)
@@ -121,7 +127,7 @@ def tiles(shape: tuple[int, int, int], box: Box, halo: Halo, size: tuple[int, in
     columns = (pixels[:, None] * channels + np.arange(channels)).reshape(-1)
     for start in range(0, box_width, size[1]):
         stop = min(start + size[1], box_width)
-        # Positions 0 and W of the image, counted from the first pixel of the halo.
+        # The positions 0 and W of the image, counted from the first pixel of the halo.
         first, last = (min(max(edge - (x + start - left), 0), stop - start + left + right) for edge in (0, width))
         for top in range(0, box_height, size[0]):
             bottom = min(top + size[0], box_height)
@@ -138,15 +144,7 @@ def tiles(shape: tuple[int, int, int], box: Box, halo: Halo, size: tuple[int, in
 
 
 @compiled(error_model="numpy")
-def _read(
-    image: NDArray[Any],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    first: int,
-    last: int,
-    table: NDArray[np.float32] | None,
-    values: NDArray[np.float32],
-) -> None:
+def _read(image: Array, rows: I64, columns: I64, first: int, last: int, table: F32 | None, values: F32) -> None:
     for y in range(rows.size):
         target = values[y]
         if rows[y] < 0:
@@ -164,5 +162,5 @@ def _read(
 
 
 @compiled(error_model="numpy")
-def _look_up(value: Any, table: NDArray[np.float32] | None) -> Any:
-    return value if table is None else table[value]  # settled when compiled
+def _look_up(value: Any, table: F32 | None) -> Any:
+    return value if table is None else table[value]  # the compiler decides this, not the loop

@@ -1,14 +1,14 @@
-"""Noise models: the light of one photon and the deviation of the readout, drawn for each sample.
+"""Noise models, which draw two numbers for each sample: ``shot``, the light of one photon, and ``read``, the readout's deviation.
 
-``shot`` and ``read`` are in units of full well; noise has the variance ``shot * I + read ** 2`` at linear light I.
+Both are in units of full well. At linear light I the noise has the variance ``shot * I + read ** 2``.
 
-- ``log-linear`` (Brooks et al., "Unprocessing images for learned raw denoising", CVPR 2019): shot is log-uniform, and the
-  logarithm of the readout's *variance* is a line in the logarithm of shot, plus a normal number.
+- ``log-linear`` (Brooks et al., "Unprocessing images for learned raw denoising", CVPR 2019): shot is log-uniform. The logarithm
+  of the readout's *variance* is a linear function of the logarithm of shot, plus a normal number.
 - ``uniform`` (Rim et al., "Realistic blur synthesis for learning image deblurring", ECCV 2022): shot and the readout's
-  *deviation* are each uniform within half of a calibrated camera's value, independent of one another.
-- ``photon-count`` (Boracchi and Foi, IEEE TIP 21(8), 2012): a whole exposure collects a fixed number of photons at full well, a
-  shorter one its fraction of them, and each is read out with the same deviation in photons. Amplified to one brightness, a short
-  exposure is little blurred and noisy, a long one the reverse.
+  *deviation* are independent. Each is uniform from 0.5 to 1.5 times the value of a calibrated camera.
+- ``photon-count`` (Boracchi and Foi, IEEE TIP 21(8), 2012): at full well, a whole exposure collects a fixed number of photons. A
+  shorter exposure collects its fraction of them. The deviation of the readout, in photons, is the same for all exposures. After
+  amplification to the same brightness, a short exposure has little blur and much noise, and a long exposure the reverse.
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ MODELS = ("log-linear", "uniform", "photon-count")
 
 @dataclass(frozen=True)
 class Noise:
-    """Poisson-Gaussian noise of variance ``shot * I + read ** 2`` for linear light I in [0, 1].
+    """Poisson-Gaussian noise of variance ``shot * I + read ** 2`` at linear light I in [0, 1].
 
-    ``model`` is one of :data:`MODELS` and says which keys count. "log-linear": ``shot``, log-uniform, and ``log(read ** 2)`` is
-    ``read_slope * log(shot) + read_offset`` plus a normal number of standard deviation ``read_scatter``. "uniform": ``shot``
-    and ``read``. "photon-count": ``photons``, those of full well in a whole exposure, and ``read_photons``, a deviation.
+    ``model``: one of :data:`MODELS`. The model decides which of the other keys are used:
+
+    - "log-linear": ``shot`` is log-uniform in its range. ``log(read ** 2)`` is ``read_slope * log(shot) + read_offset`` plus a
+      normal number of standard deviation ``read_scatter``.
+    - "uniform": ``shot`` and ``read`` are uniform in their ranges.
+    - "photon-count": ``photons`` is the number of photons at full well in a whole exposure, log-uniform in its range.
+      ``read_photons`` is the standard deviation of the readout in photons.
     """
 
     model: str = "log-linear"
@@ -56,8 +60,8 @@ def _within_half(value: float) -> Range:
     return 0.5 * value, 1.5 * value
 
 
-#: Published levels by name. ``mild`` is the lower part of ``unprocessing``. ``realblur`` and ``rsblur`` are the cameras of those
-#: two data sets, as calibrated by Rim et al. (2022).
+#: Published noise levels by name. ``mild`` is the lower part of ``unprocessing``. ``realblur`` and ``rsblur`` are the cameras of
+#: the data sets RealBlur and RSBlur, as calibrated by Rim et al. (2022).
 PRESETS = {
     "mild": Noise(shot=(1e-5, 1e-3)),
     "unprocessing": Noise(shot=(1e-4, 0.012)),
@@ -68,7 +72,7 @@ PRESETS = {
 
 
 def draw_noise(noise: Noise, *, exposure: float = 1.0, rng: np.random.Generator) -> tuple[float, float]:
-    """Shot gain and read deviation, in units of full well, for an exposure of this fraction of a whole one, in (0, 1]."""
+    """Draw ``shot`` and ``read``, in units of full well. ``exposure``: the fraction of a whole exposure, in (0, 1]."""
     if noise.model == "uniform":
         return float(rng.uniform(*noise.shot)), float(rng.uniform(*noise.read))
     if noise.model == "photon-count":

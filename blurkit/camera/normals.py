@@ -1,8 +1,8 @@
 """Standard normal numbers from random words, by the ziggurat of Marsaglia and Tsang (Journal of Statistical Software 5(8), 2000).
 
-The half bell is covered by layers of one area; nearly every word falls inside a layer and costs one product. Layer, sign and
-magnitude take separate bits of the word (Doornik, 2005, shows what happens otherwise). All but the rare cases at the edges of
-layers is arithmetic that rounds alike on every machine.
+Layers of equal area cover the right half of the bell curve. Nearly every word falls inside a layer and costs one multiplication.
+The layer, the sign and the magnitude are separate bits of the word; Doornik (2005) shows the errors that shared bits cause.
+Except for the rare cases at the edges of layers, the arithmetic rounds in the same way on every machine.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ import functools
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F32, F64, U32
 from blurkit.jit import compiled
 
 LAYERS = 128
-# Where the tail begins and the area of a layer, for 128 layers: the published constants.
+# The start of the tail and the area of a layer: the published constants for 128 layers.
 _TAIL = 3.442619855899
 _AREA = 9.91256303526217e-3
 _MAGNITUDES = 2**24  # a float32 holds them exactly
 
 
 @functools.cache
-def ziggurat() -> tuple[NDArray[np.float32], NDArray[np.uint32], NDArray[np.float64]]:
+def ziggurat() -> tuple[F32, U32, F64]:
     """The tables of :func:`normals`.
 
-    ``steps``: float32 (LAYERS,), the width of a layer over the number of magnitudes. ``inside``: uint32 (LAYERS,), magnitudes
-    below it lie under the curve. ``heights``: float64 (LAYERS + 1,), exp(-x^2 / 2) at the layers' edges, from the tail inwards.
+    Returns ``steps``: the width of a layer divided by the number of magnitudes, float32 (LAYERS,). ``inside``: magnitudes below
+    this value lie under the curve, uint32 (LAYERS,). ``heights``: exp(-x^2 / 2) at the edges of the layers, from the tail
+    inwards, float64 (LAYERS + 1,).
     """
     widths = [_AREA / math.exp(-_TAIL * _TAIL / 2), _TAIL]
     while len(widths) < LAYERS:
@@ -41,17 +42,11 @@ def ziggurat() -> tuple[NDArray[np.float32], NDArray[np.uint32], NDArray[np.floa
 
 
 @compiled(error_model="numpy")
-def normals(
-    words: NDArray[np.uint32],
-    steps: NDArray[np.float32],
-    inside: NDArray[np.uint32],
-    heights: NDArray[np.float64],
-    rng: np.random.Generator,
-    drawn: NDArray[np.float32],
-) -> None:
-    """Standard normal numbers, float32 (n,), one from each uniform word, uint32 (n,), with the tables of :func:`ziggurat`.
+def normals(words: U32, steps: F32, inside: U32, heights: F64, rng: np.random.Generator, drawn: F32) -> None:
+    """Fill ``drawn``, float32 (n,), with standard normal numbers, one for each uniform word, uint32 (n,).
 
-    ``drawn`` may lie where ``words`` lie. About one number in eighty needs more random bits than its word has, from ``rng``.
+    ``steps``, ``inside`` and ``heights``: the tables of :func:`ziggurat`. ``drawn`` and ``words`` may share memory. About one
+    number in eighty needs more random bits than its word has; these bits come from ``rng``.
     """
     for i in range(words.size):
         word = words[i]
@@ -64,14 +59,8 @@ def normals(
 
 
 @compiled(error_model="numpy")
-def _at_an_edge(
-    word: np.uint32,
-    steps: NDArray[np.float32],
-    inside: NDArray[np.uint32],
-    heights: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> np.float32:
-    """The magnitude of a normal number whose word fell outside of the part of its layer that lies under the curve for sure."""
+def _at_an_edge(word: np.uint32, steps: F32, inside: U32, heights: F64, rng: np.random.Generator) -> np.float32:
+    """The magnitude of a normal number for a word outside the part of its layer that surely lies under the curve."""
     while True:
         magnitude = word >> np.uint32(8)
         layer = word & np.uint32(127)
@@ -88,7 +77,7 @@ def _at_an_edge(
 
 @compiled(error_model="numpy")
 def _beyond(start: float, rng: np.random.Generator) -> float:
-    """How far beyond ``start`` a normal number of the tail lies (Marsaglia, Technometrics 6(1), 1964)."""
+    """The distance of a normal number of the tail from ``start`` (Marsaglia, Technometrics 6(1), 1964)."""
     while True:
         excess = -math.log(1 - rng.random()) / start
         if -2 * math.log(1 - rng.random()) > excess * excess:

@@ -1,7 +1,8 @@
-"""Photon counts: exact Poisson numbers of few expected photons, from random words.
+"""Photon counts: exact Poisson numbers with a small mean, from random words.
 
-A Poisson number of mean m is the sum of one of mean m' <= m and one of mean m - m'. The first comes from the alias table (Walker,
-1977; Vose, 1991) of the next lower quarter of a photon, which costs a comparison; the second is nearly always zero.
+A Poisson number of mean m is the sum of a Poisson number of mean m' <= m and a Poisson number of mean m - m'. Here m' is m
+rounded down to a quarter of a photon. The first number comes from an alias table (Walker, 1977; Vose, 1991), which costs one
+comparison. The second number is nearly always zero.
 """
 
 from __future__ import annotations
@@ -10,26 +11,27 @@ import functools
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F64, U32
 from blurkit.jit import compiled
 
-#: Below this many expected photons the Gaussian approximation of shot noise is visibly wrong and exact Poisson numbers are drawn.
+#: Below this mean number of photons a Gaussian approximation of shot noise is visibly wrong, so exact Poisson numbers are drawn.
 FEW_PHOTONS = 30.0
 
-#: Counts in a table: the chance of more is 3e-35 at 30 expected photons.
+#: The number of counts in a table. At a mean of 30 photons the probability of a larger count is 3e-35.
 COUNTS = 128
 _PER_PHOTON = 4
 _SHARES = 2**25
-# exp(-1 / 4) as a number, not as a call, so that the tables have the same bits everywhere.
+# exp(-1 / 4) is written as a number and not as a call, so that the tables have the same bits on every machine.
 _NONE_OF_A_QUARTER = 0.77880078307140487
 
 
 @functools.cache
-def alias_tables() -> NDArray[np.uint32]:
-    """The alias tables of :func:`photons`: uint32 (means, COUNTS), one row for each quarter of a photon below FEW_PHOTONS.
+def alias_tables() -> U32:
+    """The alias tables of :func:`photons`, uint32 (means, COUNTS): one row for each quarter of a photon below FEW_PHOTONS.
 
-    The lower 7 bits of an entry are the count that a column lends its space to, the upper 25 its own share of that space.
+    A column of a row stands for its own count and for one other count, its alias. The lower 7 bits of an entry are the alias. The
+    upper 25 bits are the column's share of probability for its own count.
     """
     tables = np.empty((int(FEW_PHOTONS * _PER_PHOTON), COUNTS), np.uint32)
     none = 1.0
@@ -44,12 +46,12 @@ def alias_tables() -> NDArray[np.uint32]:
 
 
 @compiled(error_model="numpy")
-def _fill_aliases(spaces: NDArray[np.float64], entries: NDArray[np.uint32]) -> None:
-    """The entries of one table, from the chances of its counts in units of a column; ``spaces`` is used up."""
+def _fill_aliases(spaces: F64, entries: U32) -> None:
+    """Fill the entries of one table. ``spaces``: the probabilities of the counts in units of a column; they are overwritten."""
     short, long = np.empty(COUNTS, np.uint32), np.empty(COUNTS, np.uint32)
     shorts = longs = 0
     for count in range(COUNTS):
-        entries[count] = np.uint32((_SHARES - 1) * COUNTS + count)  # what rounding leaves over keeps its own space
+        entries[count] = np.uint32((_SHARES - 1) * COUNTS + count)  # columns that remain because of rounding have no alias
         if spaces[count] < 1:
             short[shorts] = count
             shorts += 1
@@ -69,8 +71,8 @@ def _fill_aliases(spaces: NDArray[np.float64], entries: NDArray[np.uint32]) -> N
 
 
 @compiled(error_model="numpy")
-def photons(mean: float, word: np.uint64, tables: NDArray[np.uint32]) -> np.uint32:
-    """The number of photons that arrive where ``mean`` are expected, 0 <= mean < FEW_PHOTONS, from a uniform word."""
+def photons(mean: float, word: np.uint64, tables: U32) -> np.uint32:
+    """A Poisson number of this mean, 0 <= mean < FEW_PHOTONS, from one uniform word. ``tables``: of :func:`alias_tables`."""
     row = min(int(mean * _PER_PHOTON), len(tables) - 1)
     rest = mean - row / _PER_PHOTON
     count = np.uint32(word & np.uint64(127))
@@ -78,7 +80,7 @@ def photons(mean: float, word: np.uint64, tables: NDArray[np.uint32]) -> np.uint
     if (word >> np.uint64(7)) & np.uint64(_SHARES - 1) >= entry >> np.uint32(7):
         count = entry & np.uint32(127)
     uniform = np.float64(word >> np.uint64(32)) * 2.0**-32
-    if uniform >= 1 - rest:  # no sooner than here can exp(-rest), the chance of no photon, be passed
+    if uniform >= 1 - rest:  # else uniform < exp(-rest), the probability that the second number is 0
         chance = math.exp(-rest)
         total, more = chance, 0.0
         while uniform >= total and more < 32:

@@ -1,12 +1,12 @@
-"""Camera response functions: encoded pixel codes <-> linear light.
+"""Camera response functions: from pixel codes to linear light and back.
 
-A :class:`Response` is a strictly increasing curve from 8-bit codes to linear light in [0, 1]. Decoding is a table of 256
-entries. Encoding to 8 bits compares with the 255 *thresholds* at which the code changes, so it is exactly "encode, times 255,
-round to nearest" and ``quantize(decode(code)) == code`` holds for every code of every curve.
+A :class:`Response` is a strictly increasing curve from 8-bit codes to linear light in [0, 1]. Decoding looks up a table of 256
+entries. Encoding compares the light with the 255 *thresholds* at which the code changes. So encoding is exactly "encode, multiply
+by 255, round to nearest", and ``quantize(decode(code)) == code`` holds for every code of every curve.
 
-The sRGB curve is that of IEC 61966-2-1; ``a7r3`` is the polynomial that RSBlur (Rim et al., ECCV 2022) fitted to the photographs
-of a Sony A7R III, from linear light to encoded values. It falls in one place and leaves [0, 1] at both ends, so it has no
-inverse: such a *forward-only* response encodes, and no photograph is decoded by it.
+The curve ``srgb`` is defined by IEC 61966-2-1. The curve ``a7r3``, from linear light to encoded values, is the polynomial that
+RSBlur (Rim et al., ECCV 2022) fitted to the photographs of a Sony A7R III. The polynomial falls in one place and leaves [0, 1]
+at both ends, so it has no inverse. A response without an inverse is *forward-only*: it can encode, but it cannot decode.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from blurkit.camera.arrays import F32, F64, I64, U8, U64
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
+from blurkit.program.checks import require
 
-# Linear light is sorted into this many equal bins; what a bin can mean is looked up.
+# Encoding divides linear light into this many equal bins and looks up the codes of a bin.
 BINS = 4096
 _PIECE = 2048
 
@@ -31,37 +33,36 @@ _PIECE = 2048
 class Response:
     """A camera response function.
 
-    ``table``: float32 (256,), the linear light in [0, 1] of each code, strictly increasing.
-    ``thresholds``: float32 (257,), code ``c`` stands for ``thresholds[c] <= linear < thresholds[c + 1]``; ends are infinite.
-    ``entries``: uint64 (BINS + 1,), see :func:`_entries`. ``steep``: whether some bin holds more than one threshold. The table
-    of a forward-only response is NaN.
+    ``table``: the linear light in [0, 1] of each code, float32 (256,), strictly increasing; NaN for a forward-only response.
+    ``thresholds``: code ``c`` stands for ``thresholds[c] <= linear < thresholds[c + 1]``, float32 (257,); the ends are infinite.
+    ``entries``: uint64 (BINS + 1,), see :func:`_entries`. ``steep``: whether any bin holds more than one threshold.
     """
 
     name: str
-    table: NDArray[np.float32]
-    thresholds: NDArray[np.float32]
-    entries: NDArray[np.uint64]
+    table: F32
+    thresholds: F32
+    entries: U64
     steep: bool
 
     @classmethod
     def from_table(cls, name: str, table: ArrayLike, midpoints: ArrayLike | None = None) -> Response:
-        """A response from the linear light of its 256 codes, and optionally of its 255 half codes (else interpolated)."""
+        """A response from the linear light of its 256 codes. ``midpoints``: that of the 255 half codes, interpolated if None."""
         values = np.asarray(table, np.float64)
-        if values.shape != (256,) or not np.all(np.isfinite(values)) or np.any(np.diff(values) <= 0):
-            raise UsageError(f"response {name!r}: a table needs 256 finite, strictly increasing values; got shape {values.shape}")
-        if values[0] < 0 or values[-1] > 1:
-            raise UsageError(f"response {name!r}: linear light lies in [0, 1], this table spans [{values[0]}, {values[-1]}]")
+        good = values.shape == (256,) and bool(np.all(np.isfinite(values)) and np.all(np.diff(values) > 0))
+        require(good, f"response {name!r}: a table needs 256 finite, strictly increasing values; got shape {values.shape}")
+        spans = f"[{values[0]}, {values[-1]}]"
+        require(values[0] >= 0 and values[-1] <= 1, f"response {name!r}: linear light lies in [0, 1], this table spans {spans}")
         middle = (values[:-1] + values[1:]) / 2 if midpoints is None else np.asarray(midpoints, np.float64)
         return cls._make(name, values, middle)
 
     @classmethod
-    def from_curve(cls, name: str, curve: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Response:
+    def from_curve(cls, name: str, curve: Callable[[F64], F64]) -> Response:
         """A forward-only response from a continuous curve, from linear light in [0, 1] to encoded values, both float64.
 
-        The curve is clipped to [0, 1], and where it falls its running maximum stands in.
+        The curve is clipped to [0, 1] and replaced by its running maximum, so that it never falls.
         """
         light = np.linspace(0, 1, 2**16 + 1)
-        rising = np.append(np.maximum.accumulate(curve(light)), np.inf)  # levels that it never reaches come last
+        rising = np.append(np.maximum.accumulate(curve(light)), np.inf)  # levels that the curve never reaches come last
         levels = (np.arange(255) + 0.5) / 255
         first = np.searchsorted(rising, levels)
         low, high = light[np.maximum(first - 1, 0)], np.append(light, np.inf)[first]
@@ -72,9 +73,9 @@ class Response:
         return cls._make(name, np.full(256, np.nan), np.where(np.isinf(rising[first]), np.inf, high))
 
     @classmethod
-    def _make(cls, name: str, table: NDArray[np.float64], middle: NDArray[np.float64]) -> Response:
+    def _make(cls, name: str, table: F64, middle: F64) -> Response:
         exact = np.concatenate(([-np.inf], middle, [np.inf]))
-        thresholds = exact.astype(np.float32)  # rounded up, so that a float32 compares as it would with the exact value
+        thresholds = exact.astype(np.float32)  # rounded up, so that a comparison gives the same result as with the exact value
         thresholds = np.where(thresholds < exact, np.nextafter(thresholds, np.float32(np.inf)), thresholds)
         edges = (np.arange(BINS + 1) / BINS).astype(np.float32)
         starts = np.searchsorted(thresholds, edges, side="right") - 1
@@ -83,69 +84,58 @@ class Response:
 
     @property
     def forward_only(self) -> bool:
-        """Whether the response encodes alone."""
+        """Whether the response can only encode."""
         return bool(np.isnan(self.table[0]))
 
     def require_inverse(self) -> None:
-        """Raise :class:`UsageError` where the response is forward-only."""
-        if self.forward_only:
-            raise UsageError(
-                f"response {self.name!r} only encodes: decode photographs by the curve that they were encoded with, "
-                "for most of them srgb, and name this one for encoding alone"
-            )
+        """Raise :class:`UsageError` if the response is forward-only."""
+        advice = "decode photographs with the curve that encoded them, usually srgb"
+        require(not self.forward_only, f"response {self.name!r} only encodes; {advice}, and use {self.name!r} for encoding only")
 
-    def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def decode(self, codes: U8) -> F32:
         """Linear light, float32 in [0, 1], of uint8 codes of any shape."""
-        if codes.dtype != np.uint8:
-            raise UsageError(f"decode takes uint8 codes, got {codes.dtype}")
+        require(codes.dtype == np.uint8, f"decode takes uint8 codes, got {codes.dtype}")
         self.require_inverse()
         return self.table[codes]
 
-    def encode(self, linear: ArrayLike) -> NDArray[np.float64]:
-        """The encoded value in [0, 1], float64, of linear light; values outside [0, 1] are clipped.
+    def encode(self, linear: ArrayLike) -> F64:
+        """The encoded value in [0, 1], float64, of linear light of any shape. Light outside [0, 1] is clipped.
 
-        It passes through ``code / 255`` at each code of the table and is linear between codes and half codes; a forward-only
-        response is linear between half codes.
+        The encoded value of the light of a code is ``code / 255``. Between codes and half codes the curve is linear. A
+        forward-only response is linear between half codes.
         """
-        codes = np.arange(256) / 255.0
-        knots = np.empty(511)
-        values = np.empty(511)
+        knots, values = np.empty((2, 511))
         knots[::2], knots[1::2] = self.table, self.thresholds[1:256]
-        values[::2], values[1::2] = codes, (codes[:-1] + codes[1:]) / 2
+        values[::2], values[1::2] = _CODES, _HALF_CODES
         if self.forward_only:
             knots[[0, -1]] = 0, 1
             known = np.isfinite(knots)
             knots, values = knots[known], values[known]
         return np.interp(np.asarray(linear, np.float64), knots, values)
 
-    def quantize(self, linear: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """The nearest code, uint8, of float32 linear light of any shape; values outside [0, 1] are clipped, NaN becomes 0."""
+    def quantize(self, linear: F32) -> U8:
+        """The nearest code, uint8, of float32 linear light of any shape. Light outside [0, 1] is clipped, and NaN becomes 0."""
         rows = np.ascontiguousarray(linear, np.float32).reshape(1, -1)
         codes = np.empty(rows.shape, np.uint8)
         quantize_rows(rows, self.entries, self.thresholds, self.steep, codes)
         return codes.reshape(linear.shape)
 
 
-def _entries(starts: NDArray[np.int64], thresholds: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """For each bin of linear light, in one word, the code at its lower edge and the threshold of the next code.
+def _entries(starts: I64, thresholds: F32) -> U64:
+    """One word for each bin of linear light: the code at the lower edge of the bin, and the threshold of the next code.
 
-    An entry is ``(code + 1) * 2**32 - bits``, with the bits of the threshold as float32. Adding the bits of a value makes the
-    upper half of the word ``code + 1`` from the threshold on and ``code`` below it, as floats >= 0 sort like their bits.
+    An entry is ``(code + 1) * 2**32 - bits``, where ``bits`` are the bits of the threshold as float32. To encode a value, its
+    bits are added to the entry. The upper half of the sum is ``code + 1`` if the value reaches the threshold, else ``code``,
+    because floats >= 0 have the same order as their bits.
     """
     following = starts.astype(np.uint64) + np.uint64(1)
     return (following << np.uint64(32)) - thresholds[following].view(np.uint32)
 
 
 @compiled(error_model="numpy")
-def quantize_rows(
-    linear: NDArray[np.float32],
-    entries: NDArray[np.uint64],
-    thresholds: NDArray[np.float32],
-    steep: bool,
-    codes: NDArray[np.uint8],
-) -> None:
-    """The codes, uint8 (h, w), of the upper left part (h, w) of linear light; the other arguments are those of a response."""
-    # Unsigned indices and one simple loop per step are what becomes vector code; a piece of a row stays in first-level cache.
+def quantize_rows(linear: F32, entries: U64, thresholds: F32, steep: bool, codes: U8) -> None:
+    """Fill ``codes``, uint8 (h, w), from the upper left part (h, w) of ``linear``. The others are fields of a response."""
+    # Unsigned indices and one simple loop per step are compiled to vector code. A piece of a row stays in the first-level cache.
     values, bins = np.empty(_PIECE, np.float32), np.empty(_PIECE, np.uint16)
     bits = values.view(np.uint32)
     for y in range(codes.shape[0]):
@@ -167,66 +157,54 @@ def quantize_rows(
                     target[x] = code
 
 
-def _srgb(encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+def _srgb(encoded: F64) -> F64:
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
 
 
-_CURVES = {
+_CURVES: dict[str, Callable[[F64], F64]] = {
     "srgb": _srgb,
     "gamma2.2": lambda encoded: encoded**2.2,
     "linear": lambda encoded: encoded,
 }
-
-
 _A7R3 = (-0.0095228, 8.698516, -45.157821, 150.711809, -308.197829, 368.308117, -235.163398, 61.832224)
-
-
-def _a7r3(linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    encoded = np.zeros_like(linear)
-    for coefficient in reversed(_A7R3):
-        encoded = encoded * linear + coefficient
-    return encoded
-
-
-_FORWARD_CURVES = {
-    "a7r3": _a7r3,
-}
+_FORWARD_CURVES = {"a7r3": lambda linear: np.asarray(np.polynomial.polynomial.polyval(linear, _A7R3), np.float64)}
+_CODES = np.arange(256) / 255.0
+_HALF_CODES = (_CODES[:-1] + _CODES[1:]) / 2
 
 
 def is_curve(name: str) -> bool:
-    """Whether a response's name stands for a curve, and not for a file."""
+    """Whether the name of a response is a curve and not a file."""
     return name in _CURVES or name in _FORWARD_CURVES or name.startswith("gamma")
 
 
 @functools.lru_cache(maxsize=16)
 def load_response(name: str) -> Response:
-    """A response by name (``srgb``, ``gamma2.2``, ``gamma<exponent>``, ``linear``, ``a7r3``) or from a file of 256 numbers.
+    """A response by the name of a curve (``srgb``, ``gamma2.2``, ``gamma<exponent>``, ``linear``, ``a7r3``) or from a file.
 
-    The file holds the linear light of codes 0 to 255 as text, separated by white space or commas, or as ``.npy``.
+    The file holds 256 numbers, the linear light of the codes 0 to 255. It is a text file, with white space or commas between the
+    numbers, or a ``.npy`` file. Raises UsageError for an unknown name and for a file without 256 such numbers.
     """
     if name in _FORWARD_CURVES:
         return Response.from_curve(name, _FORWARD_CURVES[name])
-    if is_curve(name) and name not in _CURVES:
-        try:
-            exponent = float(name.removeprefix("gamma"))
-        except ValueError:
-            exponent = 0.0
-        if not 1.0 <= exponent <= 4.0:
-            raise UsageError(f"response {name!r}: write gamma and an exponent from 1 to 4, such as gamma2.2")
-        curve = lambda encoded: encoded**exponent  # noqa: E731
-    elif name in _CURVES:
-        curve = _CURVES[name]
-    else:
+    if not is_curve(name):
         return Response.from_table(name, _read_table(name))
-    codes = np.arange(256) / 255.0
-    return Response.from_table(name, curve(codes), curve((codes[:-1] + codes[1:]) / 2))
+    curve = _CURVES.get(name) or _power(name)
+    return Response.from_table(name, curve(_CODES), curve(_HALF_CODES))
 
 
-def _read_table(name: str) -> NDArray[np.float64]:
+def _power(name: str) -> Callable[[F64], F64]:
+    try:
+        exponent = float(name.removeprefix("gamma"))
+    except ValueError:
+        exponent = 0.0
+    require(1.0 <= exponent <= 4.0, f"response {name!r}: write gamma and an exponent from 1 to 4, such as gamma2.2")
+    return lambda encoded: encoded**exponent
+
+
+def _read_table(name: str) -> F64:
     path = Path(name)
-    if not path.is_file():
-        known = ", ".join((*_CURVES, *_FORWARD_CURVES))
-        raise UsageError(f"unknown response {name!r}: it is none of {known} and there is no such file")
+    known = ", ".join((*_CURVES, *_FORWARD_CURVES))
+    require(path.is_file(), f"unknown response {name!r}: it is none of {known} or gamma<exponent>, and there is no such file")
     try:
         if path.suffix == ".npy":
             return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(-1)

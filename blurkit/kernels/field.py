@@ -1,10 +1,11 @@
-"""The kernel field of a rotating camera, :class:`blurkit.truth.kernel_field.KernelField`.
+"""The kernel field of a rotating camera, a :class:`blurkit.truth.kernel_field.KernelField`.
 
-Nodes lie at fixed places of the whole photograph and not of a crop, so that to blur a crop is to crop the blurred photograph,
-bit for bit.
+The nodes lie at fixed places of the whole photograph and not of a crop. So a blurred crop equals the crop of the blurred
+photograph, bit for bit.
 
-Under camera rotation the light that falls on p at pose t comes from q = W_t^-1(p). The kernel at p, indexed by displacement as
-every kernel here, holds the weight of each p - q. No kernel is centred by itself: that would take away the roll.
+While the camera turns, the light that falls on p at pose t comes from q = W_t^-1(p). The kernel at p is indexed by displacement,
+like every kernel here, and holds the weight of each p - q. The kernels are not centred one by one, because this would remove the
+roll.
 """
 
 from __future__ import annotations
@@ -12,24 +13,25 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from blurkit.errors import UsageError
+from blurkit.camera.arrays import F32, F64, I16, I64
 from blurkit.jit import compiled
 from blurkit.kernels.rasterization import splat
 from blurkit.kernels.rotation import checked_poses, displacements
+from blurkit.program.checks import require
 from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField
 
-#: Pixels from node to node. For hand-held exposures, 17 to 51 mrad long, at f = max(H, W) the field is then 51 to 95 dB from the
-#: exact sum of poses, in encoded values; twice the spacing costs 10 to 12 dB. How the image is sampled between its pixels matters
-#: more: linear and cubic exact sums are 44 to 89 dB apart.
+#: The distance between nodes in pixels. For hand-held exposures of 17 to 51 mrad, at f = max(H, W), the field is then 51 to 95 dB
+#: from the exact sum over the poses, in encoded values. Twice the spacing costs 10 to 12 dB. The interpolation between pixels
+#: matters more: the exact sums with linear and with cubic interpolation are 44 to 89 dB apart.
 SPACING = 48
 
 
 def rotation_field(
     poses: ArrayLike,
-    weights: NDArray[np.float64],
+    weights: F64,
     *,
     shape: tuple[int, int],
     box: Box | None = None,
@@ -37,62 +39,61 @@ def rotation_field(
     spacing: int = SPACING,
     center: tuple[float, float] | None = None,
 ) -> KernelField:
-    """The field of a camera rotation over a ``box`` of a photograph.
+    """The kernel field of a camera rotation over a ``box`` of a photograph.
 
-    ``poses``: ``(T, 3)`` of :mod:`blurkit.kernels.rotation`, centred already. ``weights``: of the exposed poses, which are the
-    first of the path, as :func:`blurkit.kernels.exposure_weights` gives them. ``shape``: (H, W) of the whole photograph; ``box``:
-    (y, x, h, w) in it, all of it by default. ``focal`` length in pixels. ``spacing`` of the nodes, which lie on its multiples.
-    ``center``: the principal point (x, y), the photograph's middle by default.
+    ``poses``: ``(T, 3)`` as in :mod:`blurkit.kernels.rotation`, already centred. ``weights``: of the exposed poses, which are the
+    first poses of the path; :func:`blurkit.kernels.exposure_weights` returns them. ``shape``: (H, W) of the whole photograph.
+    ``box``: (y, x, h, w) in the photograph, by default all of it. ``focal``: the focal length in pixels. ``spacing``: the
+    distance between nodes in pixels; nodes lie on its multiples. ``center``: the principal point (x, y), by default the middle of
+    the photograph. Raises UsageError for poses that are too large, and for bad arguments.
     """
     exposed = checked_poses(poses, weights)[: len(weights)]
-    if spacing < 1 or spacing != int(spacing):
-        raise UsageError(f"the spacing of the nodes is a whole number of pixels >= 1, got {spacing}")
+    good = spacing >= 1 and spacing == int(spacing)
+    require(good, f"the spacing of the nodes is a whole number of pixels >= 1, got {spacing}")
     top, left, height, width = box or (0, 0, *shape)
     y, x = _nodes(top, height, spacing), _nodes(left, width, spacing)
     middle = principal_point(shape) if center is None else center
 
-    def paths(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def paths(y: F64, x: F64) -> F64:
         return lattice_paths(exposed, y, x, focal, middle)
 
-    # A displacement along x depends on y by a Moebius map, so it is largest in the first or last row, and likewise along y.
+    # A displacement along x is a Moebius map of y, so it is largest in the first or the last row. The same holds along y.
     reach = math.ceil(max(float(np.abs(edge).max()) for edge in (paths(y[[0, -1]], x), paths(y, x[[0, -1]]))))
-    if reach > np.iinfo(np.int16).max:
-        raise UsageError(f"this rotation moves the image by {reach} pixels; lengths are in radians, hand-held .017 to .051")
-    rows = [_splat_row(paths(place[None], x), weights, reach) for place in y]  # the paths of all nodes would be gigabytes
+    advice = "lengths are in radians, for hand-held exposures .017 to .051"
+    require(reach <= np.iinfo(np.int16).max, f"this rotation moves the image by {reach} pixels; {advice}")
+    rows = [
+        _splat_row(paths(place[None], x), weights, reach) for place in y
+    ]  # the paths of all nodes at once would take gigabytes
     counts, places, values = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     return KernelField(y, x, reach, np.concatenate(([0], np.cumsum(counts))), places, values)
 
 
-def lattice_paths(
-    exposed: NDArray[np.float64], y: NDArray[np.float64], x: NDArray[np.float64], focal: float, center: tuple[float, float]
-) -> NDArray[np.float64]:
-    """Where each place of a lattice is taken by each pose, float64 (Ny * Nx, T, 2), (x, y) in pixels."""
+def lattice_paths(exposed: F64, y: F64, x: F64, focal: float, center: tuple[float, float]) -> F64:
+    """The displacement of each place of a lattice at each pose, float64 (Ny * Nx, T, 2), (x, y) in pixels."""
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     return -displacements(-exposed, points, focal=focal, center=center)
 
 
 def principal_point(shape: tuple[int, int]) -> tuple[float, float]:
-    """The middle (x, y) of a photograph of ``shape`` (H, W), where its optical axis is taken to be."""
+    """The middle (x, y) of a photograph of ``shape`` (H, W). The optical axis is assumed to be there."""
     return (shape[1] - 1) / 2, (shape[0] - 1) / 2
 
 
-def _nodes(start: int, size: int, spacing: int) -> NDArray[np.float64]:
-    # One node beyond the last pixel even where that lies on a node: each pixel finds itself in the same cell in every box.
+def _nodes(start: int, size: int, spacing: int) -> F64:
+    # There is a node beyond the last pixel even if this pixel lies on a node, so that a pixel is in the same cell for every box.
     return np.arange(start // spacing, (start + size - 1) // spacing + 2, dtype=np.float64) * spacing
 
 
-def composed(field: KernelField, kernel: NDArray[np.float32]) -> KernelField:
-    """The field of two blurs, one after the other: each node's kernel convolved with ``kernel``, float32 (k, k), k odd, sum 1."""
+def composed(field: KernelField, kernel: F32) -> KernelField:
+    """The field of two blurs, one after the other: the kernel of each node convolved with ``kernel``, float32 (k, k), sum 1."""
     reach = field.reach + len(kernel) // 2
     counts, places, values = _compose(field.starts, field.places, field.weights, reach, np.ascontiguousarray(kernel, np.float64))
     return KernelField(field.y, field.x, reach, np.concatenate(([0], np.cumsum(counts))), places, values)
 
 
 @compiled(error_model="numpy")
-def _splat_row(
-    paths: NDArray[np.float64], weights: NDArray[np.float64], reach: int
-) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float32]]:
-    """The number of taps of each path's kernel, and their displacements and weights."""
+def _splat_row(paths: F64, weights: F64, reach: int) -> tuple[I64, I16, F32]:
+    """Return the number of taps of each path's kernel, and the displacements and the weights of all taps."""
     mass = np.zeros((2 * reach + 1, 2 * reach + 1))
     room = paths.shape[0] * min(4 * weights.size, mass.size)
     counts, places, values = np.empty(paths.shape[0], np.int64), np.empty((room, 2), np.int16), np.empty(room, np.float32)
@@ -109,14 +110,8 @@ def _splat_row(
 
 
 @compiled(error_model="numpy")
-def _compose(
-    starts: NDArray[np.int64],
-    places: NDArray[np.int16],
-    weights: NDArray[np.float32],
-    reach: int,
-    kernel: NDArray[np.float64],
-) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float32]]:
-    """The taps of each node's kernel convolved with another kernel."""
+def _compose(starts: I64, places: I16, weights: F32, reach: int, kernel: F64) -> tuple[I64, I16, F32]:
+    """Return the taps of each node's kernel convolved with ``kernel``, in the form that :func:`_splat_row` returns."""
     mass = np.zeros((2 * reach + 1, 2 * reach + 1))
     counts = np.empty(starts.size - 1, np.int64)
     side = kernel.shape[0]
@@ -141,15 +136,8 @@ def _compose(
 
 
 @compiled(error_model="numpy")
-def _take(
-    mass: NDArray[np.float64],
-    rows: tuple[int, int],
-    columns: tuple[int, int],
-    total: float,
-    places: NDArray[np.int16],
-    values: NDArray[np.float32],
-) -> int:
-    """Take the taps out of a canvas, which is left empty: their displacements and shares of ``total``. Returns how many."""
+def _take(mass: F64, rows: tuple[int, int], columns: tuple[int, int], total: float, places: I16, values: F32) -> int:
+    """Move the taps of a canvas to ``places`` and, divided by ``total``, to ``values``. Returns the number of taps."""
     reach = mass.shape[0] // 2
     taps = 0
     for row in range(rows[0], rows[1]):

@@ -57,7 +57,7 @@ def test_float64_agrees(rng, name):
 
 @pytest.mark.parametrize("name", RESPONSES)
 def test_every_code_and_every_threshold(name):
-    """Kernels of one tap scale linear light, so that it falls everywhere, on both sides of thresholds too."""
+    """Kernels of one tap scale linear light, so that values lie everywhere, also on both sides of thresholds."""
     response = load_response(name)
     codes = np.arange(256, dtype=np.uint8).reshape(1, -1, 1)
     assert np.array_equal(blur_codes(codes, [[1.0]], response), codes)
@@ -143,7 +143,7 @@ def test_boxes_that_leave_the_image_are_refused(box):
 @pytest.mark.parametrize(
     ("codes", "kernel", "border", "message"),
     [
-        (np.zeros((4, 4, 3), np.float32), [[1.0]], "wrap", "codes are uint8.*got float32"),
+        (np.zeros((4, 4, 3), np.float32), [[1.0]], "wrap", "codes is uint8.*got float32"),
         (np.zeros((4, 4), np.uint8), [[1.0]], "wrap", "of shape \\(4, 4\\)"),
         (np.zeros((0, 4, 3), np.uint8), [[1.0]], "wrap", "at least one pixel"),
         (np.zeros((4, 4, 3), np.uint8), np.ones((2, 3)), "wrap", "odd sides"),

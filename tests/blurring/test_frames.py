@@ -16,7 +16,7 @@ SRGB, CODES = load_response("srgb"), load_response("linear")
 
 @pytest.fixture(scope="module")
 def pan(test_data):
-    """33 frames of a pan of less than a pixel from each to the next, and the folder that they lie in."""
+    """33 frames of a pan, with less than a pixel from frame to frame, and the folder of the frames."""
     folder = test_data / "video" / "pan_colorado_sign"
     paths = sorted((folder / "frames").iterdir())
     return [cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path in paths], folder
@@ -24,7 +24,7 @@ def pan(test_data):
 
 @pytest.fixture(scope="module")
 def stored(pan):
-    """The means of the pan, encoded, that were stored with 16 bits, by the response that they were taken with."""
+    """The stored means of the pan, encoded with 16 bits, by the response with which they were made."""
     names = {CODES: "mean_gamma_16bit.png", SRGB: "mean_linear_16bit.png"}
     return {response: cv2.imread(str(pan[1] / name), cv2.IMREAD_UNCHANGED)[..., ::-1] / 65535 for response, name in names.items()}
 
@@ -84,10 +84,10 @@ def zeros(*shape, dtype=np.uint8):
     [
         ([], None, "no frame"),
         ([zeros(4, 5, 3), zeros(5, 4, 3)], None, "frame 1 has shape"),
-        ([zeros(4, 5)], None, "frame 0 has shape"),
-        ([zeros(0, 5, 3)], None, "frame 0 has shape"),
-        ([zeros(4, 5, 4)], None, "frame 0 has shape"),
-        ([zeros(4, 5, 3), zeros(4, 5, 3, dtype=np.uint16)], None, "frame 1 has dtype uint16"),
+        ([zeros(4, 5)], None, "frame 0 is uint8 or float32 of shape"),
+        ([zeros(0, 5, 3)], None, "frame 0 is .* at least one pixel"),
+        ([zeros(4, 5, 4)], None, r"frame 0 is .*\(H, W, 3\)"),
+        ([zeros(4, 5, 3), zeros(4, 5, 3, dtype=np.uint16)], None, "frame 1 is uint8 or float32.*got uint16"),
         ([zeros(4, 5, 3)] * 3, [1, 1], "2 weights and more frames"),
         ([zeros(4, 5, 3)], [1, 1], "2 weights and 1 frames"),
         ([zeros(4, 5, 3)], [-1], "weights"),

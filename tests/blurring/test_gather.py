@@ -16,6 +16,7 @@ from blurkit.errors import UsageError
 from blurkit.kernels.field import SPACING, rotation_field
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import camera_rotation, centered
+from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField
 
 
@@ -37,7 +38,7 @@ def draw_field(rng, y, x, size=5, share=0.4):
 @pytest.mark.parametrize("border", SCIPY)
 @pytest.mark.parametrize("shape", [(30, 41, 3), (17, 20, 1), (1, 12, 3), (11, 1, 2), (1, 1, 3)])
 def test_each_pixel_gathers_by_its_own_kernel(rng, border, shape):
-    """Brute force: the kernel at every pixel, and the sum over its displacements."""
+    """Brute force: for every pixel the sum over the displacements of its kernel."""
     field = draw_field(rng, np.arange(-4, 45, 12.0), np.arange(-1, 60, 14.0))
     image = rng.random(shape, np.float32)
     padded = np.pad(image.astype(float), ((2, 2), (2, 2), (0, 0)), mode=NUMPY[border])
@@ -52,7 +53,7 @@ def test_each_pixel_gathers_by_its_own_kernel(rng, border, shape):
 
 @pytest.mark.parametrize("border", SCIPY)
 def test_scipy_blends_whole_images(rng, border):
-    """The sum of whole images, each convolved with one node's kernel and weighted by that node's hat."""
+    """The sum over the nodes: the whole image convolved with the node's kernel, weighted by the node's hat function."""
     y, x = np.array([0.0, 20, 40]), np.array([0.0, 16, 32, 64])
     field, image = draw_field(rng, y, x, size=11, share=0.2), rng.random((41, 60, 3), np.float32)
     expected = np.zeros(image.shape)
@@ -78,7 +79,7 @@ def test_a_constant_image_stays_constant(rng):
 
 
 def test_the_light_of_every_point_is_kept(rng):
-    """A gather form promises it of no single point: that kernels sum to 1 says what arrives at a pixel, not what leaves it."""
+    """Kernels with the sum 1 conserve the light that arrives at a pixel, but not exactly the light that leaves a pixel."""
     poses, weights = draw_poses(rng)
     field = rotation_field(poses, weights, shape=(200, 260), focal=260.0)
     spread = []
@@ -96,7 +97,7 @@ def test_the_light_of_every_point_is_kept(rng):
 
 @pytest.mark.parametrize("border", ["reflect101", "zero"])
 def test_on_every_pixel_a_node_the_field_is_the_exact_sum(rng, border):
-    """An asymmetric path on noise: neither the direction nor the inverse of a pose can be wrong unseen."""
+    """The path is asymmetric and the image is noise, so a wrong direction or a wrong inverse of a pose would be noticed."""
     poses, weights = draw_poses(rng)
     image, box = rng.random((90, 120, 2), np.float32), (60, 85, 30, 35)
     exact = blur_poses(image, poses, weights, focal=150.0, box=box, border=border)
@@ -114,7 +115,7 @@ def test_on_photographs_the_field_is_close_to_the_exact_sum(rng, test_data):
         shape, focal = image.shape[:2], float(max(image.shape))
         poses, weights = draw_poses(rng, samples=100, length=0.03, roll_length=0.04)
         assert 0.015 < np.ptp(poses[:, 2]) < 0.04
-        box = (shape[0] - 200, shape[1] - 200, 160, 160)  # far from the centre, and still no pixel sees the border
+        box = (shape[0] - 200, shape[1] - 200, 160, 160)  # far from the centre, but no pixel depends on the border
         exact = blur_poses(image, poses, weights, focal=focal, box=box)
         fields = [rotation_field(poses, weights, shape=shape, focal=focal, box=box, spacing=s) for s in (SPACING, 2 * SPACING)]
         agreement = [encoded_psnr(blur_field(image, field, box), exact) for field in fields]
@@ -164,10 +165,10 @@ def test_the_image_is_left_as_it_was_and_may_be_any_view(rng):
 @pytest.mark.parametrize(
     ("image", "box", "table", "border", "message"),
     [
-        (np.zeros((8, 8, 3)), None, None, "wrap", "got float64 without a table"),
-        (np.zeros((8, 8, 3), np.uint8), None, None, "wrap", "got uint8 without a table"),
-        (np.zeros((8, 8, 3), np.float32), None, np.zeros(256, np.float32), "wrap", "got float32 with a table"),
-        (np.zeros((8, 8), np.float32), None, None, "wrap", "shape \\(H, W, C\\).*got \\(8, 8\\)"),
+        (np.zeros((8, 8, 3)), None, None, "wrap", "without a table is float32.*got float64"),
+        (np.zeros((8, 8, 3), np.uint8), None, None, "wrap", "without a table is float32.*got uint8"),
+        (np.zeros((8, 8, 3), np.float32), None, np.zeros(256, np.float32), "wrap", "with a table is uint8.*got float32"),
+        (np.zeros((8, 8), np.float32), None, None, "wrap", "shape \\(H, W, C\\).*of shape \\(8, 8\\)"),
         (np.zeros((8, 0, 3), np.float32), None, None, "wrap", "at least one pixel"),
         (np.zeros((8, 8, 3), np.float32), (0, 0, 9, 1), None, "wrap", "the image of 8 x 8 pixels"),
         (np.zeros((8, 8, 3), np.float32), (-1, 0, 2, 1), None, "wrap", "the image of 8 x 8 pixels"),

@@ -17,14 +17,14 @@ OPPOSITE = np.array([[0, 0, -1.5, 0, 0], [0, 2, 0, 2, 0], [-1.5, 0, 6, 0, -1.5],
 
 
 def masks(shape, pattern):
-    """For each colour, where the sensor sees it."""
+    """For each colour, the mask of the pixels where the sensor sees this colour."""
     grid = np.array(list(pattern)).reshape(2, 2)
     seen = np.tile(grid, (shape[0] // 2 + 1, shape[1] // 2 + 1))[: shape[0], : shape[1]]
     return {colour: seen == colour for colour in "RGB"}
 
 
 def planes(raw, pattern):
-    """Malvar, He and Cutler's figure 2, each filter over the whole plane and the right one picked by masks."""
+    """Figure 2 of Malvar, He and Cutler: each filter is applied to the whole plane, and masks select the right result."""
     raw = raw.astype(np.float64)
     seen = masks(raw.shape, pattern)
     green, in_row, in_column, opposite = (

@@ -15,7 +15,7 @@ RESPONSES = ["srgb", "gamma2.2", "gamma4", "linear"]
 
 
 def in_steps(codes, factor, response):
-    """Decode all of it, sum blocks in float64, divide, quantize."""
+    """Decode the whole image, sum the blocks in float64, divide, and quantize."""
     height, width = codes.shape[0] // factor, codes.shape[1] // factor
     light = response.decode(codes[: height * factor, : width * factor]).astype(np.float64)
     sums = light.reshape(height, factor, width, factor, 3).sum((1, 3))
@@ -25,7 +25,7 @@ def in_steps(codes, factor, response):
 @pytest.mark.parametrize("name", ["srgb", "gamma2.2", "linear"])
 @pytest.mark.parametrize("shape", [(60, 84), (61, 83), (7, 200), (130, 9)])
 def test_it_equals_the_steps(rng, name, shape):
-    # Sums of these tables are exact in float64, whatever their order: so is the comparison.
+    # Sums of these tables are exact in float64 in any order, so the comparison is exact too.
     codes, response = rng.integers(0, 256, (*shape, 3), np.uint8), load_response(name)
     for factor in (2, 3, 4, 5, 7):
         assert np.array_equal(downscale(codes, factor, response), in_steps(codes, factor, response))
@@ -104,7 +104,7 @@ def test_a_response_with_crowded_thresholds(rng):
 
 def test_memory_follows_the_output(rng):
     codes, response = rng.integers(0, 256, (1000, 1200, 3), np.uint8), load_response("srgb")
-    downscale(codes[:8], 4, response)  # what compiling takes
+    downscale(codes[:8], 4, response)  # compiles the function
     tracemalloc.start()
     try:
         size = downscale(codes, 4, response).nbytes

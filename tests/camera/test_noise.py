@@ -39,7 +39,7 @@ def test_the_calibrated_cameras_draw_a_deviation_beside_the_shot_noise(rng):
 
 @pytest.mark.parametrize("exposure", [0.0625, 0.5, 1.0])
 def test_a_shorter_exposure_counts_fewer_photons(exposure, rng):
-    """The published raw image is Poisson(2048 T y) + 0.05 n in photons; over 2048 T it has the brightness of y."""
+    """The published raw image is Poisson(2048 T y) + 0.05 n in photons. Divided by 2048 T, it has the brightness of y."""
     shot, read = draw_noise(PRESETS["boracchi-foi"], exposure=exposure, rng=rng)
     raw = (rng.poisson(2048 * exposure * 0.3, 1_000_000) + 0.05 * rng.standard_normal(1_000_000)) / (2048 * exposure)
     noisy = add_noise(np.full(1_000_000, 0.3, np.float32), shot=shot, read=read, rng=rng)

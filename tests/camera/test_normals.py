@@ -58,7 +58,7 @@ def test_neighbours_and_magnitudes_are_independent():
     drawn = draw(2_000_000, seed=8)
     for first, second in ((drawn[:-1], drawn[1:]), (drawn[:-2], drawn[2:]), (drawn[:-1] ** 2, drawn[1:] ** 2)):
         assert abs(np.corrcoef(first, second)[0, 1]) < 5 / np.sqrt(drawn.size)
-    # The layer and the magnitude must not share bits: correlated low bits once made ziggurats fail this.
+    # The layer and the magnitude must not share bits. Older ziggurats with shared low bits fail this test.
     cells = np.floor(np.abs(drawn) * 64).astype(int)
     observed = np.bincount(cells, minlength=400)[:200]
     edges = np.arange(201) / 64

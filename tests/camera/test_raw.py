@@ -43,7 +43,7 @@ def test_the_matrix_is_that_of_its_parts(rng):
 
 
 def test_noise_is_that_of_the_raw_image(rng):
-    """With the identity for a matrix, a pixel keeps its own colour: light I is I / g on the sensor and amplified by g."""
+    """With the identity as matrix, a pixel keeps its own colour: light I is I / g on the sensor, and is amplified by g."""
     shot, read, level = 1e-4, 2e-3, 0.3
     camera = Camera(np.eye(3), (2.0, 1.0, 1.6))
     noisy = camera.photograph(flat((level,) * 3, 1200), shot=shot, read=read, rng=rng)
@@ -61,7 +61,7 @@ def test_saturated_light_is_white_and_free_of_noise(rng):
 
 @pytest.mark.parametrize(("y", "x"), [(0, 0), (1, 0), (5, 8), (6, 11), (27, 31)])
 def test_a_crop_is_developed_as_the_frame_is(y, x, rng):
-    """With a margin of two pixels, or the frame's border where there is none, a crop comes out to the bit."""
+    """A crop has the same bits as in the frame, if it has a margin of two pixels or ends at the border of the frame."""
     light = rng.random((36, 40, 3), dtype=np.float32)
     camera = sony("GRBG")
     whole = camera.develop(camera.expose(light))

@@ -48,7 +48,7 @@ def test_quantize_is_encode_times_255_rounded(name, encode, rng):
 
 
 def a7r3(linear):
-    """The published polynomial, clipped; its running maximum is taken over a fine grid that holds every value asked for."""
+    """The published polynomial, clipped, with its running maximum over a fine grid that contains the given values."""
     powers = np.power.outer(linear, np.arange(8))
     published = [-0.0095228, 8.698516, -45.157821, 150.711809, -308.197829, 368.308117, -235.163398, 61.832224]
     return np.maximum.accumulate(np.clip(powers @ published, 0, 1))
@@ -91,7 +91,7 @@ def test_levels_that_a_curve_never_reaches_are_never_used():
     np.testing.assert_allclose(response.encode([0.25, 0.5]), [0.35, 0.5], atol=2e-3)
 
 
-# The bits of the thresholds decide about pixels, so a data set made again needs these very ones.
+# The bits of the thresholds decide pixels, so they must be the same when a dataset is made again.
 @pytest.mark.parametrize(
     ("name", "digest"),
     [

@@ -14,14 +14,14 @@ from blurkit.kernels.rasterization import rasterize, statistics
 
 
 def corners(radius, blades, rotation):
-    """Of a regular polygon with the area of a disk: n / 2 * circumradius**2 * sin(2 pi / n) = pi * radius**2."""
+    """The corners of a regular polygon with the area of a disk: n / 2 * circumradius**2 * sin(2 pi / n) = pi * radius**2."""
     circumradius = radius * math.sqrt(2 * math.pi / (blades * math.sin(2 * math.pi / blades)))
     angles = rotation + 2 * math.pi * np.arange(blades) / blades
     return circumradius * np.stack((np.cos(angles), np.sin(angles)), axis=1)
 
 
 def clipped_area(points, x, y):
-    """Sutherland and Hodgman: the area of a convex polygon within the unit pixel around (x, y)."""
+    """The area of a convex polygon within the unit pixel around (x, y), by the clipping of Sutherland and Hodgman."""
     for axis, side, bound in ((0, 1, x - 0.5), (0, -1, x + 0.5), (1, 1, y - 0.5), (1, -1, y + 0.5)):
         kept = []
         for start, end in zip(points, np.roll(points, -1, axis=0), strict=True):
@@ -50,7 +50,7 @@ def test_disk_covers_each_pixel_as_supersampling_says(radius):
 
 
 def test_disk_has_the_moments_of_a_disk():
-    # Centres of pixels stand for their areas, which adds 1/12 on average; the rest swings about zero with the radius.
+    # The centre of a pixel stands for its area, which adds 1/12 on average. The other error oscillates about 0 with the radius.
     radii = np.linspace(4, 12, 161)
     excess = []
     for radius in radii:
@@ -74,7 +74,7 @@ def test_polygon_covers_each_pixel_as_clipping_says(blades, rotation, radius):
 
 
 def test_polygon_points_where_it_was_turned_to():
-    # The first corner of a triangle to the right; turned by a quarter, towards growing y, which is down.
+    # The first corner of a triangle lies to the right. Turned by a quarter, it lies towards increasing y, which is down.
     right, down = polygon(6, 3), polygon(6, 3, rotation=math.pi / 2)
     half = len(right) // 2
     assert right[half, -1] > 0

@@ -22,7 +22,7 @@ def draw_poses(rng, length=0.04, roll_length=0.1, exposure=1.0, samples=300):
 
 
 def node_kernel(poses, weights, node, reach, center):
-    """The kernel at a node (y, x): the light of p comes from W^-1(p), and each tap holds that of p less its displacement."""
+    """The kernel at a node (y, x): the light of p comes from W^-1(p), so the tap of displacement d holds the light of p - d."""
     y, x = node
     path = -displacements(-poses[: len(weights)], [(x, y)], focal=FOCAL, center=center)[0] + reach
     kernel = np.zeros((2 * reach + 3, 2 * reach + 3))
@@ -77,7 +77,7 @@ def test_roll_leaves_the_centre_sharp_and_opposite_nodes_blur_alike():
 
 
 def test_no_node_is_centred_by_itself(rng):
-    """The exposure's mean is the identity, and still the light off the centre moves: the part of roll that is not even."""
+    """The centroid of a node's kernel is the mean displacement at the node, which is not zero."""
     poses, weights = np.zeros((100, 3)), np.ones(100)
     poses[:, 2] = 0.06 * np.linspace(0, 1, 100) ** 3
     poses[:, 0] = 0.03 * np.linspace(0, 1, 100)
@@ -89,7 +89,7 @@ def test_no_node_is_centred_by_itself(rng):
 
 
 def test_far_away_the_field_is_one_kernel(rng):
-    """At a great focal length a rotation is a shift of the whole image."""
+    """At a large focal length a rotation is a shift of the whole image."""
     walk = rng.standard_normal((150, 2)).cumsum(axis=0) * 0.5
     path = walk - walk.mean(axis=0)
     poses = np.stack((-path[:, 1], path[:, 0], np.zeros(150)), axis=1) / 1e7
@@ -138,7 +138,7 @@ def test_two_blurs_are_composed_node_by_node(rng, aperture, radius):
     assert np.array_equal(both.x, field.x)
     for made, node in zip(np.concatenate(both.kernels), np.concatenate(field.kernels), strict=True):
         np.testing.assert_allclose(made, convolve2d(node.astype(float), kernel), atol=1e-7)
-    order = both.places.astype(int) @ (2 * both.reach + 1, 1)  # of the taps of a node in raster order
+    order = both.places.astype(int) @ (2 * both.reach + 1, 1)  # the raster order of the taps of a node
     assert all((np.diff(order[start:end]) > 0).all() for start, end in zip(both.starts, both.starts[1:], strict=False))
 
 

@@ -16,7 +16,7 @@ def straight(length, angle=0.0, samples=2000):
 
 
 def brute_force(points, weights, half):
-    """Bilinear weights written out as the product of two triangle functions, for every sample and every tap."""
+    """Bilinear weights as the product of two triangle functions, for every sample and every tap."""
     places = np.arange(-half, half + 1)
     triangle_x = np.maximum(0, 1 - np.abs(points[:, :1] - places))
     triangle_y = np.maximum(0, 1 - np.abs(points[:, 1:] - places))
@@ -53,7 +53,7 @@ def test_the_centroid_lies_on_the_centre(rng):
 
 
 def test_start_and_midpoint_lie_on_the_centre():
-    path = straight(20, samples=2001)  # starts at 0, its mid-exposure of the first half is at 5
+    path = straight(20, samples=2001)  # it starts at 0; the middle of the first half is at 5
     assert centroid(rasterize(path, anchor="start"))[0] == pytest.approx(10, abs=1e-3)
     assert centroid(rasterize(path, anchor="midpoint"))[0] == pytest.approx(0, abs=1e-3)
     bent = np.concatenate([straight(10, samples=1001), straight(30, math.pi / 2, samples=1000) + np.array([10, 0])])

@@ -19,7 +19,7 @@ def draw_points(rng, count=40):
 
 
 def project(matrix, points, focal, center):
-    """K R K^-1 in homogeneous coordinates, written out."""
+    """K R K^-1 in homogeneous coordinates."""
     camera = np.array([[focal, 0, center[0]], [0, focal, center[1]], [0, 0, 1]])
     moved = (camera @ matrix @ np.linalg.inv(camera) @ np.column_stack((points, np.ones(len(points)))).T).T
     return moved[:, :2] / moved[:, 2:]
@@ -35,14 +35,14 @@ def test_the_axis_walks_its_length_from_the_identity(rng):
 
 
 def test_the_image_centre_walks_as_a_path_in_pixels():
-    """The process in radians, seen at a focal length, is the process in pixels of f times the length and a pull of 1 / f."""
+    """At a focal length f, the process in radians is the process in pixels with f times the length and 1 / f times the pull."""
     focal, samples = 900.0, 500
     poses = camera_rotation(length=0.03, roll_length=0.02, **RATES, samples=samples, rng=np.random.default_rng(4))
     rates = {**RATES, "pull": 300.0 / focal}
     path = trajectory.camera_shake(length=0.03 * focal, **rates, samples=samples, rng=np.random.default_rng(4))
     np.testing.assert_allclose(focal * poses[:, [1, 0]] * [1, -1], path, atol=1e-9)
     moves = displacements(poses, [CENTER], focal=focal, center=CENTER)[0]
-    np.testing.assert_allclose(moves, path, atol=0.04)  # the tangent, and what roll does to a turned axis
+    np.testing.assert_allclose(moves, path, atol=0.04)  # the errors of the tangent, and of roll about a turned axis
 
 
 @pytest.mark.parametrize("focal", [600.0, 4000.0])
@@ -57,7 +57,7 @@ def test_there_are_as_many_samples_as_in_pixels(rng):
         rates = {"diffusion": 1.0, "reversals": 2.0}
         count = trajectory.sample_count(length=0.04 * 900, pull=pull / 900, **rates)
         assert len(camera_rotation(length=0.03, roll_length=0.04, pull=pull, **rates, focal=900, rng=rng)) == count
-    assert count > 400  # the pull decides
+    assert count > 400  # the number of samples follows from the pull
 
 
 def test_no_roll_and_no_rotation(rng):
@@ -123,7 +123,9 @@ def test_the_mean_rotation_of_the_exposure_is_the_identity(exposure, rng):
     poses = camera_rotation(length=0.05, roll_length=0.05, **RATES, rng=rng) + np.array([0.1, -0.2, 0.3])
     weights = exposure_weights(len(poses), exposure)
     shifted = centered(poses, weights)
-    mean = Rotation.from_rotvec(shifted[: len(weights)]).mean(weights)  # of the chord: equal to third order
+    mean = Rotation.from_rotvec(shifted[: len(weights)]).mean(
+        weights
+    )  # the chordal mean, equal to the geodesic mean to third order
     assert mean.magnitude() < 2e-6
     offset = poses - shifted
     np.testing.assert_allclose(offset, np.broadcast_to(offset[0], poses.shape), atol=1e-15)

@@ -47,8 +47,8 @@ def test_more_anxiety_makes_a_smaller_blur(rng):
 
 
 def test_the_published_process_step_by_step():
-    """One path recomputed from the same random numbers with complex arithmetic, as the paper writes it."""
-    seed, samples, length, anxiety = 5, 400, 60.0, 0.4  # much anxiety, so that reversals happen
+    """One path, computed again from the same random numbers with complex arithmetic, as in the paper."""
+    seed, samples, length, anxiety = 5, 400, 60.0, 0.4  # a large anxiety, so that reversals occur
     path = boracchi_foi(length=length, anxiety=anxiety, samples=samples, rng=np.random.default_rng(seed))
     rng = np.random.default_rng(seed)
     u = rng.random(4)
@@ -110,7 +110,7 @@ def test_camera_shake_has_its_length_and_starts_at_the_origin(rng):
 
 
 def test_the_number_of_reversals_is_poisson(rng):
-    """Without noise and pull only reversals turn the path; their count has the mean and the variance of a Poisson number."""
+    """Without noise and pull only reversals turn the path. Their number has the mean and the variance of a Poisson number."""
     counts = []
     for _ in range(2000):
         headings = np.diff(camera_shake(length=50, diffusion=0, pull=0, reversals=3, samples=2000, rng=rng), axis=0)
@@ -120,14 +120,14 @@ def test_the_number_of_reversals_is_poisson(rng):
 
 
 def test_the_pull_bends_the_path_to_the_start(rng):
-    """Without noise r sin(a) exp(-pull r^2 / (2 length)) is conserved, a being the angle between heading and radius."""
+    """Without noise, r sin(a) exp(-pull r^2 / (2 length)) is conserved, where a is the angle between heading and radius."""
     path = camera_shake(length=300, diffusion=1e-9, pull=5, reversals=0, samples=200_000, rng=rng)[20_000:40_000]
     heading = np.diff(path, axis=0)
     heading /= np.linalg.norm(heading, axis=1)[:, None]
     middle = (path[1:] + path[:-1]) / 2
     across = middle[:, 0] * heading[:, 1] - middle[:, 1] * heading[:, 0]
     invariant = np.abs(across) * np.exp(-5 * (middle**2).sum(axis=1) / 600)
-    assert np.abs(across).max() > 100 * np.abs(across).min()  # no trivial invariant: r sin(a) itself grows
+    assert np.abs(across).max() > 100 * np.abs(across).min()  # the test is not trivial, because r sin(a) itself grows
     assert invariant[::1000] == pytest.approx(invariant[0], rel=0.05)
 
 
@@ -146,7 +146,7 @@ def test_bits_are_equal_on_every_run_and_no_global_state_is_used():
         return boracchi_foi(length=60, anxiety=0.01, rng=rng), camera_shake(length=9, diffusion=1, pull=1, reversals=1, rng=rng)
 
     first = paths()
-    np.random.seed(3)  # noqa: NPY002 - the point is that it has no effect
+    np.random.seed(3)  # noqa: NPY002 - the test shows that it has no effect
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     second = paths()
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

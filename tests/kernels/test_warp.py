@@ -14,7 +14,7 @@ SCIPY = {"reflect101": "mirror", "reflect": "reflect", "replicate": "nearest", "
 
 
 def sum_of_poses(image, poses, weights, focal, center, mode):
-    """Every pose's image by scipy, at the places that K R^T K^-1 gives."""
+    """The image at each pose by scipy, at the places K R^T K^-1 p."""
     camera = np.array([[focal, 0, center[0]], [0, focal, center[1]], [0, 0, 1]])
     rows, columns = np.indices(image.shape[:2])
     pixels = np.stack((columns, rows, np.ones_like(rows))).reshape(3, -1)
@@ -67,7 +67,7 @@ def test_seen_from_far_away_it_is_the_convolution_with_the_path(rng):
 
 
 def test_cubic_samples_quadratics_exactly(rng):
-    """Keys' convolution is of third order; linear sampling is not."""
+    """The convolution of Keys is of third order, and linear sampling is not."""
     y, x = np.mgrid[:60, :70] / 70
     image = np.float32(0.2 + 0.3 * y - 0.5 * x + x * y + 0.7 * x**2 - 0.4 * y**2)[..., None]
     poses, weights, inner = draw_poses(rng) / 4, np.ones(12), np.s_[12:-12, 12:-12]

@@ -1,4 +1,4 @@
-"""Objects laid over a background, instant by instant, row by row: the compiled part of :mod:`blurkit.blurring.layers.objects`."""
+"""The composition of objects over a background at each instant: the compiled part of :mod:`blurkit.blurring.layers.objects`."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F32, F64, I64, Bools
 from blurkit.jit import compiled
 
 _U = np.uint64  # unsigned, as in blurkit.blurring.taps
 
 
 class Stack(NamedTuple):
-    """A background and k objects from back to front, as planes: ``background`` (3, H, W); ``objects`` (k, 4, H, W), colours and
-    opacity; ``clear`` (k, H, W), read where objects are ``hidden`` (k,) in part; ``spans`` (k, H, 2) of the opacities."""
+    """A background (3, H, W) and k objects from back to front, as planes. ``objects``: colours times opacity, and opacity,
+    (k, 4, H, W). ``clear``: as in ``Layers``, (k, H, W). ``hidden``: whether an object is hidden in part, (k,); only then its
+    ``clear`` is read. ``spans``: from :func:`spans_of`, (k, H, 2)."""
 
-    background: NDArray[np.float32]
-    objects: NDArray[np.float32]
-    clear: NDArray[np.float32]
-    hidden: NDArray[np.bool_]
-    spans: NDArray[np.int64]
+    background: F32
+    objects: F32
+    clear: F32
+    hidden: Bools
+    spans: I64
 
 
 @compiled(error_model="numpy")
-def planes_of(values: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The pixels of (H, W, C) at these rows and columns, as planes (C, h, w); zero where an index is negative."""
+def planes_of(values: F32, rows: I64, columns: I64) -> F32:
+    """The pixels of an image (H, W, C) at these rows and columns, as planes (C, h, w). A pixel is 0 if an index is negative."""
     planes = np.empty((values.shape[2], rows.size, columns.size), np.float32)
     for y in range(rows.size):
         for x in range(columns.size):
@@ -37,8 +38,8 @@ def planes_of(values: NDArray[np.float32], rows: NDArray[np.int64], columns: NDA
 
 
 @compiled(error_model="numpy")
-def spans_of(opacity: NDArray[np.float32]) -> NDArray[np.int64]:
-    """For each row of each object, int64 (k, h, 2), its first column and the one after its last; (w, 0) where it has none."""
+def spans_of(opacity: F32) -> I64:
+    """For each row of each object, its first column and the column after its last, int64 (k, h, 2); (w, 0) for an empty row."""
     spans = np.empty((*opacity.shape[:2], 2), np.int64)
     for j in range(opacity.shape[0]):
         for y in range(opacity.shape[1]):
@@ -51,18 +52,11 @@ def spans_of(opacity: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 @compiled(error_model="numpy")
-def add_objects(
-    stack: Stack,
-    displacements: NDArray[np.float64],
-    shares: NDArray[np.float64],
-    margin_y: int,
-    margin_x: int,
-    blurred: NDArray[np.float32],
-) -> None:
-    """Add to ``blurred`` (h, w, 3), the blurred background, what the objects change: the mean over the instants.
+def add_objects(stack: Stack, displacements: F64, shares: F64, margin_y: int, margin_x: int, blurred: F32) -> None:
+    """Add to ``blurred`` (h, w, 3) the change that the objects make to the blurred background: the mean over the instants.
 
-    The pixel (``margin_y``, ``margin_x``) of the stack's planes is the first of ``blurred``. ``displacements``: (1 + k, m, 2),
-    the camera's first, (x, y) in pixels; ``shares`` (m,) of the instants.
+    The first pixel of ``blurred`` is the pixel (``margin_y``, ``margin_x``) of the stack's planes. ``displacements``: of the
+    camera, then of the objects, (1 + k, m, 2), (x, y) in pixels. ``shares``: the fraction of each instant, (m,).
     """
     background, planes, clear, hidden, spans = stack
     height, width = blurred.shape[0], blurred.shape[1]
@@ -108,8 +102,8 @@ def add_objects(
 
 
 @compiled(error_model="numpy")
-def _read(plane: NDArray[np.float32], y: int, x: int, displacement: NDArray[np.float64], values: NDArray[np.float32]) -> None:
-    """Consecutive pixels of a row, from (x, y) on, of a plane moved by a displacement."""
+def _read(plane: F32, y: int, x: int, displacement: F64, values: F32) -> None:
+    """Read consecutive pixels of a row, from (x, y) on, of a plane that is moved by a displacement."""
     row, column = math.floor(-displacement[1]), math.floor(-displacement[0])
     fy, fx = np.float32(-displacement[1] - row), np.float32(-displacement[0] - column)
     gy, gx = np.float32(1) - fy, np.float32(1) - fx
@@ -120,15 +114,8 @@ def _read(plane: NDArray[np.float32], y: int, x: int, displacement: NDArray[np.f
 
 
 @compiled(error_model="numpy")
-def _lay(
-    colour: NDArray[np.float32],
-    cover: NDArray[np.float32],
-    behind: NDArray[np.float32],
-    light: NDArray[np.float32],
-    hidden: bool,
-    change: NDArray[np.float32],
-) -> None:
-    """Lay a row of an object over what is ``behind`` it, with the ``change`` that objects further back have made."""
+def _lay(colour: F32, cover: F32, behind: F32, light: F32, hidden: bool, change: F32) -> None:
+    """Lay a row of an object over the background ``behind``, and update the ``change`` of the objects behind this object."""
     if hidden:
         for x in range(_U(change.size)):
             change[x] += light[x] * (colour[x] - cover[x] * (behind[x] + change[x]))

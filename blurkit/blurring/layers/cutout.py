@@ -1,9 +1,10 @@
-"""Objects cut out of a photograph: layers that, laid over each other again, are the photograph.
+"""Cutting a photograph into a background and layers of objects. Laid over each other again, the layers are the photograph.
 
-An outline is drawn by hand, to a pixel or three, and edges in a photograph are soft. What a moving object leaves behind is filled
-in from beyond a band around its outline, or it would leave a rim of itself; and beyond its outline the object continues with
-colours from within, or it would carry a rim of its old background along. What the photograph shows in that band and the layers do
-not, the rest, belongs to the object where it was, and fades as it leaves.
+An outline is drawn by hand with an error of one to three pixels, and edges in photographs are soft. So a band around the outline
+is uncertain. The background behind a moving object is filled from outside the band; otherwise a rim of the object would stay
+behind. In the band, the object continues with colours from inside its outline; otherwise it would take a rim of its old
+background along. The residual is the difference between the photograph and the layers in the band. It stays at the old place of
+the object and fades as the object moves away.
 """
 
 from __future__ import annotations
@@ -12,37 +13,41 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from blurkit.blurring.layers.fill import GROWTH, fill, grown
+from blurkit.camera.arrays import F32, Bools
 from blurkit.jit import compiled
 
-#: Deviation in pixels of the Gaussian that makes an outline as soft as edges in photographs are.
+#: The standard deviation, in pixels, of the Gaussian that makes an outline as soft as the edges in photographs.
 SOFTNESS = 0.8
 
-_NEAR = 2.0  # px, the deviation of the Gaussian that gathers colours from within an outline
-_CONTEXT = 32  # px around a hole that it is filled from
+_NEAR = 2.0  # px, the standard deviation of the Gaussian that averages colours inside an outline
+_CONTEXT = 32  # px, the width of the surroundings that a hole is filled from
 
 
 class Layers(NamedTuple):
-    """``background``: float32 (H, W, 3), the scene without the k moving objects. For each of these, from back to front,
-    ``objects``: float32 (k, H, W, 4), its linear light times its opacity, and its opacity in [0, 1]; ``clear``: float32 (k, H, W)
-    in {0, 1}, where no standing object hides it; ``rest``: float32 (k, H, W, 3).
+    """The layers of a photograph with k moving objects, from back to front.
 
-    With ``scene = background``, then ``scene += clear * (colours - opacity * scene)`` for one object after the other, then
-    ``scene += rest`` for each, ``scene`` is the photograph."""
+    ``background``: the scene without the moving objects, float32 (H, W, 3). ``objects``: linear light times opacity, and opacity
+    in [0, 1], float32 (k, H, W, 4). ``clear``: 0 where a standing object hides the moving object, else 1, float32 (k, H, W).
+    ``residual``: what the layers lack of the photograph, float32 (k, H, W, 3).
 
-    background: NDArray[np.float32]
-    objects: NDArray[np.float32]
-    clear: NDArray[np.float32]
-    rest: NDArray[np.float32]
+    The photograph is the result of: ``scene = background``; for each object ``scene += clear * (colours - opacity * scene)``;
+    then for each object ``scene += residual``.
+    """
+
+    background: F32
+    objects: F32
+    clear: F32
+    residual: F32
 
 
-def cut_out(linear: NDArray[np.float32], masks: NDArray[np.bool_], moving: NDArray[np.bool_]) -> Layers:
-    """The layers of a photograph.
+def cut_out(linear: F32, masks: Bools, moving: Bools) -> Layers:
+    """Cut a photograph into layers.
 
-    ``linear``: float32 (H, W, 3). ``masks``: bool (n, H, W), from back to front; a pixel of several is the last one's.
-    ``moving``: bool (n,), which of them become layers; the others stay in the background, and hide moving ones behind them.
+    ``linear``: linear light, float32 (H, W, 3). ``masks``: of the objects from back to front, bool (n, H, W). A pixel of several
+    masks belongs to the last of them. ``moving``: which objects become layers, bool (n,). The other objects stay in the
+    background and hide moving objects behind them.
     """
     shape = (int(moving.sum()), *masks.shape[1:])
     objects, clear, bands = np.zeros((*shape, 4), np.float32), np.ones(shape, np.float32), np.zeros(shape, bool)
@@ -61,15 +66,15 @@ def cut_out(linear: NDArray[np.float32], masks: NDArray[np.bool_], moving: NDArr
         front |= mask
     hole = bands.any(axis=0) & ~standing
     box = _around(hole, _CONTEXT)
-    background, rest = linear.copy(), np.zeros((*shape, 3), np.float32)
+    background, residual = linear.copy(), np.zeros((*shape, 3), np.float32)
     if hole.any():
         background[box][hole[box]] = fill(linear[box], ~(hole | standing)[box])[hole[box]]
-    _give_rest(linear, background, objects, clear, bands, rest)
-    return Layers(background, objects, clear, rest)
+    _fill_residual(linear, background, objects, clear, bands, residual)
+    return Layers(background, objects, clear, residual)
 
 
-def _layer(linear: NDArray[np.float32], mask: NDArray[np.bool_], front: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Colours times opacity, and opacity, of an object seen in ``mask`` and in part perhaps hidden by what is in ``front``."""
+def _layer(linear: F32, mask: Bools, front: Bools) -> F32:
+    """Colours times opacity, and opacity, of one object. ``mask``: its visible pixels. ``front``: pixels of objects before it."""
     light, solid = linear, mask
     if (grown(mask, GROWTH) & front).any():
         light, solid = _completed(linear, mask, front)
@@ -81,10 +86,8 @@ def _layer(linear: NDArray[np.float32], mask: NDArray[np.bool_], front: NDArray[
     return layer
 
 
-def _completed(
-    linear: NDArray[np.float32], mask: NDArray[np.bool_], front: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Light and outline of an object continued behind what hides it, where more of what is around the hidden part is it."""
+def _completed(linear: F32, mask: Bools, front: Bools) -> tuple[F32, Bools]:
+    """The light and the mask of an object, continued behind ``front`` where most pixels around the hidden part are the object."""
     hidden = grown(front, GROWTH)
     own = mask & ~hidden
     layer = fill(_with_weight(linear, own if own.any() else mask), ~hidden if own.any() else ~front)
@@ -92,21 +95,14 @@ def _completed(
     return np.where(own[..., None], linear, light), mask | (hidden & (layer[..., 3] > 0.5))
 
 
-def _with_weight(light: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _with_weight(light: F32, mask: Bools) -> F32:
     weight = mask.astype(np.float32)[..., None]
     return np.concatenate((light * weight, weight), axis=2)
 
 
 @compiled(error_model="numpy")
-def _give_rest(
-    linear: NDArray[np.float32],
-    background: NDArray[np.float32],
-    objects: NDArray[np.float32],
-    clear: NDArray[np.float32],
-    bands: NDArray[np.bool_],
-    rest: NDArray[np.float32],
-) -> None:
-    """What the layers lack of the photograph, given at each pixel to the frontmost object whose band it is in."""
+def _fill_residual(linear: F32, background: F32, objects: F32, clear: F32, bands: Bools, residual: F32) -> None:
+    """Fill ``residual``. At each pixel it belongs to the frontmost object whose band holds the pixel."""
     for y in range(linear.shape[0]):
         for x in range(linear.shape[1]):
             owner = -1
@@ -118,11 +114,11 @@ def _give_rest(
                 scene = background[y, x, c]
                 for j in range(bands.shape[0]):
                     scene += clear[j, y, x] * (objects[j, y, x, c] - objects[j, y, x, 3] * scene)
-                rest[owner, y, x, c] = linear[y, x, c] - scene
+                residual[owner, y, x, c] = linear[y, x, c] - scene
 
 
-def _around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
-    """The bounding box of a mask, bool (H, W), widened by a margin to multiples of it as far as the image reaches."""
+def _around(mask: Bools, margin: int) -> tuple[slice, slice]:
+    """The bounding box of a mask, bool (H, W), widened by a margin and then to multiples of the margin."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
         return slice(0, 0), slice(0, 0)

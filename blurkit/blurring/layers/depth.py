@@ -1,8 +1,9 @@
-"""Defocus that follows depth: each surface is blurred by its distance from the plane in focus, and near ones hide far ones.
+"""Defocus that depends on depth: each surface is blurred by its distance from the focus, and near surfaces hide far surfaces.
 
-A photograph is cut into layers of about equal radius, which are blurred one by one with their masks and laid over each other from
-back to front. What a layer has behind nearer ones is unknown and is filled in from its nearest visible pixel, so that nothing of
-a sharp object bleeds into the background, and through the soft edge of a blurred object its surroundings show.
+A photograph is cut into layers of about equal radius of defocus. The layers and their masks are blurred one by one and laid over
+each other from back to front. The part of a layer behind nearer layers is unknown. It is filled from the nearest visible pixel.
+So the colours of a sharp object do not bleed into the background, and the background shows through the soft edge of a blurred
+object.
 """
 
 from __future__ import annotations
@@ -15,38 +16,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.blurring.convolve import blur
-from blurkit.blurring.tiles import source_indices
-from blurkit.errors import UsageError
+from blurkit.blurring.tiles import surroundings
+from blurkit.camera.arrays import F32, F64, Bools, Floats, check_array, require_array
 from blurkit.kernels.aperture import MAX_RADIUS, Aperture
+from blurkit.program.checks import require
 from blurkit.truth.box import Box
 
-#: Pixels of radius from one layer to the next.
+#: The difference of the radius from one layer to the next, in pixels.
 SPACING = 0.5
 
 _DISK = Aperture()
 
 
-def circle_of_confusion(disparity: NDArray[np.floating], *, focus: float, strength: float) -> NDArray[np.float32]:
-    """The signed radius of defocus of each pixel: ``strength * (disparity - focus)``, that of a thin lens.
+def circle_of_confusion(disparity: Floats, *, focus: float, strength: float) -> F32:
+    """The signed radius of defocus of each pixel by a thin lens, ``strength * (disparity - focus)``, float32 (H, W) in pixels.
 
-    ``disparity``: (H, W), in any unit that is inverse to depth up to an offset, large for near; pixels that are not finite are
-    holes, see :func:`fill_holes`. ``focus``: the disparity in focus. ``strength``: pixels of radius per unit, at least 0.
+    ``disparity``: (H, W), floating point, large for near surfaces, in any unit that is inverse to depth up to an offset. Pixels
+    that are not finite are holes, see :func:`fill_holes`. ``focus``: the disparity in focus. ``strength``: pixels of radius per
+    unit of disparity, >= 0.
 
-    Returns float32 (H, W) in pixels: positive nearer than the focus, negative beyond it. The disk of a point has its magnitude.
+    The radius is positive for surfaces nearer than the focus and negative for farther ones. The disk of a point has the absolute
+    value as its radius.
     """
-    if not (math.isfinite(focus) and math.isfinite(strength) and strength >= 0):
-        raise UsageError(f"focus is a disparity and strength a finite number >= 0, got {focus} and {strength}")
+    good = math.isfinite(focus) and math.isfinite(strength) and strength >= 0
+    require(good, f"focus is a disparity and strength a finite number >= 0, got {focus} and {strength}")
     return (strength * (fill_holes(disparity) - focus)).astype(np.float32)
 
 
-def fill_holes(disparity: NDArray[np.floating]) -> NDArray[np.float64]:
-    """A disparity map (H, W) without holes: each takes the smaller of the nearest values to its left and right.
+def fill_holes(disparity: Floats) -> F64:
+    """Fill the holes of a disparity map (H, W): a hole takes the smaller of the nearest values to its left and right.
 
-    Stereo has no match where one camera alone sees the scene past an edge, and that belongs to what lies behind. A row without a
-    single value takes the nearest one that has some. Raises :class:`UsageError` for a map without any.
+    Stereo has no match if only one camera sees a point past an edge, and this point belongs to the farther surface. A row without
+    values takes the filled values of the nearest row that has some. Raises :class:`UsageError` for a map without finite values.
     """
-    if disparity.ndim != 2 or disparity.dtype.kind != "f" or not np.isfinite(disparity).any():
-        raise UsageError(f"a disparity map is floating point (H, W) with finite values, got {disparity.dtype} {disparity.shape}")
+    require_array("a disparity map", disparity)
+    good = disparity.ndim == 2 and disparity.dtype.kind == "f" and np.isfinite(disparity).any()
+    require(bool(good), f"a disparity map is floating point (H, W) with finite values, got {disparity.dtype} {disparity.shape}")
     known = np.isfinite(disparity)
     values = np.where(known, disparity, np.inf).astype(np.float64)
     columns = np.arange(values.shape[1])
@@ -60,54 +65,56 @@ def fill_holes(disparity: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def blur_depth(
-    linear: NDArray[np.float32],
-    radius: NDArray[np.floating],
+    linear: F32,
+    radius: Floats,
     *,
     aperture: Aperture = _DISK,
     box: tuple[int, int, int, int] | None = None,
     spacing: float = SPACING,
-) -> NDArray[np.float32]:
-    """An image as a lens with that defocus would have seen it.
+) -> F32:
+    """Blur an image by the defocus of a lens, float32 (h, w, 3) linear light.
 
-    ``linear``: float32 (H, W, 3) linear light. ``radius``: (H, W), finite, the signed radius of :func:`circle_of_confusion`; its
-    order is the order of depth. ``aperture``: the shape of the iris as objects beyond the focus show it; nearer ones show it
-    upside down. ``box``: (y, x, h, w), the part to return. ``spacing``: pixels of radius from layer to layer, at least 1/16; a
-    pixel belongs to the nearest. Outside the image, it is reflected.
+    ``linear``: linear light, float32 (H, W, 3). ``radius``: the signed radius from :func:`circle_of_confusion`, (H, W), floating
+    point, finite; its order is the order of depth. ``aperture``: the shape of the iris as objects beyond the focus show it.
+    Nearer objects show it upside down. ``box``: (y, x, h, w), the part of the blurred image to return, by default all of it.
+    ``spacing``: the difference of the radius from layer to layer, in pixels, at least 1/16; a pixel belongs to the nearest layer.
+    Outside its border the image is reflected.
 
-    Returns float32 (h, w, 3). A single distance is uniform defocus, and what is in focus stays as it is. Against the mean of the
-    views from all points of a lens, an object before a plane comes within 39 to 50 dB, where blurring each pixel by its own
-    kernel has 29 to 42 dB and shows; slanted planes come within 49 dB. Memory: some 100 bytes for each pixel of the box and of
-    twice the largest radius around it. Raises :class:`UsageError` for other shapes and dtypes.
+    If all radii are equal, the result is uniform defocus. Surfaces in focus do not change. The method was compared with the mean
+    of the views from all points of a lens. For an object before a plane the difference is 39 to 50 dB; a blur of each pixel by
+    its own kernel has 29 to 42 dB, which is visible. For slanted planes the difference is 49 dB. Memory: about 100 bytes for each
+    pixel of the box and of a margin of twice the largest radius. Raises :class:`UsageError` for other shapes and dtypes.
     """
     _check(linear, radius, spacing)
-    y, x, height, width = Box.of(box, linear.shape)
+    part = Box.of(box, linear.shape)
     levels = _levels(float(radius.min()), float(radius.max()), spacing)
     reach = reach_of(radius)
-    rows = source_indices(y - reach, y + height + reach, linear.shape[0], "reflect101")
-    columns = source_indices(x - reach, x + width + reach, linear.shape[1], "reflect101")
-    light = linear[np.ix_(rows, columns)]
-    # A pixel at the rim of a near surface shows some of it too. Left behind, it would outline what is blurred in front of it.
-    depth = cv2.dilate(radius[np.ix_(rows, columns)].astype(np.float32), np.ones((3, 3), np.uint8))
+    around = np.ix_(*surroundings(part, reach, linear.shape, "reflect101"))
+    light = linear[around]
+    # A pixel at the rim of a near surface shows some of this surface too. If the pixel stayed in the layer behind, it would be a
+    # visible outline around the blurred surface.
+    depth = cv2.dilate(radius[around].astype(np.float32), np.ones((3, 3), np.uint8))
     result = np.zeros_like(light)
-    for level, behind, before in zip(levels, *_bounds(levels), strict=True):
+    bounds = np.concatenate(([-np.inf], (levels[1:] + levels[:-1]) / 2, [np.inf]))
+    for level, (behind, before) in zip(levels, itertools.pairwise(bounds), strict=True):
         own = (depth >= behind) & (depth < before)
         if own.any():
             kernel = aperture.kernel(abs(level))
             _lay_over(result, light, _shown(own, depth < before), kernel[::-1, ::-1] if level > 0 else kernel)
-    return np.ascontiguousarray(result[reach : reach + height, reach : reach + width])
+    return np.ascontiguousarray(result[reach : reach + part.height, reach : reach + part.width])
 
 
-def reach_of(radius: NDArray[np.floating]) -> int:
-    """How far away, in pixels, a pixel's light comes from at most: what lies twice as far off as the rim of the largest disk may
-    fill what is hidden within that disk."""
+def reach_of(radius: Floats) -> int:
+    """The largest distance, in pixels, from which the light of a pixel comes. This is twice the largest radius, because a hidden
+    part of the largest disk can be filled from beyond the disk."""
     return math.ceil(2 * float(np.abs(radius).max())) + 1
 
 
-def _shown(own: NDArray[np.bool_], visible: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """For each pixel of a layer, (h, w), the flat index of the pixel whose light it has; -1 where the layer is transparent.
+def _shown(own: Bools, visible: Bools) -> NDArray[np.intp]:
+    """For each pixel of a layer, (h, w), the flat index of the pixel whose light it shows, or -1 if the layer is transparent.
 
-    ``own``: the layer's pixels. ``visible``: these and all behind them; others hide the layer, which goes on there as at the
-    nearest visible pixel.
+    ``own``: the pixels of the layer. ``visible``: the pixels of the layer and of all layers behind it. The other pixels hide the
+    layer. There the layer continues with the nearest visible pixel.
     """
     places = np.arange(own.size).reshape(own.shape)
     if not visible.all():
@@ -119,10 +126,8 @@ def _shown(own: NDArray[np.bool_], visible: NDArray[np.bool_]) -> NDArray[np.int
     return np.where(own.reshape(-1)[places], places, -1)
 
 
-def _lay_over(
-    result: NDArray[np.float32], light: NDArray[np.float32], shown: NDArray[np.intp], kernel: NDArray[np.float32]
-) -> None:
-    """Blur a layer and lay it over what is behind it, in place; only the rectangle that it reaches is touched."""
+def _lay_over(result: F32, light: F32, shown: NDArray[np.intp], kernel: F32) -> None:
+    """Blur a layer and lay it over ``result`` in place. Only the rectangle that the blurred layer covers is changed."""
     opaque, margin = shown >= 0, len(kernel) // 2
     rows, columns = (np.flatnonzero(opaque.any(axis=axis)) for axis in (1, 0))
     part = tuple(slice(max(int(at[0]) - margin, 0), int(at[-1]) + margin + 1) for at in (rows, columns))
@@ -135,25 +140,18 @@ def _lay_over(
     result[part] += layer[..., :3]
 
 
-def _levels(low: float, high: float, spacing: float) -> NDArray[np.float64]:
-    """Radii from ``low`` to ``high`` at most ``spacing`` apart, and zero where they straddle it: what is in focus stays so."""
+def _levels(low: float, high: float, spacing: float) -> F64:
+    """Radii from ``low`` to ``high``, at most ``spacing`` apart, with 0 if it lies between, so that the focus stays sharp."""
     ends = [low, 0.0, high] if low < 0 < high else [low, high]
     parts = [np.linspace(a, b, math.ceil((b - a) / spacing), endpoint=False) for a, b in itertools.pairwise(ends)]
     return np.concatenate([*parts, [high]])
 
 
-def _bounds(levels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The least radius of each layer, and the one from which pixels lie before it."""
-    middles = (levels[1:] + levels[:-1]) / 2
-    return np.concatenate(([-np.inf], middles)), np.concatenate((middles, [np.inf]))
-
-
-def _check(linear: NDArray[np.float32], radius: NDArray[np.floating], spacing: float) -> None:
-    if linear.dtype != np.float32 or linear.ndim != 3 or linear.shape[2] != 3 or linear.size == 0:
-        raise UsageError(f"blur_depth takes float32 linear light (H, W, 3), got {linear.dtype} {linear.shape}")
-    if radius.shape != linear.shape[:2] or radius.dtype.kind != "f":
-        raise UsageError(f"radius is floating point of the image's {linear.shape[:2]}, got {radius.dtype} {radius.shape}")
-    if not (np.abs(radius) <= MAX_RADIUS).all():
-        raise UsageError(f"radius is finite and at most {MAX_RADIUS:g} px everywhere; fill holes with circle_of_confusion")
-    if not spacing >= 1 / 16:
-        raise UsageError(f"spacing is a number of pixels from 1/16, got {spacing}")
+def _check(linear: F32, radius: Floats, spacing: float) -> None:
+    check_array("an image", linear, "float32", "H, W, 3")
+    require_array("a radius", radius)
+    good = radius.shape == linear.shape[:2] and radius.dtype.kind == "f"
+    require(good, f"radius is floating point of the image's shape {linear.shape[:2]}, got {radius.dtype} {radius.shape}")
+    finite = bool((np.abs(radius) <= MAX_RADIUS).all())
+    require(finite, f"radius is finite and at most {MAX_RADIUS:g} px; circle_of_confusion returns such a radius and fills holes")
+    require(spacing >= 1 / 16, f"spacing is a number of pixels from 1/16, got {spacing}")

@@ -1,8 +1,9 @@
-"""What lies behind an object: filling a hole in linear light from the pixels around it, by a pyramid (push-pull).
+"""Filling the hole behind an object from the pixels around it, in linear light, by a pyramid (push-pull).
 
-Down the pyramid, each coarser pixel is the mean of the known ones beneath it; up again, each unknown pixel takes the coarser
-level's value: a fill that is sharp at the rim of the hole and ever smoother towards its middle. On hidden parts of photographs it
-comes as close to the truth as solving Laplace's equation does, and as Telea's and the Navier-Stokes inpainting, in 8 bits, do.
+Down the pyramid, a coarser pixel is the mean of the known pixels of the finer level. Up the pyramid, an unknown pixel takes the
+value of the coarser level. So the fill is sharp at the rim of the hole and smooth in its middle. On hidden parts of photographs
+this is as close to the truth as the solution of Laplace's equation, and as the inpainting of Telea and of Navier-Stokes in 8
+bits.
 
 S. J. Gortler, R. Grzeszczuk, R. Szeliski and M. F. Cohen, "The lumigraph", SIGGRAPH 1996, section 3.4.2.
 """
@@ -11,20 +12,21 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-#: By how many pixels outlines are widened before what is behind them is filled: for the soft edges of objects in photographs and
-#: the error of outlines drawn by hand. The contrast that outlines of COCO follow is back to that of their surroundings there.
+from blurkit.camera.arrays import F32, Bools
+
+#: The number of pixels by which outlines are widened before the background is filled. This covers the soft edges of objects and
+#: the errors of outlines drawn by hand. At this distance from outlines of COCO, the contrast equals that of the surroundings.
 GROWTH = 4
 
-# A coarser pixel counts as known in full where an eighth of the weight beneath it is. Of 1, 2, 4, 8 and 16, this and 16 come
-# closest to hidden parts of photographs.
+# A coarser pixel counts as fully known if an eighth of the weight below it is known. Of the values 1, 2, 4, 8 and 16, the values
+# 8 and 16 come closest to hidden parts of photographs.
 _GAIN = np.float32(8)
 
 
-def fill(linear: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """An image, float32 (H, W, C), filled where it is not ``known``, bool (H, W); elsewhere as it was."""
-    rim = known & grown(~known, 1)  # a bright window further off would only cast a glow into the hole
+def fill(linear: F32, known: Bools) -> F32:
+    """Fill the pixels of an image, float32 (H, W, C), that are not ``known``, bool (H, W). Known pixels do not change."""
+    rim = known & grown(~known, 1)  # only the rim is used: a bright window farther away would add light to the hole
     weight = rim.astype(np.float32)[..., None]
     level = np.concatenate((linear * weight, weight), axis=2)
     levels = [level]
@@ -43,8 +45,8 @@ def fill(linear: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.fl
     return np.where(known[..., None], linear, filled[..., :-1])
 
 
-def grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    """A mask, bool (H, W), widened by a disk of this radius, at least 1."""
+def grown(mask: Bools, pixels: int) -> Bools:
+    """Widen a mask, bool (H, W), by a disk with a radius of ``pixels``, at least 1."""
     y, x = np.ogrid[-pixels : pixels + 1, -pixels : pixels + 1]
     disk = (y**2 + x**2 <= (pixels + 0.5) ** 2).astype(np.uint8)
     return np.asarray(cv2.dilate(mask.view(np.uint8), disk), bool)

@@ -1,40 +1,34 @@
-"""Instants of an exposure: thousands of samples of a motion become the tens that a picture can tell apart."""
+"""Instants of an exposure: the thousands of samples of a motion are merged into the tens that differ visibly."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import F64, I64
 from blurkit.jit import compiled
 
 
-def merge_instants(
-    paths: NDArray[np.float64], weights: NDArray[np.float64], tolerance: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Runs of instants within which no path spans more than ``tolerance`` pixels along an axis, each run as one instant.
+def merge_instants(paths: F64, weights: F64, tolerance: float) -> tuple[F64, F64]:
+    """Merge runs of consecutive instants. In a run, no path spans more than ``tolerance`` pixels along an axis.
 
-    ``paths``: (n, T, 2), which things move together. ``weights``: (T,), >= 0; instants without weight are left out. Returns the
-    mean displacements of the runs, float64 (n, m, 2), and their shares of the exposure, (m,), whose sum is 1. Each path's
-    centroid is kept, so what a run blurs away is of second order in its extent.
+    ``paths``: n paths with common instants, (n, T, 2). ``weights``: (T,), >= 0; instants without weight are left out. Returns the
+    mean displacements of the m runs, float64 (n, m, 2), and their fractions of the exposure, (m,), with the sum 1. The centroid
+    of each path is kept, so the error is of second order in the extent of a run.
     """
-    seen = weights > 0
-    flat = np.ascontiguousarray(paths[:, seen].transpose(1, 0, 2)).reshape(int(seen.sum()), -1)
+    exposed = weights > 0
+    flat = np.ascontiguousarray(paths[:, exposed].transpose(1, 0, 2)).reshape(int(exposed.sum()), -1)
     starts = _starts(flat, tolerance)
-    shares = np.add.reduceat(weights[seen], starts)
-    means = np.add.reduceat(flat * weights[seen, None], starts) / shares[:, None]
+    shares = np.add.reduceat(weights[exposed], starts)
+    means = np.add.reduceat(flat * weights[exposed, None], starts) / shares[:, None]
     return np.ascontiguousarray(means.reshape(len(starts), len(paths), 2).transpose(1, 0, 2)), shares / shares.sum()
 
 
-def _starts(points: NDArray[np.float64], tolerance: float) -> NDArray[np.int64]:
-    starts = np.empty(len(points), np.int64)
-    return starts[: _mark(points, tolerance, starts)]
-
-
 @compiled(error_model="numpy")
-def _mark(points: NDArray[np.float64], tolerance: float, starts: NDArray[np.int64]) -> int:
+def _starts(points: F64, tolerance: float) -> I64:
+    """The first instant of each run, int64 (m,). ``points``: (T, d)."""
+    starts = np.zeros(len(points), np.int64)
     low, high = points[0].copy(), points[0].copy()
     count = 1
-    starts[0] = 0
     for t in range(1, len(points)):
         point = points[t]
         within = True
@@ -46,4 +40,4 @@ def _mark(points: NDArray[np.float64], tolerance: float, starts: NDArray[np.int6
             low[:], high[:] = point, point
             starts[count] = t
             count += 1
-    return count
+    return starts[:count]

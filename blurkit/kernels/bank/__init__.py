@@ -1,5 +1,4 @@
-"""Banks of kernels as files: NumPy, HDF5, MATLAB and PNG, read without trust and written whole or not at all."""
+"""Banks of kernels in NumPy, HDF5, MATLAB and PNG files. Reading trusts no file; writing is complete or does nothing."""
 
-from blurkit.kernels.bank.bank import KernelBank, center
-
-__all__ = ["KernelBank", "center"]
+from blurkit.kernels.bank.bank import KernelBank as KernelBank
+from blurkit.kernels.bank.bank import center as center

@@ -1,7 +1,7 @@
-"""Which variables of a file are blur kernels: by name first, and an image is never taken for one.
+"""The choice of the variables of a file that are blur kernels. An image must never be mistaken for a kernel.
 
-A name such as ``kernels`` or ``psf`` is believed. A one-letter name, or none that is known, is believed only if the array looks
-like a kernel too: it sums to 1, or it fades towards its border, which photographs do not.
+A variable with a name such as ``kernels`` or ``psf`` is a kernel. A variable with a one-letter name or an unknown name is a
+kernel only if it also looks like one: it sums to 1, or it fades towards its border, which photographs do not.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from blurkit.camera.arrays import Array
 from blurkit.errors import UsageError
 
-Array = NDArray[Any]
-
-#: The longest side of a kernel in pixels; whatever is larger is an image.
+#: The longest side of a kernel in pixels. A larger array is an image.
 MAX_SIDE = 301
 
-#: The only array of a file is believed up to this many pixels on its shorter side: it may be a tight disk, unscaled.
+#: If a file holds only one array, it is a kernel if its shorter side has at most this many pixels. It may be a disk that is not
+#: scaled and has no margin, which does not look like a kernel.
 BELIEVED_SIDE = 127
 
-#: The mean of an unscaled kernel's outermost taps stays below this fraction of its peak; photographs have .17 to .5.
+#: The mean of the outermost taps of a kernel that is not scaled is at most this fraction of its peak. Photographs have .17 to .5.
 FADED = 0.15
 
-#: Variables with the first of these names that fits are taken; with any prefix and number: ``estKernel``, ``psf1``, ``true_k``.
+#: The names of kernels, in the order of preference, with any prefix and number: ``estKernel``, ``psf1``, ``true_k``.
 NAMES = ("kernels", "kernel", "psfs", "psf", "f", "k", "h")
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One array, stack or cell array of a file; ``fault`` is why it can hold no kernel, as far as a header tells, or empty."""
+    """An array, a stack of arrays or a cell array of a file. ``kind``: its shape and dtype for messages. ``fault``: why it holds
+    no kernel, as known from the header, or "". ``read``: returns the arrays."""
 
     name: str
     kind: str
@@ -43,15 +43,15 @@ class Variable:
 
 
 def array_variable(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], read: Callable[[], Array], *, last: bool) -> Variable:
-    """A variable that is one array: a kernel, or a stack of them counted by the ``last`` axis, else by the first.
+    """A variable that is one array: a kernel, or a stack of kernels along the first axis, or along the last if ``last``.
 
-    Where exactly two neighbouring axes are equal these are the kernels' sides, and the third counts, whatever ``last`` says.
+    If exactly two neighbouring axes have the same length, these are the sides of the kernels, and the stack lies along the third.
     """
     kind = f"{'x'.join(map(str, shape))} {dtype}"
     if dtype.kind not in "iuf":
         return Variable(name, kind, "not real numbers", tuple)
     if len(shape) not in (2, 3) or 0 in shape:
-        return Variable(name, kind, "neither a matrix nor a stack of them", tuple)
+        return Variable(name, kind, "neither a matrix nor a stack of matrices", tuple)
     axis = 2 if last else 0
     if len(shape) == 3 and (shape[0] == shape[1]) != (shape[1] == shape[2]):
         axis = 2 if shape[0] == shape[1] else 0
@@ -62,7 +62,11 @@ def array_variable(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], read
 
 
 def choose(path: Path, variables: Sequence[Variable], titles: Sequence[str]) -> tuple[list[Array], list[str] | None]:
-    """The kernels among the variables of a file, and their names: ``titles`` if they fit, else made from the variables' names."""
+    """Return the kernels among the variables of a file, and their names.
+
+    ``titles``: names that the file holds; they are used if they are distinct and as many as the kernels. Otherwise names are made
+    from the names of the variables, or None if these are not distinct. Raises UsageError if no variable is a kernel.
+    """
     faults = {variable.name: variable.fault for variable in variables}
     for stem in (*NAMES, ""):
         named = len(stem) > 1
@@ -72,23 +76,23 @@ def choose(path: Path, variables: Sequence[Variable], titles: Sequence[str]) -> 
         for variable in variables:
             if variable.fault or not any(pattern.fullmatch(part) for part in variable.name.split("/")):
                 continue
-            found = variable.read()
-            checks = (fault(array, named=named, alone=len(variables) == 1) for array in found)
-            faults[variable.name] = next((check for check in checks if check), "" if found else "empty")
+            stack = variable.read()
+            reasons = (fault(array, named=named, alone=len(variables) == 1) for array in stack)
+            faults[variable.name] = next((reason for reason in reasons if reason), "" if stack else "empty")
             if not faults[variable.name]:
-                arrays += found
-                names += [variable.name] if len(found) == 1 else [f"{variable.name}_{i}" for i in range(len(found))]
+                arrays += stack
+                names += [variable.name] if len(stack) == 1 else [f"{variable.name}_{i}" for i in range(len(stack))]
         if arrays:
             if len(titles) == len(arrays) == len({title.strip() for title in titles} - {""}):
                 return arrays, [title.strip() for title in titles]
             return arrays, names if len(set(names)) == len(names) else None
-    seen = [f"{variable.name} ({variable.kind}: {faults[variable.name]})" for variable in variables]
-    listed = "; ".join(seen[:8] + ["..."] * (len(seen) > 8))
-    raise UsageError(f"{path}: nothing in it looks like a blur kernel; found {listed or 'no arrays at all'}")
+    contents = [f"{variable.name} ({variable.kind}: {faults[variable.name]})" for variable in variables]
+    listed = "; ".join(contents[:8] + ["..."] * (len(contents) > 8))
+    raise UsageError(f"{path}: no variable looks like a blur kernel; the file holds {listed or 'no arrays at all'}")
 
 
 def fault(array: Array, *, named: bool, alone: bool) -> str:
-    """Why an array is no kernel, or an empty string; ``named``: its name says kernel, ``alone``: nothing else is in the file."""
+    """Why an array is not a kernel, or "". ``named``: its name is that of a kernel. ``alone``: the file has no other array."""
     if array.dtype.kind not in "iuf" or array.ndim != 2:
         return "not a matrix of real numbers"
     if array.size == 0 or max(array.shape) > MAX_SIDE:
@@ -98,7 +102,7 @@ def fault(array: Array, *, named: bool, alone: bool) -> str:
     taps = array.astype(np.float64)
     peak, total = taps.max(), taps.sum()
     if array.size == 1 or not np.isfinite(total) or peak <= 0 or taps.min() < -1e-3 * peak:
-        return "a single number, or with values that are negative, zero throughout or not finite"
+        return "a single number, or it has values that are negative, all zero or not finite"
     inner = taps[1:-1, 1:-1]
     if abs(total - 1) <= 0.01 or (total - inner.sum()) <= FADED * peak * (taps.size - inner.size):
         return ""

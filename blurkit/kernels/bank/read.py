@@ -1,6 +1,6 @@
-"""Blur kernels out of NumPy, HDF5, MATLAB and PNG files, recognised by content and not by suffix.
+"""Reading blur kernels from NumPy, HDF5, MATLAB and PNG files. The content decides the format, not the suffix.
 
-Nothing is unpickled, and no link or reference leads out of the file.
+Pickles are never loaded, and links to other files are never followed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import h5py
 import numpy as np
 import scipy.io
 
+from blurkit.camera.arrays import Array
 from blurkit.errors import UsageError
-from blurkit.kernels.bank.choice import MAX_SIDE, Array, Variable, array_variable, choose, fault
+from blurkit.kernels.bank.choice import MAX_SIDE, Variable, array_variable, choose, fault
+from blurkit.program.checks import require
 
 Kernels = tuple[list[Array], list[str] | None]
 
@@ -27,14 +29,14 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def read_kernels(path: Path) -> Kernels:
-    """The kernels of a file or a folder, as stored, and their names if they have any; ``UsageError`` where there are none."""
-    if not path.is_dir() and not path.is_file():
-        raise UsageError(f"{path} is neither a file nor a folder" if path.exists() else f"{path}: no such file or folder")
+    """Return the kernels of a file or a folder, as stored, and their names or None. Raises ``UsageError`` if there are none."""
+    reason = f"{path} is neither a file nor a folder" if path.exists() else f"{path}: no such file or folder"
+    require(path.is_dir() or path.is_file(), reason)
     try:
         return _reader(path)(path)
     except UsageError:
         raise
-    except Exception as error:  # the libraries raise whatever a damaged file provokes
+    except Exception as error:  # a damaged file can make the libraries raise any error
         raise UsageError(f"{path}: damaged or unreadable ({type(error).__name__}: {error})") from error
 
 
@@ -48,12 +50,10 @@ def _reader(path: Path) -> Callable[[Path], Kernels]:
             return reader
     if h5py.is_hdf5(path):
         return _read_hdf5
-    if head.startswith(b"MATLAB 5.0") or (head and path.suffix.lower() == ".mat"):  # v4 has no signature
+    if head.startswith(b"MATLAB 5.0") or (head and path.suffix.lower() == ".mat"):  # version 4 has no signature
         return _read_matlab
-    raise UsageError(
-        f"{path}: {'unknown format' if head else 'empty'}; "
-        "kernels are read from .npz, .npy, HDF5, MATLAB and PNG files, and from folders of PNG files"
-    )
+    advice = "kernels are read from .npz, .npy, HDF5, MATLAB and PNG files, and from folders of PNG files"
+    raise UsageError(f"{path}: {'unknown format' if head else 'empty'}; {advice}")
 
 
 def _read_folder(path: Path) -> Kernels:
@@ -61,7 +61,7 @@ def _read_folder(path: Path) -> Kernels:
     if not files:
         others = sorted(p.name for p in path.iterdir())
         listed = ", ".join(others[:5] + ["..."] * (len(others) > 5))
-        raise UsageError(f"{path}: a folder without PNG files; it holds {listed or 'nothing'}")
+        raise UsageError(f"{path}: the folder has no PNG files; it holds {listed or 'nothing'}")
     stems = [p.stem for p in files]
     plain = [stem.partition("_")[2] for stem in stems]
     numbered = all(re.match(rf"0*{i}_.", stem) for i, stem in enumerate(stems)) and len(set(plain)) == len(plain)
@@ -74,20 +74,19 @@ def _read_png(path: Path) -> Kernels:
 
 def _decode_png(path: Path) -> Array:
     data = path.read_bytes()
-    if not data.startswith(PNG_SIGNATURE) or len(data) < 24:
-        raise UsageError(f"{path}: not a PNG file, whatever its name")
+    require(data.startswith(PNG_SIGNATURE) and len(data) >= 24, f"{path}: not a PNG file, in spite of its name")
     width, height = struct.unpack(">II", data[16:24])
-    if max(width, height) > MAX_SIDE:  # before decoding, since the header may promise gigabytes
-        raise UsageError(f"{path}: {height}x{width} pixels; above {MAX_SIDE} on a side it is an image, not a kernel")
+    size = f"{path}: {height}x{width} pixels"  # checked before decoding, because the header may claim gigabytes
+    require(max(width, height) <= MAX_SIDE, f"{size}; with more than {MAX_SIDE} on a side it is an image, not a kernel")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise UsageError(f"{path}: a damaged PNG file")
     if image.ndim == 3:
-        if (image[..., :3] != image[..., :1]).any():
-            raise UsageError(f"{path}: in colour, so it is an image, not a kernel")
+        grey = bool((image[..., :3] == image[..., :1]).all())
+        require(grey, f"{path}: the file is in colour, so it is an image, not a kernel")
         image = image[..., 0]
-    if reason := fault(image, named=False, alone=True):
-        raise UsageError(f"{path}: {height}x{width} pixels, {reason}")
+    reason = fault(image, named=False, alone=True)
+    require(not reason, f"{size}, {reason}")
     return image
 
 
@@ -119,15 +118,12 @@ def _read_npz(path: Path) -> Kernels:
 
 
 def _numpy_header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype without the values: a large image is not read, and a pickle is named before anybody touches it."""
+    """Shape and dtype without the values, so that a large image is not read. Raises UsageError for pickled objects."""
     version = np.lib.format.read_magic(file)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(file)
-    if dtype.hasobject:
-        raise UsageError(
-            f"{path}: {name} holds pickled objects, which may run code when read; "
-            "save the kernels as plain arrays instead: numpy.savez(path, *kernels)"
-        )
+    advice = "save the kernels as plain arrays instead: numpy.savez(path, *kernels)"
+    require(not dtype.hasobject, f"{path}: {name} holds pickled objects, which may run code when read; {advice}")
     return shape, dtype
 
 
@@ -144,26 +140,26 @@ def _read_hdf5(path: Path) -> Kernels:
             else:
                 variables.append(_hdf5_variable(file, name, item))
 
-        file.visititems(visit)  # it follows hard links alone, and these never leave the file
+        file.visititems(visit)  # this follows only hard links, which never lead to another file
         return choose(path, variables, titles)
 
 
 def _hdf5_variable(file: h5py.File, name: str, item: h5py.Dataset) -> Variable:
     matlab = item.attrs.get("MATLAB_class")
     if _elsewhere(item):
-        return Variable(name, "x".join(map(str, item.shape)), "its values lie in another file, which is not followed", tuple)
+        return Variable(name, "x".join(map(str, item.shape)), "its values lie in another file, which is not read", tuple)
     if h5py.check_ref_dtype(item.dtype) is h5py.Reference:
         return Variable(name, f"{item.size} cells", "", lambda: [_hdf5_cell(file, reference) for reference in item[()].ravel()])
     if matlab in (b"char", b"logical") or "MATLAB_empty" in item.attrs:
         return Variable(name, "MATLAB array", "text, truth values or empty", tuple)
     if matlab is None:
         return array_variable(name, item.shape, item.dtype, lambda: item[()], last=False)
-    # MATLAB counts columns first and HDF5 rows: what it shows is the transpose of what is stored.
+    # MATLAB stores columns first and HDF5 rows first, so MATLAB shows the transpose of the stored array.
     return array_variable(name, item.shape[::-1], item.dtype, lambda: item[()].T, last=True)
 
 
 def _hdf5_cell(file: h5py.File, reference: h5py.Reference) -> Array:
-    """The matrix that a cell refers to, or an empty one where it is none or too large for a kernel."""
+    """The matrix that a cell refers to, or an empty matrix if it refers to something else or is too large for a kernel."""
     item = file[reference] if reference else None
     if not isinstance(item, h5py.Dataset) or item.shape is None or len(item.shape) != 2 or max(item.shape) > MAX_SIDE:
         return np.zeros((0, 0))

@@ -1,7 +1,7 @@
-"""Kernel banks into files: NumPy, HDF5, MATLAB v5, and folders of PNG images.
+"""Writing kernel banks to NumPy, HDF5 and MATLAB v5 files and to folders of PNG images.
 
-A file is made in memory, written under a temporary name and renamed, so that nobody ever reads half a bank. The same bank
-gives the same bytes: no format keeps the time.
+A file is encoded in memory, written under a temporary name and renamed, so that nobody can read an incomplete bank. The same bank
+always gives the same bytes, because no format stores the time.
 """
 
 from __future__ import annotations
@@ -19,59 +19,53 @@ import cv2
 import h5py
 import numpy as np
 import scipy.io
-from numpy.typing import NDArray
 
-from blurkit.errors import DiskFullError, UsageError, WriteError, nearest
+from blurkit.camera.arrays import F32
+from blurkit.errors import DiskFullError, WriteError, nearest
 from blurkit.kernels.bank.choice import MAX_SIDE
+from blurkit.program.checks import require
 from blurkit.program.files import TEMPORARY, write_atomic
 
-Kernels = Sequence[NDArray[np.float32]]
+Kernels = Sequence[F32]
 
 
 def write_kernels(path: str | os.PathLike[str], kernels: Kernels, names: Sequence[str], *, overwrite: bool) -> None:
-    """Write kernels and their names in the format of the suffix, at once or not at all; see ``KernelBank.save``."""
+    """Write kernels and their names in the format of the suffix, completely or not at all. See ``KernelBank.save``."""
     target = Path(path)
     folder = target.is_dir() or not target.suffix or os.fspath(path).endswith(os.sep)
     encoders = {".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5, ".mat": _matlab}
     suffix = target.suffix.lower()
-    if not folder and suffix not in encoders:
-        raise UsageError(
-            f"{path}: unknown suffix {suffix!r}{nearest(suffix, encoders)}; "
-            f"a bank is written as {', '.join(encoders)}, or without a suffix as a folder of PNG files"
-        )
+    advice = f"a bank is written as {', '.join(encoders)}, or without a suffix as a folder of PNG files"
+    require(folder or suffix in encoders, f"{path}: unknown suffix {suffix!r}{nearest(suffix, encoders)}; {advice}")
     for name, kernel in zip(names, kernels, strict=True):
-        if max(kernel.shape) > MAX_SIDE:
-            raise UsageError(f"kernel {name!r} has shape {kernel.shape}; above {MAX_SIDE} px it would be read as an image")
+        large = f"kernel {name!r} has shape {kernel.shape}"
+        require(max(kernel.shape) <= MAX_SIDE, f"{large}; above {MAX_SIDE} px on a side it would be read as an image")
     data = b"" if folder else encoders[suffix](kernels, names)
     try:
         if folder:
             _write_folder(target, kernels, names)
         else:
-            _write_file(target, data, overwrite)
+            advice = "choose another name, or replace the file with --overwrite (in Python, overwrite=True)"
+            require(overwrite or not target.exists(), f"{path} exists; {advice}")
+            write_atomic(target, data)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFullError(f"{path}: {error.strerror}; make room and write the bank again") from error
         raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists; choose another name, or replace it with --overwrite (in Python, overwrite=True)")
-    write_atomic(path, data)
-
-
 def _write_folder(path: Path, kernels: Kernels, names: Sequence[str]) -> None:
     path = path.resolve()  # the rename below replaces an empty folder, but not a link to one
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(f"{path} exists and is not an empty folder; choose another name")
-    # In the same parent, since a rename is atomic only within one file system; not by mkdtemp, whose folders stay private.
+    empty = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    require(empty, f"{path} exists and is not an empty folder; choose another name")
+    # It has the same parent, because a rename is atomic only within one file system. mkdtemp would make a private folder.
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     temporary.mkdir()
     try:
         width = max(5, len(str(len(kernels) - 1)))
         for i, (kernel, name) in enumerate(zip(kernels, names, strict=True)):
             image = np.rint(kernel * (65535 / kernel.max().astype(np.float64))).astype(np.uint16)
-            safe = re.sub(r"[^\w.-]+", "_", name)[:60]  # 60 characters of up to 4 bytes: file names end at 255 bytes
+            safe = re.sub(r"[^\w.-]+", "_", name)[:60]  # 60 characters of up to 4 bytes: a file name has at most 255 bytes
             (temporary / f"{i:0{width}d}_{safe}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
         os.rename(temporary, path)
     finally:
@@ -79,18 +73,16 @@ def _write_folder(path: Path, kernels: Kernels, names: Sequence[str]) -> None:
 
 
 def _npz(kernels: Kernels, names: Sequence[str]) -> bytes:
-    width = len(str(len(kernels) - 1))
-    buffer = io.BytesIO()
+    buffer, width = io.BytesIO(), len(str(len(kernels) - 1))
     arrays = {f"kernel_{i:0{width}d}": kernel for i, kernel in enumerate(kernels)}
     np.savez_compressed(buffer, allow_pickle=False, names=np.array(names, np.str_), **arrays)
     return buffer.getvalue()
 
 
 def _hdf5(kernels: Kernels, names: Sequence[str]) -> bytes:
-    width = len(str(len(kernels) - 1))
     text = np.array([name.encode() for name in names])
-    text = text.astype(h5py.string_dtype("utf-8", text.itemsize))  # of fixed length: no HDF5 object types
-    buffer = io.BytesIO()
+    text = text.astype(h5py.string_dtype("utf-8", text.itemsize))  # of fixed length, so that the file has no HDF5 object types
+    buffer, width = io.BytesIO(), len(str(len(kernels) - 1))
     with h5py.File(buffer, "w") as file:
         for i, kernel in enumerate(kernels):
             file[f"kernels/{i:0{width}d}"] = kernel
@@ -102,8 +94,8 @@ def _matlab(kernels: Kernels, names: Sequence[str]) -> bytes:
     cells = {}
     for variable, items in (("kernels", kernels), ("names", names)):
         cells[variable] = np.empty((1, len(items)), object)
-        for i, item in enumerate(items):  # one by one, or NumPy would stack kernels of equal size
+        for i, item in enumerate(items):  # one by one, because NumPy would stack kernels of equal size
             cells[variable][0, i] = item
     buffer = io.BytesIO()
     scipy.io.savemat(buffer, cells, do_compression=True)
-    return b"MATLAB 5.0 MAT-file, written by blurkit".ljust(116) + buffer.getvalue()[116:]  # scipy's text names the second
+    return b"MATLAB 5.0 MAT-file, written by blurkit".ljust(116) + buffer.getvalue()[116:]  # the text of scipy holds the time

@@ -18,7 +18,7 @@ def laid(layers):
     scene = layers.background.astype(float)
     for layer, clear in zip(layers.objects, layers.clear, strict=True):
         scene = scene + clear[..., None] * (layer[..., :3] - layer[..., 3:] * scene)
-    return scene + layers.rest.sum(axis=0)
+    return scene + layers.residual.sum(axis=0)
 
 
 @pytest.mark.parametrize(("name", "still"), [("106499", ()), ("338304", (1, 4)), ("239627", (0,)), ("417285", (5,))])
@@ -27,13 +27,13 @@ def test_the_layers_are_the_photograph(test_data, name, still):
     linear, masks = load_response("srgb").decode(record.read().pixels), record.masks().masks[:6]
     moving = np.array([j not in still for j in range(len(masks))])
     layers = cut_out(linear, masks, moving)
-    assert len(layers.objects) == len(layers.clear) == len(layers.rest) == moving.sum()
+    assert len(layers.objects) == len(layers.clear) == len(layers.residual) == moving.sum()
     np.testing.assert_allclose(laid(layers), linear, atol=1e-6)
     assert layers.objects[..., 3].min() >= 0
     assert layers.objects[..., 3].max() <= 1 + 1e-6
-    far = ~grown(masks.any(axis=0), GROWTH)  # a moving object may go on behind a standing one
+    far = ~grown(masks.any(axis=0), GROWTH)  # a moving object may continue behind a standing object
     assert np.array_equal(layers.background[far], linear[far])
-    assert (layers.rest[:, far] == 0).all()
+    assert (layers.residual[:, far] == 0).all()
 
 
 def test_the_background_knows_nothing_of_an_object_nor_the_object_of_the_background(rng):

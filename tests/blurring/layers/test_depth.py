@@ -14,7 +14,7 @@ from blurkit.kernels.aperture import Aperture, disk
 SIDE = 150
 ROWS, COLUMNS = np.indices((SIDE, SIDE), np.float32)
 RIM = 40 + 12 * np.cos(5 * np.arctan2(ROWS - 75, COLUMNS - 75))
-SHARE = np.clip(RIM - np.hypot(ROWS - 75, COLUMNS - 75) + 0.5, 0, 1)  # of a star in each pixel
+SHARE = np.clip(RIM - np.hypot(ROWS - 75, COLUMNS - 75) + 0.5, 0, 1)  # the part of each pixel that a star covers
 STAR = SHARE >= 0.5
 
 
@@ -48,7 +48,7 @@ def sample(image, rows, columns):
 
 
 def gather(image, radius):
-    """Each pixel by the kernel of its own radius, whatever hides what."""
+    """Blur each pixel by the kernel of its own radius, without regard to what hides what."""
     result = np.empty_like(image)
     for value in np.unique(np.round(np.abs(radius), 1)):
         own = np.round(np.abs(radius), 1) == value
@@ -149,10 +149,10 @@ def test_a_part_of_a_real_photograph_is_that_part_of_the_whole(test_data):
 
 
 def test_the_radius_is_that_of_a_thin_lens():
-    """Focal length 50 mm at f/2, in focus at 2 m: f**2 / N * |1 / z - 1 / z0| / (1 - f / z0) is the diameter on the sensor."""
+    """Focal length 50 mm, f/2, focus at 2 m: the diameter on the sensor is f**2 / N * |1 / z - 1 / z0| / (1 - f / z0)."""
     depth = np.array([[0.5, 1.0, 2.0, 4.0, 1e6]])
     f, z0 = 0.05, 2.0
-    magnified = f * (f / 2) / (z0 - f)  # of |z - z0| / z
+    magnified = f * (f / 2) / (z0 - f)  # times |z - z0| / z
     made = circle_of_confusion(1 / depth, focus=1 / z0, strength=f * f / 2 / (1 - f / z0) / 2 / 5e-6)
     np.testing.assert_allclose(made, magnified * (z0 - depth) / depth / 2 / 5e-6, rtol=1e-5, atol=1e-6)
     assert made.dtype == np.float32

@@ -28,7 +28,7 @@ def moved(padded, displacement, reach):
 
 
 def plain_sum(linear, masks, camera, own, weights, box):
-    """Every instant composed as the docstring of blurkit.blurring.layers.objects has it, from layers of the whole photograph."""
+    """The mean of all instants by the formula of blurkit.blurring.layers.objects, with layers of the whole photograph."""
     layers = cut_out(linear, masks, own.any(axis=(1, 2)))
     own = own[own.any(axis=(1, 2))]
     reach = math.ceil(max(np.abs(camera).max(), np.abs(camera + own).max())) + 2
@@ -39,7 +39,7 @@ def plain_sum(linear, masks, camera, own, weights, box):
         return plane[y : y + height + 2 * reach, x : x + width + 2 * reach]
 
     background = padded(layers.background)
-    objects, clear, rest = ([padded(layer) for layer in part] for part in layers[1:])
+    objects, clear, residual = ([padded(layer) for layer in part] for part in layers[1:])
     total = np.zeros((height, width, 3))
     for t, weight in enumerate(weights):
         scene = moved(background, camera[t], reach)
@@ -50,7 +50,7 @@ def plain_sum(linear, masks, camera, own, weights, box):
         for j, path in enumerate(own):
             near = 1 - math.hypot(*path[t]) / FADE
             if near > 0:
-                scene = scene + near * moved(rest[j], camera[t], reach)
+                scene = scene + near * moved(residual[j], camera[t], reach)
         total += weight * scene
     return total
 

@@ -20,7 +20,7 @@ FORMATS = ["b.npz", "b.h5", "b.hdf5", "b.mat"]
 
 @pytest.fixture
 def bank(rng) -> KernelBank:
-    """Kernels without any symmetry, of several shapes, one of a single tap and one that almost fills the limit."""
+    """Kernels without symmetry and of several shapes. One has a single tap, and one has the largest side."""
     sparse = np.where(rng.random((301, 5)) < 0.1, rng.random((301, 5)), 0)
     arrays = [rng.random((5, 9)), rng.random((13, 13)) ** 8, rng.random((13, 13)), np.ones((1, 1)), sparse]
     return KernelBank.from_arrays(arrays, ["wide", "first shake", "a/b", "ein Ton: é", "日本"])
@@ -53,7 +53,7 @@ def test_a_folder_keeps_kernels_to_16_bits(bank, tmp_path, name):
     loaded = KernelBank.load(path)
     for ours, theirs in zip(loaded, bank, strict=True):
         step = theirs.max() / 65535
-        # Half a step of rounding, and the sum of all such errors spread over the kernel in proportion.
+        # The error is half a step of rounding, and the sum of all errors spread over the kernel in proportion.
         assert np.abs(ours - theirs).max() <= step * (0.5 + 0.5 * theirs.size * theirs.max()) + 1e-7
     assert loaded.names == ("wide", "first_shake", "a_b", "ein_Ton_é", "日本")
     image = cv2.imread(f"{path}/00000_wide.png", cv2.IMREAD_UNCHANGED)
@@ -123,7 +123,7 @@ def test_from_arrays_normalizes(rng):
         (np.zeros((0, 3)), "not empty"),
         ([["a"]], "real numbers"),
         ([[1j]], "real"),
-        ([[1], [1, 2]], "no array"),
+        ([[1], [1, 2]], "not an array"),
     ],
 )
 def test_bad_kernels_are_named(array, message):

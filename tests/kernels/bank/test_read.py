@@ -19,7 +19,7 @@ from blurkit.kernels.bank import KernelBank
 
 @pytest.fixture
 def photograph() -> np.ndarray:
-    """What no loader may take for a kernel: 200x200, small enough, non-negative, in [0, 1]."""
+    """An image that must not be mistaken for a kernel, although it is small (200x200), non-negative and in [0, 1]."""
     y, x = np.mgrid[:200, :200] / 200
     return 0.3 + 0.2 * np.sin(20 * x * y) + 0.4 * y
 
@@ -56,13 +56,13 @@ def test_an_image_is_never_taken_for_a_kernel(photograph, tmp_path):
     for name in ("f", "k", "true_h", "anything"):
         np.savez(tmp_path / "a.npz", x=photograph, y=photograph, identity=np.eye(3), **{name: shake})
         assert KernelBank.load(tmp_path / "a.npz").names == (name,)
-    box = np.ones((5, 5))  # nothing but its name tells that it is a kernel
+    box = np.ones((5, 5))  # only its name shows that it is a kernel
     for name in ("blur_kernel_07", "PSF2", "gtKernel"):
         np.savez(tmp_path / "a.npz", x=photograph, y=photograph, k=shake, **{name: box})
         assert KernelBank.load(tmp_path / "a.npz").names == (name,)
     np.savez(tmp_path / "a.npz", x=photograph, y=photograph, g=np.outer(np.hamming(9), np.hamming(9)))
-    assert KernelBank.load(tmp_path / "a.npz").names == ("g",)  # unscaled, and its border is not quite dark
-    np.savez(tmp_path / "b.npz", f=photograph, k=shake)  # f is the observed image in much of the literature
+    assert KernelBank.load(tmp_path / "a.npz").names == ("g",)  # it is not scaled, and its border is not quite dark
+    np.savez(tmp_path / "b.npz", f=photograph, k=shake)  # in many papers f is the observed image
     assert KernelBank.load(tmp_path / "b.npz").names == ("k",)
     np.savez(tmp_path / "c.npz", x=photograph, y=photograph, sigma=2.0, f=photograph, psf=np.zeros((302, 302)))
     with pytest.raises(UsageError, match=r"c\.npz.*looks like a blur kernel.*f \(200x200 float64.*psf.*more than 301"):
@@ -150,7 +150,7 @@ def agreement(content: dict[str, np.ndarray], kernel: np.ndarray) -> float:
 
 
 def test_measured_kernels_of_levin(test_data: Path):
-    """The v7.3 bank and the kernels beside the photographs are the same way round: both blur by correlation."""
+    """The v7.3 bank and the kernels beside the photographs have the same orientation: both blur by correlation."""
     bank = KernelBank.load(test_data / "blurred_pairs/kernels/Levin09.mat")
     assert len(bank) == 8
     files = sorted((test_data / "blurred_pairs/levin09").glob("im*_ker*.mat"))
@@ -167,7 +167,7 @@ def test_measured_kernels_of_levin(test_data: Path):
 
 
 def test_measured_kernels_of_two_files_agree(test_data: Path):
-    """Two of the twelve kernels of a v5 file are Levin's last two in a wider frame."""
+    """Two of the twelve kernels of a v5 file are the last two kernels of Levin with a margin of one pixel."""
     twelve = KernelBank.load(test_data / "blurred_pairs/kernels/kernels_12.mat")
     levin = KernelBank.load(test_data / "blurred_pairs/kernels/Levin09.mat")
     assert len(twelve) == 12
