@@ -18,6 +18,10 @@ from blurkit.truth.box import Box
 PLACES = 10
 
 
+class TooSmallError(BadImageError, UsageError):
+    """A photograph smaller than the crop that is asked of it: one of many that cannot be used, or a size that is too large."""
+
+
 def draw_sharp_crop(
     image: NDArray[np.uint8], size: tuple[int, int] | None, reach: int, least: float, *, rng: np.random.Generator
 ) -> Box:
@@ -40,7 +44,7 @@ def draw_crop(shape: tuple[int, ...], size: tuple[int, int] | None, reach: int, 
     if size is None:
         return Box(0, 0, shape[0], shape[1])
     if shape[0] < size[0] or shape[1] < size[1]:
-        raise BadImageError("too_small", f"{shape[1]}x{shape[0]} pixels, smaller than the asked {size[1]}x{size[0]}")
+        raise TooSmallError("too_small", f"{shape[1]}x{shape[0]} pixels, smaller than the asked {size[1]}x{size[0]}")
     starts = []
     for full, side in zip(shape, size, strict=True):
         margin = reach if full >= side + 2 * reach else 0
@@ -50,13 +54,10 @@ def draw_crop(shape: tuple[int, ...], size: tuple[int, int] | None, reach: int, 
 
 def valid_box(shape: tuple[int, ...], crop: Box, reach: int) -> Box:
     """The part of a crop, in its own coordinates, that lies at least ``reach`` pixels inside the image, possibly none."""
-    starts, sides = [], []
-    for full, start, side in zip(shape, crop[:2], crop[2:], strict=True):
-        low = min(max(reach - start, 0), side)
-        high = max(min(full - reach - start, side), low)
-        starts.append(low)
-        sides.append(high - low)
-    return Box(starts[0], starts[1], sides[0], sides[1])
+    starts, sides = np.reshape(crop, (2, 2))
+    first = np.clip(reach - starts, 0, sides)
+    end = np.clip(np.array(shape) - reach - starts, first, sides)
+    return Box(*first.tolist(), *(end - first).tolist())
 
 
 def laplacian_variance(image: NDArray[np.uint8]) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,18 +34,22 @@ class Blur(ABC):
         """
 
 
-class Motion(Protocol):
-    """What blurs a photograph. ``reach``: how far away, in pixels, a pixel's light comes from at most. ``exposure``: the fraction
-    of the whole path that is seen. ``parameters``: what was drawn, by name."""
+@dataclass(frozen=True, eq=False)
+class Motion(ABC):
+    """What blurs a photograph. ``parameters``: what was drawn, by name."""
+
+    parameters: dict[str, float] = field(kw_only=True)
 
     @property
-    def reach(self) -> int: ...
+    def exposure(self) -> float:
+        """The fraction of the whole path that is seen: all of it where none is drawn."""
+        return self.parameters.get("exposure", 1.0)
 
     @property
-    def exposure(self) -> float: ...
+    @abstractmethod
+    def reach(self) -> int:
+        """How far away, in pixels, a pixel's light comes from at most."""
 
-    @property
-    def parameters(self) -> dict[str, float]: ...
-
+    @abstractmethod
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
         """The blur of a crop, whose light is asked for within a region around it."""

@@ -33,7 +33,7 @@ def draw_motion(recipe: Recipe, shape: tuple[int, int], scene: Scene, *, rng: np
     if recipe.frames is not None:
         return draw_frames(recipe.frames, scene.frames, shape, rng=rng)
     if recipe.defocus is not None and recipe.defocus.depth and recipe.rotation is None and scene.disparity is not None:
-        return draw_focus(recipe, recipe.defocus, scene.disparity, shape, rng=rng)
+        return draw_focus(recipe, scene.disparity, rng=rng)
     camera = draw_camera_motion(recipe, shape, focal=scene.focal, rng=rng)
     if recipe.objects is None or scene.masks is None:
         return camera
@@ -45,8 +45,9 @@ def truth_bytes(recipe: Recipe | Mixture, size: tuple[int, int] | None) -> int:
 
     Nothing compiled is called: planning a million photographs is to fit in little memory.
     """
-    each = [weight * _truth_bytes(part, size) for weight, part in zip(recipe.weights, recipe.parts, strict=True)]
-    return round(sum(each) / sum(recipe.weights))
+    weights = recipe.weights if isinstance(recipe, Mixture) else (1.0,)
+    each = [weight * _truth_bytes(part, size) for weight, part in zip(weights, recipe.parts, strict=True)]
+    return round(sum(each) / sum(weights))
 
 
 def _truth_bytes(recipe: Recipe, size: tuple[int, int] | None) -> int:

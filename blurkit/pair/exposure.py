@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,27 +46,30 @@ class Exposure:
 
     def sharp(self, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The photograph's codes, uint8, as this camera would have encoded the same scene without blur or noise."""
-        curves = self.recipe.response
-        if curves.encode == curves.decode and self.parameters.get("gain", 1.0) == 1.0:
+        curves, gain = self.recipe.response, self.parameters.get("gain", 1.0)
+        if curves.encode == curves.decode and gain == 1.0:
             return codes
-        decode = load_response(curves.decode)
-        table = decode.table * np.float32(self.parameters.get("gain", 1.0))
-        return self.tone.quantize(table)[codes]
+        return self.tone.quantize(load_response(curves.decode).table * np.float32(gain))[codes]
 
     def take(
         self, image: NDArray[np.uint8], blur: Blur, crop: Box, *, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         """The photograph of a crop, uint8 (h, w, 3), before compression, and where light reached full well, if that is kept."""
-        if self.camera is not None:
-            return self._develop(self.camera, image, blur, crop, rng)
-        taken = np.empty((crop.height, crop.width, 3), np.uint8)
-        mask = np.empty(taken.shape[:2], bool) if self.recipe.saturation else None
-        for rows, light in self._bands(image, blur, crop, crop):
+        camera = self.camera
+        box = crop if camera is None else developed_region(crop, image.shape)
+        taken: NDArray[Any] = np.empty((*box[2:], 3), np.uint8) if camera is None else np.empty(box[2:], np.float32)
+        mask = np.empty(box[2:], bool) if self.recipe.saturation else None
+        for rows, light in self._bands(image, blur, crop, box):
             if mask is not None:
                 mask[rows] = saturated(light)
-            np.minimum(light, np.float32(1), out=light)  # the full well
-            taken[rows] = self.tone.quantize(self._noisy(light, rng))
-        return taken, mask
+            if camera is None:
+                np.minimum(light, np.float32(1), out=light)  # the full well
+                taken[rows] = self.tone.quantize(self._noisy(light, rng))
+            else:
+                taken[rows] = self._noisy(camera.at(box.y + rows.start, box.x).expose(light), rng)
+        if camera is not None:
+            taken = self._developed(camera, taken, box, crop, image.shape)
+        return taken, None if mask is None else mask[crop.within(box).slices]
 
     def compressed(self, image: NDArray[np.uint8], *, rng: np.random.Generator) -> NDArray[np.uint8]:
         """The image after JPEG, for the recipe's share of samples; the quality joins the parameters."""
@@ -90,24 +94,18 @@ class Exposure:
             return light
         return add_noise(light, shot=self.parameters["shot"], read=self.parameters["read"], rng=rng)
 
-    def _develop(
-        self, camera: Camera, image: NDArray[np.uint8], blur: Blur, crop: Box, rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-        """As :meth:`take`, through a mosaic; interpolation looks at true pixels beyond the crop where the photograph has them."""
-        box = developed_region(crop, image.shape)
-        raw = np.empty(box[2:], np.float32)
-        mask = np.empty(box[2:], bool)
-        for rows, light in self._bands(image, blur, crop, box):
-            mask[rows] = saturated(light)
-            raw[rows] = self._noisy(camera.at(box.y + rows.start, box.x).expose(light), rng)
+    def _developed(
+        self, camera: Camera, raw: NDArray[np.float32], box: Box, crop: Box, shape: tuple[int, ...]
+    ) -> NDArray[np.uint8]:
+        """A crop of the mosaic of a box; interpolation looks at true pixels beyond the crop where the photograph has them."""
         taken = np.empty((crop.height, crop.width, 3), np.uint8)
         for top in range(0, crop.height, BAND):
             band = Box(crop.y + top, crop.x, min(BAND, crop.height - top), crop.width)
-            around = developed_region(band, image.shape)
-            developed = camera.at(around.y, box.x).develop(raw[around.y - box.y : around.bottom - box.y])
-            inner = developed[band.y - around.y : band.bottom - around.y, crop.x - box.x : crop.right - box.x]
+            around = developed_region(band, shape)
+            light = camera.at(around.y, box.x).develop(raw[around.y - box.y : around.bottom - box.y])
+            inner = light[band.within(around._replace(x=box.x)).slices]
             taken[top : top + BAND] = self.tone.quantize(np.ascontiguousarray(inner))
-        return taken, mask[crop.within(box).slices] if self.recipe.saturation else None
+        return taken
 
 
 def developed_region(crop: Box, shape: tuple[int, ...]) -> Box:
@@ -119,17 +117,13 @@ def draw_exposure(recipe: Recipe, *, fraction: float, rng: np.random.Generator) 
     """Draw what the sensor does. ``fraction``: of a whole exposure, during which the shutter is open, in (0, 1]."""
     decode, encode = load_response(recipe.response.decode), load_response(recipe.response.encode)
     parameters: dict[str, float] = {}
-    tone = dataclasses.replace(encode, table=decode.table)  # decodes by the one, encodes by the other
-    gain = 1.0
+    gain, highlight, threshold = 1.0, 0.0, np.inf
     if recipe.sensor:
-        low, high = np.log(recipe.sensor.gain)
-        parameters["gain"] = gain = float(np.exp(rng.uniform(low, high)))
+        parameters["gain"] = gain = float(np.exp(rng.uniform(*np.log(recipe.sensor.gain))))
     if recipe.saturation:
-        parameters["highlight"] = float(rng.uniform(*recipe.saturation.highlight))
-        table = highlight_table(decode, parameters["highlight"], recipe.saturation.threshold, gain)
-        tone = dataclasses.replace(tone, table=table)
-    elif gain != 1.0:
-        tone = dataclasses.replace(tone, table=decode.table * np.float32(gain))
+        parameters["highlight"] = highlight = float(rng.uniform(*recipe.saturation.highlight))
+        threshold = recipe.saturation.threshold
+    tone = dataclasses.replace(encode, table=highlight_table(decode, highlight, threshold, gain))  # decodes, then encodes
     if recipe.noise:
         parameters["shot"], parameters["read"] = draw_noise(recipe.noise, exposure=fraction, rng=rng)
     camera = draw_camera(recipe.bayer, rng=rng) if recipe.bayer else None

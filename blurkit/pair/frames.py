@@ -12,7 +12,7 @@ from blurkit.blurring.frames import average_frames, window
 from blurkit.blurring.interpolate import MIN_SIDE, interpolated
 from blurkit.camera.response import Response
 from blurkit.errors import BadImageError, UsageError
-from blurkit.pair.degradation import Blur
+from blurkit.pair.degradation import Blur, Motion
 from blurkit.recipes.sections import FrameAveraging
 from blurkit.truth.box import Box
 from blurkit.truth.scene import Frames
@@ -23,21 +23,15 @@ _MARGIN = 32
 
 
 @dataclass(frozen=True, eq=False)
-class AveragedFrames:
-    """``numbers`` of the frames, whose middle one is the photograph; ``steps`` from frame to frame."""
+class AveragedFrames(Motion):
+    """``numbers`` of the frames, whose middle one is the photograph; ``steps`` from frame to frame. The light of a pixel comes
+    from that pixel of each frame."""
 
     frames: Frames
     numbers: range
     steps: int
 
-    #: The light of a pixel comes from that pixel of each frame, and all of the path is seen.
     reach = 0
-    exposure = 1.0
-
-    @property
-    def parameters(self) -> dict[str, float]:
-        """What was drawn, by name."""
-        return {"frames": float(len(self.numbers)), "first_frame": float(self.numbers[0]), "frame_steps": float(self.steps)}
 
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
         """The mean over a region; nobody knows its kernels."""
@@ -81,4 +75,5 @@ def draw_frames(
     except UsageError as error:
         raise BadImageError("too_few_frames", f"the recipe averages {rule.count[0]} frames at least: {error}") from error
     assert frames is not None, "a window of three and more was found in them"
-    return AveragedFrames(frames, numbers, rule.steps)
+    drawn = {"frames": float(len(numbers)), "first_frame": float(numbers[0]), "frame_steps": float(rule.steps)}
+    return AveragedFrames(frames, numbers, rule.steps, parameters=drawn)

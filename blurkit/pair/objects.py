@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from blurkit.blurring.layers.objects import blur_layers, window
 from blurkit.blurring.layers.paths import CameraPaths
 from blurkit.camera.response import Response
-from blurkit.kernels.rasterization import exposed_path, exposure_weights, splat_kernel
+from blurkit.kernels.rasterization import exposed_path, splat_kernel
 from blurkit.kernels.trajectory import ShakeTerms, camera_shake
-from blurkit.pair.degradation import Blur
+from blurkit.pair.degradation import Blur, Motion
 from blurkit.pair.shake import Shake
 from blurkit.pair.turn import Turn
 from blurkit.recipes.sections import Objects
@@ -22,13 +22,15 @@ from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 from blurkit.truth.object_motion import ObjectMotion
 
+Camera = Shake | Turn
+
 
 @dataclass(frozen=True, eq=False)
-class MovingObjects:
+class MovingObjects(Motion):
     """A motion of the camera, and with it up to m objects whose ``own`` paths, float64 (m, T, 2), are drawn before anybody knows
     what a crop shows. ``masks``: the objects within a box of the photograph, whose shape is (H, W)."""
 
-    camera: Shake | Turn
+    camera: Camera
     own: NDArray[np.float64]
     rule: Objects
     masks: Callable[[Box], Masks]
@@ -36,22 +38,11 @@ class MovingObjects:
 
     @property
     def reach(self) -> int:
-        """How far away, in pixels, a pixel's light comes from at most."""
         return self.camera.reach + math.ceil(np.abs(self._seen).max(initial=0.0))
 
     @property
-    def exposure(self) -> float:
-        """The fraction of the path that is seen."""
-        return self.camera.exposure
-
-    @property
-    def parameters(self) -> dict[str, float]:
-        """What was drawn, by name."""
-        return self.camera.parameters
-
-    @property
     def _seen(self) -> NDArray[np.float64]:
-        return self.own[:, : len(exposure_weights(self.own.shape[1], self.exposure))]
+        return self.own[:, : len(self.camera.weights)]
 
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
         """The blur of a region around a crop. Objects are chosen from those that the crop shows, each as likely."""
@@ -61,7 +52,7 @@ class MovingObjects:
         shown = found.masks[(slice(None), *crop.within(part).slices)]
         stored = np.flatnonzero(shown.any(axis=(1, 2)))
         order = np.argsort(-found.masks.sum(axis=(1, 2)), kind="stable")  # of two that overlap the larger one is behind
-        chosen = rng.permutation(self._candidates(found, shown))[: len(self.own)]
+        chosen = rng.permutation(self._movable(found, shown))[: len(self.own)]
         chosen = order[np.isin(order, chosen)]
         truth = replace(plain.truth, objects=found.with_planes(shown))
         if not len(chosen):
@@ -78,24 +69,15 @@ class MovingObjects:
         paths = self.camera.paths(plain).within(part.y, part.x)
         return LayeredBlur(replace(truth, moves=moves), part, found.masks[order], paths, own[order])
 
-    def _candidates(self, found: Masks, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def _movable(self, found: Masks, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The objects that may move: those of a class that can, one each and no crowd, of which the crop shows enough."""
-        sizes = shown.sum(axis=(1, 2))
-        rule = self.rule
-        return np.array(
-            [
-                place
-                for place, (name, crowd, size) in enumerate(zip(found.names, found.crowd, sizes, strict=True))
-                if size >= rule.least and not crowd and rule.moves(name)
-            ],
-            np.int64,
-        )
+        singles = [self.rule.moves(name) and not crowd for name, crowd in zip(found.names, found.crowd, strict=True)]
+        return np.flatnonzero(np.array(singles, bool) & (shown.sum(axis=(1, 2)) >= self.rule.least))
 
     def _kernel(self, shown: NDArray[np.bool_], crop: Box, own: NDArray[np.float64]) -> NDArray[np.float32]:
         """The kernel of both motions in the middle of an object."""
         y, x = (float(places.mean()) + start for places, start in zip(np.nonzero(shown), crop[:2], strict=True))
-        path, weights = self.camera.path_at(y, x)
-        return splat_kernel(path + own, weights)
+        return splat_kernel(self.camera.path_at(y, x) + own, self.camera.weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,21 +99,14 @@ class LayeredBlur(Blur):
 
 
 def draw_objects(
-    camera: Shake | Turn,
-    rule: Objects,
-    masks: Callable[[Box], Masks],
-    shape: tuple[int, int],
-    *,
-    anchor: str,
-    rng: np.random.Generator,
+    camera: Camera, rule: Objects, masks: Callable[[Box], Masks], shape: tuple[int, int], *, anchor: str, rng: np.random.Generator
 ) -> MovingObjects:
     """Draw the paths of objects on top of a camera's. ``anchor``: as that of the camera's own path."""
-    low, high = rule.count
-    samples = camera.samples
-    own = np.empty((int(rng.integers(low, high, endpoint=True)), samples, 2))
+    samples = len(camera.path if isinstance(camera, Shake) else camera.poses)
+    own = np.empty((int(rng.integers(*rule.count, endpoint=True)), samples, 2))
     for path in own:
         length, anxiety = float(rng.uniform(*rule.length)), float(rng.choice(rule.anxiety))
         rates = ShakeTerms.draw(rng=rng).rates(anxiety)
         drawn = camera_shake(length=length, **rates, samples=samples, rng=rng)
         path[:] = exposed_path(drawn, exposure=camera.exposure, anchor=anchor)
-    return MovingObjects(camera, own, rule, masks, shape)
+    return MovingObjects(camera, own, rule, masks, shape, parameters=camera.parameters)

@@ -45,6 +45,10 @@ class Pair(Truth, Images):
     valid: Box
     parameters: dict[str, float]
 
+    def __repr__(self) -> str:
+        known = (name for name, part in self.parts().items() if (len(part) if hasattr(part, "__len__") else part is not None))
+        return f"Pair({', '.join((f'{self.crop.height}x{self.crop.width} pixels', *known, f'{len(self.parameters)} parameters'))})"
+
 
 def make_pair(
     image: NDArray[np.uint8],
@@ -63,8 +67,9 @@ def make_pair(
     ten times. ``scene``: what is known about the photograph. Where it does not have the objects or the depth that a recipe asks
     for, the blur is that of the camera alone.
 
-    Raises :class:`UsageError` for arguments of other kinds, and :class:`BadImageError`: ``too_small`` where the image is smaller
-    than ``size``, ``not_sharp`` where no place will do, ``too_few_frames`` where a recipe averages more than there are around it.
+    Raises :class:`UsageError` for arguments of other kinds, and :class:`BadImageError`: ``too_small``, a UsageError too, where
+    the image is smaller than ``size``, ``not_sharp`` where no place will do, ``too_few_frames`` where a recipe averages more than
+    there are around it.
     """
     size, rng = _checked_size(image, size), as_generator(rng)
     recipe, chosen = _checked_recipe(recipe).choose(rng=rng)
@@ -101,7 +106,7 @@ def _checked_size(image: NDArray[np.uint8], size: tuple[int, int] | int | None) 
     if size is None:
         return None
     sides = size if isinstance(size, tuple | list) else (size, size)
-    if len(sides) != 2 or not all(isinstance(side, int | np.integer) and side >= 1 for side in sides):
+    if len(sides) != 2 or not all(isinstance(side, int | np.integer) and side is not True and side >= 1 for side in sides):
         raise UsageError(f"size is (height, width) in pixels, the side of a square, or None for the whole image; got {size!r}")
     return int(sides[0]), int(sides[1])
 

@@ -14,15 +14,8 @@ from blurkit.camera.response import Response
 from blurkit.errors import UsageError
 from blurkit.kernels.bank import KernelBank, center
 from blurkit.kernels.rasterization import exposed_path, exposure_weights, rasterize_anchored
-from blurkit.kernels.trajectory import (
-    PUBLISHED_SAMPLES,
-    ShakeTerms,
-    as_generator,
-    boracchi_foi,
-    camera_shake,
-    sample_count,
-)
-from blurkit.pair.degradation import Blur
+from blurkit.kernels.trajectory import PUBLISHED_SAMPLES, ShakeTerms, as_generator, boracchi_foi, camera_shake, sample_count
+from blurkit.pair.degradation import Blur, Motion
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
 from blurkit.recipes.sections import Trajectory
@@ -34,41 +27,32 @@ _EXTENT = 0.75
 
 
 @dataclass(frozen=True, eq=False)
-class Shake:
+class Shake(Motion):
     """``kernel``: float32 (k, k), k odd, sum 1. ``path``: float64 (T, 2), (x, y) in pixels from the kernel's centre, whole; no
-    rows for a kernel from a bank. ``parameters``: what was drawn, by name."""
+    rows for a kernel from a bank, which is that of a whole exposure."""
 
     kernel: NDArray[np.float32]
     path: NDArray[np.float64]
-    parameters: dict[str, float]
 
     @property
     def reach(self) -> int:
-        """How far away, in pixels, a pixel's light comes from at most."""
         return self.kernel.shape[0] // 2
 
     @property
-    def exposure(self) -> float:
-        """The fraction of the path that is seen; kernels of a bank are whole exposures."""
-        return self.parameters.get("exposure", 1.0)
-
-    @property
-    def samples(self) -> int:
-        """Instants of the whole path."""
-        return len(self.path)
+    def weights(self) -> NDArray[np.float64]:
+        """Of the exposed instants, the first of the path."""
+        return exposure_weights(len(self.path), self.exposure)
 
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
-        """The blur of any crop."""
         return UniformBlur(Truth(self.kernel, self.path))
 
     def paths(self, blur: Blur) -> UniformPath:
         """The exposed path that made a blur, for objects on top of it."""
-        return UniformPath(*self.path_at(0, 0))
+        return UniformPath(self.path_at(0, 0), self.weights)
 
-    def path_at(self, y: float, x: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The exposed path of a pixel, (T, 2), and the weights of its instants, (T,)."""
-        weights = exposure_weights(len(self.path), self.exposure)
-        return self.path[: len(weights)], weights
+    def path_at(self, y: float, x: float) -> NDArray[np.float64]:
+        """The exposed path of a pixel, (T, 2)."""
+        return self.path[: len(self.weights)]
 
 
 class UniformBlur(Blur):
@@ -97,17 +81,16 @@ def draw_shake(recipe: Recipe | Mixture, *, rng: np.random.Generator | int | Non
     path, parameters = _draw_path(recipe.trajectory, rng)
     exposure = float(rng.choice(recipe.kernel.exposure))
     path = exposed_path(path, exposure=exposure, anchor=recipe.kernel.anchor)
-    return Shake(rasterize_anchored(path, exposure=exposure), path, {"exposure": exposure, **parameters})
+    return Shake(rasterize_anchored(path, exposure=exposure), path, parameters={"exposure": exposure, **parameters})
 
 
 def _draw_path(trajectory: Trajectory, rng: np.random.Generator) -> tuple[NDArray[np.float64], dict[str, float]]:
     walk, terms = _draw_walk(trajectory, rng)
-    samples = _samples(trajectory, walk, terms)
     if trajectory.process == "boracchi-foi":
         drawn = {"gaussian": terms.gaussian, "centripetal": terms.centripetal, "big_shakes": terms.big_shakes}
-        return boracchi_foi(**walk, samples=samples, rng=rng, terms=terms), {**walk, **drawn}
+        return boracchi_foi(**walk, samples=trajectory.samples or PUBLISHED_SAMPLES, rng=rng, terms=terms), {**walk, **drawn}
     rates = terms.rates(walk["anxiety"])
-    return camera_shake(length=walk["length"], **rates, samples=samples, rng=rng), {**walk, **rates}
+    return camera_shake(length=walk["length"], **rates, samples=trajectory.samples or None, rng=rng), {**walk, **rates}
 
 
 def _draw_walk(trajectory: Trajectory, rng: np.random.Generator) -> tuple[dict[str, float], ShakeTerms]:
@@ -120,10 +103,8 @@ def _draw_walk(trajectory: Trajectory, rng: np.random.Generator) -> tuple[dict[s
 
 
 def _samples(trajectory: Trajectory, walk: dict[str, float], terms: ShakeTerms) -> int:
-    if trajectory.samples:
-        return trajectory.samples
-    if trajectory.process == "boracchi-foi":
-        return PUBLISHED_SAMPLES
+    if trajectory.samples or trajectory.process == "boracchi-foi":
+        return trajectory.samples or PUBLISHED_SAMPLES
     return sample_count(length=walk["length"], **terms.rates(walk["anxiety"]))
 
 
@@ -133,14 +114,9 @@ def _from_bank(recipe: Recipe, rng: np.random.Generator) -> Shake:
     kernel = bank[index]
     if recipe.kernel.anchor == "centroid":
         kernel = center(kernel)
-    elif kernel.shape[0] != kernel.shape[1]:
-        kernel = _square(kernel)
-    return Shake(kernel, np.empty((0, 2)), {"bank_index": float(index)})
-
-
-def _square(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    side = max(kernel.shape)
-    return np.pad(kernel, [((side - n) // 2, (side - n) // 2) for n in kernel.shape])
+    else:
+        kernel = np.pad(kernel, [((max(kernel.shape) - side) // 2,) * 2 for side in kernel.shape])  # square
+    return Shake(kernel, np.empty((0, 2)), parameters={"bank_index": float(index)})
 
 
 @functools.lru_cache(maxsize=2)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from blurkit.errors import UsageError
 from blurkit.pipeline.plan import Plan, make_plan
 from blurkit.pipeline.settings import DEFAULT_SIZE, Settings, parse_size
+from blurkit.program.checks import require
 from blurkit.program.toml import parse_value
 from blurkit.recipes.load import DEFAULT, load_recipe
 from blurkit.recipes.mixture import Mixture
@@ -36,16 +37,9 @@ class Choices(Selection):
     def plan(self) -> Plan:
         """The plan that follows from these choices; it opens the source and reads no pixels."""
         recipe = self.load_recipe()
-        settings = Settings(
-            recipe=recipe,
-            seed=self.seed,
-            size=parse_size(self.size),
-            per_image=self.per_image,
-            shard_bytes=self._shard_bytes(),
-            downscale=self.downscale,
-            min_sharpness=self.min_sharpness,
-            masks=self.masks or any(part.objects for part in recipe.parts),
-        )
+        masks = self.masks or any(part.objects for part in recipe.parts)
+        same = {name: getattr(self, name) for name in ("seed", "per_image", "downscale", "min_sharpness")}
+        settings = Settings(recipe, size=parse_size(self.size), shard_bytes=self._shard_bytes(), masks=masks, **same)
         choice = {
             "split": self.split,
             "shares": Selection.shares if self.split == "all" else self.shares,
@@ -59,9 +53,8 @@ class Choices(Selection):
     def _shard_bytes(self) -> int:
         values = [parse_value(setting.partition("=")[2].strip()) for setting in self.settings if _is_shard_bytes(setting)]
         value = values[-1] if values else DEFAULT_SHARD_BYTES
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise UsageError(f"shard_bytes takes a whole number of bytes, got {value!r}")
-        return value
+        require(type(value) is int, f"shard_bytes takes a whole number of bytes, got {value!r}")
+        return int(value)
 
 
 def _is_shard_bytes(setting: str) -> bool:
@@ -83,14 +76,10 @@ def parse_slice(text: str | None) -> tuple[int, int] | None:
 def _slurm_slice() -> tuple[int, int]:
     names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
     values = [os.environ.get(name, "") for name in names]
-    missing = [name for name, value in zip(names, values, strict=True) if not value.isdecimal()]
-    if missing:
-        raise UsageError(
-            f"--slice slurm reads {', '.join(missing)}, which is not set: run it in a job array (sbatch --array=0-7)"
-        )
+    unset = [name for name, value in zip(names, values, strict=True) if not value.isdecimal()]
+    require(not unset, f"--slice slurm reads {', '.join(unset)}, which is not set: run it in a job array (sbatch --array=0-7)")
     task, lowest, count = map(int, values)
     step = int(os.environ.get("SLURM_ARRAY_TASK_STEP") or 1)
     number = (task - lowest) // step
-    if not 0 <= number < count:
-        raise UsageError(f"--slice slurm: task {task} of {count} starting at {lowest} in steps of {step} is no slice")
+    require(0 <= number < count, f"--slice slurm: task {task} of {count} from {lowest} in steps of {step} is no slice")
     return number, count

@@ -105,7 +105,7 @@ class _Pool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def run(self, tasks: Iterator[ShardTask], stop: Stop, tick: Tick) -> Iterator[Finished]:
-        """Keep every worker busy until the tasks, or the pool, or the retry_policy of whoever sends signals, are at an end."""
+        """Keep every worker busy until the tasks end, the pool breaks, or a signal stops the run."""
         while True:
             with _one_thread(), holding_signals():
                 while self._free and not stop and not self.broken and (task := next(tasks, None)):
@@ -128,8 +128,7 @@ class _Pool:
             self._running[self._executor.submit(_run, task, slot)] = (task, slot)
         except BrokenProcessPool:
             self.broken = True
-            lost: Future[dict[str, Any]] = Future()
-            self._running[lost] = (task, slot)
+            self._running[Future()] = (task, slot)
 
     def _collect(self, future: Future[dict[str, Any]]) -> Iterator[Finished]:
         task, slot = self._running[future]
@@ -145,16 +144,14 @@ class _Pool:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    before = {name: os.environ[name] for name in _ONE_THREAD if name in os.environ}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in _ONE_THREAD:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 _board: Any = None

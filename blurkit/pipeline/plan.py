@@ -24,6 +24,7 @@ from blurkit.jit import source_digest
 from blurkit.pair.draw import truth_bytes
 from blurkit.pipeline.settings import Settings, size_text
 from blurkit.pipeline.task import ShardTask
+from blurkit.program.checks import require
 from blurkit.program.files import locked, write_atomic
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.index import PLAN, is_dataset_file, read_record
@@ -36,6 +37,17 @@ _COLUMN_BYTES = 1000
 
 #: What a recipe says of itself, and how the photographs were asked for: what became of that, their list, has a digest.
 _WORDS = {"recipe.name", "recipe.summary", "recipe.provenance", "shares", "limit", "weight"}
+
+#: By how a key begins: what it means that its value differs, where the key does not say so, and what to finish the folder with.
+_MEANINGS = {
+    "images_digest": ("other photographs than when the folder was begun, or other names of them", "the same photographs"),
+    "images": ("", "the same photographs"),
+    "recipe.files.": ("this file, which the recipe names, has other contents", "the same files"),
+    "versions.code": ("blurkit's own code that decides pixels has changed since the folder was begun", "that version of blurkit"),
+    "versions.blurkit": ("", "that version of blurkit"),
+    "versions.": ("another version of this package may change a pixel", "those versions of the packages"),
+    "": ("", "the same values"),
+}
 
 #: Packages whose versions can change a pixel.
 _PACKAGES = ("numpy", "scipy", "numba", "h5py")
@@ -74,13 +86,17 @@ class Plan:
 
     def left(self, folder: Path, *, retry_failed: bool = False) -> list[int]:
         """Numbers of the shards that are not complete, and with ``retry_failed`` of those that had failures."""
-        return [number for number in range(len(self.shards)) if not self._complete(read_record(folder, number), retry_failed)]
+        records = ((number, read_record(folder, number)) for number in range(len(self.shards)))
+        return [
+            number
+            for number, record in records
+            if record is None or (retry_failed and any(failure.is_failure for failure in failures_of([record])))
+        ]
 
     def passed_over(self) -> list[Failure]:
         """Entries of the source that were never opened, as lines of the ledger; no sample was planned for them."""
-        return [
-            Failure(entry.id, path_id(entry.path), "source", entry.reason, entry.message, 0) for entry in self.source.passed_over
-        ]
+        passed = self.source.passed_over
+        return [Failure(entry.id, path_id(entry.path), "source", entry.reason, entry.message, 0) for entry in passed]
 
     def notices(self) -> list[str]:
         """What of the recipe the source cannot give, as far as its first photographs tell."""
@@ -92,26 +108,18 @@ class Plan:
             lacks.append(f"{self.source.name} has single photographs: where the recipe averages frames, no pair is made")
         return lacks
 
-    @staticmethod
-    def _complete(record: dict[str, Any] | None, retry_failed: bool) -> bool:
-        if record is None:
-            return False
-        return not (retry_failed and any(failure.is_failure for failure in failures_of([record])))
-
 
 def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] = MappingProxyType({})) -> Plan:
     """Group the photographs of a source into shards of about ``settings.shard_bytes``.
 
     ``choice``: how the photographs were chosen, for the configuration: a folder made by another choice is not continued.
     """
-    truth = truth_bytes(settings.recipe, settings.size) + _COLUMN_BYTES
     records = RecordTable.of(source.records)
-    if not len(records):
-        raise UsageError(f"nothing to do: the source {source.name} has no photograph")
-    if all(part.frames for part in settings.recipe.parts) and not any(record.clip for record in _first(records)):
-        raise UsageError(
-            f"the recipe {settings.recipe.name!r} averages frames, and {source.name} has single photographs; take --src video"
-        )
+    require(len(records) > 0, f"nothing to do: the source {source.name} has no photograph")
+    recipe = settings.recipe
+    if all(part.frames for part in recipe.parts) and not any(record.clip for record in _first(records)):
+        raise UsageError(f"recipe {recipe.name!r} averages frames, and {source.name} has single photographs; take --src video")
+    truth = truth_bytes(recipe, settings.size) + _COLUMN_BYTES
     shards, first, filled, total = [], 0, 0, 0
     for position, size in enumerate(_sizes(records, settings, truth)):
         if position > first and filled + size > settings.shard_bytes:
@@ -147,10 +155,17 @@ def check_or_write_plan(folder: Path, plan: Plan) -> None:
     keys = sorted((theirs.keys() | ours.keys()) - _WORDS)
     differing = [key for key in keys if theirs.get(key) != ours.get(key)]
     if differing:
-        lines = [f"  {key}: {theirs.get(key, 'absent')} there, {ours.get(key, 'absent')} now" for key in differing[:12]]
+        told = {key: next(words for start, words in _MEANINGS.items() if key.startswith(start)) for key in differing}
+        lines = [
+            f"  {key}: {theirs.get(key, 'absent')} there, {ours.get(key, 'absent')} now{': ' * bool(meaning)}{meaning}"
+            for key, (meaning, _) in told.items()
+        ]
+        if len(lines) > 12:
+            lines[11:] = [f"  and {len(lines) - 11} more"]
+        again = " and ".join(dict.fromkeys(remedy for _, remedy in told.values()))
         raise UsageError(
             f"{folder} was begun with another configuration and is left as it is:\n" + "\n".join(lines) + "\n"
-            "run it with the same values, choose another --out, or start afresh with --overwrite"
+            f"finish it with {again}, choose another --out, or start afresh with --overwrite"
         )
 
 
@@ -189,19 +204,14 @@ def _configuration(source: Source, settings: Settings, records: RecordTable, cho
         digest.update(f"{name}/{image_id}\0".encode())
         counts[name] += 1
     packages = {name: version(name) for name in _PACKAGES}
+    values = {name: value for name, value in vars(settings).items() if name != "recipe"} | {"size": size_text(settings.size)}
     return {
         "source": source.name,
         **choice,
         "images": len(records),
         "images_of": {name: counts[name] for name in source.places()},
         "images_digest": digest.hexdigest(),
-        "seed": settings.seed,
-        "size": size_text(settings.size),
-        "per_image": settings.per_image,
-        "shard_bytes": settings.shard_bytes,
-        "downscale": settings.downscale,
-        "min_sharpness": settings.min_sharpness,
-        "masks": settings.masks,
+        **values,
         "recipe": tomllib.loads(settings.recipe.portable_toml()),
         "versions": {"blurkit": __version__, "code": source_digest()[:16], "opencv": cv2.__version__, **packages},
     }

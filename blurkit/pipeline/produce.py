@@ -52,8 +52,8 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
         disparity = downscale_disparity(read_disparity(record.disparity, pixels.shape[:2]), settings.downscale)
         if not np.isfinite(disparity).any():  # what is known lay in the rows and columns that are cut off
             raise BadImageError("bad_disparity", f"The disparity map, downscaled by {settings.downscale}, has no finite value.")
+    pixels = _smaller(pixels, settings)
     if settings.downscale > 1:
-        pixels = _smaller(pixels, settings)
         notes = (*notes, f"downscaled by {settings.downscale}")
     if record.annotation is None and all(part.objects for part in recipe.parts):
         notes = (*notes, "no object is outlined, the camera alone moves")
@@ -107,15 +107,14 @@ def make_samples(record: ImageRecord, settings: Settings, variants: Iterable[int
 
 
 def _smaller(pixels: NDArray[np.uint8], settings: Settings) -> NDArray[np.uint8]:
-    return downscale(pixels, settings.downscale, load_response(settings.recipe.decode))
+    """Downscaled as the settings ask, in light that the first recipe of a mixture decodes: nothing is drawn yet."""
+    if settings.downscale == 1:
+        return pixels
+    return downscale(pixels, settings.downscale, load_response(settings.recipe.parts[0].response.decode))
 
 
 def _frames(clip: Clip, place: int, settings: Settings) -> Frames:
-    def read(number: int) -> NDArray[np.uint8]:
-        pixels = clip.read(number).pixels
-        return _smaller(pixels, settings) if settings.downscale > 1 else pixels
-
-    return Frames(read, len(clip), place)
+    return Frames(lambda number: _smaller(clip.read(number).pixels, settings), len(clip), place)
 
 
 def _masks(record: ImageRecord, factor: int, box: Box) -> Masks:

@@ -21,12 +21,9 @@ def seal(folder: Path, plan: Plan, tell: Callable[[str], None] = lambda _: None)
     the plan. Nothing in any file depends on time or on who writes it, so that slices that finish together write the same.
     ``dataset.json`` comes last: where it is, nothing is missing. ``tell`` takes sentences about files that are left as they are.
     """
-    records = []
-    for number in range(len(plan.shards)):
-        record = read_record(folder, number)
-        if record is None:
-            return None
-        records.append(record)
+    records = [record for number in range(len(plan.shards)) if (record := read_record(folder, number))]
+    if len(records) < len(plan.shards):
+        return None
     failures = failures_of(records)
     ledger = (*plan.passed_over(), *failures)
     write_atomic(folder / LEDGER, "".join(failure.line() + "\n" for failure in ledger).encode())

@@ -10,7 +10,7 @@ import hashlib
 
 import numpy as np
 
-from blurkit.errors import UsageError
+from blurkit.program.checks import require
 
 #: 32-bit words of entropy taken from the key.
 WORDS = 4
@@ -18,8 +18,7 @@ WORDS = 4
 
 def seed_words(seed: int, source: str, image_id: str, variant: int) -> tuple[int, ...]:
     """The entropy of one sample's generator: the user's seed, then ``WORDS`` 32-bit words of blake2b("source/id#variant")."""
-    if not 0 <= seed < 2**63:
-        raise UsageError(f"a seed lies between 0 and 2**63 - 1, got {seed}")
+    require(0 <= seed < 2**63, f"a seed lies between 0 and 2**63 - 1, got {seed}")
     key = hashlib.blake2b(f"{source}/{image_id}#{variant}".encode(), digest_size=4 * WORDS).digest()
     return (seed, *np.frombuffer(key, "<u4").tolist())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from blurkit.errors import UsageError
+from blurkit.program.checks import require
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
 from blurkit.shard.index import DEFAULT_SHARD_BYTES
@@ -29,16 +29,11 @@ class Settings:
     masks: bool = False
 
     def __post_init__(self) -> None:
-        if self.per_image < 1:
-            raise UsageError(f"--per-image is at least 1, got {self.per_image}")
-        if self.shard_bytes < 1:
-            raise UsageError(f"shard_bytes is at least 1, got {self.shard_bytes}")
-        if not 1 <= self.downscale <= 64:
-            raise UsageError(f"--downscale is a whole number from 1 to 64, got {self.downscale}")
-        if not 0 <= self.min_sharpness < math.inf:
-            raise UsageError(f"--min-sharpness is a variance from 0, got {self.min_sharpness}")
-        if not 0 <= self.seed < 2**63:
-            raise UsageError(f"--seed lies between 0 and 2**63 - 1, got {self.seed}")
+        require(self.per_image >= 1, f"--per-image is at least 1, got {self.per_image}")
+        require(self.shard_bytes >= 1, f"shard_bytes is at least 1, got {self.shard_bytes}")
+        require(1 <= self.downscale <= 64, f"--downscale is a whole number from 1 to 64, got {self.downscale}")
+        require(0 <= self.min_sharpness < math.inf, f"--min-sharpness is a variance from 0, got {self.min_sharpness}")
+        require(0 <= self.seed < 2**63, f"--seed lies between 0 and 2**63 - 1, got {self.seed}")
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
@@ -46,9 +41,9 @@ def parse_size(text: str) -> tuple[int, int] | None:
     if text == "full":
         return None
     sides = text.lower().split("x")
-    if len(sides) in (1, 2) and all(side.isdecimal() and 1 <= int(side) <= 65535 for side in sides):
-        return int(sides[0]), int(sides[-1])
-    raise UsageError(f"--size is a side such as 320, HxW such as 240x320, or full; got {text!r}")
+    sound = len(sides) in (1, 2) and all(side.isdecimal() and 1 <= int(side) <= 65535 for side in sides)
+    require(sound, f"--size is a side such as 320, HxW such as 240x320, or full; got {text!r}")
+    return int(sides[0]), int(sides[-1])
 
 
 def size_text(size: tuple[int, int] | None) -> str:

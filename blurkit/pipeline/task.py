@@ -43,14 +43,9 @@ def make_shard(task: ShardTask, report: Report) -> dict[str, Any]:
     written = write_shard(task.folder / name, _samples(task, failures, report), attributes=task.attributes)
     for failure in failures:
         append_line(task.folder / LEDGER, failure.line())
-    record = {
-        "file": name if written else None,
-        "samples": written.samples if written else 0,
-        "bytes": written.bytes if written else 0,
-        "sha256": written.sha256 if written else None,
-        "digest": written.digest if written else digest_text(0),
-        "failures": [asdict(failure) for failure in failures],
-    }
+    nothing = {"file": None, "samples": 0, "bytes": 0, "sha256": None, "digest": digest_text(0)}
+    made = {"file": name, **asdict(written)} if written else nothing
+    record = {**made, "failures": [asdict(failure) for failure in failures]}
     write_atomic(record_path(task.folder, task.number), json.dumps(record, ensure_ascii=False, indent=1).encode())
     return record
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from blurkit.errors import UsageError, nearest
 from blurkit.program import toml as configuration
+from blurkit.program.checks import require
 from blurkit.program.toml import from_dict, named_text, parse_toml, parse_value, with_setting, with_value
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe, file_digest
@@ -73,20 +74,18 @@ def _mixture(values: dict[str, Any], where: str, folder: Path | None, settings: 
     unknown = [key for key in values if key not in _OF_MIXTURES]
     if unknown:
         raise UsageError(f"{where}: unknown key {unknown[0]!r}{nearest(unknown[0], _OF_MIXTURES)}; its parts say what is drawn")
-    if not isinstance(values["mixture"], dict):
-        raise UsageError(f"{where}: [mixture] is a table of recipes and their weights, got {values['mixture']!r}")
-    named = {Path(name).stem if name.endswith(".toml") else name: name for name in values["mixture"]}
-    if len(named) < len(values["mixture"]):
-        raise UsageError(f"{where}: two recipes of the mixture have one name; rename a file")
-    weights = {label: values["mixture"][name] for label, name in named.items()}
+    mixed = values["mixture"]
+    require(isinstance(mixed, dict), f"{where}: [mixture] is a table of recipes and their weights, got {mixed!r}")
+    named = {Path(name).stem if name.endswith(".toml") else name: name for name in mixed}
+    require(len(named) == len(mixed), f"{where}: two recipes of the mixture have one name; rename a file")
+    weights = {label: mixed[name] for label, name in named.items()}
     own: dict[str, list[str]] = {label: [] for label in named}
     for setting in settings:
         first, _, rest = setting.partition(".")
         if first == "mixture":
-            label, _, weight = rest.partition("=")
-            if label.strip() not in weights:
-                raise UsageError(f"--set {setting}: the mixture has no {label.strip()!r}{nearest(label.strip(), weights)}")
-            weights[label.strip()] = parse_value(weight.strip())
+            label, weight = (text.strip() for text in rest.partition("=")[::2])
+            require(label in weights, f"--set {setting}: the mixture has no {label!r}{nearest(label, weights)}")
+            weights[label] = parse_value(weight)
         else:
             for label, changes in own.items():
                 if first == label or first not in own:
@@ -100,9 +99,8 @@ def _mixture(values: dict[str, Any], where: str, folder: Path | None, settings: 
 def _part(name: str, stored: dict[str, Any] | None, where: str, folder: Path | None, settings: list[str]) -> Recipe:
     if stored is not None:
         return _recipe(dict(stored), where, folder, settings)
-    beside = folder / name if folder is not None and name.endswith(".toml") else None
-    text, its_folder = named_text("blurkit", str(beside) if beside is not None and beside.is_file() else name)
+    beside = (folder or Path()) / name
+    text, its_folder = named_text("blurkit", str(beside) if name.endswith(".toml") and beside.is_file() else name)
     values = tomllib.loads(text)
-    if "mixture" in values:
-        raise UsageError(f"{where}: a mixture is not part of another; name its recipes instead")
+    require("mixture" not in values, f"{where}: a mixture is not part of another; name its recipes instead")
     return _recipe(values, where, its_folder, settings)

@@ -40,11 +40,6 @@ class Mixture:
         number = int(rng.choice(len(self.parts), p=shares))
         return self.parts[number], {"recipe": float(number)}
 
-    @property
-    def decode(self) -> str:
-        """The response by which photographs are decoded before anything is drawn: that of the first part."""
-        return self.parts[0].decode
-
     def files(self) -> dict[str, str]:
         """The path of each file that a part reads, by its key behind the part's label."""
         parts = zip(self.labels, self.parts, strict=True)

@@ -21,19 +21,14 @@ from blurkit.camera.response import is_curve
 from blurkit.errors import UsageError
 from blurkit.program.checks import one_of, require
 from blurkit.program.toml import assign, to_dict, to_toml
-from blurkit.recipes.sections import (
-    Bayer,
-    Defocus,
-    FrameAveraging,
-    Jpeg,
-    Kernel,
-    Objects,
-    ResponseCurves,
-    Rotation,
-    Saturation,
-    Sensor,
-    Trajectory,
-)
+from blurkit.recipes import sections
+
+#: Sections that some others must not stand beside, and why.
+_ALONE = {
+    "frames": (("kernels", "trajectory", "rotation", "objects", "defocus"), "averaged frames hold their motion"),
+    "objects": (("kernels", "defocus"), "objects move on top of a path of the camera, all in focus"),
+    "rotation": (("kernels", "trajectory"), "no kernel holds for the whole frame"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,18 +39,18 @@ class Recipe:
     summary: str = ""
     provenance: str = ""
     kernels: str = ""
-    trajectory: Trajectory | None = None
-    rotation: Rotation | None = None
-    objects: Objects | None = None
-    frames: FrameAveraging | None = None
-    kernel: Kernel = Kernel()
-    defocus: Defocus | None = None
-    response: ResponseCurves = ResponseCurves()
-    sensor: Sensor | None = None
-    saturation: Saturation | None = None
+    trajectory: sections.Trajectory | None = None
+    rotation: sections.Rotation | None = None
+    objects: sections.Objects | None = None
+    frames: sections.FrameAveraging | None = None
+    kernel: sections.Kernel = sections.Kernel()
+    defocus: sections.Defocus | None = None
+    response: sections.ResponseCurves = sections.ResponseCurves()
+    sensor: sections.Sensor | None = None
+    saturation: sections.Saturation | None = None
     noise: Noise | None = None
-    bayer: Bayer | None = None
-    jpeg: Jpeg | None = None
+    bayer: sections.Bayer | None = None
+    jpeg: sections.Jpeg | None = None
 
     def check(self) -> Recipe:
         """This recipe, with every value checked, or a :class:`UsageError` that names the key."""
@@ -63,15 +58,13 @@ class Recipe:
             section = getattr(self, field.name)
             if dataclasses.is_dataclass(section):
                 section.check()  # type: ignore[union-attr]
+        for section, (others, why) in _ALONE.items():
+            found = [other if other == "kernels" else f"[{other}]" for other in others if getattr(self, other)]
+            clash = found and getattr(self, section)
+            require(not clash, f"recipe {self.name!r}: with [{section}], {why}; leave out {', '.join(found)}")
         if self.frames:
-            self._alone(
-                "frames", ("kernels", "trajectory", "rotation", "objects", "defocus"), "averaged frames hold their motion"
-            )
             return self
-        if self.objects:
-            self._alone("objects", ("kernels", "defocus"), "objects move on top of a path of the camera, all in focus")
         if self.rotation:
-            self._alone("rotation", ("kernels", "trajectory"), "no kernel holds for the whole frame")
             one_of("kernel.anchor (of a rotation)", self.kernel.anchor, ("centroid",))
             return self
         if self.kernels:
@@ -83,11 +76,6 @@ class Recipe:
         )
         one_of("kernel.anchor", self.kernel.anchor, ("centroid", "start", "midpoint", "bbox"))
         return self
-
-    def _alone(self, section: str, others: tuple[str, ...], why: str) -> None:
-        """Require that none of the others is there beside a section."""
-        found = [f"[{other}]" if other != "kernels" else other for other in others if getattr(self, other)]
-        require(not found, f"recipe {self.name!r}: with [{section}], {why}; leave out {', '.join(found)}")
 
     def named_files(self) -> dict[str, str]:
         """Each value that may name a file, by its key."""
@@ -102,16 +90,6 @@ class Recipe:
     def parts(self) -> tuple[Recipe, ...]:
         """The recipes that samples are drawn by: this one. See :class:`blurkit.recipes.mixture.Mixture`."""
         return (self,)
-
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """The weight of each of the parts."""
-        return (1.0,)
-
-    @property
-    def decode(self) -> str:
-        """The response by which photographs are decoded."""
-        return self.response.decode
 
     def choose(self, *, rng: np.random.Generator) -> tuple[Recipe, dict[str, float]]:
         """The recipe of one sample, and what was drawn to find it."""

@@ -95,12 +95,13 @@ def test_own_paths_are_as_drawn_and_anchored(anchor, rng):
     camera = draw_camera_motion(load_recipe("clean", ["kernel.exposure=0.5"]), SHAPE, rng=rng)
     rule = Objects(count=(40, 40), length=(10, 80), anxiety=(0.0,))
     moving = draw_objects(camera, rule, lambda box: Masks.none(*box[2:]), SHAPE, anchor=anchor, rng=rng)
-    assert moving.own.shape == (40, camera.samples, 2)
-    lengths = np.hypot(*np.diff(moving.own, axis=1).transpose(2, 0, 1)).sum(axis=1) * camera.samples / (camera.samples - 1)
+    samples = len(camera.path)
+    assert moving.own.shape == (40, samples, 2)
+    lengths = np.hypot(*np.diff(moving.own, axis=1).transpose(2, 0, 1)).sum(axis=1) * samples / (samples - 1)
     assert lengths.min() > 9
     assert lengths.max() < 82
     assert np.ptp(lengths) > 40
-    weights = exposure_weights(camera.samples, 0.5)
+    weights = exposure_weights(samples, 0.5)
     means = np.einsum("t,mtc->mc", weights / weights.sum(), moving.own[:, : len(weights)])
     anchored = means if anchor == "centroid" else moving.own[:, 0]
     np.testing.assert_allclose(anchored, 0, atol=1e-9)
@@ -146,7 +147,7 @@ def test_the_light_is_that_of_all_layers(photograph, name):
     moving = draw_motion(recipe, SHAPE, scene_of(masks), rng=np.random.default_rng(4))
     crop = Box(60, 70, 40, 50)
     blur = moving.over(crop, crop, rng=np.random.default_rng(4))
-    own = blur.truth.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
+    own = blur.truth.moves.paths[:, : len(moving.camera.weights)]
     assert blur.truth.moves.objects.tolist() == [0, 1]  # from back to front
     expected = blur_layers(SRGB.decode(photograph), masks.masks, moving.camera.paths(blur), own, box=crop)
     assert np.abs(blur.blur(photograph, SRGB, crop) - expected).max() < 2e-3  # paths are stored as float32
@@ -164,7 +165,7 @@ def test_far_from_the_corner_the_light_is_that_of_all_layers_too(photograph):
     moving = draw_motion(recipe, large.shape[:2], scene_of(masks), rng=np.random.default_rng(4))
     crop = Box(290, 410, 40, 50)
     blur = moving.over(crop, crop, rng=np.random.default_rng(4))
-    own = blur.truth.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
+    own = blur.truth.moves.paths[:, : len(moving.camera.weights)]
     expected = blur_layers(SRGB.decode(large), planes, moving.camera.paths(blur), own, box=crop)
     assert np.abs(blur.blur(large, SRGB, crop) - expected).max() < 2e-3
     assert blur.truth.moves.objects.tolist() == [0]
@@ -186,7 +187,7 @@ def test_far_from_the_corner_the_light_is_that_of_all_layers_too(photograph):
     ],
 )
 def test_only_what_can_move_moves(rule, masks, moved):
-    camera = Shake(np.ones((1, 1), np.float32), np.zeros((30, 2)), {"exposure": 1.0})
+    camera = Shake(np.ones((1, 1), np.float32), np.zeros((30, 2)), parameters={"exposure": 1.0})
     box = Box(0, 0, *SHAPE)
     for seed in range(4):
         rng = np.random.default_rng(seed)
@@ -203,7 +204,7 @@ def test_of_many_each_is_as_likely_and_no_more_than_drawn_move():
     for number in range(6):
         planes[number, 20:40, 30 * number : 30 * number + 20] = True
     masks = Masks(planes, ("car",) * 6, (1,) * 6, (False,) * 6)
-    camera = Shake(np.ones((1, 1), np.float32), np.zeros((10, 2)), {"exposure": 1.0})
+    camera = Shake(np.ones((1, 1), np.float32), np.zeros((10, 2)), parameters={"exposure": 1.0})
     counts, moved = np.zeros(4, int), np.zeros(6, int)
     for seed in range(300):
         rng = np.random.default_rng(seed)

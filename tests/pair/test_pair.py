@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -210,11 +211,70 @@ def test_pixels_inside_valid_do_not_depend_on_the_border(photograph):
     assert np.abs(pair.blurred - expected)[inner].max() < 0.51
 
 
-def test_bad_images_are_refused(rng):
-    with pytest.raises(UsageError, match="uint8"):
-        make_pair(np.zeros((5, 5, 3), np.float32), load_recipe(), rng=rng)
-    with pytest.raises(UsageError, match=r"\(H, W, 3\)"):
-        make_pair(np.zeros((5, 5), np.uint8), load_recipe(), rng=rng)
-    with pytest.raises(BadImageError, match="smaller than the asked 64x64") as caught:
-        make_pair(np.zeros((63, 80, 3), np.uint8), load_recipe(), rng=rng, size=(64, 64))
+IMAGE = r"an image is a NumPy array, uint8 \(H, W, 3\) RGB, got "
+SIZE = r"size is \(height, width\) in pixels, the side of a square, or None for the whole image; got "
+SEED = r"rng is a numpy.random.Generator, or a seed, a whole number from 0; got "
+RECIPE = "a recipe is what load_recipe gives, or the name or the file of one; got "
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image": np.zeros((90, 90, 3), np.float32)}, IMAGE + r"float32 \(90, 90, 3\)"),
+        ({"image": np.zeros((90, 90, 3))}, IMAGE + r"float64 \(90, 90, 3\)"),
+        ({"image": np.zeros((90, 90), np.uint8)}, IMAGE + r"uint8 \(90, 90\)"),
+        ({"image": np.zeros((3, 90, 90), np.uint8)}, IMAGE + r"uint8 \(3, 90, 90\)"),
+        ({"image": np.zeros((0, 90, 3), np.uint8)}, IMAGE + r"uint8 \(0, 90, 3\)"),
+        ({"image": "a.jpg"}, IMAGE + "str"),
+        ({"rng": "x"}, SEED + "'x'"),
+        ({"rng": 1.5}, SEED + "1.5"),
+        ({"rng": -1}, SEED + "-1"),
+        ({"size": 0}, SIZE + "0"),
+        ({"size": (64, 0)}, SIZE + r"\(64, 0\)"),
+        ({"size": 12.5}, SIZE + "12.5"),
+        ({"size": "64"}, SIZE + "'64'"),
+        ({"size": True}, SIZE + "True"),
+        ({"size": (64, 64, 3)}, SIZE + r"\(64, 64, 3\)"),
+        ({"size": 128}, "90x90 pixels, smaller than the asked 128x128"),
+        ({"recipe": None}, RECIPE + "NoneType"),
+        ({"recipe": {"name": "clean"}}, RECIPE + "dict"),
+        ({"recipe": "claen"}, "unknown recipe 'claen': .* did you mean 'clean'"),
+    ],
+)
+def test_a_wrong_argument_is_told_what_is_taken_and_what_came(changes, message):
+    arguments = {"image": np.zeros((90, 90, 3), np.uint8), "recipe": "clean", "rng": 3, "size": 64} | changes
+    with pytest.raises(UsageError, match=message + "$" if "did you" not in message else message):
+        make_pair(**arguments)
+
+
+def test_a_tensor_is_no_image():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(UsageError, match=IMAGE + "Tensor$"):
+        make_pair(torch.zeros((90, 90, 3), dtype=torch.uint8), "clean", rng=3)
+
+
+def test_a_photograph_smaller_than_the_crop_is_one_that_cannot_be_used():
+    """Of many photographs it is a line of the ledger, with its reason."""
+    with pytest.raises(BadImageError, match="80x63 pixels, smaller than the asked 64x64") as caught:
+        make_pair(np.zeros((63, 80, 3), np.uint8), "clean", rng=3, size=(64, 64))
     assert caught.value.reason == "too_small"
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), again.reason, str(again)) == (type(caught.value), "too_small", str(caught.value))
+
+
+@pytest.mark.parametrize("size", [np.int64(48), 48, (48, 48), [48, 48]])
+def test_a_name_a_seed_and_a_side_are_enough(photograph, size):
+    pair = make_pair(photograph, "clean", rng=3, size=size)
+    expected = make_pair(photograph, load_recipe("clean"), rng=np.random.default_rng(3), size=(48, 48))
+    assert np.array_equal(pair.blurred, expected.blurred)
+    assert pair.parameters == expected.parameters
+
+
+def test_a_pair_introduces_itself_in_one_short_line(photograph):
+    pair = make_pair(photograph, "clean", rng=3, size=(64, 96))
+    assert repr(pair) == "Pair(64x96 pixels, kernel, path, 6 parameters)"
+    for name in ("handheld", "rotation", "defocus"):
+        text = repr(make_pair(photograph, name, rng=3, size=64))
+        assert len(text) < 100
+        assert "\n" not in text
+        assert ("nodes, poses" in text) == (name == "rotation")
