@@ -117,13 +117,15 @@ def draw_exposure(recipe: Recipe, *, fraction: float, rng: np.random.Generator) 
     """Draw what the sensor does. ``fraction``: of a whole exposure, during which the shutter is open, in (0, 1]."""
     decode, encode = load_response(recipe.response.decode), load_response(recipe.response.encode)
     parameters: dict[str, float] = {}
-    gain, highlight, threshold = 1.0, 0.0, np.inf
+    gain, table = 1.0, decode.table
     if recipe.sensor:
         parameters["gain"] = gain = float(np.exp(rng.uniform(*np.log(recipe.sensor.gain))))
     if recipe.saturation:
-        parameters["highlight"] = highlight = float(rng.uniform(*recipe.saturation.highlight))
-        threshold = recipe.saturation.threshold
-    tone = dataclasses.replace(encode, table=highlight_table(decode, highlight, threshold, gain))  # decodes, then encodes
+        parameters["highlight"] = float(rng.uniform(*recipe.saturation.highlight))
+        table = highlight_table(decode, parameters["highlight"], recipe.saturation.threshold, gain)
+    elif gain != 1.0:
+        table = decode.table * np.float32(gain)
+    tone = dataclasses.replace(encode, table=table)
     if recipe.noise:
         parameters["shot"], parameters["read"] = draw_noise(recipe.noise, exposure=fraction, rng=rng)
     camera = draw_camera(recipe.bayer, rng=rng) if recipe.bayer else None

@@ -46,8 +46,10 @@ class Pair(Truth, Images):
     parameters: dict[str, float]
 
     def __repr__(self) -> str:
-        known = (name for name, part in self.parts().items() if (len(part) if hasattr(part, "__len__") else part is not None))
-        return f"Pair({', '.join((f'{self.crop.height}x{self.crop.width} pixels', *known, f'{len(self.parameters)} parameters'))})"
+        lengths = {name: len(part) if hasattr(part, "__len__") else int(part is not None) for name, part in self.parts().items()}
+        known = [name for name, length in lengths.items() if length > 0]
+        words = [f"{self.crop.height}x{self.crop.width} pixels", *known, f"{len(self.parameters)} parameters"]
+        return f"Pair({', '.join(words)})"
 
 
 def make_pair(
