@@ -1,4 +1,4 @@
-"""How the camera moves, drawn for one sample: a shake or a turn, with the defocus of the whole frame."""
+"""Draws how the camera moves in one sample: a shake or a turn, with the defocus of the whole frame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from blurkit.recipes.recipe import Recipe
 def draw_camera_motion(
     recipe: Recipe, shape: tuple[int, int], *, focal: float | None = None, rng: np.random.Generator
 ) -> Shake | Turn:
-    """The motion of the camera, with its defocus; of a photograph of ``shape`` (H, W) the focal length in pixels may be known."""
+    """Draws the motion of the camera, with its defocus. ``shape``: (H, W) of the photograph. ``focal``: its focal length in
+    pixels, or ``None`` if it is not known."""
     if recipe.rotation is not None:
         turn = draw_turn(recipe.rotation, recipe.kernel, shape, focal=focal, rng=rng)
         return replace(turn, aperture=_draw_defocus(recipe, turn, rng))
@@ -30,17 +31,18 @@ def draw_camera_motion(
 
 
 def draw_kernel(recipe: Recipe | Mixture, *, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The kernel of one sample, float32 (k, k). Raises :class:`UsageError` where there is none for the whole frame."""
+    """Draws the kernel of one sample, float32 (k, k), k odd, sum 1. Raises :class:`UsageError` if no single kernel is valid for
+    the whole frame."""
     recipe, _ = recipe.choose(rng=rng)
     motion = None if recipe.frames is not None else draw_camera_motion(recipe, (1, 1), rng=rng)
     if not isinstance(motion, Shake):
-        raise UsageError(f"the recipe {recipe.name!r} has no single kernel that holds for the frame; choose another --recipe")
+        raise UsageError(f"recipe {recipe.name!r} has no single kernel for the whole frame; choose another --recipe")
     return motion.kernel
 
 
 def draw_aperture(recipe: Recipe, camera: Motion, *, rng: np.random.Generator) -> tuple[Aperture, float] | None:
-    """The aperture and the radius of the circle of confusion in pixels, ``None`` for a sample in focus. What is drawn joins the
-    camera's parameters."""
+    """Draws the aperture, and the radius of the circle of confusion in pixels. Returns ``None`` for a sample in focus. Adds the
+    drawn numbers to the parameters of the camera."""
     defocus = recipe.defocus
     if defocus is None or rng.random() >= defocus.share:
         return None

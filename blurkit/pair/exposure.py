@@ -1,8 +1,8 @@
-"""One exposure: what the sensor and the camera make of blurred light, band by band.
+"""One exposure: the sensor and the camera turn blurred light into an image, band by band.
 
     light -> saturation mask -> full well -> noise -> camera response -> 8 bits -> JPEG
 
-With a Bayer stage the noise lies on the camera's mosaic, and what is developed from it goes on to the response.
+With a Bayer stage, the noise is added to the camera's mosaic. The light that is developed from the mosaic is then encoded.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from blurkit.recipes.recipe import Recipe
 from blurkit.recipes.sections import Bayer
 from blurkit.truth.box import Box
 
-#: Rows that are blurred and exposed at once: linear light takes four bytes a value, and memory is to follow the photograph.
+#: Rows that are blurred and exposed at once. Linear light takes four bytes per value, so bands of rows save memory.
 BAND = 512
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """What was drawn for one exposure. ``tone`` decodes by its table the light of the scene and encodes by the recipe's curve;
-    ``camera`` is ``None`` without a Bayer stage; ``parameters``: the numbers, by name."""
+    """What was drawn for one exposure. ``tone``: its table decodes a photograph to the light of the scene, and its thresholds
+    encode by the recipe's curve. ``camera``: with a Bayer mosaic, ``None`` without a Bayer stage. ``parameters``: the drawn
+    numbers, by name."""
 
     recipe: Recipe
     tone: Response
@@ -41,11 +42,11 @@ class Exposure:
 
     @property
     def is_plain(self) -> bool:
-        """Whether light is encoded as it is: no noise, no mosaic, no mask to be kept."""
+        """Whether light is only encoded: without noise, without a mosaic, and without a saturation mask."""
         return self.recipe.noise is None and self.recipe.saturation is None and self.camera is None
 
     def sharp(self, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The photograph's codes, uint8, as this camera would have encoded the same scene without blur or noise."""
+        """Returns the sharp image of the photograph's codes, uint8: this camera's codes for the scene without blur and noise."""
         curves, gain = self.recipe.response, self.parameters.get("gain", 1.0)
         if curves.encode == curves.decode and gain == 1.0:
             return codes
@@ -54,7 +55,8 @@ class Exposure:
     def take(
         self, image: NDArray[np.uint8], blur: Blur, crop: Box, *, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-        """The photograph of a crop, uint8 (h, w, 3), before compression, and where light reached full well, if that is kept."""
+        """Exposes the blurred light of a crop. Returns the image, uint8 (h, w, 3), before JPEG compression, and the saturation
+        mask, bool (h, w), which is true where light reached full well. The mask is ``None`` if the recipe draws no highlights."""
         camera = self.camera
         box = crop if camera is None else developed_region(crop, image.shape)
         taken: NDArray[Any] = np.empty((*box[2:], 3), np.uint8) if camera is None else np.empty(box[2:], np.float32)
@@ -72,7 +74,7 @@ class Exposure:
         return taken, None if mask is None else mask[crop.within(box).slices]
 
     def compressed(self, image: NDArray[np.uint8], *, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """The image after JPEG, for the recipe's share of samples; the quality joins the parameters."""
+        """Compresses the image as JPEG, for the recipe's share of the samples. Adds the quality to the parameters."""
         jpeg = self.recipe.jpeg
         if jpeg is None or rng.random() >= jpeg.share:
             return image
@@ -81,7 +83,7 @@ class Exposure:
         return compress(image, quality=int(self.parameters["jpeg_quality"]), subsampling=jpeg.subsampling)
 
     def _bands(self, image: NDArray[np.uint8], blur: Blur, crop: Box, box: Box) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """The blurred light of a box, :data:`BAND` rows at a time: the rows, counted within the box, and their light."""
+        """Yields the blurred light of a box, :data:`BAND` rows at a time: the rows, counted within the box, and their light."""
         region = developed_region(crop, image.shape)
         light = blur.blur(image, self.tone, region)[box.within(region).slices] if blur.whole else None
         for top in range(0, box.height, BAND):
@@ -97,7 +99,7 @@ class Exposure:
     def _developed(
         self, camera: Camera, raw: NDArray[np.float32], box: Box, crop: Box, shape: tuple[int, ...]
     ) -> NDArray[np.uint8]:
-        """A crop of the mosaic of a box; interpolation looks at true pixels beyond the crop where the photograph has them."""
+        """Develops a crop from the mosaic of a box. Interpolation reads true pixels around the crop, if there are any."""
         taken = np.empty((crop.height, crop.width, 3), np.uint8)
         for top in range(0, crop.height, BAND):
             band = Box(crop.y + top, crop.x, min(BAND, crop.height - top), crop.width)
@@ -109,12 +111,12 @@ class Exposure:
 
 
 def developed_region(crop: Box, shape: tuple[int, ...]) -> Box:
-    """A crop with the pixels around it that the interpolation of a mosaic looks at."""
+    """A crop with the pixels around it that the interpolation of a mosaic reads."""
     return crop.grown(REACH, shape)
 
 
 def draw_exposure(recipe: Recipe, *, fraction: float, rng: np.random.Generator) -> Exposure:
-    """Draw what the sensor does. ``fraction``: of a whole exposure, during which the shutter is open, in (0, 1]."""
+    """Draws an exposure. ``fraction``: the part of a whole exposure during which the shutter is open, in (0, 1]."""
     decode, encode = load_response(recipe.response.decode), load_response(recipe.response.encode)
     parameters: dict[str, float] = {}
     gain, table = 1.0, decode.table
@@ -135,7 +137,7 @@ def draw_exposure(recipe: Recipe, *, fraction: float, rng: np.random.Generator) 
 
 
 def draw_camera(bayer: Bayer, *, rng: np.random.Generator) -> Camera:
-    """A camera whose pattern is anchored to the frame's corner."""
+    """Draws a camera. Its Bayer pattern begins at the corner of the frame."""
     pattern = bayer.pattern[int(rng.integers(len(bayer.pattern)))]
     red_gain, blue_gain = float(rng.uniform(*bayer.red_gain)), float(rng.uniform(*bayer.blue_gain))
     return Camera.from_xyz(np.reshape(bayer.matrix, (3, 3)), red_gain=red_gain, blue_gain=blue_gain, pattern=pattern)

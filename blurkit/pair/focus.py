@@ -1,4 +1,4 @@
-"""A lens that is out of focus by each surface's distance, on a camera that shakes."""
+"""Defocus that depends on depth, with a camera that shakes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from blurkit.truth.box import Box
 
 @dataclass(frozen=True, eq=False)
 class DepthDefocus(Motion):
-    """``camera``: in focus everywhere. ``radius``: float32 (H, W), the signed radius of the circle of confusion of each pixel of
-    the photograph, in pixels."""
+    """The shake of a camera, and the defocus of each pixel. ``camera``: the shake without defocus. ``aperture``: the shape of the
+    iris. ``radius``: the signed radius of the circle of confusion of each pixel of the photograph, float32 (H, W), in pixels."""
 
     camera: Shake
     aperture: Aperture
@@ -32,14 +32,14 @@ class DepthDefocus(Motion):
         return self.camera.reach + reach_of(self.radius)
 
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
-        """The blur of a crop; its kernel is that of the motion alone."""
+        """Returns the blur of a crop. The kernel in its truth is the kernel of the motion without defocus."""
         motion = self.camera.over(crop, region, rng=rng)
         return DepthBlur(replace(motion.truth, radius=self.radius[crop.slices].copy()), self)
 
 
 @dataclass(frozen=True, eq=False)
 class DepthBlur(Blur):
-    """Defocus, then motion. All of a region is made at once: layers are laid over each other from back to front."""
+    """Defocus, then motion. A region is blurred in one piece, because layers are composed from back to front."""
 
     lens: DepthDefocus
 
@@ -50,7 +50,8 @@ class DepthBlur(Blur):
 
 
 def draw_focus(recipe: Recipe, disparity: NDArray[np.float32], *, rng: np.random.Generator) -> Motion:
-    """Draw the shake of the camera, the aperture, and what is in focus: a disparity of the photograph, each pixel as likely."""
+    """Draws the shake of the camera, the aperture, and the disparity in focus. Each pixel's disparity is equally likely. Returns
+    only the shake for a sample in focus."""
     camera = draw_shake(recipe, rng=rng)
     drawn = draw_aperture(recipe, camera, rng=rng)
     if drawn is None:

@@ -1,4 +1,4 @@
-"""Objects that move on their own while the camera moves: which, where to, and how they blur a crop of the photograph."""
+"""Objects that move on their own while the camera moves: which objects move, their paths, and the blur of a crop."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ Camera = Shake | Turn
 
 @dataclass(frozen=True, eq=False)
 class MovingObjects(Motion):
-    """A motion of the camera, and with it up to m objects whose ``own`` paths, float64 (m, T, 2), are drawn before anybody knows
-    what a crop shows. ``masks``: the objects within a box of the photograph, whose shape is (H, W)."""
+    """The motion of the camera, and the own paths of up to m objects. The paths are drawn before the crop is known. ``own``: the
+    motion of each object relative to the camera's motion, float64 (m, T, 2), (x, y) in pixels. ``rule``: the section of the
+    recipe. ``masks``: returns the objects in a box of the photograph. ``shape``: (H, W) of the photograph."""
 
     camera: Camera
     own: NDArray[np.float64]
@@ -38,27 +39,27 @@ class MovingObjects(Motion):
 
     @property
     def reach(self) -> int:
-        return self.camera.reach + math.ceil(np.abs(self._seen).max(initial=0.0))
+        return self.camera.reach + math.ceil(np.abs(self._exposed).max(initial=0.0))
 
     @property
-    def _seen(self) -> NDArray[np.float64]:
+    def _exposed(self) -> NDArray[np.float64]:
         return self.own[:, : len(self.camera.weights)]
 
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
-        """The blur of a region around a crop. Objects are chosen from those that the crop shows, each as likely."""
+        """Returns the blur of a region around a crop. Draws the objects that move: each object in the crop is equally likely."""
         plain = self.camera.over(crop, region, rng=rng)
-        part = window(region, self.shape, self.reach + 2, self._seen)
-        found = self.masks(part)
-        shown = found.masks[(slice(None), *crop.within(part).slices)]
+        part = window(region, self.shape, self.reach + 2, self._exposed)
+        nearby = self.masks(part)
+        shown = nearby.masks[(slice(None), *crop.within(part).slices)]
         stored = np.flatnonzero(shown.any(axis=(1, 2)))
-        order = np.argsort(-found.masks.sum(axis=(1, 2)), kind="stable")  # of two that overlap the larger one is behind
-        chosen = rng.permutation(self._movable(found, shown))[: len(self.own)]
+        order = np.argsort(-nearby.masks.sum(axis=(1, 2)), kind="stable")  # a larger object is behind a smaller one
+        chosen = rng.permutation(self._movable(nearby, shown))[: len(self.own)]
         chosen = order[np.isin(order, chosen)]
-        truth = replace(plain.truth, objects=found.with_planes(shown))
+        truth = replace(plain.truth, objects=nearby.with_planes(shown))
         if not len(chosen):
             return replace(plain, truth=truth)
-        own = np.zeros((len(found), *self._seen.shape[1:]))
-        own[chosen] = self._seen[: len(chosen)]
+        own = np.zeros((len(nearby), *self._exposed.shape[1:]))
+        own[chosen] = self._exposed[: len(chosen)]
         kernels = [self._kernel(shown[place], crop, own[place]) for place in chosen]
         size = max(len(kernel) for kernel in kernels)
         moves = ObjectMotion(
@@ -67,11 +68,11 @@ class MovingObjects(Motion):
             np.stack([np.pad(kernel, (size - len(kernel)) // 2) for kernel in kernels]),
         )
         paths = self.camera.paths(plain).within(part.y, part.x)
-        return LayeredBlur(replace(truth, moves=moves), part, found.masks[order], paths, own[order])
+        return LayeredBlur(replace(truth, moves=moves), part, nearby.masks[order], paths, own[order])
 
-    def _movable(self, found: Masks, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """The objects that may move: those of a class that can, one each and no crowd, of which the crop shows enough."""
-        singles = [self.rule.moves(name) and not crowd for name, crowd in zip(found.names, found.crowd, strict=True)]
+    def _movable(self, nearby: Masks, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The numbers of the objects that may move: single objects of a class that can move, large enough in the crop."""
+        singles = [self.rule.moves(name) and not crowd for name, crowd in zip(nearby.names, nearby.crowd, strict=True)]
         return np.flatnonzero(np.array(singles, bool) & (shown.sum(axis=(1, 2)) >= self.rule.least))
 
     def _kernel(self, shown: NDArray[np.bool_], crop: Box, own: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -82,11 +83,10 @@ class MovingObjects(Motion):
 
 @dataclass(frozen=True, eq=False)
 class LayeredBlur(Blur):
-    """Objects cut out and moved over the background. ``window``: the part of the photograph that this takes, in whose coordinates
-    are ``masks``, from back to front, and the paths of ``camera``; ``own``: what each object adds to these.
-
-    All of a region is made at once: what objects uncover is a guess that depends on how far around it is looked.
-    """
+    """Objects are cut out and moved over the background. ``window``: the part of the photograph that is read. ``masks``: of the
+    objects, from back to front, in coordinates of the window. ``camera``: the paths of the camera, in coordinates of the window.
+    ``own``: the motion that each object adds to the camera's motion. A region is blurred in one piece: the background that
+    objects uncover is a guess, and it depends on the size of the region."""
 
     window: Box
     masks: NDArray[np.bool_]
@@ -101,7 +101,7 @@ class LayeredBlur(Blur):
 def draw_objects(
     camera: Camera, rule: Objects, masks: Callable[[Box], Masks], shape: tuple[int, int], *, anchor: str, rng: np.random.Generator
 ) -> MovingObjects:
-    """Draw the paths of objects on top of a camera's. ``anchor``: as that of the camera's own path."""
+    """Draws the own paths of objects. ``anchor``: of these paths, the same as for the path of the camera."""
     samples = len(camera.path if isinstance(camera, Shake) else camera.poses)
     own = np.empty((int(rng.integers(*rule.count, endpoint=True)), samples, 2))
     for path in own:

@@ -1,4 +1,4 @@
-"""Camera shake, drawn for one sample: a path of the image, and the kernel that it makes for the whole frame."""
+"""Draws the camera shake of one sample: a path of the image, and the kernel of this path for the whole frame."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from blurkit.recipes.sections import Trajectory
 from blurkit.truth.box import Box
 from blurkit.truth.truth import Truth
 
-#: The larger side of the widest kernels, in lengths of the longest path.
+#: The larger side of the widest kernels, as a fraction of the length of the longest path.
 _EXTENT = 0.75
 
 
 @dataclass(frozen=True, eq=False)
 class Shake(Motion):
-    """``kernel``: float32 (k, k), k odd, sum 1. ``path``: float64 (T, 2), (x, y) in pixels from the kernel's centre, whole; no
-    rows for a kernel from a bank, which is that of a whole exposure."""
+    """The path of a camera and its kernel. ``kernel``: float32 (k, k), k odd, sum 1. ``path``: the whole path, float64 (T, 2),
+    (x, y) in pixels from the kernel's centre. For a kernel from a bank, the path has no rows and the exposure is 1."""
 
     kernel: NDArray[np.float32]
     path: NDArray[np.float64]
@@ -40,23 +40,23 @@ class Shake(Motion):
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """Of the exposed instants, the first of the path."""
+        """The weights of the exposed instants, float64 (t,). These are the first instants of the path."""
         return exposure_weights(len(self.path), self.exposure)
 
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
         return UniformBlur(Truth(self.kernel, self.path))
 
     def paths(self, blur: Blur) -> UniformPath:
-        """The exposed path that made a blur, for objects on top of it."""
+        """The exposed path of a blur, for objects that move relative to it."""
         return UniformPath(self.path_at(0, 0), self.weights)
 
     def path_at(self, y: float, x: float) -> NDArray[np.float64]:
-        """The exposed path of a pixel, (T, 2)."""
+        """The exposed path of a pixel, float64 (t, 2)."""
         return self.path[: len(self.weights)]
 
 
 class UniformBlur(Blur):
-    """The convolution with one kernel."""
+    """A convolution with one kernel."""
 
     uniform = True
     whole = False
@@ -66,16 +66,16 @@ class UniformBlur(Blur):
 
 
 def draw_shake(recipe: Recipe | Mixture, *, rng: np.random.Generator | int | None = None) -> Shake:
-    """The shake of one sample.
+    """Draws the shake of one sample.
 
-    ``rng``: a generator or a seed; without it numpy draws fresh entropy. Raises :class:`UsageError` for a recipe whose blur is
-    not made by one path of the image.
+    ``rng``: a generator or a seed. Without it, NumPy draws fresh entropy. Raises :class:`UsageError` if the blur of the recipe
+    is not made by one path of the image.
     """
     rng = as_generator(rng)
     recipe, _ = recipe.choose(rng=rng)
     if recipe.rotation is not None or recipe.frames is not None:
         reason = "turns the camera, so every pixel has a kernel of its own" if recipe.rotation else "averages frames"
-        raise UsageError(f"the recipe {recipe.name!r} {reason}: there is no single shake to draw; use make_pair on a photograph")
+        raise UsageError(f"recipe {recipe.name!r} {reason}: there is no single shake to draw; call make_pair with a photograph")
     if recipe.trajectory is None:
         return _from_bank(recipe.check(), rng)
     path, parameters = _draw_path(recipe.trajectory, rng)
@@ -94,7 +94,7 @@ def _draw_path(trajectory: Trajectory, rng: np.random.Generator) -> tuple[NDArra
 
 
 def _draw_walk(trajectory: Trajectory, rng: np.random.Generator) -> tuple[dict[str, float], ShakeTerms]:
-    """``length`` and ``anxiety`` of a path, and its terms."""
+    """Draws ``length`` and ``anxiety`` of a path, and its random terms."""
     still = rng.random() < trajectory.near_identity
     length = float(rng.uniform(*(trajectory.near_identity_length if still else trajectory.length)))
     anxiety = float(rng.choice(trajectory.anxiety))
@@ -115,25 +115,23 @@ def _from_bank(recipe: Recipe, rng: np.random.Generator) -> Shake:
     if recipe.kernel.anchor == "centroid":
         kernel = center(kernel)
     else:
-        kernel = np.pad(kernel, [((max(kernel.shape) - side) // 2,) * 2 for side in kernel.shape])  # square
+        kernel = np.pad(kernel, [((max(kernel.shape) - side) // 2,) * 2 for side in kernel.shape])  # shards hold square kernels
     return Shake(kernel, np.empty((0, 2)), parameters={"bank_index": float(index)})
 
 
 @functools.lru_cache(maxsize=2)
 def load_bank(path: str) -> KernelBank:
-    """A bank of kernels, kept in memory."""
+    """Loads a bank of kernels, and keeps it in memory."""
     return KernelBank.load(path)
 
 
 def shake_bytes(recipe: Recipe, *, extra: float = 0.0, draws: int = 24) -> int:
-    """About how many bytes a path and a kernel take as they are stored, the kernel ``extra`` pixels larger than its path.
-
-    Nothing is walked or rasterised for it: compiled code takes more memory than the plan of a million photographs.
-    """
+    """The approximate size of a path and a kernel in a shard, in bytes. The kernel is ``extra`` pixels larger than its path. This
+    computes no path and no kernel: compiled code takes more memory than the plan of a million photographs."""
     rng = np.random.default_rng(0)
     if recipe.trajectory is None:
         bank = load_bank(recipe.check().kernels)
         return 4 * max(max(bank[int(rng.integers(len(bank)))].shape) for _ in range(draws)) ** 2
     walks = [_draw_walk(recipe.trajectory, rng) for _ in range(draws)]
-    largest = extra + _EXTENT * max(walk["length"] for walk, _ in walks)  # a shard pads its kernels to one size
+    largest = extra + _EXTENT * max(walk["length"] for walk, _ in walks)  # a shard pads its kernels to the same size
     return round(4 * largest**2 + sum(8 * _samples(recipe.trajectory, walk, terms) for walk, terms in walks) / draws)

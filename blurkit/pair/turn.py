@@ -1,4 +1,4 @@
-"""A camera that turns, drawn for one sample: a path of poses, and a field of kernels over the frame."""
+"""Draws a camera that turns in one sample: a path of poses, and a field of kernels over the frame."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from blurkit.recipes.sections import Kernel, Rotation
 from blurkit.truth.box import Box
 from blurkit.truth.truth import Truth
 
-#: Length in pixels of the published paths, for which the pull of the published process is given per pixel.
+#: The length of the published paths in pixels. The pull of the published process is given per pixel, for this length.
 PUBLISHED_LENGTH = 60.0
 
 
 @dataclass(frozen=True, eq=False)
 class Turn(Motion):
-    """``poses``: (T, 3), centred; ``weights``: of those that are exposed, the first; ``focal``: length in pixels; ``shape``:
-    (H, W) of the photograph; ``aperture``: the kernel of its defocus."""
+    """The poses of a camera that turns. ``poses``: centred rotation vectors, float64 (T, 3), in radians. ``weights``: of the
+    exposed poses, float64 (t,); these are the first poses. ``focal``: the focal length in pixels. ``shape``: (H, W) of the
+    photograph. ``aperture``: the kernel of the defocus, float32 (k, k), or ``None`` in focus."""
 
     poses: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -38,7 +39,8 @@ class Turn(Motion):
 
     @functools.cached_property
     def reach(self) -> int:
-        # It is largest in a corner, of the nodes: the last ones lie beyond the photograph, and pixels are blended from them too.
+        # The largest distance is at a corner of the lattice of nodes. Its last nodes lie beyond the photograph, but pixels are
+        # blended from them too.
         bottom, right = (((side - 1) // SPACING + 1) * SPACING for side in self.shape)
         paths = self._exposed_paths([(x, y) for x in (0, right) for y in (0, bottom)])
         return math.ceil(float(np.abs(paths).max())) + (0 if self.aperture is None else len(self.aperture) // 2)
@@ -50,11 +52,11 @@ class Turn(Motion):
         return FieldBlur(Truth(kernel, np.empty((0, 2)), nodes=nodes, poses=self.poses))
 
     def paths(self, blur: Blur) -> NodePaths:
-        """The exposed paths that made a blur's nodes, for objects on top of them."""
+        """The exposed paths at the nodes of a blur, for objects that move relative to them."""
         return turning(blur.truth.field, self.poses, self.weights, shape=self.shape, focal=self.focal)
 
     def path_at(self, y: float, x: float) -> NDArray[np.float64]:
-        """The exposed path of a pixel, (T, 2)."""
+        """The exposed path of a pixel, float64 (t, 2)."""
         return self._exposed_paths([(x, y)])[0]
 
     def _exposed_paths(self, points: ArrayLike) -> NDArray[np.float64]:
@@ -63,7 +65,7 @@ class Turn(Motion):
 
 
 class FieldBlur(Blur):
-    """Each pixel gathers its light by the kernel that the field has for it."""
+    """Each pixel gathers its light by its own kernel from the field."""
 
     whole = False
 
@@ -74,11 +76,12 @@ class FieldBlur(Blur):
 def draw_turn(
     rotation: Rotation, kernel: Kernel, shape: tuple[int, int], *, focal: float | None, rng: np.random.Generator
 ) -> Turn:
-    """A path of poses for a photograph of ``shape`` (H, W), whose focal length in pixels may be known."""
+    """Draws a path of poses for a photograph of ``shape`` (H, W). ``focal``: the focal length in pixels. If it is ``None``, the
+    focal length is drawn."""
     length, roll = (float(rng.uniform(*ends)) / 1000 for ends in (rotation.length, rotation.roll))
     anxiety = float(rng.choice(rotation.anxiety))
     rates = ShakeTerms.draw(rng=rng).rates(anxiety)
-    rates["pull"] = rates["pull"] * PUBLISHED_LENGTH / length  # as strong over this path as over the published one
+    rates["pull"] = rates["pull"] * PUBLISHED_LENGTH / length  # as strong over the whole path as in the published process
     times = float(rng.uniform(*rotation.focal))
     focal = times * max(shape) if focal is None else focal
     exposure = float(rng.choice(kernel.exposure))

@@ -1,4 +1,4 @@
-"""What decides every pixel of a dataset, apart from the photographs: the frozen object that travels to the workers."""
+"""The settings of a dataset. Together with the photographs, they decide every pixel. Workers receive them as a frozen object."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ DEFAULT_SIZE = "320"
 
 @dataclass(frozen=True)
 class Settings:
-    """``size``: (height, width) of the crops, ``None`` for whole photographs. ``per_image``: variants of each photograph.
-    ``shard_bytes``: about how large a shard is to be. ``downscale``: photographs are made smaller by this factor first.
-    ``min_sharpness``: the least variance of the Laplacian of a sharp crop. ``masks``: whether objects' masks are stored."""
+    """The settings of a dataset. ``seed``: from 0 to 2**63 - 1. ``size``: (height, width) of the crops, or ``None`` for whole
+    photographs. ``per_image``: the number of variants of each photograph. ``shard_bytes``: the approximate size of a shard in
+    bytes. ``downscale``: photographs are first made smaller by this factor, from 1 to 64. ``min_sharpness``: the least variance
+    of the Laplacian of a sharp crop. ``masks``: whether the masks of objects are stored."""
 
     recipe: Recipe | Mixture
     seed: int = 0
@@ -37,15 +38,15 @@ class Settings:
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
-    """``"320"`` or ``"240x320"`` (height x width) as (height, width); ``"full"`` as ``None``."""
+    """Converts ``"320"`` or ``"240x320"`` (height x width) to (height, width), and ``"full"`` to ``None``."""
     if text == "full":
         return None
     sides = text.lower().split("x")
-    sound = len(sides) in (1, 2) and all(side.isdecimal() and 1 <= int(side) <= 65535 for side in sides)
-    require(sound, f"--size is a side such as 320, HxW such as 240x320, or full; got {text!r}")
+    valid = len(sides) in (1, 2) and all(side.isdecimal() and 1 <= int(side) <= 65535 for side in sides)
+    require(valid, f"--size is a side such as 320, HxW such as 240x320, or full; got {text!r}")
     return int(sides[0]), int(sides[-1])
 
 
 def size_text(size: tuple[int, int] | None) -> str:
-    """The inverse of :func:`parse_size`."""
+    """Converts (height, width) or ``None`` to text. It is the inverse of :func:`parse_size`."""
     return "full" if size is None else f"{size[0]}x{size[1]}"

@@ -1,4 +1,4 @@
-"""What blurs a crop: uniform kernels, alone and with an aperture, and rotations, against the exact sum over poses."""
+"""The motion of the camera: uniform kernels with and without an aperture; rotations compared with the exact sum over poses."""
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def test_a_rotation_is_the_sum_over_its_poses(photograph, seed):
 
 
 def test_the_field_gives_the_kernel_of_any_pixel(photograph):
-    """In the crop's own coordinates: applied to the photograph there, it makes the blurred pixel."""
+    """The kernel is in the crop's coordinates. Applied to the photograph there, it gives the blurred pixel."""
     recipe = load_recipe("rotation", ["saturation=none", "noise=none", "jpeg=none"])
     pair = make_pair(photograph, recipe, rng=np.random.default_rng(1), size=(96, 128))
     light = SRGB.decode(photograph)
@@ -115,7 +115,7 @@ def test_the_focal_length_can_be_given_or_drawn(photograph):
 
 
 def test_what_cannot_go_together_is_refused():
-    with pytest.raises(UsageError, match="no kernel holds for the whole frame"):
+    with pytest.raises(UsageError, match=r"remove \[trajectory\], because .* no single kernel is valid"):
         load_recipe("rotation", ["trajectory.length=5"])
     with pytest.raises(UsageError, match="no single kernel"):
         draw_kernel(load_recipe("rotation"), rng=np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Averaged frames against plain means, in linear light and of codes; which frames, from which clips, and what is refused."""
+"""Averaged frames, compared with means of linear light and of codes: the drawn frames, the clips, and errors."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Objects that move: which are chosen, their kernels against splats written anew, and the light against the camera's alone."""
+"""Moving objects: the drawn objects, their kernels compared with plain splats, and the light compared with the camera's blur."""
 
 import dataclasses
 import functools
@@ -40,7 +40,7 @@ def photograph():
 
 
 def two_cars(names=("object--vehicle--car", "human--person"), crowd=(False, False)):
-    """A large object on the left, and a smaller one that overlaps it."""
+    """A large object on the left, and a smaller object that overlaps the large object."""
     planes = np.zeros((2, *SHAPE), bool)
     planes[0, 50:90, 60:110] = True
     planes[1, 70:100, 95:125] = True
@@ -57,7 +57,7 @@ def scene_of(masks):
 
 
 def splat(points, weights, side):
-    """Each point's weight shared by the four pixels around it, in plain loops."""
+    """Shares the weight of each point among the four pixels around the point, in plain loops."""
     kernel = np.zeros((side + 1, side + 1))
     for (x, y), weight in zip(points + side // 2, weights / weights.sum(), strict=True):
         column, row = math.floor(x), math.floor(y)
@@ -122,7 +122,7 @@ def test_without_outlines_it_is_the_camera_alone(photograph, name):
 
 @pytest.mark.parametrize("name", ["objects", "street"])
 def test_far_from_objects_it_is_the_cameras_blur(photograph, name):
-    """To the bit, and near them it is not."""
+    """Far from objects the bits are equal. Near objects they differ."""
     recipe = recipe_of(name, "objects.length=12", "rotation.length=20" if name == "street" else "trajectory.length=12")
     masks = two_cars()
     box = Box(0, 0, *SHAPE)
@@ -141,7 +141,7 @@ def test_far_from_objects_it_is_the_cameras_blur(photograph, name):
 
 @pytest.mark.parametrize("name", ["objects", "street"])
 def test_the_light_is_that_of_all_layers(photograph, name):
-    """What is cut out around the crop gives what the whole photograph gives, with the larger object behind."""
+    """The part of the photograph around the crop gives the same light as the whole photograph. The larger object is behind."""
     recipe = recipe_of(name, "objects.count=2", "objects.length=9")
     masks = two_cars()
     moving = draw_motion(recipe, SHAPE, scene_of(masks), rng=np.random.default_rng(4))
@@ -156,7 +156,7 @@ def test_the_light_is_that_of_all_layers(photograph, name):
 
 
 def test_far_from_the_corner_the_light_is_that_of_all_layers_too(photograph):
-    """In a photograph so large that its part around the crop begins within it."""
+    """The photograph is so large that the part around the crop does not begin at its corner."""
     large = np.tile(photograph, (3, 3, 1))
     planes = np.zeros((1, *large.shape[:2]), bool)
     planes[0, 300:340, 420:470] = True
@@ -258,7 +258,7 @@ def test_samples_of_coco_say_which_object_moved(tmp_path, factor):
     for sample in make_samples(record, settings):
         assert sample.objects.names == ("person", "bottle", "person")
         assert sample.objects.crowd == (False, False, True)
-        assert sample.moves.objects.tolist() == [0]  # bottles and crowds never do
+        assert sample.moves.objects.tolist() == [0]  # bottles and crowds never move
         expected = np.zeros((72 // factor, 96 // factor), bool)
         expected[20 // factor : 50 // factor, 20 // factor : 44 // factor] = True
         assert np.array_equal(sample.masks[0], expected)

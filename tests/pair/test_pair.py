@@ -1,4 +1,4 @@
-"""Pairs against the steps taken one by one with another library, and against what a crop of a blurred photograph is."""
+"""Pairs, compared with the single steps with another library, and with a crop of a blurred photograph."""
 
 import dataclasses
 import math
@@ -63,7 +63,7 @@ def test_brightness_is_kept(photograph, recipe):
 
 @pytest.mark.parametrize("name", ["clean", "handheld", "deblurgan"])
 def test_a_crop_of_the_pair_is_the_pair_of_the_crop(photograph, name):
-    """Crop first, with a halo of true pixels: the same bits as blurring the whole photograph."""
+    """A crop with a halo of true pixels has the same bits as a crop of the blurred photograph."""
     recipe = dataclasses.replace(load_recipe(name), noise=None, jpeg=None)
     for seed in range(8):
         cropped = make_pair(photograph, recipe, rng=np.random.default_rng(seed), size=(64, 96))
@@ -71,12 +71,12 @@ def test_a_crop_of_the_pair_is_the_pair_of_the_crop(photograph, name):
         whole = make_pair(photograph, recipe, rng=np.random.default_rng(seed))
         assert np.array_equal(cropped.kernel, whole.kernel)
         assert np.array_equal(cropped.sharp, photograph[y : y + height, x : x + width])
-        if not recipe.saturation:  # its light is drawn after the crop
+        if not recipe.saturation:  # highlights are drawn after the crop
             assert np.array_equal(cropped.blurred, whole.blurred[y : y + height, x : x + width])
 
 
 def test_the_noise_is_the_models(photograph):
-    """Many noisy pairs of one grey: mean and variance in linear light follow shot * I + read^2 (and the quantisation's share)."""
+    """Noisy pixels of one grey. Their variance in linear light is shot * I + read^2, plus the variance of the quantisation."""
     grey = np.full((400, 600, 3), 128, np.uint8)
     recipe = load_recipe("handheld", ["jpeg=none", "noise.shot=1e-3", "noise.read_scatter=0"])
     pair = make_pair(grey, recipe, rng=np.random.default_rng(0))
@@ -131,7 +131,7 @@ def low_frequency_shift(sharp, blurred):
 
 @pytest.mark.parametrize("name", ["clean", "handheld"])
 def test_on_average_blurred_lies_where_sharp_does(name):
-    """200 pairs; no highlight is clipped and no light crosses the border, so that whatever moves is the image itself."""
+    """200 pairs. No highlight is clipped and no light crosses the border, so that a shift is a shift of the image itself."""
     photographs = [record.read().pixels for record in open_source("sample").records]
     spot = np.sqrt(np.outer(np.hanning(130), np.hanning(130)))[1:-1, 1:-1, None]
     recipe, shifts = load_recipe(name), []
@@ -201,7 +201,7 @@ def test_valid_is_what_saw_the_photograph_alone(shape, crop, reach, expected):
 
 
 def test_pixels_inside_valid_do_not_depend_on_the_border(photograph):
-    """Surround the photograph with noise: what is valid stays the same."""
+    """If the photograph is surrounded by other pixels, the valid part stays the same."""
     pair = make_pair(photograph, load_recipe("clean"), rng=np.random.default_rng(11))
     y, x, height, width = pair.valid
     inner = (slice(y, y + height), slice(x, x + width))
@@ -214,7 +214,7 @@ def test_pixels_inside_valid_do_not_depend_on_the_border(photograph):
 IMAGE = r"an image is a NumPy array, uint8 \(H, W, 3\) RGB, got "
 SIZE = r"size is \(height, width\) in pixels, the side of a square, or None for the whole image; got "
 SEED = r"rng is a numpy.random.Generator, or a seed, a whole number from 0; got "
-RECIPE = "a recipe is what load_recipe gives, or the name or the file of one; got "
+RECIPE = "recipe takes a result of load_recipe, or the name or file of a recipe; got "
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_tensor_is_no_image():
 
 
 def test_a_photograph_smaller_than_the_crop_is_one_that_cannot_be_used():
-    """Of many photographs it is a line of the ledger, with its reason."""
+    """In a dataset, this photograph becomes a line of the ledger, with its reason."""
     with pytest.raises(BadImageError, match="80x63 pixels, smaller than the asked 64x64") as caught:
         make_pair(np.zeros((63, 80, 3), np.uint8), "clean", rng=3, size=(64, 64))
     assert caught.value.reason == "too_small"

@@ -1,4 +1,4 @@
-"""Who is to blame when a worker dies."""
+"""The death of a worker: the photograph at work is left out, or the run ends."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A folder is continued by the configuration that it was begun with alone; what differs is told in words."""
+"""A folder is continued only with the configuration that it was begun with. Differences are explained in words."""
 
 import dataclasses
 import json
@@ -15,8 +15,9 @@ from blurkit.pipeline.settings import Settings
 from blurkit.recipes.load import load_recipe
 from blurkit.sources import open_source
 
-BEGAN = "was begun with another configuration and is left as it is:"
-OTHERWISE = "choose another --out, or start afresh with --overwrite"
+BEGAN = "was begun with another configuration and was not changed:"
+OTHERWISE = "choose another --out, or start again with --overwrite"
+BLURKIT = "the version of blurkit that it was begun with"
 CODE = "blurkit's own code that decides pixels has changed since the folder was begun"
 
 
@@ -33,7 +34,7 @@ def begun(tmp_path):
 
 
 def begin_with(folder, **versions):
-    """As if other versions had begun it; the versions there were."""
+    """Changes the versions that began the folder. Returns the versions before the change."""
     text = json.loads((folder / "plan.json").read_bytes())
     before = dict(text["configuration"]["versions"])
     text["configuration"]["versions"] |= versions
@@ -42,7 +43,7 @@ def begin_with(folder, **versions):
 
 
 def refusal(folder, plan):
-    """The lines about what differs, and the last, which says what to do."""
+    """The lines about the differences, and the last line, which says what to do."""
     before = (folder / "plan.json").read_bytes()
     with pytest.raises(UsageError) as caught:
         check_or_write_plan(folder, plan)
@@ -63,7 +64,7 @@ def test_other_code_of_blurkits_own_is_told_in_words(begun):
     ours = begin_with(begun, code="0123456789abcdef")["code"]
     lines, last = refusal(begun, plan_of())
     assert lines == [f"versions.code: 0123456789abcdef there, {ours} now: {CODE}"]
-    assert last == f"finish it with that version of blurkit, {OTHERWISE}"
+    assert last == f"finish it with {BLURKIT}, {OTHERWISE}"
 
 
 def test_another_version_of_blurkit_and_its_code_are_one_remedy(begun):
@@ -71,14 +72,14 @@ def test_another_version_of_blurkit_and_its_code_are_one_remedy(begun):
     lines, last = refusal(begun, plan_of())
     assert lines[0] == f"versions.blurkit: 0.0.9 there, {__version__} now"
     assert lines[1].endswith(CODE)
-    assert last == f"finish it with that version of blurkit, {OTHERWISE}"
+    assert last == f"finish it with {BLURKIT}, {OTHERWISE}"
 
 
 def test_another_version_of_a_package_says_why_that_matters(begun):
     ours = begin_with(begun, numpy="1.0")["numpy"]
     lines, last = refusal(begun, plan_of())
-    assert lines == [f"versions.numpy: 1.0 there, {ours} now: another version of this package may change a pixel"]
-    assert last == f"finish it with those versions of the packages, {OTHERWISE}"
+    assert lines == [f"versions.numpy: 1.0 there, {ours} now: another version of this package can change a pixel"]
+    assert last == f"finish it with the same versions of the packages, {OTHERWISE}"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_other_photographs_are_told_in_words(begun):
     fewer = dataclasses.replace(plan.source, records=list(plan.records)[:5])
     lines, last = refusal(begun, make_plan(fewer, plan.settings))
     assert lines[0] == f"images: {len(plan.records)} there, 5 now"
-    told = "[0-9a-f]{64} there, [0-9a-f]{64} now: other photographs than when the folder was begun, or other names of them"
+    told = "[0-9a-f]{64} there, [0-9a-f]{64} now: the list of photographs has changed since the folder was begun"
     assert re.fullmatch(f"images_digest: {told}", lines[1])
     assert last == f"finish it with the same photographs, {OTHERWISE}"
 
@@ -116,7 +117,7 @@ def test_a_file_of_the_recipe_that_has_changed_is_told_in_words(tmp_path):
     KernelBank.from_arrays([np.eye(5)]).save(tmp_path / "bank.npz", overwrite=True)
     (line,), last = refusal(tmp_path / "out", plan())
     assert line.startswith("recipe.files.kernels: ")
-    assert line.endswith(" now: this file, which the recipe names, has other contents")
+    assert line.endswith(" now: the contents of this file have changed since the folder was begun")
     assert last == f"finish it with the same files, {OTHERWISE}"
 
 
@@ -125,5 +126,5 @@ def test_of_many_differences_the_first_are_listed_and_every_remedy_is_named(begu
     lines, last = refusal(begun, plan_of(recipe="street", masks=True))
     assert len(lines) == 12
     assert re.fullmatch("and [0-9]+ more", lines[-1])
-    remedies = "the same values and that version of blurkit and those versions of the packages"
+    remedies = f"the same values and {BLURKIT} and the same versions of the packages"
     assert last == f"finish it with {remedies}, {OTHERWISE}"

@@ -1,4 +1,4 @@
-"""From a record to samples: downscaled photographs, sharp crops, masks in the crop's own pixels."""
+"""Samples of a record: downscaled photographs, sharp crops, and masks in pixels of the crop."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ def test_crops_below_the_least_sharpness_are_drawn_anew(half_empty):
         except BadImageError:
             continue
         wanted.append(laplacian_variance(pair.sharp))
-        if at_all[-1] >= 5000:  # the first place that is drawn is taken: nothing else changes
+        if at_all[-1] >= 5000:  # the first drawn place is sharp enough, so the pair is the same
             assert np.array_equal(pair.blurred, free.blurred)
     assert min(at_all) == 0
     assert len(wanted) > 20
@@ -114,7 +114,7 @@ def test_without_masks_nobody_opens_an_annotation(tmp_path):
 
 @pytest.mark.parametrize(("orientation", "factor"), [(1, 1), (6, 1), (1, 3)])
 def test_the_focal_length_of_exif_becomes_pixels_by_the_diagonal(tmp_path, orientation, factor):
-    """Of 300 x 450 pixels, in the proportions of film: 36 mm are 450 px."""
+    """The photograph has 300 x 450 pixels, in the proportions of film: 36 mm are 450 pixels."""
     exif = Image.Exif()
     exif[274] = orientation
     exif.get_ifd(34665)[41989] = 72

@@ -1,4 +1,4 @@
-"""Keyed generators: independent of everything but their key, and reproducible by numpy and hashlib alone."""
+"""Keyed generators depend only on their key. NumPy and hashlib are enough to reproduce them."""
 
 import hashlib
 

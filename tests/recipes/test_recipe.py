@@ -1,4 +1,4 @@
-"""Recipes: what they say, what they refuse, and what their digest stands for."""
+"""Recipes: their values, the values that are refused, and the digest."""
 
 import tomllib
 
