@@ -1,4 +1,4 @@
-"""One photograph becomes one pair: the physics of a sample, in order, over the rooms that compute it."""
+"""One photograph becomes one pair. Each module is a step of the physics; :mod:`blurkit.pair.pair` runs them in order."""
 
 from blurkit.pair.camera_motion import draw_kernel
 from blurkit.pair.crop import laplacian_variance

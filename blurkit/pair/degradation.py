@@ -1,10 +1,10 @@
-"""What blurs a photograph, whichever physics it comes from: a motion is drawn, and gives the blur of a crop."""
+"""The interfaces of every kind of blur: a motion is drawn for a sample, and the motion gives the blur of a crop."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,36 +16,38 @@ from blurkit.truth.truth import Truth
 
 @dataclass(frozen=True, eq=False)
 class Blur(ABC):
-    """The blur of one crop, and the ``truth`` about it, whose ``nodes`` lie in pixels of the photograph."""
+    """The blur of one crop. ``truth``: the truth about the blur. Its ``nodes`` are in pixels of the photograph."""
 
     truth: Truth
 
-    #: Whether the blur is the convolution with ``truth.kernel``.
+    #: Whether the blur is a convolution with ``truth.kernel``.
     uniform: ClassVar[bool] = False
 
-    #: Whether the region around the crop has to be blurred as a whole. Otherwise any part of it can be, to save memory.
+    #: Whether the region around the crop must be blurred in one piece. If not, any part of it can be blurred, to save memory.
     whole: ClassVar[bool] = True
 
     @abstractmethod
     def blur(self, image: NDArray[np.uint8], tone: Response, box: Box) -> NDArray[np.float32]:
-        """The blurred light of a box of the photograph, float32 (h, w, 3), which is the caller's to change.
-
-        ``image``: uint8 (H, W, 3), all of the photograph. ``tone``: decodes it.
-        """
+        """Returns the blurred linear light of a box of the photograph, float32 (h, w, 3). The caller may change the array.
+        ``image``: the whole photograph, uint8 (H, W, 3). ``tone``: the response that decodes the photograph."""
 
 
-class Motion(Protocol):
-    """What blurs a photograph. ``reach``: how far away, in pixels, a pixel's light comes from at most. ``exposure``: the fraction
-    of the whole path that is seen. ``parameters``: what was drawn, by name."""
+@dataclass(frozen=True, eq=False)
+class Motion(ABC):
+    """The motion that blurs a photograph. ``parameters``: the drawn numbers, by name."""
 
-    @property
-    def reach(self) -> int: ...
+    parameters: dict[str, float] = field(kw_only=True)
 
     @property
-    def exposure(self) -> float: ...
+    def exposure(self) -> float:
+        """The exposed fraction of the whole path, in (0, 1]. It is 1 if no exposure was drawn."""
+        return self.parameters.get("exposure", 1.0)
 
     @property
-    def parameters(self) -> dict[str, float]: ...
+    @abstractmethod
+    def reach(self) -> int:
+        """The largest distance, in pixels, from which light reaches a pixel."""
 
+    @abstractmethod
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
-        """The blur of a crop, whose light is asked for within a region around it."""
+        """Returns the blur of a crop. ``region``: the crop with the pixels around it that are blurred too."""

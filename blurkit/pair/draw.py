@@ -1,4 +1,4 @@
-"""What blurs a photograph, drawn for one sample: the camera, objects that move, a lens out of focus, or averaged frames."""
+"""Draws the motion of one sample: of the camera, of objects, with a lens out of focus, or of averaged frames."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
 from blurkit.truth.scene import Scene
 
-#: About how many taps a node of a rotation has, for photographs of some megapixels.
+#: The approximate number of taps of a rotation's node, for photographs of some megapixels.
 _TAPS = 200
 
-#: About how many points a path of shake has.
+#: The approximate number of points in the path of a shake.
 _SAMPLES = 600
 
 
 def draw_motion(recipe: Recipe, shape: tuple[int, int], scene: Scene, *, rng: np.random.Generator) -> Motion:
-    """The motion of one sample, of a photograph of ``shape`` (H, W). Where the scene does not have what the recipe asks for,
-    objects or depth, the camera alone blurs.
-
-    Raises :class:`blurkit.errors.BadImageError` where there are too few frames to average.
-    """
+    """Draws the motion of one sample of a photograph of ``shape`` (H, W). If the recipe asks for objects or depth and the scene
+    does not have them, only the camera blurs. Raises :class:`blurkit.errors.BadImageError` if there are too few frames to
+    average."""
     if recipe.frames is not None:
         return draw_frames(recipe.frames, scene.frames, shape, rng=rng)
     if recipe.defocus is not None and recipe.defocus.depth and recipe.rotation is None and scene.disparity is not None:
-        return draw_focus(recipe, recipe.defocus, scene.disparity, shape, rng=rng)
+        return draw_focus(recipe, scene.disparity, rng=rng)
     camera = draw_camera_motion(recipe, shape, focal=scene.focal, rng=rng)
     if recipe.objects is None or scene.masks is None:
         return camera
@@ -41,12 +39,11 @@ def draw_motion(recipe: Recipe, shape: tuple[int, int], scene: Scene, *, rng: np
 
 
 def truth_bytes(recipe: Recipe | Mixture, size: tuple[int, int] | None) -> int:
-    """About how many bytes the truth about a crop of ``size`` takes as it is stored; whole photographs count as a megapixel.
-
-    Nothing compiled is called: planning a million photographs is to fit in little memory.
-    """
-    each = [weight * _truth_bytes(part, size) for weight, part in zip(recipe.weights, recipe.parts, strict=True)]
-    return round(sum(each) / sum(recipe.weights))
+    """The approximate size in a shard of the truth about a crop of ``size``, in bytes. A whole photograph counts as a megapixel.
+    This calls no compiled code, so that the plan of a million photographs needs little memory."""
+    weights = recipe.weights if isinstance(recipe, Mixture) else (1.0,)
+    each = [weight * _truth_bytes(part, size) for weight, part in zip(weights, recipe.parts, strict=True)]
+    return round(sum(each) / sum(weights))
 
 
 def _truth_bytes(recipe: Recipe, size: tuple[int, int] | None) -> int:

@@ -1,8 +1,8 @@
-"""One exposure: what the sensor and the camera make of blurred light, band by band.
+"""One exposure: the sensor and the camera turn blurred light into an image, band by band.
 
     light -> saturation mask -> full well -> noise -> camera response -> 8 bits -> JPEG
 
-With a Bayer stage the noise lies on the camera's mosaic, and what is developed from it goes on to the response.
+With a Bayer stage, the noise is added to the camera's mosaic. The light that is developed from the mosaic is then encoded.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +25,15 @@ from blurkit.recipes.recipe import Recipe
 from blurkit.recipes.sections import Bayer
 from blurkit.truth.box import Box
 
-#: Rows that are blurred and exposed at once: linear light takes four bytes a value, and memory is to follow the photograph.
+#: Rows that are blurred and exposed at once. Linear light takes four bytes per value, so bands of rows save memory.
 BAND = 512
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """What was drawn for one exposure. ``tone`` decodes by its table the light of the scene and encodes by the recipe's curve;
-    ``camera`` is ``None`` without a Bayer stage; ``parameters``: the numbers, by name."""
+    """What was drawn for one exposure. ``tone``: its table decodes a photograph to the light of the scene, and its thresholds
+    encode by the recipe's curve. ``camera``: with a Bayer mosaic, ``None`` without a Bayer stage. ``parameters``: the drawn
+    numbers, by name."""
 
     recipe: Recipe
     tone: Response
@@ -40,35 +42,39 @@ class Exposure:
 
     @property
     def is_plain(self) -> bool:
-        """Whether light is encoded as it is: no noise, no mosaic, no mask to be kept."""
+        """Whether light is only encoded: without noise, without a mosaic, and without a saturation mask."""
         return self.recipe.noise is None and self.recipe.saturation is None and self.camera is None
 
     def sharp(self, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The photograph's codes, uint8, as this camera would have encoded the same scene without blur or noise."""
-        curves = self.recipe.response
-        if curves.encode == curves.decode and self.parameters.get("gain", 1.0) == 1.0:
+        """Returns the sharp image of the photograph's codes, uint8: this camera's codes for the scene without blur and noise."""
+        curves, gain = self.recipe.response, self.parameters.get("gain", 1.0)
+        if curves.encode == curves.decode and gain == 1.0:
             return codes
-        decode = load_response(curves.decode)
-        table = decode.table * np.float32(self.parameters.get("gain", 1.0))
-        return self.tone.quantize(table)[codes]
+        return self.tone.quantize(load_response(curves.decode).table * np.float32(gain))[codes]
 
     def take(
         self, image: NDArray[np.uint8], blur: Blur, crop: Box, *, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-        """The photograph of a crop, uint8 (h, w, 3), before compression, and where light reached full well, if that is kept."""
-        if self.camera is not None:
-            return self._develop(self.camera, image, blur, crop, rng)
-        taken = np.empty((crop.height, crop.width, 3), np.uint8)
-        mask = np.empty(taken.shape[:2], bool) if self.recipe.saturation else None
-        for rows, light in self._bands(image, blur, crop, crop):
+        """Exposes the blurred light of a crop. Returns the image, uint8 (h, w, 3), before JPEG compression, and the saturation
+        mask, bool (h, w), which is true where light reached full well. The mask is ``None`` if the recipe draws no highlights."""
+        camera = self.camera
+        box = crop if camera is None else developed_region(crop, image.shape)
+        taken: NDArray[Any] = np.empty((*box[2:], 3), np.uint8) if camera is None else np.empty(box[2:], np.float32)
+        mask = np.empty(box[2:], bool) if self.recipe.saturation else None
+        for rows, light in self._bands(image, blur, crop, box):
             if mask is not None:
                 mask[rows] = saturated(light)
-            np.minimum(light, np.float32(1), out=light)  # the full well
-            taken[rows] = self.tone.quantize(self._noisy(light, rng))
-        return taken, mask
+            if camera is None:
+                np.minimum(light, np.float32(1), out=light)  # the full well
+                taken[rows] = self.tone.quantize(self._noisy(light, rng))
+            else:
+                taken[rows] = self._noisy(camera.at(box.y + rows.start, box.x).expose(light), rng)
+        if camera is not None:
+            taken = self._developed(camera, taken, box, crop, image.shape)
+        return taken, None if mask is None else mask[crop.within(box).slices]
 
     def compressed(self, image: NDArray[np.uint8], *, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """The image after JPEG, for the recipe's share of samples; the quality joins the parameters."""
+        """Compresses the image as JPEG, for the recipe's share of the samples. Adds the quality to the parameters."""
         jpeg = self.recipe.jpeg
         if jpeg is None or rng.random() >= jpeg.share:
             return image
@@ -77,7 +83,7 @@ class Exposure:
         return compress(image, quality=int(self.parameters["jpeg_quality"]), subsampling=jpeg.subsampling)
 
     def _bands(self, image: NDArray[np.uint8], blur: Blur, crop: Box, box: Box) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """The blurred light of a box, :data:`BAND` rows at a time: the rows, counted within the box, and their light."""
+        """Yields the blurred light of a box, :data:`BAND` rows at a time: the rows, counted within the box, and their light."""
         region = developed_region(crop, image.shape)
         light = blur.blur(image, self.tone, region)[box.within(region).slices] if blur.whole else None
         for top in range(0, box.height, BAND):
@@ -90,46 +96,38 @@ class Exposure:
             return light
         return add_noise(light, shot=self.parameters["shot"], read=self.parameters["read"], rng=rng)
 
-    def _develop(
-        self, camera: Camera, image: NDArray[np.uint8], blur: Blur, crop: Box, rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-        """As :meth:`take`, through a mosaic; interpolation looks at true pixels beyond the crop where the photograph has them."""
-        box = developed_region(crop, image.shape)
-        raw = np.empty(box[2:], np.float32)
-        mask = np.empty(box[2:], bool)
-        for rows, light in self._bands(image, blur, crop, box):
-            mask[rows] = saturated(light)
-            raw[rows] = self._noisy(camera.at(box.y + rows.start, box.x).expose(light), rng)
+    def _developed(
+        self, camera: Camera, raw: NDArray[np.float32], box: Box, crop: Box, shape: tuple[int, ...]
+    ) -> NDArray[np.uint8]:
+        """Develops a crop from the mosaic of a box. Interpolation reads true pixels around the crop, if there are any."""
         taken = np.empty((crop.height, crop.width, 3), np.uint8)
         for top in range(0, crop.height, BAND):
             band = Box(crop.y + top, crop.x, min(BAND, crop.height - top), crop.width)
-            around = developed_region(band, image.shape)
-            developed = camera.at(around.y, box.x).develop(raw[around.y - box.y : around.bottom - box.y])
-            inner = developed[band.y - around.y : band.bottom - around.y, crop.x - box.x : crop.right - box.x]
+            around = developed_region(band, shape)
+            light = camera.at(around.y, box.x).develop(raw[around.y - box.y : around.bottom - box.y])
+            inner = light[band.within(around._replace(x=box.x)).slices]
             taken[top : top + BAND] = self.tone.quantize(np.ascontiguousarray(inner))
-        return taken, mask[crop.within(box).slices] if self.recipe.saturation else None
+        return taken
 
 
 def developed_region(crop: Box, shape: tuple[int, ...]) -> Box:
-    """A crop with the pixels around it that the interpolation of a mosaic looks at."""
+    """A crop with the pixels around it that the interpolation of a mosaic reads."""
     return crop.grown(REACH, shape)
 
 
 def draw_exposure(recipe: Recipe, *, fraction: float, rng: np.random.Generator) -> Exposure:
-    """Draw what the sensor does. ``fraction``: of a whole exposure, during which the shutter is open, in (0, 1]."""
+    """Draws an exposure. ``fraction``: the part of a whole exposure during which the shutter is open, in (0, 1]."""
     decode, encode = load_response(recipe.response.decode), load_response(recipe.response.encode)
     parameters: dict[str, float] = {}
-    tone = dataclasses.replace(encode, table=decode.table)  # decodes by the one, encodes by the other
-    gain = 1.0
+    gain, table = 1.0, decode.table
     if recipe.sensor:
-        low, high = np.log(recipe.sensor.gain)
-        parameters["gain"] = gain = float(np.exp(rng.uniform(low, high)))
+        parameters["gain"] = gain = float(np.exp(rng.uniform(*np.log(recipe.sensor.gain))))
     if recipe.saturation:
         parameters["highlight"] = float(rng.uniform(*recipe.saturation.highlight))
         table = highlight_table(decode, parameters["highlight"], recipe.saturation.threshold, gain)
-        tone = dataclasses.replace(tone, table=table)
     elif gain != 1.0:
-        tone = dataclasses.replace(tone, table=decode.table * np.float32(gain))
+        table = decode.table * np.float32(gain)
+    tone = dataclasses.replace(encode, table=table)
     if recipe.noise:
         parameters["shot"], parameters["read"] = draw_noise(recipe.noise, exposure=fraction, rng=rng)
     camera = draw_camera(recipe.bayer, rng=rng) if recipe.bayer else None
@@ -139,7 +137,7 @@ def draw_exposure(recipe: Recipe, *, fraction: float, rng: np.random.Generator) 
 
 
 def draw_camera(bayer: Bayer, *, rng: np.random.Generator) -> Camera:
-    """A camera whose pattern is anchored to the frame's corner."""
+    """Draws a camera. Its Bayer pattern begins at the corner of the frame."""
     pattern = bayer.pattern[int(rng.integers(len(bayer.pattern)))]
     red_gain, blue_gain = float(rng.uniform(*bayer.red_gain)), float(rng.uniform(*bayer.blue_gain))
     return Camera.from_xyz(np.reshape(bayer.matrix, (3, 3)), red_gain=red_gain, blue_gain=blue_gain, pattern=pattern)

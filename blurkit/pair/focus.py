@@ -1,4 +1,4 @@
-"""A lens that is out of focus by each surface's distance, on a camera that shakes."""
+"""Defocus that depends on depth, with a camera that shakes."""
 
 from __future__ import annotations
 
@@ -11,43 +11,35 @@ from blurkit.blurring.convolve import best_form, convolve_box
 from blurkit.blurring.layers.depth import blur_depth, circle_of_confusion, fill_holes, reach_of
 from blurkit.camera.response import Response
 from blurkit.kernels.aperture import Aperture
-from blurkit.pair.camera_motion import draw_aperture, draw_camera_motion
+from blurkit.pair.camera_motion import draw_aperture
 from blurkit.pair.degradation import Blur, Motion
-from blurkit.pair.shake import Shake
+from blurkit.pair.shake import Shake, draw_shake
 from blurkit.recipes.recipe import Recipe
-from blurkit.recipes.sections import Defocus
 from blurkit.truth.box import Box
 
 
 @dataclass(frozen=True, eq=False)
-class DepthDefocus:
-    """``camera``: in focus everywhere. ``radius``: float32 (H, W), the signed radius of the circle of confusion of each pixel of
-    the photograph, in pixels."""
+class DepthDefocus(Motion):
+    """The shake of a camera, and the defocus of each pixel. ``camera``: the shake without defocus. ``aperture``: the shape of the
+    iris. ``radius``: the signed radius of the circle of confusion of each pixel of the photograph, float32 (H, W), in pixels."""
 
     camera: Shake
     aperture: Aperture
     radius: NDArray[np.float32]
-    parameters: dict[str, float]
 
     @property
     def reach(self) -> int:
-        """How far away, in pixels, a pixel's light comes from at most."""
         return self.camera.reach + reach_of(self.radius)
 
-    @property
-    def exposure(self) -> float:
-        """The fraction of the path that is seen."""
-        return self.camera.exposure
-
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
-        """The blur of a crop; its kernel is that of the motion alone."""
+        """Returns the blur of a crop. The kernel in its truth is the kernel of the motion without defocus."""
         motion = self.camera.over(crop, region, rng=rng)
         return DepthBlur(replace(motion.truth, radius=self.radius[crop.slices].copy()), self)
 
 
 @dataclass(frozen=True, eq=False)
 class DepthBlur(Blur):
-    """Defocus, then motion. All of a region is made at once: layers are laid over each other from back to front."""
+    """Defocus, then motion. A region is blurred in one piece, because layers are composed from back to front."""
 
     lens: DepthDefocus
 
@@ -57,14 +49,12 @@ class DepthBlur(Blur):
         return convolve_box(defocused, box.within(around), best_form(self.truth.kernel), "reflect101")
 
 
-def draw_focus(
-    recipe: Recipe, defocus: Defocus, disparity: NDArray[np.float32], shape: tuple[int, int], *, rng: np.random.Generator
-) -> Motion:
-    """Draw the motion of the camera, the aperture, and what is in focus: a disparity of the photograph, each pixel as likely."""
-    camera = draw_camera_motion(replace(recipe, defocus=None), shape, rng=rng)
-    parameters = dict(camera.parameters)
-    drawn = draw_aperture(defocus, parameters, rng=rng)
-    if drawn is None or not isinstance(camera, Shake):
+def draw_focus(recipe: Recipe, disparity: NDArray[np.float32], *, rng: np.random.Generator) -> Motion:
+    """Draws the shake of the camera, the aperture, and the disparity in focus. Each pixel's disparity is equally likely. Returns
+    only the shake for a sample in focus."""
+    camera = draw_shake(recipe, rng=rng)
+    drawn = draw_aperture(recipe, camera, rng=rng)
+    if drawn is None:
         return camera
     aperture, largest = drawn
     filled = fill_holes(disparity)
@@ -72,4 +62,4 @@ def draw_focus(
     furthest = float(np.abs(filled - focus).max())
     strength = largest / furthest if furthest else 0.0
     radius = circle_of_confusion(filled, focus=focus, strength=strength)
-    return DepthDefocus(camera, aperture, radius, {**parameters, "focus": focus})
+    return DepthDefocus(camera, aperture, radius, parameters={**camera.parameters, "focus": focus})

@@ -1,4 +1,4 @@
-"""Blur as a longer exposure would have made it: the mean of the frames around the sharp one."""
+"""The blur of a longer exposure: the mean of the frames around the sharp frame."""
 
 from __future__ import annotations
 
@@ -12,39 +12,33 @@ from blurkit.blurring.frames import average_frames, window
 from blurkit.blurring.interpolate import MIN_SIDE, interpolated
 from blurkit.camera.response import Response
 from blurkit.errors import BadImageError, UsageError
-from blurkit.pair.degradation import Blur
+from blurkit.pair.degradation import Blur, Motion
 from blurkit.recipes.sections import FrameAveraging
 from blurkit.truth.box import Box
 from blurkit.truth.scene import Frames
 from blurkit.truth.truth import Truth
 
-#: Pixels around what is asked for in which motion between frames is measured too.
+#: Motion between frames is also measured in this many pixels around the requested box.
 _MARGIN = 32
 
 
 @dataclass(frozen=True, eq=False)
-class AveragedFrames:
-    """``numbers`` of the frames, whose middle one is the photograph; ``steps`` from frame to frame."""
+class AveragedFrames(Motion):
+    """Consecutive frames of a clip. The light of a pixel comes from the same pixel of each frame. ``numbers``: of the frames in
+    the clip; the middle frame is the photograph. ``steps``: from one frame to the next."""
 
     frames: Frames
     numbers: range
     steps: int
 
-    #: The light of a pixel comes from that pixel of each frame, and all of the path is seen.
     reach = 0
-    exposure = 1.0
-
-    @property
-    def parameters(self) -> dict[str, float]:
-        """What was drawn, by name."""
-        return {"frames": float(len(self.numbers)), "first_frame": float(self.numbers[0]), "frame_steps": float(self.steps)}
 
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
-        """The mean over a region; nobody knows its kernels."""
+        """Returns the mean over a region. Its kernels are not known."""
         return MeanOfFrames(Truth(np.empty((0, 0), np.float32), np.empty((0, 2))), self)
 
     def read(self, image: NDArray[np.uint8], box: Box) -> Iterator[NDArray[np.uint8]]:
-        """The frames' codes in a box, uint8 (h, w, 3)."""
+        """Yields the codes of each frame in a box, uint8 (h, w, 3)."""
         for number in self.numbers:
             frame = image if number == self.frames.place else self.frames.read(number)
             if frame.shape != image.shape:
@@ -54,7 +48,7 @@ class AveragedFrames:
 
 @dataclass(frozen=True, eq=False)
 class MeanOfFrames(Blur):
-    """The mean light of frames. All of a region is made at once: every frame is decoded once."""
+    """The mean light of frames. A region is blurred in one piece, so that every frame is decoded once."""
 
     averaged: AveragedFrames
 
@@ -69,16 +63,14 @@ class MeanOfFrames(Blur):
 def draw_frames(
     rule: FrameAveraging, frames: Frames | None, shape: tuple[int, int], *, rng: np.random.Generator
 ) -> AveragedFrames:
-    """Draw how many frames are averaged around a photograph of ``shape`` (H, W).
-
-    Raises :class:`BadImageError`: ``too_few_frames``, and ``too_small`` where frames are to be interpolated between such that no
-    motion can be measured in.
-    """
+    """Draws how many frames are averaged around a photograph of ``shape`` (H, W). Raises :class:`BadImageError` with the reason
+    ``too_few_frames``, or ``too_small`` if frames are interpolated and the photograph is too small to measure motion."""
     if rule.steps > 1 and min(shape) < MIN_SIDE:
         raise BadImageError("too_small", f"{shape[1]}x{shape[0]} pixels; frames between frames need {MIN_SIDE} a side")
     try:
         numbers = window(frames.count if frames else 1, rule.count, rng=rng, centre=frames.place if frames else 0)
     except UsageError as error:
         raise BadImageError("too_few_frames", f"the recipe averages {rule.count[0]} frames at least: {error}") from error
-    assert frames is not None, "a window of three and more was found in them"
-    return AveragedFrames(frames, numbers, rule.steps)
+    assert frames is not None, "a window of three or more frames needs a clip"
+    drawn = {"frames": float(len(numbers)), "first_frame": float(numbers[0]), "frame_steps": float(rule.steps)}
+    return AveragedFrames(frames, numbers, rule.steps, parameters=drawn)

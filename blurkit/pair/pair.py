@@ -1,11 +1,11 @@
-"""One photograph becomes one pair: the whole physics, in order.
+"""Makes one pair from one photograph. :func:`make_pair` runs the whole physics in order.
 
     a path or a rotation of the camera -> a kernel, or a field of them (draw) -> a crop with a halo of true pixels (crop)
     -> linear light -> gain, highlights -> blur (degradation) -> full well -> noise, mosaic -> camera response -> 8 bits
     -> JPEG (exposure)
 
-Sharp and blurred share one exposure and one response; brightness is never normalised. The kernel's anchor, by default its
-centroid, keeps the two registered to a few thousandths of a pixel; a rotation is centred as a whole.
+The sharp and the blurred image share one exposure and one response. Brightness is never normalised. The anchor of the kernel, by
+default its centroid, keeps both images registered to a few thousandths of a pixel. A rotation is centred as a whole.
 """
 
 from __future__ import annotations
@@ -34,16 +34,20 @@ _NOTHING_KNOWN = Scene()
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pair(Truth, Images):
-    """A sharp and a blurred image, uint8 (h, w, 3) RGB, and the truth about them, in their coordinates.
-
-    ``crop``: where the images lie in the photograph. ``valid``: the part of them, in their own coordinates, whose blur saw pixels
-    of the photograph alone; outside it the photograph was reflected at its border. ``parameters``: what was drawn, by name.
-    ``objects`` are there for a recipe that moves them, ``saturation`` for one that draws highlights.
-    """
+    """A sharp and a blurred image, uint8 (h, w, 3) RGB, and the truth about the blur, in coordinates of the images. ``crop``: the
+    place of the images in the photograph. ``valid``: the part of the images, in their own coordinates, where the blur used only
+    pixels of the photograph. Outside of it, the photograph was reflected at its border. ``parameters``: the drawn numbers, by
+    name. ``objects``: only if the recipe moves objects. ``saturation``: only if the recipe draws highlights."""
 
     crop: Box
     valid: Box
     parameters: dict[str, float]
+
+    def __repr__(self) -> str:
+        lengths = {name: len(part) if hasattr(part, "__len__") else int(part is not None) for name, part in self.parts().items()}
+        known = [name for name, length in lengths.items() if length > 0]
+        words = [f"{self.crop.height}x{self.crop.width} pixels", *known, f"{len(self.parameters)} parameters"]
+        return f"Pair({', '.join(words)})"
 
 
 def make_pair(
@@ -55,16 +59,17 @@ def make_pair(
     min_sharpness: float = 0.0,
     scene: Scene = _NOTHING_KNOWN,
 ) -> Pair:
-    """Blur a photograph.
+    """Blurs a photograph and returns the pair.
 
-    ``image``: uint8 (H, W, 3) RGB of any size. ``recipe``: what is drawn, or the name or the file of a recipe. ``rng``: a
-    generator, or a seed. ``size``: of the crop, whose place is drawn: (h, w), or the side of a square; ``None`` keeps the whole
-    photograph. ``min_sharpness``: the least variance of the crop's Laplacian; a place that has less is drawn again, up to
-    ten times. ``scene``: what is known about the photograph. Where it does not have the objects or the depth that a recipe asks
-    for, the blur is that of the camera alone.
+    ``image``: the photograph, uint8 (H, W, 3) RGB, of any size. ``recipe``: what is drawn: a recipe, a mixture, or the name or
+    the file of a recipe. ``rng``: a generator, or a seed. ``size``: (h, w) of the crop, or the side of a square. The place of the
+    crop is drawn. ``None`` keeps the whole photograph. ``min_sharpness``: the least variance of the crop's Laplacian. If a place
+    has less, another place is drawn, up to ten places. ``scene``: what is known about the photograph. If the recipe asks for
+    objects or depth and the scene does not have them, only the camera blurs.
 
-    Raises :class:`UsageError` for arguments of other kinds, and :class:`BadImageError`: ``too_small`` where the image is smaller
-    than ``size``, ``not_sharp`` where no place will do, ``too_few_frames`` where a recipe averages more than there are around it.
+    Raises :class:`UsageError` for arguments of other kinds. Raises :class:`BadImageError` with the reason ``too_small`` if the
+    image is smaller than ``size`` (a UsageError too), ``too_large`` if the pair is too large for JPEG, ``not_sharp`` if no place
+    is sharp enough, and ``too_few_frames`` if the recipe averages more frames than there are around the image.
     """
     size, rng = _checked_size(image, size), as_generator(rng)
     recipe, chosen = _checked_recipe(recipe).choose(rng=rng)
@@ -94,14 +99,14 @@ def make_pair(
 
 
 def _checked_size(image: NDArray[np.uint8], size: tuple[int, int] | int | None) -> tuple[int, int] | None:
-    """The size of the crop as (h, w), after a look at the image."""
+    """Checks the image and the size. Returns the size of the crop as (h, w)."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise UsageError(f"an image is a NumPy array, uint8 (H, W, 3) RGB, got {found}")
+        given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise UsageError(f"an image is a NumPy array, uint8 (H, W, 3) RGB, got {given}")
     if size is None:
         return None
     sides = size if isinstance(size, tuple | list) else (size, size)
-    if len(sides) != 2 or not all(isinstance(side, int | np.integer) and side >= 1 for side in sides):
+    if len(sides) != 2 or not all(isinstance(side, int | np.integer) and side is not True and side >= 1 for side in sides):
         raise UsageError(f"size is (height, width) in pixels, the side of a square, or None for the whole image; got {size!r}")
     return int(sides[0]), int(sides[1])
 
@@ -110,5 +115,5 @@ def _checked_recipe(recipe: Recipe | Mixture | str) -> Recipe | Mixture:
     if isinstance(recipe, str):
         return load_recipe(recipe)
     if not isinstance(recipe, Recipe | Mixture):
-        raise UsageError(f"a recipe is what load_recipe gives, or the name or the file of one; got {type(recipe).__name__}")
+        raise UsageError(f"recipe takes a result of load_recipe, or the name or file of a recipe; got {type(recipe).__name__}")
     return recipe

@@ -1,4 +1,4 @@
-"""A camera that turns, drawn for one sample: a path of poses, and a field of kernels over the frame."""
+"""Draws a camera that turns in one sample: a path of poses, and a field of kernels over the frame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from blurkit.blurring.gather import blur_field
 from blurkit.blurring.layers.paths import NodePaths, turning
@@ -16,94 +16,76 @@ from blurkit.kernels.field import SPACING, composed, principal_point, rotation_f
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import camera_rotation, centered, displacements
 from blurkit.kernels.trajectory import ShakeTerms
-from blurkit.pair.degradation import Blur
+from blurkit.pair.degradation import Blur, Motion
 from blurkit.recipes.sections import Kernel, Rotation
 from blurkit.truth.box import Box
-from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.truth import Truth
 
-#: Length in pixels of the published paths, for which the pull of the published process is given per pixel.
+#: The length of the published paths in pixels. The pull of the published process is given per pixel, for this length.
 PUBLISHED_LENGTH = 60.0
 
 
 @dataclass(frozen=True, eq=False)
-class Turn:
-    """``poses``: (T, 3), centred; ``weights``: of those that are exposed; ``focal``: length in pixels; ``shape``: (H, W) of the
-    photograph; ``aperture``: the kernel of its defocus."""
+class Turn(Motion):
+    """The poses of a camera that turns. ``poses``: centred rotation vectors, float64 (T, 3), in radians. ``weights``: of the
+    exposed poses, float64 (t,); these are the first poses. ``focal``: the focal length in pixels. ``shape``: (H, W) of the
+    photograph. ``aperture``: the kernel of the defocus, float32 (k, k), or ``None`` in focus."""
 
     poses: NDArray[np.float64]
     weights: NDArray[np.float64]
     focal: float
     shape: tuple[int, int]
-    parameters: dict[str, float]
     aperture: NDArray[np.float32] | None = None
 
     @functools.cached_property
     def reach(self) -> int:
-        """How far away, in pixels, a pixel's light comes from at most."""
-        # It is largest in a corner, of the nodes: the last ones lie beyond the photograph, and pixels are blended from them too.
+        # The largest distance is at a corner of the lattice of nodes. Its last nodes lie beyond the photograph, but pixels are
+        # blended from them too.
         bottom, right = (((side - 1) // SPACING + 1) * SPACING for side in self.shape)
-        corners = [(x, y) for x in (0, right) for y in (0, bottom)]
-        moves = displacements(-self._exposed, corners, focal=self.focal, center=principal_point(self.shape))
-        return math.ceil(float(np.abs(moves).max())) + (0 if self.aperture is None else len(self.aperture) // 2)
+        paths = self._exposed_paths([(x, y) for x in (0, right) for y in (0, bottom)])
+        return math.ceil(float(np.abs(paths).max())) + (0 if self.aperture is None else len(self.aperture) // 2)
 
-    @property
-    def exposure(self) -> float:
-        """The fraction of the path that is seen."""
-        return self.parameters["exposure"]
-
-    @property
-    def samples(self) -> int:
-        """Instants of the whole path."""
-        return len(self.poses)
-
-    @property
-    def _exposed(self) -> NDArray[np.float64]:
-        return self.poses[: len(self.weights)]
-
-    def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> FieldBlur:
-        """The blur of a crop, whose field covers the region."""
+    def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
         nodes = rotation_field(self.poses, self.weights, shape=self.shape, box=region, focal=self.focal)
         nodes = nodes if self.aperture is None else composed(nodes, self.aperture)
         kernel = nodes.at(crop.y + (crop.height - 1) / 2, crop.x + (crop.width - 1) / 2)
         return FieldBlur(Truth(kernel, np.empty((0, 2)), nodes=nodes, poses=self.poses))
 
     def paths(self, blur: Blur) -> NodePaths:
-        """The exposed paths that made a blur's nodes, for objects on top of them."""
-        return turning(_nodes(blur), self.poses, self.weights, shape=self.shape, focal=self.focal)
+        """The exposed paths at the nodes of a blur, for objects that move relative to them."""
+        return turning(blur.truth.field, self.poses, self.weights, shape=self.shape, focal=self.focal)
 
-    def path_at(self, y: float, x: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The exposed path of a pixel, (T, 2), and the weights of its instants, (T,)."""
-        moves = displacements(-self._exposed, [(x, y)], focal=self.focal, center=principal_point(self.shape))
-        return -moves[0], self.weights
+    def path_at(self, y: float, x: float) -> NDArray[np.float64]:
+        """The exposed path of a pixel, float64 (t, 2)."""
+        return self._exposed_paths([(x, y)])[0]
+
+    def _exposed_paths(self, points: ArrayLike) -> NDArray[np.float64]:
+        exposed = self.poses[: len(self.weights)]
+        return -displacements(-exposed, points, focal=self.focal, center=principal_point(self.shape))
 
 
 class FieldBlur(Blur):
-    """Each pixel gathers its light by the kernel that the field has for it."""
+    """Each pixel gathers its light by its own kernel from the field."""
 
     whole = False
 
     def blur(self, image: NDArray[np.uint8], tone: Response, box: Box) -> NDArray[np.float32]:
-        return blur_field(image, _nodes(self), box, table=tone.table)
+        return blur_field(image, self.truth.field, box, table=tone.table)
 
 
 def draw_turn(
     rotation: Rotation, kernel: Kernel, shape: tuple[int, int], *, focal: float | None, rng: np.random.Generator
 ) -> Turn:
-    """A path of poses for a photograph of ``shape`` (H, W), whose focal length in pixels may be known."""
+    """Draws a path of poses for a photograph of ``shape`` (H, W). ``focal``: the focal length in pixels. If it is ``None``, the
+    focal length is drawn."""
     length, roll = (float(rng.uniform(*ends)) / 1000 for ends in (rotation.length, rotation.roll))
     anxiety = float(rng.choice(rotation.anxiety))
     rates = ShakeTerms.draw(rng=rng).rates(anxiety)
+    rates["pull"] = rates["pull"] * PUBLISHED_LENGTH / length  # as strong over the whole path as in the published process
     times = float(rng.uniform(*rotation.focal))
     focal = times * max(shape) if focal is None else focal
     exposure = float(rng.choice(kernel.exposure))
-    scaled = {**rates, "pull": rates["pull"] * PUBLISHED_LENGTH / length}  # as strong over this path as over the published one
-    poses = camera_rotation(length=length, roll_length=roll, **scaled, samples=rotation.samples, rng=rng)
+    poses = camera_rotation(length=length, roll_length=roll, **rates, samples=rotation.samples, rng=rng)
     weights = exposure_weights(len(poses), exposure)
-    drawn = {"exposure": exposure, "rotation_length": length, "roll_length": roll, "anxiety": anxiety, "focal": focal, **scaled}
-    return Turn(centered(poses, weights), weights, focal, shape, drawn)
-
-
-def _nodes(blur: Blur) -> KernelField:
-    assert blur.truth.nodes is not None, "a turn makes a field"
-    return blur.truth.nodes
+    drawn = {"exposure": exposure, "rotation_length": length, "roll_length": roll, "anxiety": anxiety, "focal": focal, **rates}
+    return Turn(centered(poses, weights), weights, focal, shape, parameters=drawn)

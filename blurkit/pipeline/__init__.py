@@ -1,1 +1,1 @@
-"""From a choice of photographs to a finished dataset: plan, tasks, workers, seal, and samples made again."""
+"""Makes a finished dataset from a choice of photographs: plan, tasks, workers and seal. Also makes stored samples again."""

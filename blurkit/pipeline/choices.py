@@ -1,4 +1,4 @@
-"""What a user chooses to make, shared by ``generate`` and ``preview`` so that one shows what the other stores."""
+"""The choices of a user. ``generate`` and ``preview`` share them, so that a preview shows the pairs that would be stored."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from blurkit.errors import UsageError
 from blurkit.pipeline.plan import Plan, make_plan
 from blurkit.pipeline.settings import DEFAULT_SIZE, Settings, parse_size
+from blurkit.program.checks import require
 from blurkit.program.toml import parse_value
 from blurkit.recipes.load import DEFAULT, load_recipe
 from blurkit.recipes.mixture import Mixture
@@ -18,7 +19,7 @@ from blurkit.sources.selection import Selection, select
 
 @dataclass(frozen=True)
 class Choices(Selection):
-    """Values as the command line gives them. ``settings`` are KEY=VALUE texts: keys of the recipe, or ``shard_bytes``."""
+    """Values as the command line gives them. ``settings``: texts KEY=VALUE, with keys of the recipe or ``shard_bytes``."""
 
     recipe: str = DEFAULT
     settings: tuple[str, ...] = ()
@@ -30,22 +31,15 @@ class Choices(Selection):
     seed: int = 0
 
     def load_recipe(self) -> Recipe | Mixture:
-        """The recipe with its settings applied."""
+        """Loads the recipe and applies its settings."""
         return load_recipe(self.recipe, [setting for setting in self.settings if not _is_shard_bytes(setting)])
 
     def plan(self) -> Plan:
-        """The plan that follows from these choices; it opens the source and reads no pixels."""
+        """Makes the plan of these choices. This opens the source and reads no pixels."""
         recipe = self.load_recipe()
-        settings = Settings(
-            recipe=recipe,
-            seed=self.seed,
-            size=parse_size(self.size),
-            per_image=self.per_image,
-            shard_bytes=self._shard_bytes(),
-            downscale=self.downscale,
-            min_sharpness=self.min_sharpness,
-            masks=self.masks or any(part.objects for part in recipe.parts),
-        )
+        masks = self.masks or any(part.objects for part in recipe.parts)
+        numbers = {name: getattr(self, name) for name in ("seed", "per_image", "downscale", "min_sharpness")}
+        settings = Settings(recipe, size=parse_size(self.size), shard_bytes=self._shard_bytes(), masks=masks, **numbers)
         choice = {
             "split": self.split,
             "shares": Selection.shares if self.split == "all" else self.shares,
@@ -59,9 +53,8 @@ class Choices(Selection):
     def _shard_bytes(self) -> int:
         values = [parse_value(setting.partition("=")[2].strip()) for setting in self.settings if _is_shard_bytes(setting)]
         value = values[-1] if values else DEFAULT_SHARD_BYTES
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise UsageError(f"shard_bytes takes a whole number of bytes, got {value!r}")
-        return value
+        require(type(value) is int, f"shard_bytes takes a whole number of bytes, got {value!r}")
+        return int(value)
 
 
 def _is_shard_bytes(setting: str) -> bool:
@@ -69,7 +62,7 @@ def _is_shard_bytes(setting: str) -> bool:
 
 
 def parse_slice(text: str | None) -> tuple[int, int] | None:
-    """``"0/4"`` as (0, 4); ``"slurm"`` from the array task's environment; ``None`` for no slice."""
+    """Converts ``"0/4"`` to (0, 4), and ``"slurm"`` to the slice of this Slurm array task. ``None`` is no slice."""
     if text is None:
         return None
     if text == "slurm":
@@ -77,20 +70,16 @@ def parse_slice(text: str | None) -> tuple[int, int] | None:
     number, slash, count = text.partition("/")
     if slash and number.isdecimal() and count.isdecimal() and int(number) < int(count):
         return int(number), int(count)
-    raise UsageError(f"--slice is I/N with I from 0 to N - 1, such as 0/4, or slurm; got {text!r}")
+    raise UsageError(f"--slice is I/N with I from 0 to N - 1, such as 0/4, or the word slurm; got {text!r}")
 
 
 def _slurm_slice() -> tuple[int, int]:
     names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
     values = [os.environ.get(name, "") for name in names]
-    missing = [name for name, value in zip(names, values, strict=True) if not value.isdecimal()]
-    if missing:
-        raise UsageError(
-            f"--slice slurm reads {', '.join(missing)}, which is not set: run it in a job array (sbatch --array=0-7)"
-        )
+    unset = [name for name, value in zip(names, values, strict=True) if not value.isdecimal()]
+    require(not unset, f"--slice slurm needs the variable {', '.join(unset)}: run it in a job array (sbatch --array=0-7)")
     task, lowest, count = map(int, values)
     step = int(os.environ.get("SLURM_ARRAY_TASK_STEP") or 1)
     number = (task - lowest) // step
-    if not 0 <= number < count:
-        raise UsageError(f"--slice slurm: task {task} of {count} starting at {lowest} in steps of {step} is no slice")
+    require(0 <= number < count, f"--slice slurm: task {task} is not among {count} tasks from {lowest} in steps of {step}")
     return number, count

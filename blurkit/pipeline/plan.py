@@ -1,4 +1,4 @@
-"""From records to shards: what is to be made, what is done, and whether a folder may be continued."""
+"""The plan of a dataset: which shards to make, which shards are complete, and whether a folder may be continued."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from blurkit.jit import source_digest
 from blurkit.pair.draw import truth_bytes
 from blurkit.pipeline.settings import Settings, size_text
 from blurkit.pipeline.task import ShardTask
+from blurkit.program.checks import require
 from blurkit.program.files import locked, write_atomic
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.index import PLAN, is_dataset_file, read_record
@@ -31,11 +32,28 @@ from blurkit.shard.ledger import Failure, failures_of
 from blurkit.sources.record import ImageRecord, Source, path_id
 from blurkit.sources.table import RecordTable
 
-#: About what the columns of a sample take beside its pixels, its kernel and its path.
+#: The approximate size of a sample's columns in bytes, without its pixels, its kernel and its path.
 _COLUMN_BYTES = 1000
 
-#: What a recipe says of itself, and how the photographs were asked for: what became of that, their list, has a digest.
-_WORDS = {"recipe.name", "recipe.summary", "recipe.provenance", "shares", "limit", "weight"}
+#: Keys that may differ: the texts of a recipe, and options that only choose photographs. The list of photographs has a digest.
+_FREE_KEYS = {"recipe.name", "recipe.summary", "recipe.provenance", "shares", "limit", "weight"}
+
+#: The version of blurkit that a folder was begun with.
+_ITS_BLURKIT = "the version of blurkit that it was begun with"
+
+#: For the beginning of a key: an explanation if the value differs, and what the user needs to finish the folder.
+_DIFFERENCES = {
+    "images_digest": (": the list of photographs has changed since the folder was begun", "the same photographs"),
+    "images": ("", "the same photographs"),
+    "recipe.files.": (": the contents of this file have changed since the folder was begun", "the same files"),
+    "versions.code": (": blurkit's own code that decides pixels has changed since the folder was begun", _ITS_BLURKIT),
+    "versions.blurkit": ("", _ITS_BLURKIT),
+    "versions.": (": another version of this package can change a pixel", "the same versions of the packages"),
+    "": ("", "the same values"),
+}
+
+#: At most this many differences are listed.
+_LISTED = 11
 
 #: Packages whose versions can change a pixel.
 _PACKAGES = ("numpy", "scipy", "numba", "h5py")
@@ -43,7 +61,8 @@ _PACKAGES = ("numpy", "scipy", "numba", "h5py")
 
 @dataclass(frozen=True)
 class Plan:
-    """``shards``: (first, last + 1) positions of each shard's records. ``bytes``: about what the shards will take."""
+    """What is made in a folder. ``shards``: (first, last + 1) positions of the records of each shard. ``bytes``: the approximate
+    size of all shards. ``configuration``: the values that ``plan.json`` stores."""
 
     source: Source
     settings: Settings
@@ -54,11 +73,11 @@ class Plan:
 
     @property
     def pairs(self) -> int:
-        """Samples that are made if every photograph can be used."""
+        """The number of pairs if every photograph can be used."""
         return len(self.records) * self.settings.per_image
 
     def tasks(self, folder: Path, numbers: Iterable[int]) -> Iterator[ShardTask]:
-        """The work of making these shards in a folder."""
+        """Yields the tasks that make these shards in a folder."""
         recipe = self.settings.recipe
         common: dict[str, str | int] = {
             "format": FORMAT_NAME,
@@ -73,45 +92,40 @@ class Plan:
             yield ShardTask(number, folder, tuple(self.records[first:end]), self.settings, {**common, "shard": number})
 
     def left(self, folder: Path, *, retry_failed: bool = False) -> list[int]:
-        """Numbers of the shards that are not complete, and with ``retry_failed`` of those that had failures."""
-        return [number for number in range(len(self.shards)) if not self._complete(read_record(folder, number), retry_failed)]
-
-    def passed_over(self) -> list[Failure]:
-        """Entries of the source that were never opened, as lines of the ledger; no sample was planned for them."""
+        """The numbers of the shards that are not complete. With ``retry_failed``, also the shards that had failures."""
+        records = ((number, read_record(folder, number)) for number in range(len(self.shards)))
         return [
-            Failure(entry.id, path_id(entry.path), "source", entry.reason, entry.message, 0) for entry in self.source.passed_over
+            number
+            for number, record in records
+            if record is None or (retry_failed and any(failure.is_failure for failure in failures_of([record])))
         ]
 
-    def notices(self) -> list[str]:
-        """What of the recipe the source cannot give, as far as its first photographs tell."""
-        parts, first = self.settings.recipe.parts, list(_first(self.records))
-        lacks = []
-        if any(part.objects for part in parts) and not any(record.annotation for record in first):
-            lacks.append(f"{self.source.name} has no outlined objects: where the recipe moves objects, the camera alone moves")
-        if any(part.frames for part in parts) and not any(record.clip for record in first):
-            lacks.append(f"{self.source.name} has single photographs: where the recipe averages frames, no pair is made")
-        return lacks
+    def passed_over(self) -> list[Failure]:
+        """The entries of the source that were never opened, as lines of the ledger. No sample was planned for them."""
+        entries = self.source.passed_over
+        return [Failure(entry.id, path_id(entry.path), "source", entry.reason, entry.message, 0) for entry in entries]
 
-    @staticmethod
-    def _complete(record: dict[str, Any] | None, retry_failed: bool) -> bool:
-        if record is None:
-            return False
-        return not (retry_failed and any(failure.is_failure for failure in failures_of([record])))
+    def notices(self) -> list[str]:
+        """Sentences about what the recipe needs and the source does not have. Only the first photographs are examined."""
+        parts, first = self.settings.recipe.parts, list(_first(self.records))
+        notices = []
+        if any(part.objects for part in parts) and not any(record.annotation for record in first):
+            notices.append(f"{self.source.name} has no outlined objects: if the recipe moves objects, only the camera moves")
+        if any(part.frames for part in parts) and not any(record.clip for record in first):
+            notices.append(f"{self.source.name} has single photographs: if the recipe averages frames, no pair is made")
+        return notices
 
 
 def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] = MappingProxyType({})) -> Plan:
-    """Group the photographs of a source into shards of about ``settings.shard_bytes``.
-
-    ``choice``: how the photographs were chosen, for the configuration: a folder made by another choice is not continued.
-    """
-    truth = truth_bytes(settings.recipe, settings.size) + _COLUMN_BYTES
+    """Makes the plan: groups the photographs of a source into shards of about ``settings.shard_bytes``. ``choice``: how the
+    photographs were chosen. It becomes part of the configuration, and a folder that was begun with another choice is not
+    continued. Raises :class:`UsageError` if the source has no photograph, or no clip for a recipe that only averages frames."""
     records = RecordTable.of(source.records)
-    if not len(records):
-        raise UsageError(f"nothing to do: the source {source.name} has no photograph")
-    if all(part.frames for part in settings.recipe.parts) and not any(record.clip for record in _first(records)):
-        raise UsageError(
-            f"the recipe {settings.recipe.name!r} averages frames, and {source.name} has single photographs; take --src video"
-        )
+    require(len(records) > 0, f"nothing to do: the source {source.name} has no photograph")
+    recipe = settings.recipe
+    if all(part.frames for part in recipe.parts) and not any(record.clip for record in _first(records)):
+        raise UsageError(f"recipe {recipe.name!r} averages frames, and {source.name} has single photographs; take --src video")
+    truth = truth_bytes(recipe, settings.size) + _COLUMN_BYTES
     shards, first, filled, total = [], 0, 0, 0
     for position, size in enumerate(_sizes(records, settings, truth)):
         if position > first and filled + size > settings.shard_bytes:
@@ -128,41 +142,46 @@ def _first(records: RecordTable) -> Iterator[ImageRecord]:
 
 
 def check_or_write_plan(folder: Path, plan: Plan) -> None:
-    """Write the folder's ``plan.json``, or hold this plan against it and refuse to mix two configurations in one folder.
-
-    Where the photographs and the recipe's files lie is remembered for ``blurkit verify --recompute``, and may change.
-    """
-    with locked(folder / ".lock-plan", wait=True):  # slices that start together agree on one plan
-        found = read_plan(folder)
-        if found is None:
+    """Writes the folder's ``plan.json``. If the file exists, compares this plan with it. Raises :class:`UsageError` if the
+    configurations differ, so that a folder never mixes two configurations. ``plan.json`` also stores the paths of the photographs
+    and of the recipe's files, for ``blurkit verify --recompute``. The paths may differ."""
+    with locked(folder / ".lock-plan", wait=True):  # slices that start at the same time get one plan
+        stored = read_plan(folder)
+        if stored is None:
             refuse_foreign_files(folder)
             files = {key: os.path.abspath(path) for key, path in plan.settings.recipe.files().items()}
             roots = {name: os.path.abspath(root) for name, root in plan.source.places().items()}
             places = {"roots": roots, "files": files}
-            # In ASCII: a path may hold bytes that are no UTF-8, which come back from their escapes.
+            # In ASCII: a path may contain bytes that are not UTF-8, and JSON's escapes keep them.
             text = json.dumps({"configuration": plan.configuration, **places}, indent=1)
             write_atomic(folder / PLAN, text.encode())
             return
-    theirs, ours = flatten(found["configuration"]), flatten(plan.configuration)
-    keys = sorted((theirs.keys() | ours.keys()) - _WORDS)
+    theirs, ours = flatten(stored["configuration"]), flatten(plan.configuration)
+    keys = sorted((theirs.keys() | ours.keys()) - _FREE_KEYS)
     differing = [key for key in keys if theirs.get(key) != ours.get(key)]
     if differing:
-        lines = [f"  {key}: {theirs.get(key, 'absent')} there, {ours.get(key, 'absent')} now" for key in differing[:12]]
+        lines, needs = [], []
+        for key in differing:
+            explanation, need = next(_DIFFERENCES[start] for start in _DIFFERENCES if key.startswith(start))
+            lines.append(f"  {key}: {theirs.get(key, 'absent')} there, {ours.get(key, 'absent')} now{explanation}\n")
+            needs += [need] if need not in needs else []
+        if len(lines) > _LISTED + 1:
+            lines[_LISTED:] = [f"  and {len(lines) - _LISTED} more\n"]
         raise UsageError(
-            f"{folder} was begun with another configuration and is left as it is:\n" + "\n".join(lines) + "\n"
-            "run it with the same values, choose another --out, or start afresh with --overwrite"
+            f"{folder} was begun with another configuration and was not changed:\n{''.join(lines)}finish it with "
+            f"{' and '.join(needs)}, choose another --out, or start again with --overwrite"
         )
 
 
 def refuse_foreign_files(folder: Path) -> None:
-    """Raise :class:`UsageError` where files that are named like a dataset's lie in a folder that blurkit did not begin."""
-    strangers = [] if (folder / PLAN).exists() else [path.name for path in folder.iterdir() if is_dataset_file(path.name)]
-    if strangers:
-        raise UsageError(f"{folder} holds {min(strangers)} but no {PLAN}: it is no dataset of blurkit's; choose another --out")
+    """Raises :class:`UsageError` if blurkit did not begin the folder and a file in it has the name of a dataset's file."""
+    names = [] if (folder / PLAN).exists() else [path.name for path in folder.iterdir() if is_dataset_file(path.name)]
+    if names:
+        raise UsageError(f"{folder} holds {min(names)} but no {PLAN}: blurkit did not make this folder; choose another --out")
 
 
 def read_plan(folder: Path) -> dict[str, Any] | None:
-    """The folder's ``plan.json``, or ``None`` where there is none."""
+    """Reads the folder's ``plan.json``. Returns ``None`` if the file does not exist."""
     try:
         plan = json.loads((folder / PLAN).read_bytes())
         plan["configuration"], plan["roots"], plan["files"]
@@ -171,12 +190,12 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{folder / PLAN} is damaged ({error}); start afresh with --overwrite, or choose another --out"
+            f"{folder / PLAN} is damaged ({error}); start again with --overwrite, or choose another --out"
         ) from error
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one, with dotted keys."""
+    """Converts nested dictionaries to one dictionary with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
@@ -189,26 +208,21 @@ def _configuration(source: Source, settings: Settings, records: RecordTable, cho
         digest.update(f"{name}/{image_id}\0".encode())
         counts[name] += 1
     packages = {name: version(name) for name in _PACKAGES}
+    values = {name: value for name, value in vars(settings).items() if name != "recipe"} | {"size": size_text(settings.size)}
     return {
         "source": source.name,
         **choice,
         "images": len(records),
         "images_of": {name: counts[name] for name in source.places()},
         "images_digest": digest.hexdigest(),
-        "seed": settings.seed,
-        "size": size_text(settings.size),
-        "per_image": settings.per_image,
-        "shard_bytes": settings.shard_bytes,
-        "downscale": settings.downscale,
-        "min_sharpness": settings.min_sharpness,
-        "masks": settings.masks,
+        **values,
         "recipe": tomllib.loads(settings.recipe.portable_toml()),
         "versions": {"blurkit": __version__, "code": source_digest()[:16], "opencv": cv2.__version__, **packages},
     }
 
 
 def _sizes(records: RecordTable, settings: Settings, truth: int) -> Iterator[int]:
-    """About what the samples of each photograph take in a shard, without the masks of objects."""
+    """Yields the approximate size in a shard of the samples of each photograph, without the masks of objects."""
     sizes = itertools.repeat(settings.size, len(records)) if settings.size else map(partial(_full_size, settings), records)
     by_depth = any(part.defocus is not None and part.defocus.depth for part in settings.recipe.parts)
     radii = (4 * bool(record.disparity) for record in records) if by_depth else itertools.repeat(0)
@@ -219,6 +233,6 @@ def _sizes(records: RecordTable, settings: Settings, truth: int) -> Iterator[int
 def _full_size(settings: Settings, record: ImageRecord) -> tuple[int, int]:
     try:
         height, width = record.size()
-    except BadImageError:  # it fails again, with a line of the ledger, when it is decoded
+    except BadImageError:  # decoding fails too, and then adds a line to the ledger
         return 0, 0
     return height // settings.downscale, width // settings.downscale

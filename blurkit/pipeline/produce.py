@@ -1,4 +1,4 @@
-"""A record becomes samples: decode, draw, blur, and say where it came from."""
+"""Makes the samples of a record: decodes the photograph, makes pairs, and adds the metadata."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
 from blurkit.truth.scene import Frames, Scene
 
-#: Of a frame of 35 mm film, in millimetres, by whose diagonal focal lengths are compared.
+#: The diagonal of a frame of 35 mm film in millimetres. Equivalent focal lengths refer to this diagonal.
 DIAGONAL_35MM = math.hypot(36, 24)
 
 
 @dataclass(frozen=True, eq=False)
 class Photograph:
-    """A record with its pixels, uint8 (H, W, 3), made smaller where the settings ask for it, and what else is known of it.
-    ``notes``: what decoding changed, and what of the recipe cannot be done."""
+    """A decoded photograph, and what is known about it. ``pixels``: uint8 (H, W, 3) RGB, downscaled as the settings ask.
+    ``sha256``: of the file. ``notes``: what decoding changed, and what the recipe cannot do with this photograph."""
 
     record: ImageRecord
     pixels: NDArray[np.uint8]
@@ -40,7 +40,7 @@ class Photograph:
 
 
 def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
-    """Decode a photograph. Raises :class:`blurkit.errors.BadImageError` where it cannot be used."""
+    """Decodes a photograph. Raises :class:`blurkit.errors.BadImageError` if it cannot be used."""
     decoded = record.read()
     pixels, notes, recipe = decoded.pixels, decoded.notes, settings.recipe
     if settings.downscale > min(pixels.shape[:2]):
@@ -50,10 +50,10 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
     disparity = None
     if record.disparity and any(part.defocus is not None and part.defocus.depth for part in recipe.parts):
         disparity = downscale_disparity(read_disparity(record.disparity, pixels.shape[:2]), settings.downscale)
-        if not np.isfinite(disparity).any():  # what is known lay in the rows and columns that are cut off
+        if not np.isfinite(disparity).any():  # all finite values were in the rows and columns that are cut off
             raise BadImageError("bad_disparity", f"The disparity map, downscaled by {settings.downscale}, has no finite value.")
+    pixels = _smaller(pixels, settings)
     if settings.downscale > 1:
-        pixels = _smaller(pixels, settings)
         notes = (*notes, f"downscaled by {settings.downscale}")
     if record.annotation is None and all(part.objects for part in recipe.parts):
         notes = (*notes, "no object is outlined, the camera alone moves")
@@ -67,10 +67,8 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
 
 
 def make_sample(photograph: Photograph, settings: Settings, variant: int) -> Sample:
-    """One variant of a photograph: it depends on (seed, source, image id, variant), the settings and the photograph alone.
-
-    Raises :class:`blurkit.errors.BadImageError` where the photograph or its annotation cannot be used.
-    """
+    """Makes one variant of a photograph. It depends only on (seed, source, image id, variant), the settings and the photograph.
+    Raises :class:`blurkit.errors.BadImageError` if the photograph or its annotation cannot be used."""
     record = photograph.record
     words = seed_words(settings.seed, record.source, record.id, variant)
     pair = make_pair(
@@ -94,36 +92,35 @@ def make_sample(photograph: Photograph, settings: Settings, variant: int) -> Sam
     }
     stored = pair.parts() | {"path": pair.path.astype(np.float32), "poses": pair.poses.astype(np.float32)}
     if pair.objects is None:
-        none = Masks.none(*pair.crop[2:])
-        stored["objects"] = _masks(record, settings.downscale, pair.crop) if settings.masks else none
+        no_objects = Masks.none(*pair.crop[2:])
+        stored["objects"] = _masks(record, settings.downscale, pair.crop) if settings.masks else no_objects
     return Sample(pair.sharp, pair.blurred, id=record.id, meta=meta, **stored)
 
 
 def make_samples(record: ImageRecord, settings: Settings, variants: Iterable[int] | None = None) -> Iterator[Sample]:
-    """The samples of one photograph, all ``per_image`` variants or those given; see :func:`make_sample`."""
+    """Makes the samples of one photograph by :func:`make_sample`: the given variants, or all ``per_image`` variants."""
     photograph = load_photograph(record, settings)
     for variant in range(settings.per_image) if variants is None else variants:
         yield make_sample(photograph, settings, variant)
 
 
 def _smaller(pixels: NDArray[np.uint8], settings: Settings) -> NDArray[np.uint8]:
-    return downscale(pixels, settings.downscale, load_response(settings.recipe.decode))
+    """Downscales in linear light as the settings ask. The first recipe of a mixture decodes, because none is chosen yet."""
+    if settings.downscale == 1:
+        return pixels
+    return downscale(pixels, settings.downscale, load_response(settings.recipe.parts[0].response.decode))
 
 
 def _frames(clip: Clip, place: int, settings: Settings) -> Frames:
-    def read(number: int) -> NDArray[np.uint8]:
-        pixels = clip.read(number).pixels
-        return _smaller(pixels, settings) if settings.downscale > 1 else pixels
-
-    return Frames(read, len(clip), place)
+    return Frames(lambda number: _smaller(clip.read(number).pixels, settings), len(clip), place)
 
 
 def _masks(record: ImageRecord, factor: int, box: Box) -> Masks:
-    """The masks of the objects in a box of the photograph; none, and a problem, where they fit another photograph."""
+    """The masks of the objects in a box of the photograph. If their size is wrong: no masks, and a problem."""
     try:
-        found = record.masks(Box(*(side * factor for side in box)))
+        masks = record.masks(Box(*(side * factor for side in box)))
     except BadImageError as error:
         if error.reason != "size_mismatch":
             raise
         return replace(Masks.none(*box[2:]), problems=(str(error),))
-    return found.with_planes(downscale_mask(found.masks, factor))
+    return masks.with_planes(downscale_mask(masks.masks, factor))

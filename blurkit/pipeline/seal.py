@@ -1,4 +1,4 @@
-"""Sealing a dataset: when every shard is complete, its index and its ledger are written, the same whoever finds it so."""
+"""Seals a dataset: writes its index and its ledger when every shard is complete."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from blurkit.shard.ledger import count_failures, failures_of
 
 
 def seal(folder: Path, plan: Plan, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any] | None:
-    """Write the final ledger, what describes the dataset, and ``dataset.json``, or return ``None`` where a shard is missing.
+    """Writes the final ledger, the files that describe the dataset, and ``dataset.json``.
 
-    The ledger of a run that was killed can hold a line twice; the final one is made from the completion records, in the order of
-    the plan. Nothing in any file depends on time or on who writes it, so that slices that finish together write the same.
-    ``dataset.json`` comes last: where it is, nothing is missing. ``tell`` takes sentences about files that are left as they are.
+    Returns the index, which is the content of ``dataset.json``. Writes nothing and returns ``None`` if a shard is missing. The
+    ledger of a run that was killed may contain a line twice. The final ledger is made from the completion records, in the order
+    of the plan. No file depends on the time or on the process, so that slices that finish at the same time write equal files.
+    ``dataset.json`` is written last, so that its presence means that nothing is missing. ``tell``: is called with sentences about
+    files that are not overwritten.
     """
-    records = []
-    for number in range(len(plan.shards)):
-        record = read_record(folder, number)
-        if record is None:
-            return None
-        records.append(record)
+    records = [record for number in range(len(plan.shards)) if (record := read_record(folder, number))]
+    if len(records) < len(plan.shards):
+        return None
     failures = failures_of(records)
     ledger = (*plan.passed_over(), *failures)
     write_atomic(folder / LEDGER, "".join(failure.line() + "\n" for failure in ledger).encode())

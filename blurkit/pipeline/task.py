@@ -1,4 +1,4 @@
-"""One shard, start to end: the unit of work. A shard is a pure function of the plan and its number."""
+"""Makes one shard, the unit of work. The content of a shard depends only on the plan and on the number of the shard."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from blurkit.sources.record import ImageRecord, path_id
 
 @dataclass(frozen=True)
 class ShardTask:
-    """``crashed_on``: positions of records on which a worker died, which are left out."""
+    """What a worker needs to make one shard. ``number``: of the shard. ``attributes``: of the shard's file. ``crashed_on``: the
+    positions of records on which workers died. These records are left out."""
 
     number: int
     folder: Path
@@ -32,25 +33,20 @@ class ShardTask:
     crashed_on: frozenset[int] = field(default_factory=frozenset)
 
 
-#: Called with the position of the record at work and the number of samples that are decided so far.
+#: A function that is called with the position of the current record, and the number of samples made or given up so far.
 Report = Callable[[int, int], None]
 
 
 def make_shard(task: ShardTask, report: Report) -> dict[str, Any]:
-    """Make and commit a shard, its lines of the ledger, and last its completion record, which is returned."""
+    """Makes and commits a shard, then its lines of the ledger, and last its completion record. Returns the record."""
     failures: list[Failure] = []
     name = shard_name(task.number)
     written = write_shard(task.folder / name, _samples(task, failures, report), attributes=task.attributes)
     for failure in failures:
         append_line(task.folder / LEDGER, failure.line())
-    record = {
-        "file": name if written else None,
-        "samples": written.samples if written else 0,
-        "bytes": written.bytes if written else 0,
-        "sha256": written.sha256 if written else None,
-        "digest": written.digest if written else digest_text(0),
-        "failures": [asdict(failure) for failure in failures],
-    }
+    empty = {"file": None, "samples": 0, "bytes": 0, "sha256": None, "digest": digest_text(0)}
+    made = {"file": name, **asdict(written)} if written else empty
+    record = {**made, "failures": [asdict(failure) for failure in failures]}
     write_atomic(record_path(task.folder, task.number), json.dumps(record, ensure_ascii=False, indent=1).encode())
     return record
 

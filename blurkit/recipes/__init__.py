@@ -1,4 +1,4 @@
-"""Recipes: what is drawn for a pair, as checked values that are read from TOML and written to it."""
+"""Recipes: checked values that say how a pair is drawn. They are read from TOML and written to TOML."""
 
 from blurkit.recipes.load import load_recipe, recipe_names
 from blurkit.recipes.mixture import Mixture

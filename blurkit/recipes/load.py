@@ -1,7 +1,7 @@
-"""Recipes by name or from TOML, alone or mixed, with settings applied.
+"""Loads recipes and mixtures of recipes by name or from TOML files, and applies settings to them.
 
-A mixture has a table ``[mixture]`` of recipes and their weights: names of packaged ones, or files. Stored with a dataset, it has
-all of its parts in it, under ``[recipes]``.
+The TOML of a mixture has a table ``[mixture]`` with a weight for each recipe. The key is the name of a packaged recipe or a file.
+If a mixture is stored with a dataset, its TOML contains all of its recipes under ``[recipes]``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import Any
 
 from blurkit.errors import UsageError, nearest
 from blurkit.program import toml as configuration
+from blurkit.program.checks import require
 from blurkit.program.toml import from_dict, named_text, parse_toml, parse_value, with_setting, with_value
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe, file_digest
 
 DEFAULT = "handheld"
 
-#: What a mixture has beside the table of its parts.
-_OF_MIXTURES = ("name", "summary", "provenance", "mixture", "recipes")
+#: The keys that the TOML of a mixture may have.
+_MIXTURE_KEYS = ("name", "summary", "provenance", "mixture", "recipes")
 
 
 def recipe_names() -> list[str]:
@@ -34,10 +35,13 @@ def packaged_text(name: str) -> str:
 
 
 def load_recipe(name: str = DEFAULT, settings: Iterable[str] = ()) -> Recipe | Mixture:
-    """A recipe by name or TOML file, with ``settings`` such as ``"trajectory.length=[5, 40]"`` or ``"noise=none"`` applied.
+    """Loads a recipe or a mixture of recipes.
 
-    Of a mixture they change every part, or one where its label comes first: ``"street.noise=none"``; ``"mixture.street=2"``
-    changes a weight.
+    ``name``: the name of a packaged recipe, or a TOML file. ``settings``: changes such as ``"trajectory.length=[5, 40]"`` or
+    ``"noise=none"``. A setting changes every recipe of a mixture. If it begins with the label of a recipe, as in
+    ``"street.noise=none"``, it changes only this recipe. ``"mixture.street=2"`` changes a weight.
+
+    Raises :class:`UsageError` for an unknown name or key, for text that is not TOML, and for a value out of its bounds.
     """
     text, folder = named_text("blurkit", name)
     return recipe_from_toml(text, where=f"recipe {name}", folder=folder, settings=settings)
@@ -46,7 +50,8 @@ def load_recipe(name: str = DEFAULT, settings: Iterable[str] = ()) -> Recipe | M
 def recipe_from_toml(
     text: str, *, where: str = "recipe", folder: Path | None = None, settings: Iterable[str] = ()
 ) -> Recipe | Mixture:
-    """A checked recipe from TOML text. Relative paths of files are taken from ``folder``, those in ``settings`` from here."""
+    """Returns the checked recipe or mixture of a TOML text. Relative paths in the text begin at ``folder``. Relative paths in
+    ``settings`` begin at the working directory."""
     values = parse_toml(text, where=where)
     if "mixture" in values:
         return _mixture(values, where, folder, list(settings))
@@ -65,44 +70,41 @@ def _recipe(values: dict[str, Any], where: str, folder: Path | None, settings: I
     recipe = recipe.check()
     for key, path in recipe.files().items():
         if key in digests and digests[key] != file_digest(path):
-            raise UsageError(f"{where}: {path} is not the file that this recipe was made with (its sha256 differs)")
+            raise UsageError(f"{where}: {path} is not the original: its sha256 differs; name the original by --set {key}=FILE")
     return recipe
 
 
 def _mixture(values: dict[str, Any], where: str, folder: Path | None, settings: list[str]) -> Mixture:
-    unknown = [key for key in values if key not in _OF_MIXTURES]
-    if unknown:
-        raise UsageError(f"{where}: unknown key {unknown[0]!r}{nearest(unknown[0], _OF_MIXTURES)}; its parts say what is drawn")
-    if not isinstance(values["mixture"], dict):
-        raise UsageError(f"{where}: [mixture] is a table of recipes and their weights, got {values['mixture']!r}")
-    named = {Path(name).stem if name.endswith(".toml") else name: name for name in values["mixture"]}
-    if len(named) < len(values["mixture"]):
-        raise UsageError(f"{where}: two recipes of the mixture have one name; rename a file")
-    weights = {label: values["mixture"][name] for label, name in named.items()}
-    own: dict[str, list[str]] = {label: [] for label in named}
+    for key in values:
+        known = ", ".join(_MIXTURE_KEYS)
+        require(key in _MIXTURE_KEYS, f"{where}: unknown key {key!r}{nearest(key, _MIXTURE_KEYS)}; a mixture takes {known}")
+    table = values["mixture"]
+    require(isinstance(table, dict), f"{where}: [mixture] is a table of recipes and their weights, got {table!r}")
+    names = {Path(name).stem if name.endswith(".toml") else name: name for name in table}
+    require(len(names) == len(table), f"{where}: two recipes of the mixture have the same name; rename a file")
+    weights = {label: table[name] for label, name in names.items()}
+    part_settings: dict[str, list[str]] = {label: [] for label in names}
     for setting in settings:
         first, _, rest = setting.partition(".")
         if first == "mixture":
-            label, _, weight = rest.partition("=")
-            if label.strip() not in weights:
-                raise UsageError(f"--set {setting}: the mixture has no {label.strip()!r}{nearest(label.strip(), weights)}")
-            weights[label.strip()] = parse_value(weight.strip())
+            label, weight = (text.strip() for text in rest.partition("=")[::2])
+            require(label in weights, f"--set {setting}: the mixture has no recipe {label!r}{nearest(label, weights)}")
+            weights[label] = parse_value(weight)
         else:
-            for label, changes in own.items():
-                if first == label or first not in own:
+            for label, changes in part_settings.items():
+                if first == label or first not in part_settings:
                     changes.append(rest if first == label else setting)
     stored = values.get("recipes", {})
-    parts = [_part(name, stored.get(label), f"{where}, {label}", folder, own[label]) for label, name in named.items()]
+    parts = [_part(name, stored.get(label), f"{where}, {label}", folder, part_settings[label]) for label, name in names.items()]
     name, summary, provenance = (str(values.get(key, "")) for key in ("name", "summary", "provenance"))
-    return Mixture(name or "mixture", summary, provenance, tuple(named), tuple(weights.values()), tuple(parts)).check()
+    return Mixture(name or "mixture", summary, provenance, tuple(names), tuple(weights.values()), tuple(parts)).check()
 
 
 def _part(name: str, stored: dict[str, Any] | None, where: str, folder: Path | None, settings: list[str]) -> Recipe:
     if stored is not None:
         return _recipe(dict(stored), where, folder, settings)
-    beside = folder / name if folder is not None and name.endswith(".toml") else None
-    text, its_folder = named_text("blurkit", str(beside) if beside is not None and beside.is_file() else name)
+    beside = (folder or Path()) / name
+    text, its_folder = named_text("blurkit", str(beside) if name.endswith(".toml") and beside.is_file() else name)
     values = tomllib.loads(text)
-    if "mixture" in values:
-        raise UsageError(f"{where}: a mixture is not part of another; name its recipes instead")
+    require("mixture" not in values, f"{where}: a mixture cannot contain a mixture; name its recipes instead")
     return _recipe(values, where, its_folder, settings)

@@ -1,7 +1,7 @@
-"""Recipes: what is drawn for a sample, as frozen dataclasses that become TOML; :mod:`blurkit.recipes.load` reads them.
+"""The recipe of a sample: frozen dataclasses that say what is drawn. :mod:`blurkit.recipes.load` reads them from TOML.
 
-A recipe's digest covers every value that can change a pixel, and the contents of the files it names; its name and its
-description are not part of it.
+The digest of a recipe covers every value that can change a pixel, and the contents of the files that the recipe names. It does
+not cover the name and the description of the recipe.
 """
 
 from __future__ import annotations
@@ -21,73 +21,62 @@ from blurkit.camera.response import is_curve
 from blurkit.errors import UsageError
 from blurkit.program.checks import one_of, require
 from blurkit.program.toml import assign, to_dict, to_toml
-from blurkit.recipes.sections import (
-    Bayer,
-    Defocus,
-    FrameAveraging,
-    Jpeg,
-    Kernel,
-    Objects,
-    ResponseCurves,
-    Rotation,
-    Saturation,
-    Sensor,
-    Trajectory,
-)
+from blurkit.recipes import sections
+
+#: For a section: the keys that exclude it, and the reason.
+_EXCLUSIONS = {
+    "frames": (("kernels", "trajectory", "rotation", "objects", "defocus"), "the frames already contain the motion"),
+    "objects": (("kernels", "defocus"), "objects move relative to a path of the camera, and everything is in focus"),
+    "rotation": (("kernels", "trajectory"), "no single kernel is valid for the whole frame"),
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that is drawn for a sample. A section that is ``None`` is left out of the physics."""
+    """Everything that is drawn for a sample. A section that is ``None`` switches off its step of the physics."""
 
     name: str = "custom"
     summary: str = ""
     provenance: str = ""
     kernels: str = ""
-    trajectory: Trajectory | None = None
-    rotation: Rotation | None = None
-    objects: Objects | None = None
-    frames: FrameAveraging | None = None
-    kernel: Kernel = Kernel()
-    defocus: Defocus | None = None
-    response: ResponseCurves = ResponseCurves()
-    sensor: Sensor | None = None
-    saturation: Saturation | None = None
+    trajectory: sections.Trajectory | None = None
+    rotation: sections.Rotation | None = None
+    objects: sections.Objects | None = None
+    frames: sections.FrameAveraging | None = None
+    kernel: sections.Kernel = sections.Kernel()
+    defocus: sections.Defocus | None = None
+    response: sections.ResponseCurves = sections.ResponseCurves()
+    sensor: sections.Sensor | None = None
+    saturation: sections.Saturation | None = None
     noise: Noise | None = None
-    bayer: Bayer | None = None
-    jpeg: Jpeg | None = None
+    bayer: sections.Bayer | None = None
+    jpeg: sections.Jpeg | None = None
 
     def check(self) -> Recipe:
-        """This recipe, with every value checked, or a :class:`UsageError` that names the key."""
+        """Checks every value. Returns this recipe, without ``trajectory`` if its kernels come from a bank. Raises
+        :class:`UsageError` with the name of a wrong key."""
         for field in dataclasses.fields(self):
             section = getattr(self, field.name)
             if dataclasses.is_dataclass(section):
                 section.check()  # type: ignore[union-attr]
+        for section, (others, reason) in _EXCLUSIONS.items():
+            excluded = [other if other == "kernels" else f"[{other}]" for other in others if getattr(self, other)]
+            conflict = excluded and getattr(self, section)
+            require(not conflict, f"recipe {self.name!r}: remove {', '.join(excluded)}, because with [{section}] {reason}")
         if self.frames:
-            self._alone(
-                "frames", ("kernels", "trajectory", "rotation", "objects", "defocus"), "averaged frames hold their motion"
-            )
             return self
-        if self.objects:
-            self._alone("objects", ("kernels", "defocus"), "objects move on top of a path of the camera, all in focus")
         if self.rotation:
-            self._alone("rotation", ("kernels", "trajectory"), "no kernel holds for the whole frame")
             one_of("kernel.anchor (of a rotation)", self.kernel.anchor, ("centroid",))
             return self
         if self.kernels:
             one_of("kernel.anchor (of a bank)", self.kernel.anchor, ("centroid", "stored"))
-            return dataclasses.replace(self, trajectory=None)  # a bank's kernels come instead of trajectories
+            return dataclasses.replace(self, trajectory=None)  # the kernels of a bank replace paths
         require(
             self.trajectory is not None,
-            f"recipe {self.name!r} draws its kernels from a bank: name one with --set kernels=FILE (.npz, .h5, .mat or a folder)",
+            f"recipe {self.name!r} takes kernels from a bank: name it with --set kernels=FILE (.npz, .h5, .mat or a folder)",
         )
         one_of("kernel.anchor", self.kernel.anchor, ("centroid", "start", "midpoint", "bbox"))
         return self
-
-    def _alone(self, section: str, others: tuple[str, ...], why: str) -> None:
-        """Require that none of the others is there beside a section."""
-        found = [f"[{other}]" if other != "kernels" else other for other in others if getattr(self, other)]
-        require(not found, f"recipe {self.name!r}: with [{section}], {why}; leave out {', '.join(found)}")
 
     def named_files(self) -> dict[str, str]:
         """Each value that may name a file, by its key."""
@@ -100,25 +89,15 @@ class Recipe:
 
     @property
     def parts(self) -> tuple[Recipe, ...]:
-        """The recipes that samples are drawn by: this one. See :class:`blurkit.recipes.mixture.Mixture`."""
+        """The recipes that samples are drawn from: only this recipe. A :class:`blurkit.recipes.mixture.Mixture` has several."""
         return (self,)
 
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """The weight of each of the parts."""
-        return (1.0,)
-
-    @property
-    def decode(self) -> str:
-        """The response by which photographs are decoded."""
-        return self.response.decode
-
     def choose(self, *, rng: np.random.Generator) -> tuple[Recipe, dict[str, float]]:
-        """The recipe of one sample, and what was drawn to find it."""
+        """Returns the recipe of one sample and the parameters of the choice: this recipe and none. Nothing is drawn."""
         return self, {}
 
     def portable(self) -> dict[str, Any]:
-        """The recipe as nested dictionaries, with file names in place of paths, and the sha256 of each file under ``files``."""
+        """The recipe as nested dictionaries. File names replace paths. The sha256 of each file is under ``files``."""
         values = to_dict(self)
         digests = {}
         for key, path in self.files().items():
@@ -127,11 +106,11 @@ class Recipe:
         return {**values, "files": digests} if digests else values
 
     def portable_toml(self) -> str:
-        """:meth:`portable` as TOML."""
+        """The TOML text of :meth:`portable`."""
         return to_toml(self.portable())
 
     def digest(self) -> str:
-        """A hexadecimal sha256 of all that can change a pixel."""
+        """The hexadecimal sha256 of every value that can change a pixel."""
         values = tomllib.loads(self.portable_toml())
         for key in ("name", "summary", "provenance"):
             values.pop(key)
@@ -139,7 +118,7 @@ class Recipe:
 
 
 def file_digest(path: str) -> str:
-    """The sha256 of a file, or of all files of a folder, that a recipe names."""
+    """The sha256 of a file that a recipe names, or of all files of a folder, in the order of their names."""
     file = Path(path)
     parts = sorted(file.iterdir()) if file.is_dir() else [file]
     digest = hashlib.sha256()
@@ -147,5 +126,5 @@ def file_digest(path: str) -> str:
         for part in parts:
             digest.update(part.read_bytes())
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; a recipe names this file") from error
+        raise UsageError(f"{path}: {error.strerror}; the recipe names this file") from error
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The sections of a recipe: what is drawn, stage by stage of the physics, and within which bounds."""
+"""The sections of a recipe. Each section says what is drawn for one step of the physics, and within which bounds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from blurkit.program.checks import Range, one_of, require, rising, within
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A path of the camera over one exposure.
+    """The path of the camera over one exposure.
 
-    ``process``: "camera-shake" (rates per exposure) or "boracchi-foi" (the published discrete process). ``length`` in pixels,
-    uniform. ``anxiety``: one of these, equally likely. ``near_identity``: the share of samples that hardly move, of
-    ``near_identity_length`` pixels. ``samples``: 0 for as many as the rates ask for, or 2000 in the published process. ``scale``:
-    one of these, equally likely; lengths are multiplied and anxieties divided by it, so that shapes stay alike.
+    ``process``: "camera-shake" (rates per exposure) or "boracchi-foi" (the published discrete process). ``length``: of the path,
+    in pixels, uniform. ``anxiety``: one of these values, equally likely. ``near_identity``: the share of samples that hardly
+    move. ``near_identity_length``: the length of their paths, in pixels, uniform. ``samples``: points of the path; 0 means as
+    many as the rates need, or 2000 for the published process. ``scale``: one of these factors, equally likely. The length is
+    multiplied by the factor and the anxiety is divided by it, so that the shape of the path stays the same.
     """
 
     process: str = "camera-shake"
@@ -35,13 +36,14 @@ class Trajectory:
         rising("trajectory.near_identity_length", self.near_identity_length, 0, 10_000)
         within("trajectory.near_identity", [self.near_identity], 0, 1)
         within("trajectory.anxiety", self.anxiety, 0, 0.1)
-        require(self.samples == 0 or 2 <= self.samples <= 10**7, f"trajectory.samples is 0 or at least 2, got {self.samples}")
+        require(self.samples == 0 or 2 <= self.samples <= 10**7, f"trajectory.samples takes 0 or 2 to 10**7, got {self.samples}")
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """How a path becomes a kernel: ``exposure``, the fraction of the path seen, is one of these, equally likely; ``anchor``
-    as in :func:`blurkit.kernels.rasterization.rasterize`, or, for kernels of a bank, "centroid" or "stored" (as they are)."""
+    """How a path becomes a kernel. ``exposure``: the exposed fraction of the path, one of these values, equally likely.
+    ``anchor``: as in :func:`blurkit.kernels.rasterization.rasterize`. For kernels of a bank: "centroid", or "stored" to leave
+    them as they are."""
 
     exposure: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     anchor: str = "centroid"
@@ -53,8 +55,9 @@ class Kernel:
 
 @dataclass(frozen=True)
 class ResponseCurves:
-    """Camera response functions by name or file, as :func:`blurkit.load_response` takes them. Photographs are decoded by
-    ``decode``; sharp and blurred images are both encoded by ``encode``. "linear" for both blurs in gamma space."""
+    """Camera response functions, by name or file, as :func:`blurkit.load_response` takes them. ``decode``: decodes photographs.
+    ``encode``: encodes the sharp and the blurred image. If both are "linear", the codes themselves are blurred (blur in gamma
+    space)."""
 
     decode: str = "srgb"
     encode: str = "srgb"
@@ -66,8 +69,9 @@ class ResponseCurves:
 
 @dataclass(frozen=True)
 class Saturation:
-    """Clipped highlights get their light back before the blur: linear values of at least ``threshold`` are raised by a number
-    uniform in ``highlight``, and clipped again after the blur (the RSBlur synthesis of Rim et al., ECCV 2022)."""
+    """Clipped highlights get their light back before the blur (the RSBlur synthesis of Rim et al., ECCV 2022). ``highlight``: a
+    number uniform in this range is added to linear values of at least ``threshold``. The values are clipped again after the
+    blur."""
 
     highlight: Range = (0.25, 1.75)
     threshold: float = 0.99
@@ -79,12 +83,10 @@ class Saturation:
 
 @dataclass(frozen=True)
 class Rotation:
-    """The camera turns about its three axes, instead of a path of the image; the blur varies over the frame.
-
-    ``length``: of the path of the optical axis, ``roll``: of the roll about it, both in thousandths of a radian, uniform.
-    ``anxiety``: one of these, equally likely, as for paths of the image of 60 pixels. ``focal``: the focal length in units of the
-    photograph's longer side, uniform, where it is not known. ``samples``: poses per exposure.
-    """
+    """The camera turns about its three axes. A rotation replaces the path of the image. The blur varies over the frame.
+    ``length``: of the path of the optical axis, ``roll``: of the roll about this axis; both in thousandths of a radian, uniform.
+    ``anxiety``: one of these values, equally likely, as for paths of 60 pixels. ``focal``: the focal length in units of the
+    longer side of the photograph, uniform; used if the focal length is not known. ``samples``: poses per exposure."""
 
     length: Range = (17.0, 51.0)
     roll: Range = (0.0, 34.0)
@@ -102,13 +104,11 @@ class Rotation:
 
 @dataclass(frozen=True)
 class Defocus:
-    """The whole frame is out of focus, beside its motion: the kernel is convolved with that of the aperture.
-
-    ``radius`` of the circle of confusion in pixels, uniform. ``blades``: one of these, equally likely; 0 is a disk, 3 and more a
-    polygon of the same area, turned at random. ``share`` of the samples that are defocused. ``depth``: whether the radius follows
-    the disparity of a photograph that has a map of it; it is then the largest in the photograph. A camera that turns has the same
-    radius everywhere.
-    """
+    """The frame is out of focus, in addition to its motion. The kernel is convolved with the kernel of the aperture. ``radius``:
+    of the circle of confusion, in pixels, uniform. ``blades``: one of these numbers, equally likely; 0 is a disk, 3 or more is a
+    polygon of the same area with a random rotation. ``share``: of the samples that are out of focus. ``depth``: whether the
+    radius follows the disparity, if the photograph has a disparity map. ``radius`` is then the largest radius in the photograph.
+    If the camera turns, the radius is the same everywhere."""
 
     radius: Range = (0.5, 6.0)
     blades: tuple[int, ...] = (0, 6, 8)
@@ -117,17 +117,19 @@ class Defocus:
 
     def check(self) -> None:
         rising("defocus.radius", self.radius, 0, 200)
-        require(all(blades == 0 or 3 <= blades <= 32 for blades in self.blades), "defocus.blades are 0, or from 3 to 32")
+        valid = all(blades == 0 or 3 <= blades <= 32 for blades in self.blades)
+        require(valid, f"defocus.blades takes 0 and numbers from 3 to 32, got {list(self.blades)}")
         within("defocus.share", [self.share], 0, 1)
 
 
 @dataclass(frozen=True)
 class Objects:
-    """Outlined objects move on their own, on top of the camera's motion, with what is behind them filled in.
+    """Outlined objects move on their own, in addition to the camera's motion. The background behind them is filled in.
 
-    ``count``: how many of those that a crop shows, a whole number, each as likely. ``length`` of an object's own path over the
-    whole exposure, in pixels, uniform. ``anxiety``: one of these, equally likely, as for the camera. ``least``: pixels of an
-    object that the crop shows. ``classes``: the names of those that can move, or how they begin, up to ``--``; none for all.
+    ``count``: how many objects of a crop move, a whole number in this range, equally likely. ``length``: of an object's own path
+    over the whole exposure, in pixels, uniform. ``anxiety``: one of these values, equally likely, as for the camera. ``least``:
+    the smallest area of a moving object in the crop, in pixels. ``classes``: the classes that can move. A name that ends with
+    ``--`` means every class that begins with this name. An empty tuple means all classes.
     """
 
     count: tuple[int, int] = (1, 5)
@@ -144,30 +146,28 @@ class Objects:
 
     def moves(self, name: str) -> bool:
         """Whether objects of this class can move."""
-        families = tuple(part for part in self.classes if part.endswith("--"))
-        return not self.classes or name in self.classes or name.startswith(families)
+        prefixes = tuple(part for part in self.classes if part.endswith("--"))
+        return not self.classes or name in self.classes or name.startswith(prefixes)
 
 
 @dataclass(frozen=True)
 class FrameAveraging:
-    """The blurred image is the mean of consecutive frames, of which the sharp one is the middle.
-
-    ``count``: how many frames, one of the odd numbers in this range, equally likely. ``steps``: from one frame to the next; with
-    2 and more, as many less one are interpolated between them.
-    """
+    """The blurred image is the mean of consecutive frames. The sharp image is the middle frame. ``count``: the number of frames,
+    an odd number in this range, equally likely. ``steps``: the number of steps from one frame to the next. If it is 2 or more,
+    ``steps - 1`` frames are interpolated between two frames."""
 
     count: tuple[int, int] = (7, 13)
     steps: int = 1
 
     def check(self) -> None:
         rising("frames.count", self.count, 3, 1001)
-        require(self.count[0] | 1 <= self.count[1], f"frames.count has an odd number in its range, got {list(self.count)}")
+        require(self.count[0] | 1 <= self.count[1], f"frames.count needs an odd number in its range, got {list(self.count)}")
         require(1 <= self.steps <= 64, f"frames.steps is from 1 to 64, got {self.steps}")
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """``gain``: what the light of the scene is multiplied by, in the sharp and in the blurred image, log-uniform."""
+    """The sensor. ``gain``: a factor for the light of the scene, in the sharp and in the blurred image, log-uniform."""
 
     gain: Range = (1.0, 1.0)
 
@@ -177,11 +177,9 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Bayer:
-    """What is drawn of a camera with a Bayer mosaic.
-
-    ``pattern``: one of these, equally likely. ``red_gain``, ``blue_gain``: white balance against green, uniform (the ranges that
-    Rim et al. draw from). ``matrix``: nine numbers, row by row, from CIE XYZ to the camera's colours.
-    """
+    """A camera with a Bayer mosaic. ``pattern``: one of these patterns, equally likely. ``red_gain``, ``blue_gain``: white
+    balance relative to green, uniform (the defaults are the ranges of Rim et al.). ``matrix``: from CIE XYZ to the camera's
+    colours, nine numbers, row by row."""
 
     pattern: tuple[str, ...] = BAYER_PATTERNS
     red_gain: Range = (1.9, 2.4)
@@ -200,7 +198,8 @@ class Bayer:
 
 @dataclass(frozen=True)
 class Jpeg:
-    """The blurred image is compressed for a ``share`` of the samples, at a whole ``quality`` uniform in the range."""
+    """JPEG compression of the blurred image. ``share``: of the samples that are compressed. ``quality``: a whole number, uniform
+    in this range. ``subsampling``: of chroma."""
 
     share: float = 0.5
     quality: Range = (60, 100)

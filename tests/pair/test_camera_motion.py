@@ -116,7 +116,7 @@ def test_the_focal_length_can_be_given_or_drawn(photograph):
 
 
 def test_what_cannot_go_together_is_refused():
-    with pytest.raises(UsageError, match="no kernel holds for the whole frame"):
+    with pytest.raises(UsageError, match=r"remove \[trajectory\], because .* no single kernel is valid"):
         load_recipe("rotation", ["trajectory.length=5"])
     with pytest.raises(UsageError, match="no single kernel"):
         draw_kernel(load_recipe("rotation"), rng=np.random.default_rng(0))

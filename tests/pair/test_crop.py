@@ -29,7 +29,7 @@ def test_opencv_agrees(rng, shape):
 
 
 def test_the_grey_of_every_colour_is_that_of_opencv():
-    # Between two black rows each pixel's grey is the only thing that its Laplacian holds.
+    # Between two black rows, the Laplacian depends only on the grey of the pixel.
     levels = np.arange(0, 256, 5, dtype=np.uint8)
     colours = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     greys = cv2.cvtColor(colours[None], cv2.COLOR_RGB2GRAY)[0]

@@ -29,13 +29,13 @@ def test_saturation_is_where_light_was_clipped(photograph):
         assert pair.saturation.sum() > 50
         assert np.all(pair.blurred[pair.saturation].max(axis=1) == 255)
         below = pair.blurred[~pair.saturation]
-        assert np.mean(below.max(axis=1) == 255) < 0.02  # what rounds to 255 without reaching it
+        assert np.mean(below.max(axis=1) == 255) < 0.02  # light that rounds to 255 below full well
     assert make_pair(photograph, load_recipe("clean"), rng=np.random.default_rng(0)).saturation is None
 
 
 @pytest.mark.parametrize("name", ["handheld", "defocus", "vegan"])
 def test_before_saturation_no_light_is_lost(photograph, name):
-    """On a periodic image, where none leaves it; highlights are raised beyond full well, and there is none that blur makes up."""
+    """No light leaves a periodic image. Highlights are raised beyond full well, and blur neither adds nor removes light."""
     recipe = load_recipe(name, ["trajectory.length=[5, 60]"])
     for seed in range(10):
         rng = np.random.default_rng(seed)
@@ -90,7 +90,7 @@ def test_a_mosaic_without_noise_is_the_camera_on_the_blurred_light(photograph):
     box = (y - REACH, x - REACH, height + 2 * REACH, width + 2 * REACH)
     light = blur_region(photograph, pair.kernel, SRGB, box)
     rng = np.random.default_rng(2)
-    make_pair(photograph, dataclasses.replace(plain, saturation=None), rng=rng, size=(60, 70))  # draws motion and crop alone
+    make_pair(photograph, dataclasses.replace(plain, saturation=None), rng=rng, size=(60, 70))  # draws only motion and crop
     camera = draw_camera(recipe.bayer, rng=rng)
     developed = camera.at(box[0], box[1]).develop(camera.at(box[0], box[1]).expose(light))[REACH:-REACH, REACH:-REACH]
     assert np.array_equal(pair.blurred, SRGB.quantize(np.ascontiguousarray(developed)))

@@ -42,7 +42,7 @@ def pair_of(photograph, recipe, disparity, seed=0, **options):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_radius_is_that_of_a_thin_lens(photograph, rng, seed):
-    """Linear in disparity, zero at the focus, and the drawn radius where the photograph is most out of focus."""
+    """The radius is linear in disparity and zero at the focus. Its largest magnitude is the drawn radius."""
     disparity = slope(rng)
     pair = pair_of(photograph, recipe_of(), disparity, seed)
     focus, largest = pair.parameters["focus"], pair.parameters["defocus_radius"]
@@ -70,7 +70,7 @@ def test_each_pixels_disparity_is_as_likely_to_be_in_focus():
 
 
 def test_defocus_comes_before_the_motion(photograph, rng):
-    """Against the two steps with another library; the motion is uniform, its kernel stored."""
+    """Compared with the two steps with another library. The motion is uniform, and its kernel is stored."""
     disparity = slope(rng)
     pair = pair_of(
         photograph,
@@ -111,7 +111,7 @@ def test_of_two_planes_one_is_sharp_and_the_other_a_disk(photograph):
 
 @pytest.mark.parametrize("blades", [0, 3])
 def test_valid_pixels_do_not_depend_on_the_border(photograph, blades):
-    """Also those of a triangle, whose corners reach 1.56 times as far as a disk of its area."""
+    """This holds for a triangle too. Its corners reach 1.56 times as far as a disk of the same area."""
     recipe = recipe_of("defocus.radius=6", f"defocus.blades={blades}", *STILL)
     disparity = np.where(np.arange(SHAPE[1]) < 80, 5, 9).astype(np.float32) * np.ones((SHAPE[0], 1), np.float32)
     pair = pair_of(photograph, recipe, disparity, 1)
@@ -152,7 +152,7 @@ def test_a_camera_that_turns_has_one_radius(photograph, rng):
 
 
 def test_a_stereo_pairs_own_map(test_data, tmp_path):
-    """The Motorcycle of Middlebury, downscaled with its map: what is nearest has the largest disparity."""
+    """The Motorcycle of Middlebury, downscaled with its map. The nearest surface has the largest disparity."""
     folder = test_data / "sharp/depth"
     maps = np.load(folder / "motorcycle_disp.npz")
     disparity = maps[maps.files[0]].astype(np.float32)

@@ -70,6 +70,7 @@ def test_interpolated_frames_are_those_of_the_region_and_its_surroundings():
     expected = average_frames(interpolated(clip()[PLACE - 1 : PLACE + 2], 4, SRGB), SRGB)
     assert np.array_equal(pair.blurred, SRGB.quantize(expected))
     assert pair.parameters["frame_steps"] == 4
+    assert repr(pair) == "Pair(72x96 pixels, 3 parameters)"
 
     plain = make_pair(
         clip()[PLACE], load_recipe("frames", ["frames.count=[3, 3]"]), rng=np.random.default_rng(0), scene=scene_of()

@@ -40,7 +40,7 @@ def photograph():
 
 
 def two_cars(names=("object--vehicle--car", "human--person"), crowd=(False, False)):
-    """A large object on the left, and a smaller one that overlaps it."""
+    """A large object on the left, and a smaller object that overlaps the large object."""
     planes = np.zeros((2, *SHAPE), bool)
     planes[0, 50:90, 60:110] = True
     planes[1, 70:100, 95:125] = True
@@ -57,7 +57,7 @@ def scene_of(masks):
 
 
 def splat(points, weights, side):
-    """Each point's weight shared by the four pixels around it, in plain loops."""
+    """Shares the weight of each point among the four pixels around the point, in plain loops."""
     kernel = np.zeros((side + 1, side + 1))
     for (x, y), weight in zip(points + side // 2, weights / weights.sum(), strict=True):
         column, row = math.floor(x), math.floor(y)
@@ -95,12 +95,13 @@ def test_own_paths_are_as_drawn_and_anchored(anchor, rng):
     camera = draw_camera_motion(load_recipe("clean", ["kernel.exposure=0.5"]), SHAPE, rng=rng)
     rule = Objects(count=(40, 40), length=(10, 80), anxiety=(0.0,))
     moving = draw_objects(camera, rule, lambda box: Masks.none(*box[2:]), SHAPE, anchor=anchor, rng=rng)
-    assert moving.own.shape == (40, camera.samples, 2)
-    lengths = np.hypot(*np.diff(moving.own, axis=1).transpose(2, 0, 1)).sum(axis=1) * camera.samples / (camera.samples - 1)
+    samples = len(camera.path)
+    assert moving.own.shape == (40, samples, 2)
+    lengths = np.hypot(*np.diff(moving.own, axis=1).transpose(2, 0, 1)).sum(axis=1) * samples / (samples - 1)
     assert lengths.min() > 9
     assert lengths.max() < 82
     assert np.ptp(lengths) > 40
-    weights = exposure_weights(camera.samples, 0.5)
+    weights = exposure_weights(samples, 0.5)
     means = np.einsum("t,mtc->mc", weights / weights.sum(), moving.own[:, : len(weights)])
     anchored = means if anchor == "centroid" else moving.own[:, 0]
     np.testing.assert_allclose(anchored, 0, atol=1e-9)
@@ -121,7 +122,7 @@ def test_without_outlines_it_is_the_camera_alone(photograph, name):
 
 @pytest.mark.parametrize("name", ["objects", "street"])
 def test_far_from_objects_it_is_the_cameras_blur(photograph, name):
-    """To the bit, and near them it is not."""
+    """Far from objects the bits are equal. Near objects they differ."""
     recipe = recipe_of(name, "objects.length=12", "rotation.length=20" if name == "street" else "trajectory.length=12")
     masks = two_cars()
     box = Box(0, 0, *SHAPE)
@@ -140,13 +141,13 @@ def test_far_from_objects_it_is_the_cameras_blur(photograph, name):
 
 @pytest.mark.parametrize("name", ["objects", "street"])
 def test_the_light_is_that_of_all_layers(photograph, name):
-    """What is cut out around the crop gives what the whole photograph gives, with the larger object behind."""
+    """The part of the photograph around the crop gives the same light as the whole photograph. The larger object is behind."""
     recipe = recipe_of(name, "objects.count=2", "objects.length=9")
     masks = two_cars()
     moving = draw_motion(recipe, SHAPE, scene_of(masks), rng=np.random.default_rng(4))
     crop = Box(60, 70, 40, 50)
     blur = moving.over(crop, crop, rng=np.random.default_rng(4))
-    own = blur.truth.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
+    own = blur.truth.moves.paths[:, : len(moving.camera.weights)]
     assert blur.truth.moves.objects.tolist() == [0, 1]  # from back to front
     expected = blur_layers(SRGB.decode(photograph), masks.masks, moving.camera.paths(blur), own, box=crop)
     assert np.abs(blur.blur(photograph, SRGB, crop) - expected).max() < 2e-3  # paths are stored as float32
@@ -155,7 +156,7 @@ def test_the_light_is_that_of_all_layers(photograph, name):
 
 
 def test_far_from_the_corner_the_light_is_that_of_all_layers_too(photograph):
-    """In a photograph so large that its part around the crop begins within it."""
+    """The photograph is so large that the part around the crop does not begin at its corner."""
     large = np.tile(photograph, (3, 3, 1))
     planes = np.zeros((1, *large.shape[:2]), bool)
     planes[0, 300:340, 420:470] = True
@@ -164,7 +165,7 @@ def test_far_from_the_corner_the_light_is_that_of_all_layers_too(photograph):
     moving = draw_motion(recipe, large.shape[:2], scene_of(masks), rng=np.random.default_rng(4))
     crop = Box(290, 410, 40, 50)
     blur = moving.over(crop, crop, rng=np.random.default_rng(4))
-    own = blur.truth.moves.paths[:, : len(exposure_weights(moving.camera.samples, moving.exposure))]
+    own = blur.truth.moves.paths[:, : len(moving.camera.weights)]
     expected = blur_layers(SRGB.decode(large), planes, moving.camera.paths(blur), own, box=crop)
     assert np.abs(blur.blur(large, SRGB, crop) - expected).max() < 2e-3
     assert blur.truth.moves.objects.tolist() == [0]
@@ -186,7 +187,7 @@ def test_far_from_the_corner_the_light_is_that_of_all_layers_too(photograph):
     ],
 )
 def test_only_what_can_move_moves(rule, masks, moved):
-    camera = Shake(np.ones((1, 1), np.float32), np.zeros((30, 2)), {"exposure": 1.0})
+    camera = Shake(np.ones((1, 1), np.float32), np.zeros((30, 2)), parameters={"exposure": 1.0})
     box = Box(0, 0, *SHAPE)
     for seed in range(4):
         rng = np.random.default_rng(seed)
@@ -203,7 +204,7 @@ def test_of_many_each_is_as_likely_and_no_more_than_drawn_move():
     for number in range(6):
         planes[number, 20:40, 30 * number : 30 * number + 20] = True
     masks = Masks(planes, ("car",) * 6, (1,) * 6, (False,) * 6)
-    camera = Shake(np.ones((1, 1), np.float32), np.zeros((10, 2)), {"exposure": 1.0})
+    camera = Shake(np.ones((1, 1), np.float32), np.zeros((10, 2)), parameters={"exposure": 1.0})
     counts, moved = np.zeros(4, int), np.zeros(6, int)
     for seed in range(300):
         rng = np.random.default_rng(seed)
@@ -259,7 +260,7 @@ def test_samples_of_coco_say_which_object_moved(tmp_path, factor):
     for sample in samples:
         assert sample.objects.names == ("person", "bottle", "person")
         assert sample.objects.crowd == (False, False, True)
-        assert sample.moves.objects.tolist() == [0]  # bottles and crowds never do
+        assert sample.moves.objects.tolist() == [0]  # bottles and crowds never move
         expected = np.zeros((72 // factor, 96 // factor), bool)
         expected[20 // factor : 50 // factor, 20 // factor : 44 // factor] = True
         assert np.array_equal(sample.masks[0], expected)

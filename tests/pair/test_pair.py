@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_brightness_is_kept(photograph, recipe):
 
 @pytest.mark.parametrize("name", ["clean", "handheld", "deblurgan"])
 def test_a_crop_of_the_pair_is_the_pair_of_the_crop(photograph, name):
-    """Crop first, with a halo of true pixels: the same bits as blurring the whole photograph."""
+    """A crop with a halo of true pixels has the same bits as a crop of the blurred photograph."""
     recipe = dataclasses.replace(load_recipe(name), noise=None, jpeg=None)
     for seed in range(8):
         cropped = make_pair(photograph, recipe, rng=np.random.default_rng(seed), size=(64, 96))
@@ -62,12 +63,12 @@ def test_a_crop_of_the_pair_is_the_pair_of_the_crop(photograph, name):
         whole = make_pair(photograph, recipe, rng=np.random.default_rng(seed))
         assert np.array_equal(cropped.kernel, whole.kernel)
         assert np.array_equal(cropped.sharp, photograph[y : y + height, x : x + width])
-        if not recipe.saturation:  # its light is drawn after the crop
+        if not recipe.saturation:  # highlights are drawn after the crop
             assert np.array_equal(cropped.blurred, whole.blurred[y : y + height, x : x + width])
 
 
 def test_the_noise_is_the_models(photograph):
-    """Many noisy pairs of one grey: mean and variance in linear light follow shot * I + read^2 (and the quantisation's share)."""
+    """Noisy pixels of one grey. Their variance in linear light is shot * I + read^2, plus the variance of the quantisation."""
     grey = np.full((400, 600, 3), 128, np.uint8)
     recipe = load_recipe("handheld", ["jpeg=none", "noise.shot=1e-3", "noise.read_scatter=0"])
     pair = make_pair(grey, recipe, rng=np.random.default_rng(0))
@@ -122,7 +123,7 @@ def low_frequency_shift(sharp, blurred):
 
 @pytest.mark.parametrize("name", ["clean", "handheld"])
 def test_on_average_blurred_lies_where_sharp_does(name):
-    """200 pairs; no highlight is clipped and no light crosses the border, so that whatever moves is the image itself."""
+    """200 pairs. No highlight is clipped and no light crosses the border, so that a shift is a shift of the image itself."""
     photographs = [record.read().pixels for record in open_source("sample").records]
     spot = np.sqrt(np.outer(np.hanning(130), np.hanning(130)))[1:-1, 1:-1, None]
     recipe, shifts = load_recipe(name), []
@@ -194,7 +195,7 @@ def test_valid_is_what_saw_the_photograph_alone(shape, crop, reach, expected):
 
 
 def test_pixels_inside_valid_do_not_depend_on_the_border(photograph):
-    """Surround the photograph with noise: what is valid stays the same."""
+    """If the photograph is surrounded by other pixels, the valid part stays the same."""
     pair = make_pair(photograph, load_recipe("clean"), rng=np.random.default_rng(11))
     y, x, height, width = pair.valid
     inner = (slice(y, y + height), slice(x, x + width))
@@ -204,11 +205,70 @@ def test_pixels_inside_valid_do_not_depend_on_the_border(photograph):
     assert np.abs(pair.blurred - expected)[inner].max() < 0.51
 
 
-def test_bad_images_are_refused(rng):
-    with pytest.raises(UsageError, match="uint8"):
-        make_pair(np.zeros((5, 5, 3), np.float32), load_recipe(), rng=rng)
-    with pytest.raises(UsageError, match=r"\(H, W, 3\)"):
-        make_pair(np.zeros((5, 5), np.uint8), load_recipe(), rng=rng)
-    with pytest.raises(BadImageError, match="smaller than the asked 64x64") as caught:
-        make_pair(np.zeros((63, 80, 3), np.uint8), load_recipe(), rng=rng, size=(64, 64))
+IMAGE = r"an image is a NumPy array, uint8 \(H, W, 3\) RGB, got "
+SIZE = r"size is \(height, width\) in pixels, the side of a square, or None for the whole image; got "
+SEED = r"rng is a numpy.random.Generator, or a seed, a whole number from 0; got "
+RECIPE = "recipe takes a result of load_recipe, or the name or file of a recipe; got "
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image": np.zeros((90, 90, 3), np.float32)}, IMAGE + r"float32 \(90, 90, 3\)"),
+        ({"image": np.zeros((90, 90, 3))}, IMAGE + r"float64 \(90, 90, 3\)"),
+        ({"image": np.zeros((90, 90), np.uint8)}, IMAGE + r"uint8 \(90, 90\)"),
+        ({"image": np.zeros((3, 90, 90), np.uint8)}, IMAGE + r"uint8 \(3, 90, 90\)"),
+        ({"image": np.zeros((0, 90, 3), np.uint8)}, IMAGE + r"uint8 \(0, 90, 3\)"),
+        ({"image": "a.jpg"}, IMAGE + "str"),
+        ({"rng": "x"}, SEED + "'x'"),
+        ({"rng": 1.5}, SEED + "1.5"),
+        ({"rng": -1}, SEED + "-1"),
+        ({"size": 0}, SIZE + "0"),
+        ({"size": (64, 0)}, SIZE + r"\(64, 0\)"),
+        ({"size": 12.5}, SIZE + "12.5"),
+        ({"size": "64"}, SIZE + "'64'"),
+        ({"size": True}, SIZE + "True"),
+        ({"size": (64, 64, 3)}, SIZE + r"\(64, 64, 3\)"),
+        ({"size": 128}, "90x90 pixels, smaller than the asked 128x128"),
+        ({"recipe": None}, RECIPE + "NoneType"),
+        ({"recipe": {"name": "clean"}}, RECIPE + "dict"),
+        ({"recipe": "claen"}, "unknown recipe 'claen': .* did you mean 'clean'"),
+    ],
+)
+def test_a_wrong_argument_is_told_what_is_taken_and_what_came(changes, message):
+    arguments = {"image": np.zeros((90, 90, 3), np.uint8), "recipe": "clean", "rng": 3, "size": 64} | changes
+    with pytest.raises(UsageError, match=message + "$" if "did you" not in message else message):
+        make_pair(**arguments)
+
+
+def test_a_tensor_is_no_image():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(UsageError, match=IMAGE + "Tensor$"):
+        make_pair(torch.zeros((90, 90, 3), dtype=torch.uint8), "clean", rng=3)
+
+
+def test_a_photograph_smaller_than_the_crop_is_one_that_cannot_be_used():
+    """In a dataset, this photograph becomes a line of the ledger, with its reason."""
+    with pytest.raises(BadImageError, match="80x63 pixels, smaller than the asked 64x64") as caught:
+        make_pair(np.zeros((63, 80, 3), np.uint8), "clean", rng=3, size=(64, 64))
     assert caught.value.reason == "too_small"
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), again.reason, str(again)) == (type(caught.value), "too_small", str(caught.value))
+
+
+@pytest.mark.parametrize("size", [np.int64(48), 48, (48, 48), [48, 48]])
+def test_a_name_a_seed_and_a_side_are_enough(photograph, size):
+    pair = make_pair(photograph, "clean", rng=3, size=size)
+    expected = make_pair(photograph, load_recipe("clean"), rng=np.random.default_rng(3), size=(48, 48))
+    assert np.array_equal(pair.blurred, expected.blurred)
+    assert pair.parameters == expected.parameters
+
+
+def test_a_pair_introduces_itself_in_one_short_line(photograph):
+    pair = make_pair(photograph, "clean", rng=3, size=(64, 96))
+    assert repr(pair) == "Pair(64x96 pixels, kernel, path, 6 parameters)"
+    for name in ("handheld", "rotation", "defocus"):
+        text = repr(make_pair(photograph, name, rng=3, size=64))
+        assert len(text) < 100
+        assert "\n" not in text
+        assert ("nodes, poses" in text) == (name == "rotation")

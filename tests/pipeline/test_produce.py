@@ -40,7 +40,7 @@ def test_crops_below_the_least_sharpness_are_drawn_anew(half_empty):
         except BadImageError:
             continue
         wanted.append(laplacian_variance(pair.sharp))
-        if at_all[-1] >= 5000:  # the first place that is drawn is taken: nothing else changes
+        if at_all[-1] >= 5000:  # the first drawn place is sharp enough, so the pair is the same
             assert np.array_equal(pair.blurred, free.blurred)
     assert min(at_all) == 0
     assert len(wanted) > 20
@@ -112,7 +112,7 @@ def test_without_masks_nobody_opens_an_annotation(tmp_path):
 
 @pytest.mark.parametrize(("orientation", "factor"), [(1, 1), (6, 1), (1, 3)])
 def test_the_focal_length_of_exif_becomes_pixels_by_the_diagonal(tmp_path, orientation, factor):
-    """Of 300 x 450 pixels, in the proportions of film: 36 mm are 450 px."""
+    """The photograph has 300 x 450 pixels, in the proportions of film: 36 mm are 450 pixels."""
     exif = Image.Exif()
     exif[274] = orientation
     exif.get_ifd(34665)[41989] = 72

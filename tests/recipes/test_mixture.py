@@ -81,7 +81,7 @@ def test_files_stand_beside_it(tmp_path):
         ("[mixture]\nclean = 1\n[noise]\nshot = 1e-3\n", (), "unknown key 'noise'"),
         ("[mixture]\nclean = 1\n", ("mixture.clena=2",), "did you mean 'clean'"),
         ("[mixture]\nclean = 1\n", ("clean.trajectory.lenght=2",), "did you mean 'trajectory.length'"),
-        ('[mixture]\nclean = 1\n"clean.toml" = 1\n', (), "two recipes of the mixture have one name"),
+        ('[mixture]\nclean = 1\n"clean.toml" = 1\n', (), "two recipes of the mixture have the same name"),
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path, text, settings, message):
@@ -93,5 +93,5 @@ def test_what_makes_no_sense_is_refused(tmp_path, text, settings, message):
 def test_a_mixture_is_not_part_of_another(mixture):
     outer = mixture.parent / "outer.toml"
     outer.write_text('[mixture]\n"both.toml" = 1\n')
-    with pytest.raises(UsageError, match="not part of another"):
+    with pytest.raises(UsageError, match="cannot contain a mixture"):
         load_recipe(str(outer))
