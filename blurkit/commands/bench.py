@@ -6,12 +6,15 @@ by its fastest repetition.
 
 from __future__ import annotations
 
+import multiprocessing
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import h5py
@@ -34,6 +37,7 @@ from blurkit.program.signals import Stop
 from blurkit.recipes.load import load_recipe
 from blurkit.shard import Shard
 from blurkit.shard.format import FIELDS
+from blurkit.shard.index import shard_name
 from blurkit.sources.open import open_source
 
 #: (height, width) of the two images that are blurred: a photograph of COCO's size and one of eight megapixels.
@@ -60,17 +64,15 @@ def _kernels() -> Iterator[Figure]:
 
 
 def _convolution() -> Iterator[Figure]:
-    kernel = _typical_kernel()
-    canvas = _on_canvas(kernel)
+    kernel, canvas = _typical_kernel()
     for size, least in zip(SIZES, (3.5, 2.5), strict=True):
         image = load_response("srgb").decode(_photograph(size))
         ours, theirs = times(lambda: blur(image, kernel), lambda: _filter2d(image, canvas), repeats=7)  # noqa: B023
-        yield Figure(f"blur over cv2.filter2D on a {CANVAS}x{CANVAS} canvas, {_text(size)}", theirs / ours, least, "x")
+        yield Figure(f"blur over cv2.filter2D on a {CANVAS}x{CANVAS} canvas, {size[1]}x{size[0]}x3", theirs / ours, least, "x")
 
 
 def _fused() -> Iterator[Figure]:
-    kernel, response = _typical_kernel(), load_response("srgb")
-    canvas = _on_canvas(kernel)
+    (kernel, canvas), response = _typical_kernel(), load_response("srgb")
     codes_of = response.quantize(np.linspace(0, 1, 65536, dtype=np.float32))
 
     def steps(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -80,7 +82,7 @@ def _fused() -> Iterator[Figure]:
     for size, least in zip(SIZES, (4.0, 3.5), strict=True):
         codes = _photograph(size)
         ours, theirs = times(lambda: blur_codes(codes, kernel, response), lambda: steps(codes), repeats=5)  # noqa: B023
-        yield Figure(f"blur in linear light over the same by cv2 and tables, {_text(size)}", theirs / ours, least, "x")
+        yield Figure(f"blur in linear light over the same by cv2 and tables, {size[1]}x{size[0]}x3", theirs / ours, least, "x")
 
 
 def _workers() -> Iterator[Figure]:
@@ -103,40 +105,35 @@ def _memory() -> Iterator[Figure]:
     """In a process of its own, by the kernel's own count of the peak; Linux alone keeps one that can be set back."""
     if sys.platform != "linux":
         return
-    program = """
-import re, sys, tempfile
-from pathlib import Path
-import cv2
-from blurkit.pipeline.choices import Choices
-from blurkit.pipeline.task import make_shard
-
-def make(src, size):
-    with tempfile.TemporaryDirectory() as folder:
-        plan = Choices(src=(src,), size=size, per_image=2).plan()
-        make_shard(next(plan.tasks(Path(folder), [0])), lambda *_: None)
-
-def kilobytes(key):
-    return int(re.search(rf"{key}:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-
-cv2.setNumThreads(1)
-make("sample", "64")
-idle = kilobytes("VmRSS")
-Path("/proc/self/clear_refs").write_text("5")
-make(sys.argv[1], "full")
-print((kilobytes("VmHWM") - idle) / 1000)
-"""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
         source = _folder_of_photographs(Path(folder), SIZES[1], count=1)
-        done = subprocess.run([sys.executable, "-c", program, str(source)], capture_output=True, text=True, check=True)
-    yield Figure("memory of a worker above its idle size, 8 megapixels", float(done.stdout), 250, "MB", at_most=True)
+        used = pool.apply(_megabytes_above_idle, (source,))
+    yield Figure("memory of a worker above its idle size, 8 megapixels", used, 250, "MB", at_most=True)
+
+
+def _megabytes_above_idle(source: Path) -> float:
+    """The peak while pairs of whole photographs are made, above what the process has after small ones."""
+
+    def kilobytes(key: str) -> int:
+        return int(re.findall(rf"{key}:\s+(\d+)", Path("/proc/self/status").read_text())[0])
+
+    cv2.setNumThreads(1)
+    _first_shard(source.parent, src=("sample",), size="64", per_image=2)
+    idle = kilobytes("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    _first_shard(source.parent, src=(str(source),), size="full", per_image=2)
+    return (kilobytes("VmHWM") - idle) / 1000
+
+
+def _first_shard(folder: Path, **choices: Any) -> Path:
+    make_shard(next(Choices(**choices).plan().tasks(folder, [0])), lambda *_: None)
+    return folder / shard_name(0)
 
 
 def _reading() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         source = _folder_of_photographs(Path(folder), SIZES[0], count=9)
-        plan = Choices(src=(str(source),), size="full", recipe="clean", per_image=4).plan()
-        make_shard(next(plan.tasks(Path(folder), [0])), lambda *_: None)
-        shard = Shard(Path(folder) / "00000.h5")
+        shard = Shard(_first_shard(Path(folder), src=(str(source),), size="full", recipe="clean", per_image=4))
         with h5py.File(shard.path) as file:
             mapped = [np.memmap(shard.path, np.uint8, "r", file[name].id.get_offset(), file[name].shape) for name in FIELDS]
         rng = np.random.default_rng(0)
@@ -164,23 +161,19 @@ def _start() -> Iterator[Figure]:
     yield Figure("`blurkit --help` beyond the interpreter's own start", (helped - bare) * 1e3, 150, "ms", at_most=True)
 
 
-def _typical_kernel() -> NDArray[np.float32]:
-    """The first kernel of the published process that has about ``TAPS`` taps and fits the canvas."""
+def _typical_kernel() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The first kernel of the published process that has about ``TAPS`` taps and fits the canvas; and on the canvas, turned as
+    ``cv2.filter2D`` takes it, which correlates."""
     for number in range(10_000):
         rng = generator(seed_words(0, "bench", str(number), 0))
         kernel = rasterize(boracchi_foi(length=60, anxiety=0.005, rng=rng))
         if abs(statistics(kernel).taps - TAPS) <= 2 and len(kernel) <= CANVAS:
-            return kernel
+            return kernel, np.pad(kernel[::-1, ::-1], (CANVAS - len(kernel)) // 2)
     raise RuntimeError("no kernel of the published process has as many taps")
 
 
-def _on_canvas(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.pad(kernel, (CANVAS - len(kernel)) // 2)
-
-
-def _filter2d(image: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """cv2 correlates, so the kernel is turned."""
-    return cv2.filter2D(image, -1, np.ascontiguousarray(kernel[::-1, ::-1]), borderType=cv2.BORDER_REFLECT_101)
+def _filter2d(image: NDArray[np.float32], canvas: NDArray[np.float32]) -> NDArray[np.float32]:
+    return cv2.filter2D(image, -1, canvas, borderType=cv2.BORDER_REFLECT_101)
 
 
 def _photograph(size: tuple[int, int], number: int = 0) -> NDArray[np.uint8]:
@@ -196,10 +189,6 @@ def _folder_of_photographs(folder: Path, size: tuple[int, int], *, count: int) -
     for number in range(count):
         cv2.imwrite(str(source / f"{number:02d}.jpg"), cv2.cvtColor(_photograph(size, number), cv2.COLOR_RGB2BGR))
     return source
-
-
-def _text(size: tuple[int, int]) -> str:
-    return f"{size[1]}x{size[0]}x3"
 
 
 SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {

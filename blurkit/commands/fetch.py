@@ -11,13 +11,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 from urllib.parse import urlsplit
 
-from blurkit.errors import OK, LockedError, StoppedError, UsageError, nearest
+from blurkit.errors import OK, LockedError, UsageError, nearest
 from blurkit.program.files import require_space
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import SIGNALS, Stop, stopping
@@ -30,6 +30,9 @@ RETRY_POLICY = RetryPolicy()
 
 #: The names that COCO gives to its photographs.
 _PHOTOGRAPH = re.compile(r"\d{12}\.jpg")
+
+#: What a run says that a signal has ended.
+_KEPT = "what has arrived is kept"
 
 
 @dataclass
@@ -44,30 +47,23 @@ class _Fetch:
     downloaded: int = 0
 
 
-def fetch(
-    name: str,
-    *,
-    split: str,
-    root: Path | None = None,
-    keep: bool = False,
-    mirror: str | None = None,
-    as_json: bool = False,
-    quiet: bool = False,
-) -> int:
+def fetch(name: str, *, split: str, root: Path | None, keep: bool, mirror: str | None, as_json: bool, quiet: bool) -> int:
     """Download, check and unpack what is missing of a dataset. Returns the exit code."""
     manifest = _manifest(name)
-    splits = _splits(manifest, split)
+    splits = list(manifest.splits) if split == "all" else [manifest.split(split)]
     place = root if root is not None else Path(os.environ.get("BLURKIT_DATA") or "data", name)
     archives = [archive for archive in manifest.archives if not archive.split or archive.split in {part.name for part in splits}]
     begin = time.monotonic()
-    with stopping() as stop, _at_once(stop):
+    with stopping() as stop:
+        _end_at_once(stop)
         run = _Fetch(place, splits, keep, quiet, stop)
         place.mkdir(parents=True, exist_ok=True)
         left = [archive for archive in archives if not _is_unpacked(run, archive)]
         _require_space(run, left)
         try:
-            for archive in left:
-                _fetch_one(run, archive, _address(archive, mirror))
+            for archive in left:  # a mirror has the same paths below another base
+                url = archive.url if mirror is None else mirror.rstrip("/") + urlsplit(archive.url).path
+                _fetch_one(run, archive, url)
         except LockedError as error:
             message = f"another fetch is writing {place}: wait for it, stop it, or choose another --root"
             raise LockedError(message) from error
@@ -84,15 +80,6 @@ def _manifest(name: str) -> Manifest:
     return manifest
 
 
-def _splits(manifest: Manifest, split: str) -> list[Split]:
-    return list(manifest.splits) if split == "all" else [manifest.split(split)]
-
-
-def _address(archive: Archive, mirror: str | None) -> str:
-    """Where an archive is taken from: a mirror has the same paths below another base."""
-    return archive.url if mirror is None else mirror.rstrip("/") + urlsplit(archive.url).path
-
-
 def _is_unpacked(run: _Fetch, archive: Archive) -> bool:
     """Whether all of an archive is there that is asked for.
 
@@ -100,20 +87,14 @@ def _is_unpacked(run: _Fetch, archive: Archive) -> bool:
     """
     if (run.root / archive.name).exists():
         return False
-    for split in run.splits:
-        if archive.split == split.name and _photographs(run.root / split.folder) != split.images:
-            return False
-        if not archive.split and not _is_filled(_annotations(run.root, split)):
-            return False
-    return True
+    if archive.split:
+        return all(_photographs(run.root / split.folder) == split.images for split in run.splits if split.name == archive.split)
+    files = (_annotations(run.root, split) for split in run.splits)
+    return all(file.is_file() and file.stat().st_size for file in files)
 
 
 def _annotations(root: Path, split: Split) -> Path:
     return root / "annotations" / f"instances_{split.folder}.json"
-
-
-def _is_filled(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
 
 
 def _photographs(folder: Path) -> int:
@@ -159,8 +140,7 @@ class _Bytes(Progress):
     def __init__(self, what: str, total: int, run: _Fetch) -> None:
         super().__init__(total, quiet=True)  # its bar would count pairs
         self._what, self._stop, self._quiet = what, run.stop, run.quiet
-        self._first: int | None = None
-        self.received = 0
+        self.received, self._begun = 0, False
         if sys.stderr.isatty() and not run.quiet:
             from tqdm import tqdm
 
@@ -171,11 +151,9 @@ class _Bytes(Progress):
     def report(self, done: int, total: int | None = None) -> None:
         """Show that ``done`` bytes are there, those of earlier runs among them."""
         if self._stop:
-            raise _stopped(self._stop)
-        if self._first is None:
-            self._first = self.done = done
-        self.received += max(done - self.done, 0)
-        self.done, self.total = done, total or self.total
+            raise self._stop.error(_KEPT)
+        self.received += max(done - self.done, 0) if self._begun else 0
+        self.done, self.total, self._begun = done, total or self.total, True
         if self._bar is not None:
             if done < self._bar.n:  # it started anew
                 self._bar.reset()
@@ -195,44 +173,26 @@ class _Bytes(Progress):
         self.say(f"{self._what}: {counts}, {data_size(rate)}/s, {left} left")
 
 
-@contextlib.contextmanager
-def _at_once(stop: Stop) -> Iterator[None]:
-    """The first signal ends the block wherever it is, also while it waits for a silent server: what is cut off resumes."""
-    noting = {number: signal.getsignal(number) for number in SIGNALS}
+def _end_at_once(stop: Stop) -> None:
+    """From now on, while signals are noted in ``stop``, the first one also raises :class:`StoppedError`, wherever the program is:
+    while it waits for a silent server, too. What is cut off resumes."""
+    note: Any = signal.getsignal(SIGNALS[0])
 
     def handle(number: int, frame: FrameType | None) -> None:
-        note = noting[signal.Signals(number)]
-        if callable(note):
-            note(number, frame)
-        raise _stopped(stop)
+        note(number, frame)
+        raise stop.error(_KEPT)
 
     for number in SIGNALS:
         signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in noting.items():
-            signal.signal(number, handler)
-
-
-def _stopped(stop: Stop) -> StoppedError:
-    return stop.error("what has arrived is kept")
 
 
 def _print(run: _Fetch, name: str, archives: list[Archive], seconds: float, as_json: bool) -> None:
     kept = [archive.name for archive in archives if (run.root / archive.name).exists()]
     following = f"blurkit generate --src {name} --root {shlex.quote(str(run.root))}"
     if as_json:
-        result = {
-            "source": name,
-            "root": str(run.root),
-            "splits": {split.name: {"folder": split.folder, "images": split.images} for split in run.splits},
-            "archives": kept,
-            "downloaded": run.downloaded,
-            "seconds": round(seconds, 3),
-            "next": following,
-        }
-        print(json.dumps(result, ensure_ascii=False))
+        splits = {split.name: {"folder": split.folder, "images": split.images} for split in run.splits}
+        result = {"source": name, "root": str(run.root), "splits": splits, "archives": kept, "downloaded": run.downloaded}
+        print(json.dumps({**result, "seconds": round(seconds, 3), "next": following}, ensure_ascii=False))
         return
     for split in run.splits:
         print(f"{run.root / split.folder}: {plural(split.images, 'photograph')}; {_annotations(run.root, split)}: their objects")

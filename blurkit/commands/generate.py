@@ -6,9 +6,10 @@ import collections
 import contextlib
 import json
 import math
+import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,13 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
         check_or_write_plan(options.out, plan)
         mine = range(len(plan.shards)) if share is None else range(share[0], len(plan.shards), share[1])
         own = {file for number in mine for file in (shard_name(number), record_path(options.out, number).name)}
-        remove_temporaries(options.out, is_written if share is None else own.__contains__)
+        is_ours = is_written if share is None else own.__contains__
+        remove_temporaries(options.out, is_ours)
         left = [number for number in plan.left(options.out, retry_failed=options.retry_failed) if number in mine]
         needed = math.ceil(plan.bytes * len(left) / len(plan.shards))
         require_space(options.out, needed, "free some, choose another --out, or make less (--limit, --per-image, --size)")
         _make(plan, left, options, workers, stop)
-        remove_temporaries(options.out, is_written if share is None else own.__contains__)  # of workers that died
+        remove_temporaries(options.out, is_ours)  # of workers that died
         index = seal(options.out, plan, lambda notice: print(notice, file=sys.stderr))
     summary = _summary(plan, options.out, mine, time.monotonic() - begin, index)
     print(json.dumps(summary, ensure_ascii=False) if options.json else _sentences(summary, options.out, share))
@@ -84,11 +86,10 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
 
 def parse_max_bad(text: str) -> Callable[[int], float]:
     """``"1%"`` or ``"20"`` as a function from planned pairs to how many may fail."""
-    number = text.removesuffix("%")
     try:
-        value = float(number)
+        value = float(text.removesuffix("%"))
     except ValueError:
-        value = -1.0
+        value = math.nan
     if not 0 <= value < math.inf or (text.endswith("%") and value > 100):
         raise UsageError(f"--max-bad is a share such as 1% or a number of pairs, got {text!r}")
     return (lambda pairs: pairs * value / 100) if text.endswith("%") else (lambda pairs: value)
@@ -124,33 +125,31 @@ def _make(plan: Plan, left: list[int], options: GenerateOptions, workers: int, s
     """Make the shards that are left, or raise where a signal ended it before the last."""
     if not left:
         return
-    folder, per_image = options.out, plan.settings.per_image
-    (folder / INDEX).unlink(missing_ok=True)
+    (options.out / INDEX).unlink(missing_ok=True)
     for number in left:  # a record stands for the shard beside it, never for one that is being replaced
-        record_path(folder, number).unlink(missing_ok=True)
-    pairs = sum(end - first for first, end in (plan.shards[number] for number in left)) * per_image
-    progress = Progress(pairs, quiet=options.quiet)
-    made = 0
-    try:
-        tasks = plan.tasks(folder, left)
+        record_path(options.out, number).unlink(missing_ok=True)
+    tasks, made = plan.tasks(options.out, left), 0
+    with contextlib.closing(Progress(_pairs(plan, left), quiet=options.quiet)) as progress:
         for finished in run_tasks(tasks, workers=min(workers, len(left)), stop=stop, tick=progress.show):
             made += 1
             progress.done += finished.samples
             progress.show()
-    finally:
-        progress.close()
     if stop and made < len(left):
         raise stop.error(f"{made} of {len(left)} shards were finished and are kept")
+
+
+def _pairs(plan: Plan, shards: Iterable[int]) -> int:
+    """How many pairs are planned for these shards."""
+    return sum(end - first for first, end in (plan.shards[number] for number in shards)) * plan.settings.per_image
 
 
 def _summary(plan: Plan, folder: Path, mine: range, seconds: float, index: dict[str, Any] | None) -> dict[str, Any]:
     records = [record for record in (read_record(folder, number) for number in mine) if record]
     failures = failures_of(records)
-    planned = sum(plan.shards[number][1] - plan.shards[number][0] for number in mine) * plan.settings.per_image
     return {
         "out": str(folder),
         "images": len(plan.records),
-        "pairs": planned,
+        "pairs": _pairs(plan, mine),
         "made": sum(record["samples"] for record in records),
         **count_failures(failures),
         "passed_over": dict(collections.Counter(entry.reason for entry in plan.source.passed_over).most_common()),
@@ -182,15 +181,9 @@ def _sentences(summary: dict[str, Any], folder: Path, share: tuple[int, int] | N
 
 def _dry_run(plan: Plan, workers: int, as_json: bool) -> int:
     seconds = _seconds_per_pair(plan) * plan.pairs / workers
-    numbers = {
-        "images": len(plan.records),
-        "pairs": plan.pairs,
-        "shards": len(plan.shards),
-        "bytes": plan.bytes,
-        "minutes": round(seconds / 60, 2),
-    }
     if as_json:
-        print(json.dumps(numbers))
+        numbers = {"images": len(plan.records), "pairs": plan.pairs, "shards": len(plan.shards), "bytes": plan.bytes}
+        print(json.dumps({**numbers, "minutes": round(seconds / 60, 2)}))
     else:
         print(
             f"{plural(len(plan.records), 'image')}, {plural(plan.pairs, 'pair')} in {plural(len(plan.shards), 'shard')}, about "
@@ -208,4 +201,4 @@ def _seconds_per_pair(plan: Plan) -> float:
         with contextlib.suppress(BadImageError):
             count = sum(1 for _ in make_samples(record, plan.settings, range(min(plan.settings.per_image, 2))))
             taken.append((time.perf_counter() - begin) / count)
-    return min(taken, default=0.0) if len(taken) < 3 else sorted(taken[1:])[len(taken[1:]) // 2]
+    return statistics.median_high(taken[1:]) if len(taken) > 2 else min(taken, default=0.0)

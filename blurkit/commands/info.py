@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from blurkit.errors import OK, UsageError
 from blurkit.kernels.rasterization import statistics
-from blurkit.report.histograms import text_histogram
+from blurkit.report.histograms import finite_values, text_histogram
 from blurkit.shard.index import Dataset, open_dataset
 
 
@@ -27,8 +27,8 @@ def info(shards: str, *, out: Path | None, as_json: bool) -> int:
 
         draw_histograms(columns, out, title=f"{shards} · {len(dataset):,} pairs")
     if as_json:
-        quantiles = {label: _quantiles(values) for label, values in columns.items()}
-        print(json.dumps({**counts, "quantiles": quantiles}, ensure_ascii=False))
+        spreads = {label: quantiles(values) for label, values in columns.items()}
+        print(json.dumps({**counts, "quantiles": spreads}, ensure_ascii=False))
         return OK
     for key, value in counts.items():
         if value is not None:  # unknown until the dataset is complete
@@ -47,14 +47,12 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
     sources, licences, sizes = collections.Counter[str](), collections.Counter[str](), collections.Counter[str]()
     for number in range(len(dataset.files)):
         shard = dataset.shard(number)
-        for row in range(len(shard)):
-            source, image_id = shard.photograph(row)
-            images.add((source, image_id))
-            sources[source] += 1
-            licences[bytes(shard.columns["licence"][row]).decode() or "unknown"] += 1
-            objects += int(shard.columns["mask_count"][row]) if "mask_count" in shard.columns else 0
-            height, width = shard.shape(row)
-            sizes[f"{height}x{width}"] += 1
+        photographs = [shard.photograph(row) for row in range(len(shard))]
+        images.update(photographs)
+        sources.update(source for source, _ in photographs)
+        licences.update(licence.decode() or "unknown" for licence in shard.columns["licence"].tolist())
+        objects += int(shard.columns.get("mask_count", np.zeros(0)).sum())
+        sizes.update("x".join(map(str, shard.shape(row))) for row in range(len(shard)))
     configuration = dataset.index.get("configuration", {})
     return {
         "pairs": len(dataset),
@@ -79,13 +77,10 @@ def _columns(dataset: Dataset) -> dict[str, NDArray[np.float64]]:
     columns: dict[str, list[float]] = collections.defaultdict(list)
     for number in range(len(dataset.files)):
         shard = dataset.shard(number)
-        for row in range(len(shard)):
-            kernel = shard.kernel(row)
-            if not kernel.size:
-                continue
-            shape = statistics(kernel)
-            columns["blur extent [px]"].append(shape.extent)
-            columns["effective length [px]"].append(shape.effective_length)
+        kernels = (shard.kernel(row) for row in range(len(shard)))
+        shapes = [statistics(kernel) for kernel in kernels if kernel.size]
+        columns["blur extent [px]"] += [shape.extent for shape in shapes]
+        columns["effective length [px]"] += [shape.effective_length for shape in shapes]
         for name, label in (("length", "path length [px]"), ("exposure", "exposure"), ("jpeg_quality", "JPEG quality")):
             columns[label] += shard.columns.get(f"parameters/{name}", np.empty(0)).tolist()
         shot = shard.columns.get("parameters/shot", np.empty(0))
@@ -94,9 +89,10 @@ def _columns(dataset: Dataset) -> dict[str, NDArray[np.float64]]:
     return {label: values for label, values in arrays.items() if np.isfinite(values).any()}
 
 
-def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:
-    finite = values[np.isfinite(values)]
-    return {f"p{q}": round(float(np.percentile(finite, q)), 3) for q in (0, 10, 50, 90, 100)}
+def quantiles(values: ArrayLike, digits: int = 3) -> dict[str, float]:
+    """The least, the greatest and some between them, of the finite values, by their names."""
+    finite = finite_values(values)
+    return {f"p{q}": round(float(np.percentile(finite, q)), digits) for q in (0, 10, 50, 90, 100)}
 
 
 def value_text(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from blurkit.commands.info import value_text
 from blurkit.errors import FAILED, OK, BadImageError
 from blurkit.program.progress import data_size
-from blurkit.sources.known.manifest import OF_SOURCE, Archive, Manifest, load_manifest
+from blurkit.sources.known.manifest import OF_SOURCE, Archive, load_manifest
 from blurkit.sources.open import open_source
 from blurkit.sources.record import Source
 
@@ -36,7 +36,10 @@ def inventory(name: str, *, root: Path | None, split: str, hashes: bool, as_json
     source = open_source(name, root=root, split=split)
     manifest = load_manifest(OF_SOURCE[source.name]) if source.name in OF_SOURCE else None
     archives = {archive.name: _state(archive, source.root, hashes) for archive in manifest.archives} if manifest else {}
-    counts = {**_describe(source), **_compare(source, manifest)}
+    counts = _describe(source)
+    if manifest:
+        here = collections.Counter(record.split for record in source.records)
+        counts["splits"] = {split.name: {"images": here[split.name], "of": split.images} for split in manifest.splits}
     if as_json:
         print(json.dumps({**counts, "archives": archives}, ensure_ascii=False))
     else:
@@ -72,14 +75,6 @@ def _describe(source: Source) -> dict[str, Any]:
         "largest": f"{largest[0]}x{largest[1]}",
         "licences": dict(licences.most_common()),
     }
-
-
-def _compare(source: Source, manifest: Manifest | None) -> dict[str, Any]:
-    """Photographs of each split, here and in the whole dataset."""
-    here = collections.Counter(record.split for record in source.records)
-    if manifest is None:
-        return {}
-    return {"splits": {split.name: {"images": here[split.name], "of": split.images} for split in manifest.splits}}
 
 
 def _state(archive: Archive, root: Path, hashes: bool) -> str:

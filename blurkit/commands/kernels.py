@@ -6,8 +6,7 @@ import json
 import time
 from pathlib import Path
 
-import numpy as np
-
+from blurkit.commands.info import quantiles
 from blurkit.errors import OK, UsageError
 from blurkit.kernels.bank import KernelBank
 from blurkit.kernels.rasterization import statistics
@@ -27,21 +26,14 @@ def kernels(recipe: Recipe | Mixture, *, count: int, seed: int, out: Path, overw
     seconds = time.perf_counter() - begin
     KernelBank.from_arrays(drawn, [f"{recipe.name}-{i:06d}" for i in range(count)]).save(out, overwrite=overwrite)
     shapes = [statistics(kernel) for kernel in drawn]
-    quantiles = {
-        "extent": _quantiles([shape.extent for shape in shapes]),
-        "effective_length": _quantiles([shape.effective_length for shape in shapes]),
-        "taps": _quantiles([shape.taps for shape in shapes]),
-    }
+    names = {"extent": "extent [px]", "effective_length": "effective length [px]", "taps": "taps"}
+    spreads = {name: quantiles([getattr(shape, name) for shape in shapes], 2) for name in names}
     if as_json:
-        numbers = {"out": str(out), "kernels": count, "recipe": recipe.name, **quantiles, "seconds": round(seconds, 3)}
+        numbers = {"out": str(out), "kernels": count, "recipe": recipe.name, **spreads, "seconds": round(seconds, 3)}
         print(json.dumps(numbers, ensure_ascii=False))
         return OK
     files = [out] if out.is_file() else list(out.iterdir())
     print(f"{out}: {count:,} kernels of {recipe.name}, {data_size(sum(file.stat().st_size for file in files))}")
-    for label, values in zip(("extent [px]", "effective length [px]", "taps"), quantiles.values(), strict=True):
-        print(f"{label:<22} " + "   ".join(f"{name} {value:g}" for name, value in values.items()))
+    for name, label in names.items():
+        print(f"{label:<22} " + "   ".join(f"{quantile} {value:g}" for quantile, value in spreads[name].items()))
     return OK
-
-
-def _quantiles(values: list[float]) -> dict[str, float]:
-    return {f"p{q}": round(float(np.percentile(values, q)), 2) for q in (0, 10, 50, 90, 100)}

@@ -56,9 +56,5 @@ def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
         raise UsageError("none of the photographs can be used; the first: " + reasons[0])
     for reason in reasons:
         print(f"left out: {reason}", file=sys.stderr)
-    size = size_text(settings.size)
-    return (
-        samples,
-        f"{settings.recipe.name} · {' + '.join(choices.src)}",
-        f"seed {settings.seed}, size {size}. {settings.recipe.summary}",
-    )
+    subtitle = f"seed {settings.seed}, size {size_text(settings.size)}. {settings.recipe.summary}"
+    return samples, f"{settings.recipe.name} · {' + '.join(choices.src)}", subtitle

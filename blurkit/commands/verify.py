@@ -34,8 +34,9 @@ def verify(path: str, *, recompute: str | None, roots: Sequence[str], as_json: b
     """Check structure, checksums, counts and, on request, samples against their photographs. Returns the exit code."""
     dataset = open_dataset(path, partial=True)
     problems, total = _check_folder(dataset), 0
+    records = {record["file"]: record for record in dataset.index.get("shards", [])}
     with ThreadPoolExecutor(available_cpus()) as pool:  # checksums are taken outside of the interpreter's lock
-        for found, digest in pool.map(_check_shard, *zip(*_expected(dataset), strict=True)) if dataset.files else ():
+        for found, digest in pool.map(lambda file: _check_shard(dataset.folder / file, records.get(file, {})), dataset.files):
             problems += found
             total += digest
     if dataset.digest and not problems and digest_text(total) != dataset.digest:
@@ -49,11 +50,6 @@ def verify(path: str, *, recompute: str | None, roots: Sequence[str], as_json: b
         problems += [Problem(*found) for found in remake(dataset, numbers, roots)]
     _print(dataset, problems, remade, as_json)
     return FAILED if problems else OK
-
-
-def _expected(dataset: Dataset) -> list[tuple[Path, dict[str, Any]]]:
-    records = {record["file"]: record for record in dataset.index.get("shards", [])}
-    return [(dataset.folder / file, records.get(file, {})) for file in dataset.files]
 
 
 def _check_folder(dataset: Dataset) -> list[Problem]:

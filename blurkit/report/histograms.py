@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blurkit.errors import UsageError
+from blurkit.program.progress import plural
 
-#: Left blocks of one to eight eighths of a character cell.
-_EIGHTHS = "▏▎▍▌▋▊▉█"
+#: Left blocks of none to seven eighths of a character cell.
+_EIGHTHS = ("", *"▏▎▍▌▋▊▉")
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ def histogram(values: ArrayLike, *, bins: int = 12) -> Histogram:
     distinct, counts = np.unique(finite, return_counts=True)
     if len(distinct) <= 1 or (len(distinct) <= bins and 2 * len(distinct) <= len(finite)):
         return Histogram(distinct, distinct, counts)
-    step = _round_step(distinct[0], distinct[-1], bins)
-    numbers = _bin_number(finite, step)
-    first = int(numbers.min())
-    counts = np.bincount(numbers - first)
-    edges = np.arange(first, first + len(counts) + 1, dtype=np.float64) * step
+    step = round_below(distinct[-1] / bins - distinct[0] / bins)
+    while np.ptp(numbers := _bin_numbers(finite, step)) >= bins:
+        step = round_below(2.6 * step)
+    counts = np.bincount(numbers - numbers.min())
+    edges = (numbers.min() + np.arange(len(counts) + 1.0)) * step
     return Histogram(edges[:-1], edges[1:], counts)
 
 
@@ -55,18 +56,25 @@ def text_histogram(values: ArrayLike, *, label: str, bins: int = 12, width: int 
     """A histogram as lines of text: a heading with median and 10 and 90 % quantiles, then a bar of at most ``width``
     characters for each of at most ``bins`` bins. Values that are not finite are counted in the heading alone."""
     finite = finite_values(values)
-    heading = _heading(label, finite, np.size(values) - len(finite))
+    others = np.size(values) - len(finite)
+    heading = f"{label}: {plural(len(finite), 'value')}"
+    heading += f", {quantiles(finite)[1]}" if len(finite) else ""
+    heading += f", {others:,} not finite" if others else ""
     if not len(finite):
         return heading
     tally = histogram(finite, bins=bins)
     names = _names(tally, whole=bool((finite == np.rint(finite)).all()))
-    margin = max(len(name) for name in names)
-    most = int(tally.counts.max())
-    rows = [
-        f"  {name:>{margin}}  {_bar(int(count) / most, width):<{width}}  {count:,}"
-        for name, count in zip(names, tally.counts, strict=True)
-    ]
-    return "\n".join([heading, *rows])
+    margin = max(map(len, names))
+    bars = (_bar(count / tally.counts.max(), width) for count in tally.counts)
+    rows = zip(names, bars, tally.counts, strict=True)
+    return "\n".join([heading, *(f"  {name:>{margin}}  {bar:<{width}}  {count:,}" for name, bar, count in rows)])
+
+
+def quantiles(finite: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
+    """The 10, 50 and 90 % quantiles, float64 (3,), and a text that says them."""
+    found = np.quantile(finite, (0.1, 0.5, 0.9))
+    low, median, high = map(number_text, found)
+    return found, f"median {median}, 10–90 %: {low} to {high}"
 
 
 def number_text(value: float) -> str:
@@ -80,23 +88,11 @@ def round_below(limit: float) -> float:
     return power * max(factor for factor in (1, 2, 5) if factor == 1 or factor * power <= limit)
 
 
-def _heading(label: str, finite: NDArray[np.float64], others: int) -> str:
-    parts = [f"{len(finite):,} value{'' if len(finite) == 1 else 's'}"]
-    if len(finite):
-        low, median, high = (number_text(quantile) for quantile in np.quantile(finite, (0.1, 0.5, 0.9)))
-        parts += [f"median {median}", f"10–90 %: {low} to {high}"]
-    if others:
-        parts.append(f"{others:,} not finite")
-    return f"{label}: {', '.join(parts)}"
-
-
 def _names(tally: Histogram, *, whole: bool) -> list[str]:
     """The bins as text, edges aligned. Bins of whole numbers are named by the first and the last they hold."""
-    lower, upper = tally.lower, tally.upper
-    if whole and (upper - lower >= 1).all():
-        upper = upper - 1
-    first, last = ([f"{value:,.10g}" for value in edges] for edges in (lower, upper))
-    if (lower == upper).all():
+    upper = tally.upper - 1 if whole and (tally.upper - tally.lower >= 1).all() else tally.upper
+    first, last = ([f"{value:,.10g}" for value in edges] for edges in (tally.lower, upper))
+    if (tally.lower == upper).all():
         return first
     margin = max(map(len, last))
     return [f"{low} – {high:>{margin}}" for low, high in zip(first, last, strict=True)]
@@ -104,17 +100,9 @@ def _names(tally: Histogram, *, whole: bool) -> list[str]:
 
 def _bar(share: float, width: int) -> str:
     """A bar of a share of ``width``, to an eighth of a character; never invisible unless the share is zero."""
-    eighths = max(round(share * width * 8), 1 if share > 0 else 0)
-    return _EIGHTHS[-1] * (eighths // 8) + (_EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
+    whole, eighths = divmod(max(round(share * width * 8), int(share > 0)), 8)
+    return "█" * whole + _EIGHTHS[eighths]
 
 
-def _round_step(low: float, high: float, bins: int) -> float:
-    """The least width of 1, 2 or 5 times a power of ten with which ``bins`` bins cover [low, high]."""
-    step = round_below(high / bins - low / bins)
-    while np.ptp(_bin_number(np.array([low, high]), step)) >= bins:
-        step = round_below(2.6 * step)
-    return step
-
-
-def _bin_number(values: NDArray[np.float64], step: float) -> NDArray[np.int64]:
+def _bin_numbers(values: NDArray[np.float64], step: float) -> NDArray[np.int64]:
     return np.floor(np.round(values / step, 9)).astype(np.int64)  # 0.3 / 0.1 is a hair below 3, and belongs to bin 3

@@ -14,7 +14,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font
@@ -27,13 +26,8 @@ from blurkit.program.files import make_folder, write_atomic
 from blurkit.report.raster import resampled
 from blurkit.truth.box import Box
 
-_JPEG = {"pil_kwargs": {"quality": 93, "subsampling": 0}}
-#: File suffixes that can be written, and what matplotlib is told about them.
-FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {},
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-}
+#: File suffixes that can be written.
+FORMATS = (".png", ".jpg", ".jpeg")
 
 #: A power of two: pixels become inches, and inches pixels again, without rounding.
 DPI = 128
@@ -54,29 +48,16 @@ class Page:
     """A dark page of a size in pixels. Colours are "#rrggbb" or "#rrggbbaa", or RGB in [0, 1]; all lengths are pixels."""
 
     def __init__(self, width: int, height: int) -> None:
-        self.width, self.height = width, height
+        self.width = width
         self._figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
-        FigureCanvasAgg(self._figure)
         self._axes = self._figure.add_axes((0, 0, 1, 1))
         self._axes.set_axis_off()
         self._axes.set_autoscale_on(False)
         self._axes.set(xlim=(0, width), ylim=(height, 0))
 
-    def text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        size: float,
-        color: str,
-        *,
-        room: float = math.inf,
-        bold: bool = False,
-        align: str = "left",
-    ) -> None:
-        """Text with its baseline at ``y``, and at ``x`` its left, center or right; see :func:`fitted` for ``room``."""
-        style: dict[str, Any] = {"fontproperties": font(size, bold=bold), "color": color, "horizontalalignment": align}
-        self._axes.text(x, y, fitted(text, size, room, bold=bold), **style, parse_math=False, usetex=False)
+    def text(self, x: float, y: float, text: str, size: float, color: str, *, room: float = math.inf, bold: bool = False) -> None:
+        """Text that begins at ``x``, with its baseline at ``y``; see :func:`fitted` for ``room``."""
+        self._axes.text(x, y, fitted(text, size, room, bold=bold), **style(size, color, bold=bold))
 
     def rectangle(self, box: Box, color: str) -> None:
         """A filled rectangle, behind all pictures and lines."""
@@ -106,9 +87,10 @@ class Page:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the suffix, one of ``FORMATS``, complete or not at all."""
-    buffer, suffix = io.BytesIO(), path.suffix.lower()
-    figure.savefig(buffer, format=suffix[1:], dpi=DPI, facecolor=PAPER, **FORMATS[suffix])
+    """Write a figure in the format of the suffix, one of :data:`FORMATS`, complete or not at all."""
+    buffer = io.BytesIO()
+    jpeg = {"quality": 93, "subsampling": 0}  # PNG takes no notice of them
+    figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=DPI, facecolor=PAPER, pil_kwargs=jpeg)
     make_folder(path.parent)
     write_atomic(path, buffer.getvalue())
 
@@ -129,12 +111,16 @@ def fitted(text: str, size: float, room: float = math.inf, *, bold: bool = False
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """The width of a line of text in pixels."""
-    return float(text_to_path.get_text_width_height_descent(text, font(size, bold=bold), False)[0]) * _POINT
+    return float(text_to_path.get_text_width_height_descent(text, _font(size, bold), False)[0]) * _POINT
+
+
+def style(size: float, color: str, *, bold: bool) -> dict[str, Any]:
+    """How matplotlib draws text of a size in pixels: as it is, without any markup."""
+    return {"fontproperties": _font(size, bold), "color": color, "parse_math": False, "usetex": False}
 
 
 @functools.cache
-def font(size: float, *, bold: bool) -> FontProperties:
-    """The font of a size in pixels."""
+def _font(size: float, bold: bool) -> FontProperties:
     return FontProperties(fname=_font_file(bold), size=size / _POINT)
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from blurkit.errors import UsageError
-from blurkit.report.histograms import finite_values, histogram, number_text
-from blurkit.report.page import BAR, BRIGHT, CLOSES, DPI, MUTED, PANEL, fitted, font, require_format, save_figure, text_width
+from blurkit.report.histograms import finite_values, histogram, quantiles
+from blurkit.report.page import BAR, BRIGHT, CLOSES, DPI, MUTED, PANEL, fitted, require_format, save_figure, style, text_width
 
 _GRID = "#ffffff1c"
 _TALL, _LOW = 380, 300  # pixels: the heights of wide and of narrow panels
@@ -36,21 +35,17 @@ class Plots:
         title: str = "",
         subtitle: str = "",
     ) -> None:
-        rows = [[name] * columns for name in wide]
-        for start in range(0, len(narrow), columns):
-            row = list(narrow[start : start + columns])
-            rows.append(row + ["."] * (columns - len(row)))
-        heights = [_TALL] * len(wide) + [_LOW] * (len(rows) - len(wide))
+        filled = [*narrow, *["."] * (-len(narrow) % columns)]
+        rows = [[name] * columns for name in wide] + [filled[i : i + columns] for i in range(0, len(filled), columns)]
+        heights = [_TALL] * len(wide) + [_LOW] * (len(filled) // columns)
         heading = 110 if subtitle else 78 if title else 0
         height = sum(heights) + heading
         self._figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(self._figure)
         layout: Any = self._figure.get_layout_engine()
         layout.set(rect=(0.01, 0.01, 0.98, 0.98 - heading / height), hspace=0.06)
-        for text, down, size, colour in ((title, 58, 32, BRIGHT), (subtitle, 96, 20, MUTED)):
-            words = fitted(text, size, width - 64, bold=colour is BRIGHT)
-            style: dict[str, Any] = {"color": colour, "fontproperties": font(size, bold=colour is BRIGHT), "parse_math": False}
-            self._figure.text(32 / width, 1 - down / height, words, **style)
+        for text, down, size, colour, bold in ((title, 58, 32, BRIGHT, True), (subtitle, 96, 20, MUTED, False)):
+            words = fitted(text, size, width - 64, bold=bold)
+            self._figure.text(32 / width, 1 - down / height, words, **style(size, colour, bold=bold))
         self.panels: dict[str, Axes] = self._figure.subplot_mosaic(rows, height_ratios=heights)  # type: ignore[arg-type]
         self._widths = dict.fromkeys(wide, width) | dict.fromkeys(narrow, width // columns)
         for axes in self.panels.values():
@@ -62,11 +57,9 @@ class Plots:
 
     def head(self, name: str, figures: str, colour: str) -> None:
         """Put a panel's name above it at the left, and its figures, in a colour, at the right."""
-        axes, room = self.panels[name], self._widths[name] - text_width(figures, 16) - 80
-        style: dict[str, Any] = {"pad": 8, "parse_math": False}
-        axes.set_title(figures, loc="right", color=colour, fontproperties=font(16, bold=False), **style)
-        text = fitted(name, 18, room, bold=True)
-        axes.set_title(text, loc="left", color=BRIGHT, fontproperties=font(18, bold=True), **style)
+        heading = fitted(name, 18, self._widths[name] - text_width(figures, 16) - 80, bold=True)
+        self.panels[name].set_title(figures, loc="right", pad=8, **style(16, colour, bold=False))
+        self.panels[name].set_title(heading, loc="left", pad=8, **style(18, BRIGHT, bold=True))
 
     def save(self, path: Path) -> None:
         """Write the figure in the format of the suffix, complete or not at all."""
@@ -89,17 +82,15 @@ def draw_histograms(columns: Mapping[str, ArrayLike], path: Path, *, title: str 
         if not len(finite):
             plots.head(label, "no values", MUTED)
             continue
-        low, median, high = np.quantile(finite, (0.1, 0.5, 0.9)).tolist()
-        texts = tuple(map(number_text, (low, median, high)))
-        plots.head(label, f"median {texts[1]}, 10–90 %: {texts[0]} to {texts[2]}", CLOSES)
-        _draw_bars(plots.panels[label], finite, (low, median, high))
+        places, text = quantiles(finite)
+        plots.head(label, text, CLOSES)
+        _draw_bars(plots.panels[label], finite, places)
     plots.save(path)
 
 
-def _draw_bars(axes: Axes, values: NDArray[np.float64], quantiles: tuple[float, float, float]) -> None:
+def _draw_bars(axes: Axes, values: NDArray[np.float64], places: NDArray[np.float64]) -> None:
     """Bars, and lines at the quantiles, the middle one the median. A few distinct values have equally wide bars."""
     tally = histogram(values, bins=30)
-    places = np.asarray(quantiles)
     if tally.discrete:
         axes.bar(range(len(tally.counts)), tally.counts, color=BAR)
         axes.set_xticks(range(len(tally.counts)), [f"{value:,.10g}" for value in tally.lower])

@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
-from blurkit.report import sheet_layout as contact
+from blurkit.report import sheet_layout
 from blurkit.report.histograms import round_below
-from blurkit.report.page import (
-    BRIGHT,
-    CLOSES,
-    LIGHT,
-    MUTED,
-    OPENS,
-    PANEL,
-    TEXT,
-    TIME,
-    UNSEEN,
-    Page,
-    require_format,
-    text_width,
-)
+from blurkit.report.page import BRIGHT, CLOSES, LIGHT, MUTED, OPENS, PANEL, TEXT, TIME, UNSEEN, Page, require_format, text_width
 from blurkit.report.raster import shade, shown, thinned
 from blurkit.report.sheet_layout import GUTTER, MARGIN, captions
 from blurkit.shard.format import Sample
@@ -43,9 +31,9 @@ def draw_sheet(samples: Sequence[Sample], path: Path, *, title: str = "", subtit
     require_format(path)
     if not samples:
         raise UsageError("a sheet needs at least one sample")
-    grid = contact.choose_grid(len(samples))
+    grid = sheet_layout.choose_grid(len(samples))
     top = MARGIN + (40 if title else 0) + (32 if subtitle or not title else 0) + round(2.7 * grid.text)
-    triples = contact.arrange(samples, grid, top)
+    triples = sheet_layout.arrange(samples, grid, top)
     page = Page(grid.width, triples[-1][0].bottom + grid.below + MARGIN)
     _draw_heading(page, title, subtitle, legend=any(len(sample.path) for sample in samples))
     for sample, boxes in zip(samples, triples, strict=True):
@@ -88,9 +76,9 @@ def _draw_triple(page: Page, sample: Sample, boxes: tuple[Box, Box, Box], size: 
     """Sharp, blurred and kernel in their boxes, with captions of a size of text below."""
     page.picture(shown(sample.sharp), boxes[0])
     page.picture(shown(sample.blurred), boxes[1])
-    for points, moved in contact.outlines(sample, boxes[0]):
+    for points, moved in sheet_layout.outlines(sample, boxes[0]):
         page.line(points, OPENS if moved else UNSEEN, size / (12 if moved else 20), inside=boxes[0])
-    for points in contact.moved_paths(sample, boxes[1]):
+    for points in sheet_layout.moved_paths(sample, boxes[1]):
         _draw_exposed(page, thinned(points), size / 10, inside=boxes[1])
     _draw_kernel(page, sample, boxes[2], size)
     for box, lines in zip(boxes, captions(sample), strict=True):
@@ -105,21 +93,20 @@ def _draw_kernel(page: Page, sample: Sample, panel: Box, text: float) -> None:
     page.rectangle(panel, PANEL)
     if not sample.kernel.size:
         return  # of averaged frames nobody knows it
-    kernel = contact.kernels_shown(sample)
-    rows, columns = np.nonzero(kernel)
-    top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+    kernel = sheet_layout.kernels_shown(sample)
+    left, top, wide, high = cv2.boundingRect((kernel > 0).astype(np.uint8))
     room = panel._replace(height=panel.height - round(1.6 * text))  # the scale bar lies below it
-    scale = contact.kernel_scale(right - left, bottom - top, sample.path, room)
-    width, height = max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1)
+    scale = sheet_layout.kernel_scale(wide, high, sample.path, room)
+    width, height = max(round(wide * scale), 1), max(round(high * scale), 1)
     lit = Box(room.y + (room.height - height) // 2, room.x + (room.width - width) // 2, height, width)
-    light = shade(LIGHT, np.sqrt(kernel[top:bottom, left:right] / kernel.max()))
+    light = shade(LIGHT, np.sqrt(kernel[top : top + high, left : left + wide] / kernel.max()))
     page.picture(np.rint(255 * light).astype(np.uint8), lit)
     if len(sample.path):
         center = kernel.shape[0] / 2 - np.array([left, top])  # of the kernel, from the corner of what is lit
         points = (sample.path + center) * scale + (lit.x, lit.y)
-        exposed = contact.exposed_points(sample)
-        page.line(thinned(points[exposed - 1 :]), UNSEEN, text / 14, inside=room)
-        _draw_exposed(page, thinned(points[:exposed]), min(max(0.4 * scale, text / 14), text / 7))  # the light shows beside it
+        seen = sheet_layout.exposed(sample, points)
+        page.line(thinned(points[len(seen) - 1 :]), UNSEEN, text / 14, inside=room)
+        _draw_exposed(page, thinned(seen), min(max(0.4 * scale, text / 14), text / 7))  # the light shows beside it
     _draw_scale_bar(page, panel, scale, text)
 
 

@@ -73,43 +73,34 @@ def arrange(samples: Sequence[Sample], grid: Grid, top: int) -> list[tuple[Box, 
 def captions(sample: Sample) -> tuple[list[str], list[str], list[str]]:
     """Up to two lines each below the sharp image, the blurred image and the kernel, of what is known."""
     meta = _known(sample)
+    variant = f" #{meta['variant']}" if meta.get("variant") else ""
+    part = "middle of " if shown(sample.sharp).shape != sample.sharp.shape else ""
+    height, width = sample.sharp.shape[:2]
+    moved = f", {len(sample.moves)} moved" if len(sample.moves) else ""
+    title = [f"{sample.id}{variant}", f"{part}{width} × {height} px{moved}"]
     exposure = f"exposure {100 * meta['exposure']:.3g} %" if "exposure" in meta else ""
     noise = f"noise {100 * math.sqrt(meta['shot'] + meta.get('read', 0.0) ** 2):.1f} %" if "shot" in meta else ""
     jpeg = f"JPEG {meta['jpeg_quality']:.0f}" if "jpeg_quality" in meta else ""
-    losses = ", ".join(filter(None, (noise, jpeg)))
+    losses = list(filter(None, (exposure, ", ".join(filter(None, (noise, jpeg))))))
     if not sample.kernel.size:
-        return _title(sample, meta), list(filter(None, (exposure, losses))), [f"mean of {meta['frames']:.0f} frames"]
+        return title, losses, [f"mean of {meta['frames']:.0f} frames"]
     shake = statistics(sample.kernel)
     length = f"{meta['length']:.1f} px path" if "length" in meta else f"{shake.extent} px extent"
     if "rotation_length" in meta:
         length = f"{1000 * meta['rotation_length']:.0f} mrad, roll {1000 * meta['roll_length']:.0f}"
     if "defocus_radius" in meta:
         length += f", r {meta['defocus_radius']:.1f}"
-    return (
-        _title(sample, meta),
-        list(filter(None, (exposure, losses))),
-        [length, f"{shake.effective_length:.1f} px effective"],
-    )
-
-
-def _title(sample: Sample, meta: dict[str, Any]) -> list[str]:
-    variant = f" #{meta['variant']}" if meta.get("variant") else ""
-    part = "middle of " if shown(sample.sharp).shape != sample.sharp.shape else ""
-    height, width = sample.sharp.shape[:2]
-    moved = f", {len(sample.moves)} moved" if len(sample.moves) else ""
-    return [f"{sample.id}{variant}", f"{part}{width} × {height} px{moved}"]
+    return title, losses, [length, f"{shake.effective_length:.1f} px effective"]
 
 
 def outlines(sample: Sample, box: Box) -> list[tuple[NDArray[np.float64], bool]]:
     """The contours of the objects, points (n, 2) of the page where the sharp image fills a box; and whether the object moved."""
     contours = []
-    moved = set(sample.moves.objects.tolist())
     for number, mask in enumerate(sample.masks):
         seen = shown(mask)
-        scale = np.array([box.width / seen.shape[1], box.height / seen.shape[0]])
         found, _ = cv2.findContours(seen.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         closed = (np.concatenate((contour[:, 0], contour[:1, 0])) + 0.5 for contour in found if len(contour) > 2)
-        contours += [(points * scale + (box.x, box.y), number in moved) for points in closed]
+        contours += [(_placed(points, seen, box), number in sample.moves.objects) for points in closed]
     return contours
 
 
@@ -119,34 +110,32 @@ def moved_paths(sample: Sample, box: Box) -> list[NDArray[np.float64]]:
     paths = []
     for number, own in zip(sample.moves.objects, sample.moves.paths, strict=True):
         seen = shown(sample.masks[number])
-        if not seen.any():
-            continue
-        exposed = len(exposure_weights(len(own), _known(sample).get("exposure", 1.0)))
-        path = own[:exposed] + (sample.path[:exposed] if len(sample.path) == len(own) else 0)
-        middle = np.argwhere(seen).mean(axis=0)[::-1] + 0.5
-        scale = np.array([box.width / seen.shape[1], box.height / seen.shape[0]])
-        paths.append((path + middle) * scale + (box.x, box.y))
+        if seen.any():
+            path = exposed(sample, own + sample.path if len(sample.path) == len(own) else own)
+            paths.append(_placed(path + np.argwhere(seen).mean(axis=0)[::-1] + 0.5, seen, box))
     return paths
+
+
+def _placed(points: NDArray[np.floating], image: NDArray[Any], box: Box) -> NDArray[np.float64]:
+    """Points (n, 2) of an image (H, W) as points of the page where the image fills a box."""
+    return points * (box.width / image.shape[1], box.height / image.shape[0]) + (box.x, box.y)
 
 
 def kernels_shown(sample: Sample) -> NDArray[np.float32]:
     """The kernel; of a blur that varies over the frame those of a grid of pixels, each where it holds, float32 (h, w)."""
     if sample.nodes is None:
         return sample.kernel
-    height, width = sample.sharp.shape[:2]
-    centers = [((np.arange(GRID) + 0.5) * side / GRID) for side in (height, width)]
-    kernels = np.array([[sample.nodes.at(y, x) for x in centers[1]] for y in centers[0]])
+    rows, columns = ((np.arange(GRID) + 0.5) * side / GRID for side in sample.sharp.shape[:2])
+    kernels = np.array([[sample.nodes.at(y, x) for x in columns] for y in rows])
     reach = kernels.shape[2] // 2
     lit = np.abs(np.argwhere(kernels.max(axis=(0, 1)) > 0) - reach).max() + 1  # and an empty pixel between neighbours
-    inner = np.pad(kernels, ((0, 0), (0, 0), (1, 1), (1, 1)))[
-        :, :, reach + 1 - lit : reach + 2 + lit, reach + 1 - lit : reach + 2 + lit
-    ]
-    return inner.transpose(0, 2, 1, 3).reshape(GRID * inner.shape[2], GRID * inner.shape[3])
+    inner = slice(reach + 1 - lit, reach + 2 + lit)
+    return np.block([[np.pad(kernel, 1)[inner, inner] for kernel in row] for row in kernels])
 
 
-def exposed_points(sample: Sample) -> int:
-    """How many points of the path were seen, from its start."""
-    return len(exposure_weights(len(sample.path), _known(sample).get("exposure", 1.0)))
+def exposed(sample: Sample, path: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The points of a path, or of one along with it, that were seen: those from its start while the shutter was open."""
+    return path[: len(exposure_weights(len(path), _known(sample).get("exposure", 1.0)))]
 
 
 def kernel_scale(width: int, height: int, path: NDArray[np.floating], room: Box) -> float:

@@ -72,6 +72,8 @@ def test_rare_values_are_never_invisible():
 def test_bins_of_whole_numbers_are_named_by_what_they_hold():
     _, rows = rows_of(text_histogram(np.arange(60, 101), label="JPEG quality", bins=5))
     assert rows == [("60 –  69", 40, 10), ("70 –  79", 40, 10), ("80 –  89", 40, 10), ("90 –  99", 40, 10), ("100 – 109", 4, 1)]
+    _, rows = rows_of(text_histogram([9, 12, 19], label="extent"))
+    assert [name for name, _, _ in rows] == [str(number) for number in range(9, 20)]
 
 
 def test_constant_empty_and_not_finite():

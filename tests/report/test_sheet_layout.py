@@ -15,7 +15,7 @@ from blurkit.report.sheet_layout import (
     arrange,
     captions,
     choose_grid,
-    exposed_points,
+    exposed,
     kernel_scale,
     kernels_shown,
     moved_paths,
@@ -107,8 +107,9 @@ def test_captions_say_what_is_known():
     )
     bare = sample_of(40, 8000, kernel=kernel, variant=0, length=math.nan)
     assert captions(bare) == (["image", "middle of 8000 × 40 px"], [], ["9 px extent", "8.9 px effective"])
-    assert exposed_points(full) == 3
-    assert exposed_points(sample_of(3, 3, path=path)) == exposed_points(sample_of(3, 3, path=path, exposure=math.nan)) == 10
+    assert len(exposed(full, path)) == 3
+    for unknown in (sample_of(3, 3), sample_of(3, 3, exposure=math.nan)):
+        assert len(exposed(unknown, path)) == 10
 
 
 def test_a_kernel_fits_its_room_at_a_whole_scale():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import tomllib
-from collections.abc import Iterator
 from typing import Any
 
 from blurkit.program.toml import from_dict, to_dict, to_toml
@@ -17,8 +16,12 @@ from blurkit.sources.open import SOURCES
 #: What a recipe says of itself changes no pixel.
 _WORDS = ("name", "summary", "provenance")
 
-#: How photographs are chosen unless somebody says otherwise.
-_USUAL = {"split": "all", "shares": "80,10,10", "limit": [], "weight": [], "license": "all", "annotations": "newest"}
+#: The options of a command in their order, each with the value at which it is left out; ``None``: it is given always.
+_OPTIONS: dict[str, Any] = {
+    **{"src": None, "root": [], "split": "all", "shares": "", "limit": [], "weight": [], "license": "all"},
+    **{"annotations": "newest", "recipe": None, "set": [], "size": None, "per_image": 1, "downscale": 1, "min_sharpness": 0},
+    **{"masks": False, "seed": None},
+}
 
 #: As many settings as a person would give on the command line; a recipe that differs more is given as a file.
 _MOST_SETTINGS = 6
@@ -27,59 +30,35 @@ RECIPE_FILE = "recipe.toml"
 
 
 def command_line(configuration: dict[str, Any]) -> str:
-    """The command, one option to a line, without any path: ``DIR`` stands for the place of photographs of one's own."""
-    return " \\\n    ".join(("blurkit generate", *(shlex.join(words) for words in _options(configuration))))
-
-
-def recipe_toml(configuration: dict[str, Any]) -> str:
-    """The recipe of a dataset, in full, as TOML."""
-    return to_toml(configuration["recipe"])
-
-
-def needs_recipe_file(configuration: dict[str, Any]) -> bool:
-    """Whether the command asks for the recipe as a file, :data:`RECIPE_FILE`."""
-    return _settings(configuration["recipe"]) is None
-
-
-def _options(configuration: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    configuration = _USUAL | configuration
-    names = list(configuration["images_of"])
-    for name in names:
-        yield "--src", name
-    for name in (name for name in names if name in ("folder", "video")):
-        yield "--root", "DIR" if len(names) == 1 else f"{name}=DIR"
-    if configuration["split"] != "all":
-        yield "--split", configuration["split"]
-        if set(names) - (SOURCES.keys() - {"folder", "video"}):
-            yield "--shares", configuration["shares"]
-    yield from (("--limit", limit) for limit in configuration["limit"])
-    yield from (("--weight", weight) for weight in configuration["weight"])
-    for key in ("license", "annotations"):
-        if configuration[key] != _USUAL[key]:
-            yield f"--{key}", configuration[key]
-    yield from _recipe(configuration)
-    yield "--size", configuration["size"]
-    for key, usual in (("per_image", 1), ("downscale", 1), ("min_sharpness", 0)):
-        if configuration[key] != usual:
-            yield f"--{key.replace('_', '-')}", str(configuration[key])
-    if configuration["masks"]:
-        yield ("--masks",)
-    yield "--seed", str(configuration["seed"])
-
-
-def _recipe(configuration: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    settings = _settings(configuration["recipe"])
-    yield "--recipe", RECIPE_FILE if settings is None else configuration["recipe"]["name"]
-    yield from (("--set", setting) for setting in settings or ())
-    if configuration["shard_bytes"] != DEFAULT_SHARD_BYTES:
-        yield "--set", f"shard_bytes={configuration['shard_bytes']}"
+    """The command, one option to a line, without any path: ``DIR`` stands for the place of photographs of one's own, and
+    :data:`RECIPE_FILE` for a recipe that is more than a packaged one with a few settings."""
+    values = _OPTIONS | configuration
+    recipe, names = configuration["recipe"], list(configuration["images_of"])
+    own = [name for name in names if name in ("folder", "video")]
+    if values["split"] == "all" or not (own or set(names) - SOURCES.keys()):
+        values["shares"] = ""  # nothing is split by them
+    settings = _settings(recipe)
+    shard_bytes = configuration["shard_bytes"]
+    values["src"] = names
+    values["root"] = ["DIR" if len(names) == 1 else f"{name}=DIR" for name in own]
+    values["recipe"] = RECIPE_FILE if settings is None else recipe["name"]
+    values["set"] = [*(settings or ()), *([f"shard_bytes={shard_bytes}"] if shard_bytes != DEFAULT_SHARD_BYTES else ())]
+    lines = ["blurkit generate"]
+    for key, usual in _OPTIONS.items():
+        option, value = f"--{key.replace('_', '-')}", values[key]
+        if value is True:
+            lines.append(option)
+        elif value != usual:
+            lines += [shlex.join((option, str(each))) for each in (value if isinstance(value, list) else [value])]
+    return " \\\n    ".join(lines)
 
 
 def _settings(recipe: dict[str, Any]) -> list[str] | None:
     """How a recipe differs from the packaged one of its name, as KEY=VALUE; ``None`` where it is one of its own."""
     if recipe["name"] not in recipe_names() or "mixture" in recipe:
         return None
-    ours, theirs = dict(recipe), _packaged(recipe["name"])
+    packaged = from_dict(Recipe, tomllib.loads(packaged_text(recipe["name"])), where=f"recipe {recipe['name']}")
+    ours, theirs = dict(recipe), json.loads(json.dumps(to_dict(packaged)))  # with lists, as TOML has, for tuples
     ours.pop("files", None)
     if ours.get("kernels"):
         theirs.pop("trajectory", None)  # kernels of a bank come instead
@@ -93,12 +72,6 @@ def _settings(recipe: dict[str, Any]) -> list[str] | None:
         else:
             settings.append(f"{key}={_text(ours[key])}")
     return settings if len(settings) <= _MOST_SETTINGS else None
-
-
-def _packaged(name: str) -> dict[str, Any]:
-    """A packaged recipe with its defaults filled in, in the types that TOML has."""
-    values = to_dict(from_dict(Recipe, tomllib.loads(packaged_text(name)), where=f"recipe {name}"))
-    return dict(json.loads(json.dumps(values)))
 
 
 def _text(value: Any) -> str:

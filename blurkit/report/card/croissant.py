@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from importlib import resources
 from typing import Any
 
 from blurkit.program.progress import plural
@@ -13,40 +13,16 @@ from blurkit.sources.licence import licence_address
 
 _HDF5 = "application/x-hdf5"
 
-#: The terms of Croissant 1.1 that stand for themselves.
-_TERMS = (
-    *("arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field", "fileObject", "fileProperty"),
-    *("fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet"),
-    *("references", "regex", "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform"),
-)
-
-_CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "blurkit": "urn:blurkit:",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "description": {"@container": "@language"},
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "name": {"@container": "@language"},
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "sc": "https://schema.org/",
-    **{term: f"cr:{term}" for term in _TERMS},
-}
-
 
 def croissant(facts: Facts) -> str:
     """The description as JSON-LD, with a place for a stamp.
 
     What nobody has stated is left out: who publishes the dataset, when and where, and a licence where none is known.
     """
-    licences = list(_licences(facts))
+    licences = filter(None, facts.pairs_by_licence())
     cited = [origin.manifest for origin in facts.origins if origin.manifest is not None]
     document = {
-        "@context": dict(sorted(_CONTEXT.items())),
+        "@context": _context(),
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "blurkit:stamp": PLACE,
@@ -56,13 +32,20 @@ def croissant(facts: Facts) -> str:
         "identifier": f"sha256-sum:{facts.index['digest']}",
         "isLiveDataset": False,
         "keywords": ["motion blur", "deblurring", "image restoration", "paired images", "blurkit"],
-        **({"license": licences} if licences else {}),
-        **({"citeAs": "\n\n".join(manifest.citation for manifest in cited)} if cited else {}),
-        **({"isBasedOn": [manifest.url for manifest in cited]} if cited else {}),
-        "distribution": list(_distribution(facts)),
-        **({"recordSet": [_licence_counts(facts)]} if facts.licences else {}),
+        "license": [licence_address(name) or {"@type": "sc:CreativeWork", "name": name} for name in licences],
+        "citeAs": "\n\n".join(manifest.citation for manifest in cited),
+        "isBasedOn": [manifest.url for manifest in cited],
+        "distribution": _distribution(facts),
+        "recordSet": [_licence_counts(facts)] if facts.licences else [],
     }
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    stated = {key: value for key, value in document.items() if value not in ("", []) or key == "distribution"}
+    return json.dumps(stated, ensure_ascii=False, indent=1) + "\n"
+
+
+def _context() -> dict[str, Any]:
+    """The terms of Croissant 1.1, as in the manifests of the datasets that photographs are from."""
+    text = (resources.files("blurkit.data_manifests") / "sample.json").read_text(encoding="utf-8")
+    return {key: value for key, value in sorted(json.loads(text)["@context"].items()) if key != "blurkit:layout"}
 
 
 def _description(facts: Facts) -> str:
@@ -75,16 +58,9 @@ def _description(facts: Facts) -> str:
     )
 
 
-def _licences(facts: Facts) -> Iterator[str | dict[str, str]]:
-    """An address where there is one, else the name that the source gives."""
-    for licence in filter(None, facts.pairs_by_licence()):
-        yield licence_address(licence) or {"@type": "sc:CreativeWork", "name": licence}
-
-
-def _distribution(facts: Facts) -> Iterator[dict[str, Any]]:
-    files = [record for record in facts.index["shards"] if record["file"] is not None]
-    for record in files:
-        yield {
+def _distribution(facts: Facts) -> list[dict[str, Any]]:
+    files = [
+        {
             "@type": "cr:FileObject",
             "@id": record["file"],
             "name": record["file"],
@@ -94,15 +70,18 @@ def _distribution(facts: Facts) -> Iterator[dict[str, Any]]:
             "encodingFormat": _HDF5,
             "sha256": record["sha256"],
         }
-    if files:
-        yield {
-            "@type": "cr:FileSet",
-            "@id": "shards",
-            "name": "shards",
-            "description": "All shards: HDF5 files of format version 1, one row of every column for each pair.",
-            "encodingFormat": _HDF5,
-            "includes": "*.h5",
-        }
+        for record in facts.index["shards"]
+        if record["file"] is not None
+    ]
+    shards = {
+        "@type": "cr:FileSet",
+        "@id": "shards",
+        "name": "shards",
+        "description": "All shards: HDF5 files of format version 1, one row of every column for each pair.",
+        "encodingFormat": _HDF5,
+        "includes": "*.h5",
+    }
+    return [*files, shards] if files else []
 
 
 def _licence_counts(facts: Facts) -> dict[str, Any]:

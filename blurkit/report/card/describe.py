@@ -30,7 +30,7 @@ def describe(folder: Path, index: dict[str, Any], failures: Sequence[Failure]) -
     kept = {name: stamp for name, stamp in found.items() if stamp is not None and not stamp.whole}
     pictured = bool(index["samples"]) and EXAMPLES not in kept
     rows = [[*reason, *counts] for reason, counts in left_out(failures).items()]
-    key = key_of(json.dumps([index, rows, pictured]))
+    key = key_of(json.dumps([index, rows, pictured]).encode())
     wanted = {CROISSANT, CARD, *([EXAMPLES] if pictured else [])} - kept.keys()
     if not all(stamp is not None and stamp.key == key for name, stamp in found.items() if name in wanted):
         _write(folder, index, failures, wanted, key)

@@ -30,7 +30,7 @@ def draw_examples(dataset: Dataset, numbers: Sequence[int]) -> bytes:
     columns = [_column(dataset, number) for number in numbers]
     columns = columns or [_kernel(dataset, number, _IMAGE) for number in spread(len(dataset))]
     gap = np.full((columns[0].shape[0], _GAP, 3), 255, np.uint8)
-    return _with_comment(_encode(np.hstack([part for column in columns for part in (gap, column)][1:])))
+    return _encode(np.hstack([part for column in columns for part in (gap, column)][1:]))
 
 
 def _column(dataset: Dataset, index: int) -> NDArray[np.uint8]:
@@ -38,33 +38,30 @@ def _column(dataset: Dataset, index: int) -> NDArray[np.uint8]:
     side = min(height, width, LARGEST_PART)
     images = dataset.crop(index, (height - side) // 2, (width - side) // 2, side)
     sharp, blurred = (resampled(image, _IMAGE, _IMAGE) for image in images)
-    shard, row = dataset.locate(index)
-    if shard.kernel(row).size:  # which that of averaged frames has not
+    kernel = _kernel(dataset, index, _KERNEL - 2)
+    if kernel.any():
         blurred[-_KERNEL:, -_KERNEL:] = 255  # a frame
-        blurred[2 - _KERNEL :, 2 - _KERNEL :] = _kernel(dataset, index, _KERNEL - 2)
+        blurred[2 - _KERNEL :, 2 - _KERNEL :] = kernel
     return np.vstack([sharp, np.full((_GAP, _IMAGE, 3), 255, np.uint8), blurred])
 
 
 def _kernel(dataset: Dataset, index: int, side: int) -> NDArray[np.uint8]:
-    """A kernel in grey on black, at the scale of its own largest value; the square root keeps its faint parts visible."""
+    """A kernel in grey on black, at the scale of its own largest value; the square root keeps its faint parts visible.
+
+    All black where there is none, as of averaged frames.
+    """
     shard, row = dataset.locate(index)
     kernel = shard.kernel(row)
-    if not kernel.size:  # of averaged frames
-        return np.zeros((side, side, 3), np.uint8)
-    shades = np.rint(255 * np.sqrt(kernel / kernel.max())).astype(np.uint8)
+    shades = np.rint(255 * np.sqrt(kernel / kernel.max(initial=1e-9))).astype(np.uint8)
     return resampled(np.pad(np.stack([shades] * 3, axis=-1), ((1, 1), (1, 1), (0, 0))), side, side)
 
 
 def _encode(picture: NDArray[np.uint8]) -> bytes:
+    """A JPEG file that is not too large, with a place for a stamp, as a comment, behind its first segment, the JFIF header."""
     for quality in _QUALITIES:
         _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
         if len(data) <= _LARGEST:
             break
-    return bytes(data)
-
-
-def _with_comment(jpeg: bytes) -> bytes:
-    """A JPEG file with a comment segment behind its first segment, the JFIF header."""
+    jpeg, comment = data.tobytes(), PLACE.encode()
     end = 4 + int.from_bytes(jpeg[4:6], "big")
-    text = PLACE.encode()
-    return jpeg[:end] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[end:]
+    return jpeg[:end] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[end:]

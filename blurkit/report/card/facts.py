@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -32,10 +33,8 @@ class SourceSummary:
     @property
     def title(self) -> str:
         """What people call it."""
-        if self.manifest is not None:
-            return self.manifest.title
         words = {"folder": "own photographs", "video": "video frames"}
-        return words.get(self.name, self.name)
+        return self.manifest.title if self.manifest is not None else words.get(self.name, self.name)
 
 
 @dataclass(frozen=True)
@@ -97,33 +96,25 @@ class Facts:
 
 def gather(dataset: Dataset, failures: Iterable[Failure]) -> Facts:
     """The facts about a complete dataset. Columns are read, and no pixels."""
-    licences: collections.Counter[tuple[str, str]] = collections.Counter()
+    licences, allowed = collections.Counter[tuple[str, str]](), functools.cache(may_be_shown)
     shown, first = [np.empty(0, np.int64)], 0
     for number in range(len(dataset.files)):
         columns = dataset.shard(number).columns
-        kinds = list(zip(columns["source"].tolist(), columns["licence"].tolist(), strict=True))
-        counts = collections.Counter(kinds)
-        for (source, licence), count in counts.items():
-            licences[_text(source), _text(licence)] += count
-        hidden = {kind for kind in counts if not may_be_shown(_text(kind[1]))}
-        shown.append(first + np.flatnonzero([kind not in hidden for kind in kinds]))
-        first += len(kinds)
+        sources, terms = (np.char.decode(columns[name], "utf-8", "replace").tolist() for name in ("source", "licence"))
+        licences.update(zip(sources, terms, strict=True))
+        shown.append(first + np.flatnonzero([allowed(licence) for licence in terms]))
+        first += len(terms)
     numbers = np.concatenate(shown)
-    chosen = [int(numbers[place]) for place in spread(len(numbers))]
-    examples = (
-        (number, shard.photograph(row)[1]) for number, (shard, row) in zip(chosen, map(dataset.locate, chosen), strict=True)
-    )
-    return Facts(dataset.index, licences, left_out(failures), tuple(examples))
+    chosen = numbers[spread(len(numbers))].tolist()
+    located = [(number, *dataset.locate(number)) for number in chosen]
+    examples = tuple((number, shard.photograph(row)[1]) for number, shard, row in located)
+    return Facts(dataset.index, licences, left_out(failures), examples)
 
 
 def spread(total: int) -> list[int]:
     """The middles of :data:`MOST_EXAMPLES` equal parts of ``range(total)``; all of it where it is shorter."""
     count = min(total, MOST_EXAMPLES)
     return list(evenly_spaced(total, 2 * count))[1::2]
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace")
 
 
 def _manifest(name: str, configuration: dict[str, Any]) -> Manifest | None:

@@ -36,14 +36,4 @@ def linked(text: str) -> str:
 
 def bibtex(citation: str) -> str:
     """A BibTeX entry of one line with a line for each field."""
-    depth, lines = 0, [""]
-    for letter in citation:
-        depth += (letter == "{") - (letter == "}")
-        if depth == 0 and letter == "}":
-            lines.append("}")
-            continue
-        lines[-1] += letter
-        if depth == 1 and letter == ",":
-            lines.append("")
-    first, *fields, last = (line.strip() for line in lines)
-    return "\n".join((first, *(f"  {field}" for field in fields), last))
+    return re.sub(r",\s+(?=\w+ = \{)", ",\n  ", citation).removesuffix("}") + "\n}"

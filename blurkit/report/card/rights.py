@@ -35,17 +35,14 @@ def rights(counts: Mapping[str, int]) -> Iterator[str]:
     yield "A pair is under the licence of its photograph. This is a summary; the licence itself is what counts."
     rows = ((_named(licence), f"{count:,}", licence_words(licence)) for licence, count in counts.items())
     yield table((("licence of the photograph", "pairs", "conditions"), *rows), "lrl")
+    conditions = {licence: set(licence_conditions(licence)) if licence else {""} for licence in counts}
     for condition, (title, meaning) in _MEANINGS.items():
-        pairs = sum(count for licence, count in counts.items() if _is_under(licence, condition))
+        pairs = sum(count for licence, count in counts.items() if condition in conditions[licence])
         if pairs:
             yield f"**{title}: {plural(pairs, 'pair')}.** {meaning}"
-    free = [licence.lower() or "unknown" for licence in counts if not {"ND", "NC"} & set(licence_conditions(licence))]
+    free = [licence.lower() or "unknown" for licence in counts if not {"ND", "NC"} & conditions[licence]]
     if 0 < len(free) < len(counts) and not re.search("[`,]", "".join(free)):
         yield f"A dataset without the non-commercial and the no-derivatives ones: `--license {shlex.quote(','.join(free))}`."
-
-
-def _is_under(licence: str, condition: str) -> bool:
-    return condition in licence_conditions(licence) if condition else not licence
 
 
 def _named(licence: str) -> str:

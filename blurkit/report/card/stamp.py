@@ -10,11 +10,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from blurkit.errors import UnreadableFileError
+from blurkit.program.files import read_regular
+
 _DIGITS = 32
 _STAMP = re.compile(rb"blurkit-stamp ([0-9a-f]{32}) ([0-9a-f]{32})")
 
 #: What stands in the content until it is stamped.
 PLACE = f"blurkit-stamp {'0' * _DIGITS} {'0' * _DIGITS}"
+
+#: A larger file is none that blurkit wrote.
+_MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -30,36 +36,29 @@ class Stamp:
 NONE = Stamp("", whole=False)
 
 
-def key_of(text: str) -> str:
+def key_of(content: bytes) -> str:
     """A key of 32 hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return hashlib.sha256(content).hexdigest()[:_DIGITS]
 
 
 def stamped(content: bytes, key: str) -> bytes:
-    """The content with its :data:`PLACE`, which it holds once, filled in."""
+    """The content with its :data:`PLACE`, which it holds once, filled in: with the key, and with that of the content itself."""
     assert content.count(PLACE.encode()) == 1, "a place for one stamp"
-    return _fill(content, key.encode(), _digest(_fill(content, key.encode(), b"0" * _DIGITS)))
+    return _fill(content, key, key_of(_fill(content, key)))
 
 
 def read_stamp(path: Path) -> Stamp | None:
     """The stamp of a file, :data:`NONE` where it has none or is no plain file, or ``None`` where nothing is there."""
-    if path.is_symlink():
-        return NONE
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return NONE
+        content = read_regular(path, most=_MOST_BYTES, follow_links=False)
+    except UnreadableFileError as error:
+        return None if error.reason == "missing" else NONE
     found = _STAMP.search(content)
     if found is None:
         return NONE
-    return Stamp(found[1].decode(), _digest(_fill(content, found[1], b"0" * _DIGITS)) == found[2])
+    key, digest = (part.decode() for part in found.groups())
+    return Stamp(key, key_of(_fill(content, key)) == digest)
 
 
-def _fill(content: bytes, key: bytes, digest: bytes) -> bytes:
-    return _STAMP.sub(b"blurkit-stamp " + key + b" " + digest, content, count=1)
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest()[:_DIGITS].encode()
+def _fill(content: bytes, key: str, digest: str = "0" * _DIGITS) -> bytes:
+    return _STAMP.sub(f"blurkit-stamp {key} {digest}".encode(), content, count=1)

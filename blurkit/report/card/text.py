@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from blurkit.program.progress import data_size, plural
-from blurkit.report.card.command import RECIPE_FILE, command_line, needs_recipe_file, recipe_toml
+from blurkit.program.toml import to_toml
+from blurkit.report.card.command import RECIPE_FILE, command_line
 from blurkit.report.card.examples import LARGEST_PART
 from blurkit.report.card.facts import Facts, SourceSummary
 from blurkit.report.card.markdown import bibtex, code, fenced, linked, plain, table
@@ -16,8 +19,7 @@ from blurkit.report.card.stamp import PLACE
 from blurkit.sources.licence import hub_name
 
 #: Pairs below which the Hugging Face Hub calls a dataset by each name.
-_SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
-_LARGEST = "10M<n<100M"
+_SIZES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<n<1M", 1e7: "1M<n<10M", math.inf: "10M<n<100M"}
 
 _OWN = (
     "They are from files of whoever made this dataset, and blurkit knows neither who took them nor on what terms they may be "
@@ -26,6 +28,7 @@ _OWN = (
 )
 
 _READING = """\
+```python
 from blurkit.shard import open_dataset
 
 dataset = open_dataset(".")  # this folder
@@ -33,94 +36,95 @@ pair = dataset[0]
 pair.sharp, pair.blurred  # uint8 (height, width, 3), RGB
 pair.kernel  # float32 (k, k), sum 1
 pair.path  # float32 (n, 2), (x, y) in pixels; empty where kernels are from a bank
-pair.id, pair.meta["licence"]  # the photograph, and its licence"""
+pair.id, pair.meta["licence"]  # the photograph, and its licence
+```
+
+The shards are plain HDF5, uncompressed and contiguous, which `h5py` and `numpy.memmap` read too; the conventions of their \
+columns are attributes of each file. Whether every byte is still what was written:
+
+```sh
+blurkit verify .
+```"""
 
 
 def card(facts: Facts, picture: str) -> str:
     """The card as Markdown, with a place for a stamp. ``picture``: the name of the picture beside it, empty for none."""
-    parts = [
-        *("\n".join(_front_matter(facts)), f"# {plain(facts.title)}", _summary(facts)),
-        *_picture(facts, picture),
-        *("## What is in it", table(_contents(facts), "ll"), *_recipe(facts)),
+    configuration = facts.configuration
+    made = f"Made by blurkit {configuration['versions']['blurkit']} with the recipe {code(configuration['recipe']['name'])}."
+    parts = (
+        *(_front_matter(facts), f"# {plain(facts.title)}", f"{facts.summary} {made}"),
+        *(_picture(facts, picture) if picture else ()),
+        *("## What is in it", table(_contents(facts), "ll"), *_recipe(configuration["recipe"])),
         *("## Where the photographs are from", *(part for origin in facts.origins for part in _origin(origin))),
         *("## Licences", *rights(facts.pairs_by_licence())),
         *("## What was left out", *_left_out(facts)),
-        *("## How to read it", *_reading()),
-        *("## How to make it again", *_again(facts)),
+        *("## How to read it", _READING),
+        *("## How to make it again", *_again(configuration)),
         f"<!-- {PLACE}: written by blurkit, which replaces it when the dataset changes, unless it was changed by hand. -->",
-    ]
+    )
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(facts: Facts) -> Iterator[str]:
+def _front_matter(facts: Facts) -> str:
     """What the Hugging Face Hub reads. The picture alone is no dataset to be viewed, so its viewer is off."""
-    yield from ("---", f"pretty_name: {json.dumps(facts.title)}", "license:")
-    yield from (f"- {name}" for name in sorted({hub_name(licence) for licence in facts.pairs_by_licence()} or {"unknown"}))
-    yield from ("task_categories:", "- image-to-image", "size_categories:")
-    yield f"- {next((name for most, name in _SIZES.items() if facts.index['samples'] < most), _LARGEST)}"
-    yield from ("tags:", "- deblurring", "- image-restoration", "- motion-blur", "- blurkit", "viewer: false", "---")
+    licences = "\n- ".join(sorted({hub_name(licence) for licence in facts.pairs_by_licence()} or {"unknown"}))
+    size = next(name for most, name in _SIZES.items() if facts.index["samples"] < most)
+    return (
+        f"---\npretty_name: {json.dumps(facts.title)}\nlicense:\n- {licences}\n"
+        f"task_categories:\n- image-to-image\nsize_categories:\n- {size}\n"
+        "tags:\n- deblurring\n- image-restoration\n- motion-blur\n- blurkit\nviewer: false\n---"
+    )
 
 
-def _summary(facts: Facts) -> str:
-    made = f"Made by blurkit {facts.configuration['versions']['blurkit']}"
-    return f"{facts.summary} {made} with the recipe {code(facts.configuration['recipe']['name'])}."
-
-
-def _picture(facts: Facts, picture: str) -> Iterator[str]:
-    if not picture:
-        return
+def _picture(facts: Facts, picture: str) -> tuple[str, str]:
     if not facts.examples:
-        yield f"![Blur kernels in a row]({picture})"
-        yield "*Kernels of the dataset. No pair is shown, since the licences of all photographs forbid adapted versions.*"
-        return
-    yield f"![Photographs in a row, sharp above and blurred below, with the blur kernel of each]({picture})"
+        why = "No pair is shown, since the licences of all photographs forbid adapted versions."
+        return f"![Blur kernels in a row]({picture})", f"*Kernels of the dataset. {why}*"
     height, _, width = facts.configuration["size"].partition("x")
     part = "" if height == width and int(height) <= LARGEST_PART else " Of each pair the middle is shown."
     names = ", ".join(code(name) for _, name in facts.examples)
-    yield f"*Pairs from all over the dataset, sharp above, blurred below, kernels in the corner.{part} Left to right: {names}.*"
+    return (
+        f"![Photographs in a row, sharp above and blurred below, with the blur kernel of each]({picture})",
+        f"*Pairs from all over the dataset, sharp above, blurred below, kernels in the corner.{part} Left to right: {names}.*",
+    )
 
 
-def _contents(facts: Facts) -> Iterator[tuple[str, str]]:
-    configuration = facts.configuration
-    split = configuration.get("split", "all")
-    yield "pairs", f"{facts.index['samples']:,}"
-    yield "photographs", f"{configuration['images']:,}" + (f", split {code(split)}" if split != "all" else "")
-    if configuration["per_image"] > 1:
-        yield "pairs of each photograph", f"{configuration['per_image']:,}, each with a crop and a blur of its own"
-    height, _, width = configuration["size"].partition("x")
-    yield "size", "whole photographs" if height == "full" else f"crops of {width} × {height} px"
-    if configuration["downscale"] > 1:
-        yield "downscaled", f"{configuration['downscale']} times, in linear light, before the blur"
-    if configuration["min_sharpness"] > 0:
-        yield "least sharpness", f"{configuration['min_sharpness']:g}, the variance of a sharp crop's Laplacian"
-    if configuration["masks"]:
-        yield "masks", "of the objects of a photograph, where its source outlines them"
-    yield "seed", str(configuration["seed"])
+def _contents(facts: Facts) -> list[tuple[str, str]]:
+    made = {"split": "all", **facts.configuration}
+    height, _, width = made["size"].partition("x")
     shards = sum(record["file"] is not None for record in facts.index["shards"])
-    yield "files", f"{plural(shards, 'shard')} (HDF5), {data_size(facts.index['bytes'])}"
-    yield "digest", code(facts.index["digest"])
+    rows = (
+        (True, "pairs", f"{facts.index['samples']:,}"),
+        (True, "photographs", f"{made['images']:,}" + (f", split {code(made['split'])}" if made["split"] != "all" else "")),
+        (made["per_image"] > 1, "pairs of each photograph", f"{made['per_image']:,}, each with a crop and a blur of its own"),
+        (True, "size", "whole photographs" if height == "full" else f"crops of {width} × {height} px"),
+        (made["downscale"] > 1, "downscaled", f"{made['downscale']} times, in linear light, before the blur"),
+        (made["min_sharpness"] > 0, "least sharpness", f"{made['min_sharpness']:g}, the variance of a sharp crop's Laplacian"),
+        (made["masks"], "masks", "of the objects of a photograph, where its source outlines them"),
+        (True, "seed", str(made["seed"])),
+        (True, "files", f"{plural(shards, 'shard')} (HDF5), {data_size(facts.index['bytes'])}"),
+        (True, "digest", code(facts.index["digest"])),
+    )
+    return [(name, text) for said, name, text in rows if said]
 
 
-def _recipe(facts: Facts) -> Iterator[str]:
+def _recipe(recipe: dict[str, Any]) -> Iterator[str]:
     """What the recipe says of itself, and the recipe."""
-    recipe = facts.configuration["recipe"]
     words = [text if text.endswith(".") else f"{text}." for text in (recipe["summary"], recipe["provenance"]) if text]
     if words:
         yield f"The recipe {code(recipe['name'])}: {plain(' '.join(words))}"
-    toml = fenced("toml", recipe_toml(facts.configuration).rstrip("\n"))
+    toml = fenced("toml", to_toml(recipe).rstrip("\n"))
     yield f"<details>\n<summary>The recipe in full</summary>\n\n{toml}\n\n</details>"
 
 
 def _origin(origin: SourceSummary) -> Iterator[str]:
     made = f"{plural(origin.pairs, 'pair')} of {plural(origin.images, 'photograph')}."
-    yield f"### {plain(origin.title)}"
     manifest = origin.manifest
-    if manifest is None:
-        yield f"{made} {_OWN}"
-        return
-    yield f"{made} {manifest.description}"
-    yield f"Home: <{manifest.url}>. Licence: {'; '.join(map(linked, manifest.licence))}."
-    yield fenced("bibtex", bibtex(manifest.citation))
+    yield f"### {plain(origin.title)}"
+    yield f"{made} {manifest.description if manifest is not None else _OWN}"
+    if manifest is not None:
+        yield f"Home: <{manifest.url}>. Licence: {'; '.join(map(linked, manifest.licence))}."
+        yield fenced("bibtex", bibtex(manifest.citation))
 
 
 def _left_out(facts: Facts) -> Iterator[str]:
@@ -134,34 +138,19 @@ def _left_out(facts: Facts) -> Iterator[str]:
             f"wrong with the photograph, {index['skipped']:,} skipped by a rule."
         )
     if facts.left_out:
-        rows = (
-            (code(reason), stage, f"{entries:,}", f"{pairs:,}")
-            for (stage, reason), (entries, pairs) in sorted(facts.left_out.items())
-        )
+        counts = sorted(facts.left_out.items())
+        rows = ((code(reason), stage, f"{entries:,}", f"{pairs:,}") for (stage, reason), (entries, pairs) in counts)
         yield table((("reason", "stage", "entries", "pairs not made"), *rows), "llrr")
         yield "`ledger.jsonl` names each entry, with a sentence. No pair was planned for those at the stage `source`."
 
 
-def _reading() -> Iterator[str]:
-    yield fenced("python", _READING)
-    yield (
-        "The shards are plain HDF5, uncompressed and contiguous, which `h5py` and `numpy.memmap` read too; the conventions of "
-        "their columns are attributes of each file. Whether every byte is still what was written:"
-    )
-    yield fenced("sh", "blurkit verify .")
-
-
-def _again(facts: Facts) -> Iterator[str]:
-    configuration = facts.configuration
-    command = command_line(configuration)
-    yield fenced("sh", command)
-    notes = []
-    if re.search(r"[ =]DIR\b", command):
-        notes.append("`DIR` stands for where the photographs lie.")
-    if needs_recipe_file(configuration):
+def _again(configuration: dict[str, Any]) -> tuple[str, str]:
+    command, versions = command_line(configuration), dict(configuration["versions"])
+    notes = ["`DIR` stands for where the photographs lie."] if re.search(r"[ =]DIR\b", command) else []
+    if f"--recipe {RECIPE_FILE}" in command:
         notes.append(f"`{RECIPE_FILE}` is the recipe in full, as above.")
     files = configuration["recipe"].get("files", {})
     notes += [f"The recipe's {code(key)} is a file of sha256 {code(digest)}." for key, digest in files.items()]
-    versions = [f"{name} {version}" for name, version in configuration["versions"].items() if name != "code"]
-    own = f"blurkit's own code of digest {code(configuration['versions']['code'])}"
-    yield " ".join((*notes, f"The digest comes out the same with {', '.join(versions)}, and {own}."))
+    own = f"blurkit's own code of digest {code(versions.pop('code'))}"
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return fenced("sh", command), " ".join((*notes, f"The digest comes out the same with {packages}, and {own}."))

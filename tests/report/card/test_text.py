@@ -11,7 +11,8 @@ import pytest
 
 from blurkit.cli import cli
 from blurkit.pipeline.choices import Choices
-from blurkit.report.card.command import command_line, needs_recipe_file, recipe_toml
+from blurkit.program.toml import to_toml
+from blurkit.report.card.command import command_line
 from blurkit.report.card.examples import draw_examples
 from blurkit.report.card.facts import Facts, gather, spread
 from blurkit.report.card.markdown import bibtex, plain
@@ -155,28 +156,30 @@ def choices_of(command, recipe):
 )
 def test_the_command_makes_the_same_configuration(choices, tmp_path):
     made = configuration_of(**choices)
-    (tmp_path / "recipe.toml").write_text(recipe_toml(made), encoding="utf-8")
-    assert needs_recipe_file(made) == ("name=mine" in choices.get("settings", ()))
-    assert choices_of(command_line(made), tmp_path / "recipe.toml").plan().configuration == made
+    command = command_line(made)
+    (tmp_path / "recipe.toml").write_text(to_toml(made["recipe"]), encoding="utf-8")
+    assert ("--recipe recipe.toml" in command) == ("name=mine" in choices.get("settings", ()))
+    assert choices_of(command, tmp_path / "recipe.toml").plan().configuration == made
 
 
 def test_the_command_names_no_place_of_this_machine(tmp_path):
     (tmp_path / "photographs").mkdir()
     cv2.imwrite(str(tmp_path / "photographs" / "a.png"), np.zeros((8, 8, 3), np.uint8))
-    command = command_line(
-        configuration_of(src=("sample", str(tmp_path / "photographs")), weight=("folder=2",), split="train", shares="100,0,0")
-    )
+    made = configuration_of(src=("sample", str(tmp_path / "photographs")), weight=("folder=2",), split="train", shares="100,0,0")
+    command = command_line(made)
     assert "--src sample" in command
     assert "--root folder=DIR" in command
     assert "--weight folder=2" in command
     assert "--shares 100,0,0" in command
+    assert "--shares 80,10,10" in command_line({**made, "shares": "80,10,10"})
+    assert "--shares" not in command_line({**made, "images_of": {"sample": 1, "coco": 1}})
     assert str(tmp_path) not in command
 
 
 def test_a_recipe_that_is_packaged_is_not_asked_for_as_a_file():
     made = configuration_of()
-    assert not needs_recipe_file(made)
-    assert tomllib.loads(recipe_toml(made)) == made["recipe"]
+    assert "--recipe handheld" in command_line(made)
+    assert tomllib.loads(to_toml(made["recipe"])) == made["recipe"]
 
 
 def test_examples_are_spread_and_never_of_a_photograph_without_derivatives(write, make_sample, tmp_path):
@@ -207,7 +210,7 @@ def test_the_picture_shows_these_pairs(write, tmp_path):
 
 
 def test_a_stamp_tells_whose_a_file_is(tmp_path):
-    path, key = tmp_path / "card", key_of("a dataset")
+    path, key = tmp_path / "card", key_of(b"a dataset")
     assert read_stamp(path) is None
     path.write_bytes(stamped(f"a card\n{PLACE}\n".encode(), key))
     assert read_stamp(path) == Stamp(key, whole=True)
