@@ -51,9 +51,9 @@ def run(**values: Any) -> int:
     Progress, held-out pairs and curves are in --out while it runs. Stopped by a signal or killed, the same command goes on where
     it was. The recipe quick shows within minutes what training does; deblurgan trains DeblurGAN as published.
     """
-    from trainer.commands.run import RunOptions, run
+    from trainer.commands.run import run
 
-    return run(RunOptions(json=values.pop("as_json"), **values))
+    return run(**values)
 
 
 @cli.command()

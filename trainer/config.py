@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -21,7 +22,20 @@ REPORTING = ("name", "summary", "provenance", "checkpoint_every", "log_every", "
 
 
 @dataclass(frozen=True)
-class Generator:
+class Network:
+    """The name of a network; its options are the fields of the classes below."""
+
+    name: str
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What builds it: the name, and those options that are not their defaults, since each network takes others."""
+        defaults = {option.name: option.default for option in fields(self)}
+        return {key: value for key, value in asdict(self).items() if key == "name" or value != defaults[key]}
+
+
+@dataclass(frozen=True)
+class Generator(Network):
     """The network that restores. Options that it does not have keep their defaults here, which are every network's own."""
 
     name: str = "resnet"
@@ -33,7 +47,7 @@ class Generator:
 
 
 @dataclass(frozen=True)
-class Critic:
+class Critic(Network):
     """The network that tells restored from sharp. ``layers``: 0 for as many as the named one was published with."""
 
     name: str = "patch"
@@ -45,11 +59,11 @@ class Critic:
 class Adversarial:
     """The game between the two networks; without this section the content alone is learned.
 
-    ``objective``: one of ``trainer.losses.OBJECTIVES``. ``gp`` "pixel" penalises the norm of the critic's slope at each
-    pixel, as DeblurGAN's code does, "sample" that over the whole sample, as the papers do; ``penalty`` is its weight. ``joint``
-    scores restored and sharp photographs in one call: faster, and equal where the critic treats each sample alone. ``weight`` of
-    the generator's part. ``critic_steps`` for each of the generator's. ``start``: generator steps on the content alone, before
-    the game begins.
+    ``objective``: see :mod:`trainer.losses.adversarial`. ``gp`` "pixel" penalises the norm of the critic's slope at each pixel,
+    as DeblurGAN's code does, "sample" that over the whole sample, as the papers do; ``penalty`` is its weight. ``joint`` scores
+    restored and sharp photographs in one call: faster, and equal where the critic treats each sample alone. ``weight`` of the
+    generator's part. ``critic_steps`` for each of the generator's. ``start``: generator steps on the content alone, before the
+    game begins.
     """
 
     objective: str = "wgan-gp"
@@ -60,7 +74,8 @@ class Adversarial:
     critic_steps: int = 5
     start: int = 0
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
+        one_of("adversarial.objective", self.objective, ["wgan-gp"])
         one_of("adversarial.gp", self.gp, ["pixel", "sample"])
         within("adversarial.penalty", [self.penalty], 0, 1e6)
         within("adversarial.weight", [self.weight], 0, 1e6)
@@ -79,7 +94,7 @@ class ContentWeights:
     charbonnier: float = 0.0
     vgg_weights: str = ""
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         require(bool(self.terms), "[content] has no term with a weight above zero; set one, such as content.l1 = 100")
         within("the weights of [content]", list(self.terms.values()), 0, 1e6)
 
@@ -99,7 +114,7 @@ class Optimizer:
     clip: float = 0.0
     ema: float = 0.0
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         within("optimizer.rate", [self.rate], 0, 1)
         within("optimizer.betas", self.betas, 0, 1 - 1e-9)
         within("optimizer.clip", [self.clip], 0, 1e9)
@@ -108,19 +123,32 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate, see :mod:`trainer.training.schedule`. ``kind``: "constant", or "linear" or "cosine" to zero at the
-    end. ``warmup``: steps over which it rises. ``hold``: steps before it falls. ``every``: steps between changes."""
+    """The learning rate. ``kind``: "constant", or "linear" or "cosine" to zero at the end. ``warmup``: steps over which it rises.
+    ``hold``: steps before it falls. ``every``: steps between changes."""
 
     kind: str = "constant"
     warmup: int = 0
     hold: int = 0
     every: int = 1
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         one_of("schedule.kind", self.kind, ("constant", "linear", "cosine"))
-        require(
-            min(self.warmup, self.hold) >= 0 and self.every >= 1, "schedule.warmup and .hold are at least 0, .every at least 1"
-        )
+        good = min(self.warmup, self.hold) >= 0 and self.every >= 1
+        require(good, "schedule.warmup and .hold are at least 0, .every at least 1")
+
+    def factor(self, step: int, steps: int) -> float:
+        """What the rate is multiplied by at a step, counted from 0, of a run of ``steps``; within [0, 1].
+
+        With "linear", and an epoch for ``every``, it is DeblurGAN's, which would be zero after the last step.
+        """
+        step -= step % self.every
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        begin = max(self.warmup, self.hold)
+        if self.kind == "constant" or step < begin:
+            return 1.0
+        share = min((step - begin) / max(steps - begin, 1), 1.0)
+        return 1 - share if self.kind == "linear" else 0.5 * (1 + math.cos(math.pi * share))
 
 
 @dataclass(frozen=True)
@@ -131,7 +159,7 @@ class Augment:
     flips: str = "both"
     transpose: bool = True
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         one_of("augment.flips", self.flips, ("both", "horizontal", "none"))
 
 
@@ -176,22 +204,13 @@ class TrainingRecipe:
         for key in ("steps", "batch", "accumulate", "crop", *REPORTING[3:]):
             require(getattr(self, key) >= 1, f"{key} is at least 1, got {getattr(self, key)}")
         require(0 <= self.seed < 2**63, f"seed lies between 0 and 2**63 - 1, got {self.seed}")
-        for section in (self.adversarial, self.content, self.optimizer, self.schedule, self.augment):
-            if section is not None:
-                section.check()
         require(self.batch % self.accumulate == 0, f"accumulate divides batch, got {self.accumulate} parts of {self.batch}")
-        parts = self.accumulate > 1 and self.precision.graph
-        require(not parts, "precision.graph records a step as a whole; set accumulate = 1 with it")
+        whole = self.accumulate == 1 or not self.precision.graph
+        require(whole, "precision.graph records a step as a whole; set accumulate = 1 with it")
 
-    @property
-    def generator_spec(self) -> dict[str, Any]:
-        """What :func:`trainer.networks.generators.build_generator` takes."""
-        return _spec(self.generator)
-
-    @property
-    def critic_spec(self) -> dict[str, Any]:
-        """What :func:`trainer.networks.critics.build_critic` takes."""
-        return _spec(self.critic)
+    def rate(self, step: int) -> float:
+        """The learning rate at a step, counted from 0."""
+        return self.optimizer.rate * self.schedule.factor(step, self.steps)
 
     @property
     def digest(self) -> str:
@@ -230,12 +249,6 @@ def differences(one: TrainingRecipe, other: TrainingRecipe) -> list[str]:
     first, second = _flat(one), _flat(other)
     keys = [key for key in first | second if key not in REPORTING and first.get(key) != second.get(key)]
     return [f"{key} {first.get(key, 'none')!r} there, {second.get(key, 'none')!r} here" for key in keys]
-
-
-def _spec(network: Generator | Critic) -> dict[str, Any]:
-    """A network's name and those options that are not their defaults, since each network takes others."""
-    defaults = {option.name: option.default for option in fields(network)}
-    return {key: value for key, value in asdict(network).items() if key == "name" or value != defaults[key]}
 
 
 def _flat(recipe: TrainingRecipe) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import pytest
 
 from blurkit.errors import UsageError
 from trainer.config import Schedule, TrainingRecipe, differences, load_recipe, parse_recipe, recipe_names
-from trainer.training.schedule import factor
 
 
 def test_the_packaged_recipes_are_sound_and_differ():
@@ -24,8 +23,8 @@ def test_the_packaged_recipes_are_sound_and_differ():
 
 def test_deblurgan_is_as_published():
     recipe = load_recipe("deblurgan")
-    assert recipe.generator_spec == {"name": "resnet"}
-    assert recipe.critic_spec == {"name": "patch"}
+    assert recipe.generator.spec == {"name": "resnet"}
+    assert recipe.critic.spec == {"name": "patch"}
     assert (recipe.batch, recipe.crop, recipe.optimizer.rate, recipe.optimizer.betas) == (1, 256, 1e-4, (0.5, 0.999))
     assert recipe.content.terms == {"perceptual": 100.0}
     assert recipe.adversarial is not None
@@ -34,19 +33,19 @@ def test_deblurgan_is_as_published():
     rate, epoch = 1e-4, 2103  # the published loop: constant for 150 epochs, then less after each epoch from the 151st on
     for number in range(1, 301):
         for step in ((number - 1) * epoch, number * epoch - 1):
-            assert 1e-4 * factor(recipe.schedule, step, recipe.steps) == pytest.approx(rate, rel=1e-9)
+            assert 1e-4 * recipe.schedule.factor(step, recipe.steps) == pytest.approx(rate, rel=1e-9)
         rate -= 1e-4 / 150 if number > 150 else 0
     assert recipe.steps == 300 * epoch
 
 
 def test_the_cosine_rises_and_falls():
     schedule = Schedule(kind="cosine", warmup=10, hold=20)
-    found = [factor(schedule, step, 120) for step in range(120)]
+    found = [schedule.factor(step, 120) for step in range(120)]
     assert found[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert found[10:21] == [1.0] * 11
     assert found[70] == pytest.approx(0.5)
     assert found[119] == pytest.approx(math.sin(math.pi / 200) ** 2)
-    assert all(factor(Schedule(), step, 5) == 1 for step in range(5))
+    assert all(Schedule().factor(step, 5) == 1 for step in range(5))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +60,7 @@ def test_the_cosine_rises_and_falls():
         ("content.charbonnier=0", "no term with a weight above zero"),
         ("optimizer.betas=[0.5, 1.0]", "optimizer.betas"),
         ("adversarial.critic_steps=0", "critic_steps is from 1"),
+        ("adversarial.objective=wgangp", "did you mean 'wgan-gp'"),
         ("adversarial.gp=pixels", "did you mean 'pixel'"),
         ("adversarial.penalty=-1", "adversarial.penalty takes values within"),
         ("content.l1=-1", "the weights of [content] takes values within"),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
+from blurkit.program.checks import require
 from blurkit.program.files import make_folder
 from blurkit.program.progress import plural
 from trainer.evaluation.images import WRITABLE, read_photograph, walk, write_photograph
@@ -29,11 +30,10 @@ def deblur(weights: Path, inputs: Sequence[str], out: Path, *, tile: int, device
     for number, (source, target) in enumerate(work.items(), 1):
         begin = time.monotonic()
         try:
-            said = _restore(restore, source, target)
-            print(f"{number} of {len(work)}: {target}, {said}, {time.monotonic() - begin:.1f} s", file=sys.stderr, flush=True)
+            said = f"{target}, {_restore(restore, source, target)}, {time.monotonic() - begin:.1f} s"
         except BadImageError as error:
-            bad += 1
-            print(f"{number} of {len(work)}: {source} cannot be restored: {error}", file=sys.stderr, flush=True)
+            bad, said = bad + 1, f"{source} cannot be restored: {error}"
+        print(f"{number} of {len(work)}: {said}", file=sys.stderr, flush=True)
     print(f"{out}: {plural(len(work) - bad, 'photograph')} restored" + (f", {bad} could not be read" if bad else ""))
     return FAILED if bad else OK
 
@@ -46,11 +46,9 @@ def plan(inputs: Sequence[str], out: Path) -> dict[Path, Path]:
     do, where two would become one file, and where an input would be overwritten.
     """
     found = {file: name for text in inputs for file, name in _found(text, out)}
-    if not found:
-        raise UsageError(f"no photographs in {', '.join(inputs)}")
+    require(len(found) > 0, f"no photographs in {', '.join(inputs)}")
     if out.suffix.lower() in WRITABLE and not out.is_dir():
-        if len(found) > 1:
-            raise UsageError(f"{len(found)} photographs cannot become one file; give a folder instead of {out} as --out")
+        require(len(found) == 1, f"{len(found)} photographs cannot become one file; give a folder instead of {out} as --out")
         work = dict.fromkeys(found, out)
     else:
         work = {
@@ -76,8 +74,7 @@ def _found(text: str, out: Path) -> Iterator[tuple[Path, Path]]:
     else:
         matches = map(Path, sorted(glob.glob(text, recursive=True)))
         files = [file for match in matches for file in (walk(match) if match.is_dir() else [match])]
-        if not files:
-            raise UsageError(f"{text}: no such file or folder, and no photograph matches it as a pattern")
+        require(len(files) > 0, f"{text}: no such file or folder, and no photograph matches it as a pattern")
         top = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
     made = out.resolve()
     for file in files:

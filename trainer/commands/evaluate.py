@@ -15,6 +15,7 @@ from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.progress import Progress, plural
 from trainer.evaluation.metrics import Metric, choose_metrics
 from trainer.evaluation.pairsets import PairSet, open_pairset
+from trainer.evaluation.pictures import draw_triples
 from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import Score, means, representative_pairs, score_pairs, show, to_csv, to_table
 from trainer.networks.weights import load_generator
@@ -72,8 +73,6 @@ def _draw_sheet(
     path: Path, restore: Restorer, pairs: PairSet, scores: list[Score], metrics: Mapping[str, Metric], result: dict[str, Any]
 ) -> None:
     """The pairs that gained most, the median and least by the first metric, with the means of all."""
-    from trainer.evaluation.pictures import draw_triples
-
     name, metric = next(iter(metrics.items()))
     chosen = representative_pairs(scores, name).items()
     rows = [show(restore, pairs, index, scores[index], metrics, words=words) for index, words in chosen]

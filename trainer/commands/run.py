@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,55 +24,53 @@ from trainer.training.step import build_step
 from trainer.training.watch import Watch
 
 RECIPE = "recipe.toml"
-#: Of the photographs, where none are named for validation.
-SHARE = 0.1
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """The options: ``resume`` is "auto", "never" or a file; ``weight`` is empty or has a number for each of ``data``."""
+def run(
+    *,
+    data: tuple[Path, ...],
+    weight: tuple[float, ...],
+    val: tuple[Path, ...],
+    out: Path | None,
+    recipe: str,
+    settings: tuple[str, ...],
+    device: str,
+    resume: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Train from the newest checkpoint where there is one, and say what came of it. Returns the exit code.
 
-    data: tuple[Path, ...]
-    val: tuple[Path, ...]
-    weight: tuple[float, ...]
-    out: Path | None
-    recipe: str
-    settings: tuple[str, ...]
-    device: str
-    resume: str
-    json: bool
-    quiet: bool
-
-
-def run(options: RunOptions) -> int:
-    """Train from the newest checkpoint where there is one, and say what came of it. Returns the exit code."""
-    recipe = load_recipe(options.recipe, options.settings)
-    out = options.out or Path("runs") / recipe.name
-    device, reason = choose_device(options.device)
-    data = open_pairs(options.data, weights=options.weight or None)
-    train, held = (data, open_pairs(options.val)) if options.val else hold_out(data, SHARE, seed=recipe.seed)
-    with joined(device) as ranks, contextlib.ExitStack() as stack:
-        training = TrainingRun(recipe, train, held, out, device, ranks)
+    ``weight`` is empty or has a number for each of ``data``; ``resume`` is "auto", "never" or a file.
+    """
+    chosen = load_recipe(recipe, settings)
+    folder = out or Path("runs") / chosen.name
+    place, reason = choose_device(device)
+    pairs = open_pairs(data, weights=weight or None)
+    train, held = (pairs, open_pairs(val)) if val else hold_out(pairs, seed=chosen.seed)
+    with joined(place) as ranks, contextlib.ExitStack() as stack:
+        training = TrainingRun(chosen, train, held, folder, place, ranks)
         if ranks.first:
-            make_folder(out)
-            stack.enter_context(locked(out / ".lock"))
-        begin = _begin(options.resume, training)
+            make_folder(folder)
+            stack.enter_context(locked(folder / ".lock"))
+        begin = _begin(resume, training)
         ranks.wait()  # until all have read what the first is about to change
         watch = None
         if ranks.first:
             start = begin.step if begin else 0
-            checkpoint.clean(out, after=start)
-            write_atomic(out / RECIPE, recipe.toml().encode())
-            watch = Watch(out, start=start, steps=recipe.steps, every=recipe.log_every, quiet=options.quiet)
-            for line in (f"on {reason}", _pairs_text(training, options), *([f"resumed at step {start:,}"] if begin else [])):
-                watch.say(line)
+            checkpoint.clean(folder, after=start)
+            write_atomic(folder / RECIPE, chosen.toml().encode())
+            watch = Watch(folder, start=start, steps=chosen.steps, every=chosen.log_every, quiet=quiet)
             stack.callback(watch.close)
-        advice = f"lower --set batch={max(recipe.batch // 2, 1)} or --set crop={recipe.crop // 2}, or raise --set accumulate"
+            watch.say(f"on {reason}\n{_pairs_text(train, held, named=bool(val))}")
+            if begin:
+                watch.say(f"resumed at step {start:,}")
+        advice = f"lower --set batch={max(chosen.batch // 2, 1)} or --set crop={chosen.crop // 2}, or raise --set accumulate"
         stop = stack.enter_context(stopping())
         with memory_advice(advice):
-            end = run_steps(training, build_step(recipe, device, ranks), begin, stop=stop, watch=watch)
+            end = run_steps(training, build_step(chosen, place, ranks), begin, stop=stop, watch=watch)
         if ranks.first:
-            _report(training, end, as_json=options.json)
+            _report(folder, end, as_json=as_json)
     return OK
 
 
@@ -81,12 +78,11 @@ def _begin(resume: str, run: TrainingRun) -> Checkpoint | None:
     """The checkpoint to go on from, of this very run."""
     if resume == "never":
         return None
-    path = None if resume == "auto" else Path(resume)
-    begin = checkpoint.newest(run.out) if path is None else checkpoint.load(path)
+    auto = resume == "auto"
+    begin = checkpoint.newest(run.out) if auto else checkpoint.load(Path(resume))
     if begin is None:
         return None
-    where = path or run.out
-    recorded = run.out / RECIPE
+    where, recorded = run.out if auto else Path(resume), run.out / RECIPE
     if begin.origin.recipe != run.recipe.digest and recorded.exists():
         changed = differences(parse_recipe(recorded.read_text(), where=str(recorded)), run.recipe)
         raise UsageError(
@@ -97,26 +93,25 @@ def _begin(resume: str, run: TrainingRun) -> Checkpoint | None:
     return begin
 
 
-def _pairs_text(run: TrainingRun, options: RunOptions) -> str:
-    """Which pairs are learned from, and which are not."""
-    train, held = run.train, run.held
+def _pairs_text(train: Pairs, held: Pairs, *, named: bool) -> str:
+    """Which pairs are learned from, and which are not; ``named`` are those of --val."""
     text = f"{plural(len(train), 'pair')} of {plural(_photographs(train), 'photograph')} to learn from"
-    if options.val:
-        both = np.isin(held.photographs, train.photographs).sum()
-        return text + (f"; WARNING: {plural(int(both), 'pair')} of --val are of the same photographs" if both else "")
-    return f"{text}; {plural(_photographs(held), 'photograph')} ({plural(len(held), 'pair')}) held out, as no --val is named"
+    if not named:
+        return f"{text}; {plural(_photographs(held), 'photograph')} ({plural(len(held), 'pair')}) held out, as no --val is named"
+    both = int(np.isin(held.photographs, train.photographs).sum())
+    return f"{text}; WARNING: {plural(both, 'pair')} of --val are of the same photographs" if both else text
 
 
 def _photographs(pairs: Pairs) -> int:
     return len(np.unique(pairs.photographs))
 
 
-def _report(run: TrainingRun, end: Checkpoint, *, as_json: bool) -> None:
-    out, found = run.out, end.validation
-    files = {"weights": out / "generator.safetensors", "sheet": out / "validation.png", "curves": out / "curves.png"}
+def _report(out: Path, end: Checkpoint, *, as_json: bool) -> None:
+    found, names = end.validation, {"weights": "generator.safetensors", "sheet": "validation.png", "curves": "curves.png"}
+    files = {name: str(out / file) for name, file in names.items()}
     if as_json:
         levels = {key: round(found[key], 4) for key in ("psnr_blurred", "psnr", "best")}
-        print(json.dumps({"out": str(out), "steps": end.step, **levels, **{name: str(path) for name, path in files.items()}}))
+        print(json.dumps({"out": str(out), "steps": end.step, **levels, **files}))
         return
     gain = found["psnr"] - found["psnr_blurred"]
     print(f"held-out pairs  {found['psnr_blurred']:.2f} dB blurred, {found['psnr']:.2f} dB restored ({gain:+.2f} dB)")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.errors import UsageError
+from blurkit.program.checks import require
 
 _ORDER, _DRAWS = 1, 2  # purposes
 
@@ -58,14 +58,12 @@ class Order:
         shuffled = permutation(self.n, seed=self._seed, epoch=epoch)
         if self._quotas is None:
             return shuffled
-        return np.concatenate([self._share(dataset, epoch) for dataset in range(len(self._counts))])[shuffled]
+        return np.concatenate([self._share(dataset, quota, epoch) for dataset, quota in enumerate(self._quotas)])[shuffled]
 
-    def _share(self, dataset: int, epoch: int) -> NDArray[np.int64]:
-        """The samples of one dataset in one epoch: a piece of its endless row of permutations."""
-        assert self._quotas is not None
-        count, quota = self._counts[dataset], self._quotas[dataset]
-        first, last = epoch * quota, (epoch + 1) * quota
-        passes = range(first // count, -(-last // count))
+    def _share(self, dataset: int, quota: int, epoch: int) -> NDArray[np.int64]:
+        """The ``quota`` samples of one dataset in one epoch: a piece of its endless row of permutations."""
+        count, first = self._counts[dataset], epoch * quota
+        passes = range(first // count, -(-(first + quota) // count))
         row = np.concatenate([permutation(count, seed=self._seed, epoch=turn, dataset=dataset + 1) for turn in passes])
         start = first - passes.start * count
         return row[start : start + quota] + sum(self._counts[:dataset])
@@ -77,15 +75,12 @@ def _quotas(counts: list[int], weights: Sequence[float]) -> list[int]:
     edges = [round(n * sum(weights[:end]) / total) for end in range(len(weights) + 1)]
     quotas = [last - first for first, last in itertools.pairwise(edges)]
     for number, (count, quota) in enumerate(zip(counts, quotas, strict=True), 1):
-        if not (count and quota):
-            raise UsageError(
-                f"dataset {number} has {count} of {n:,} samples, and its weight, {weights[number - 1]:g} of {total:g}, gives it "
-                f"{quota} positions in an epoch; leave it out, or give it more samples or weight"
-            )
+        share = f"its weight, {weights[number - 1]:g} of {total:g}, gives it {quota} positions in an epoch"
+        advice = "leave it out, or give it more samples or weight"
+        require(count > 0 and quota > 0, f"dataset {number} has {count} of {n:,} samples, and {share}; {advice}")
     return quotas
 
 
 def _philox(seed: int, purpose: int, counter: tuple[int, int, int, int]) -> np.random.Philox:
-    if not 0 <= seed < 2**63:
-        raise UsageError(f"a seed lies between 0 and 2**63 - 1, got {seed}")
+    require(0 <= seed < 2**63, f"a seed lies between 0 and 2**63 - 1, got {seed}")
     return np.random.Philox(key=np.array([seed, purpose], np.uint64), counter=np.array(counter, np.uint64))

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.errors import CorruptShardError, UsageError
+from blurkit.errors import CorruptShardError
+from blurkit.program.checks import require
 from blurkit.shard import Dataset, Shard, open_dataset
 from blurkit.shard.format import digest_text
 from blurkit.shard.index import MOST_OPEN
@@ -27,14 +28,13 @@ def open_pairs(paths: Sequence[str | os.PathLike[str]], *, weights: Sequence[flo
     ``weights``: how often a sample comes from each path, in any unit; without them every sample comes once an epoch. Raises
     UsageError where there is no complete dataset or no pair, CorruptShardError where a shard is none.
     """
-    if not paths:
-        raise UsageError("there is no data to train on; make some with `blurkit generate`, then say --data FOLDER")
-    if weights is not None and (len(weights) != len(paths) or not all(0 < weight < math.inf for weight in weights)):
-        raise UsageError(f"weights are one positive number for each of the {len(paths)} datasets, got {list(weights)}")
+    require(len(paths) > 0, "there is no data to train on; make some with `blurkit generate`, then say --data FOLDER")
+    if weights is not None:
+        good = len(weights) == len(paths) and all(0 < weight < math.inf for weight in weights)
+        require(good, f"weights are one positive number for each of the {len(paths)} datasets, got {list(weights)}")
     datasets = [open_dataset(path) for path in paths]
     for path, dataset in zip(paths, datasets, strict=True):
-        if not len(dataset):
-            raise UsageError(f"{path} holds no pairs; make some with `blurkit generate --out {path}`")
+        require(len(dataset) > 0, f"{path} holds no pairs; make some with `blurkit generate --out {path}`")
     return Pairs(datasets, weights)
 
 
@@ -45,16 +45,13 @@ def hold_out(pairs: Pairs, share: float = 0.1, *, seed: int) -> tuple[Pairs, Pai
     photographs alone. Raises UsageError where one side would be empty.
     """
     photographs, member = np.unique(pairs.photographs, return_inverse=True)
-    if len(photographs) < 2 or not 0 < share < 1:
-        raise UsageError(
-            f"cannot hold out {share:g} of {len(photographs)} photographs: that leaves nothing on one side; "
-            "make pairs of more photographs, or name others with --val"
-        )
+    what = f"cannot hold out {share:g} of {len(photographs)} photographs: that leaves nothing on one side"
+    good = len(photographs) > 1 and 0 < share < 1
+    require(good, f"{what}; make pairs of more photographs, or name others with --val")
     count = min(max(round(share * len(photographs)), 1), len(photographs) - 1)
     keys = [hashlib.blake2b(photograph, key=b"%d" % seed).digest() for photograph in photographs.tolist()]
-    held = np.zeros(len(photographs), bool)
-    held[sorted(range(len(keys)), key=keys.__getitem__)[:count]] = True
-    return pairs.only(~held[member]), pairs.only(held[member])
+    held = np.isin(member, sorted(range(len(keys)), key=keys.__getitem__)[:count])
+    return pairs.only(~held), pairs.only(held)
 
 
 class Pairs:
@@ -77,7 +74,6 @@ class Pairs:
             sizes.extend(map(shard.shape, range(len(shard))))
         if len(sizes) != sum(map(len, datasets)):
             folders = ", ".join(str(dataset.folder) for dataset in datasets)
-            folders = ", ".join(str(dataset.folder) for dataset in datasets)
             raise CorruptShardError(f"{folders}: shards and index differ; `blurkit verify` says which")
         self.photographs, self.sizes = np.concatenate(photographs), np.array(sizes)
         self._digests = [dataset.digest or _digest(dataset) for dataset in datasets]
@@ -87,8 +83,8 @@ class Pairs:
     def __len__(self) -> int:
         return len(self._members)
 
-    def only(self, chosen: NDArray[np.bool_]) -> Pairs:
-        """Those pairs for which ``chosen``, bool (n,), is true; shards stay shared."""
+    def only(self, chosen: NDArray[np.bool_ | np.int64]) -> Pairs:
+        """Those pairs for which ``chosen``, bool (n,), is true, or of these numbers; shards stay shared."""
         part = copy.copy(self)
         part._members, part._owners = self._members[chosen], self._owners[chosen]
         part.photographs, part.sizes = self.photographs[chosen], self.sizes[chosen]
@@ -96,9 +92,7 @@ class Pairs:
 
     def spread(self, most: int) -> Pairs:
         """At most so many of them, evenly spread, always the same."""
-        chosen = np.zeros(len(self), bool)
-        chosen[np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int)] = True
-        return self.only(chosen)
+        return self.only(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(np.int64))
 
     @property
     def counts(self) -> list[int]:
@@ -114,18 +108,15 @@ class Pairs:
 
     def name(self, index: int) -> str:
         """The name of a pair: photograph and variant."""
-        shard, row = self._locate(index)
-        return shard.name(row)
+        return Shard.name(*self._locate(index))
 
     def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Sharp and blurred, uint8 (H, W, 3), verified; views of the shard."""
-        shard, row = self._locate(index)
-        return shard.images(row)
+        return Shard.images(*self._locate(index))
 
     def crop(self, index: int, y: int, x: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Views of sharp and blurred, uint8 (size, size, 3), at (y, x), verified when first touched."""
-        shard, row = self._locate(index)
-        return shard.crop(row, y, x, size)
+        return Shard.crop(*self._locate(index), y, x, size)
 
     def _locate(self, index: int) -> tuple[Shard, int]:
         member = int(self._members[index])

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Self
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -44,7 +46,7 @@ class Buffer:
         self.copied: torch.cuda.Event | None = None  # by a GPU, which reads on its own; then it may be filled again
 
 
-class Stream:
+class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
     """Batches of random crops, without end: the part of one process.
 
     ``recipe`` gives ``batch``, ``crop``, ``seed`` and ``augment``. Position p is one crop: the sample that the ``Order`` puts
@@ -82,9 +84,6 @@ class Stream:
         for _ in range(prefetch):
             self.give(Buffer(batch, recipe.crop, pinned=self._device.type == "cuda"))
 
-    def __iter__(self) -> Self:
-        return self
-
     def __next__(self) -> Batch:
         buffer = self.take()
         crops = buffer.crops.to(self._device, non_blocking=True)
@@ -119,9 +118,6 @@ class Stream:
         self._closed.set()
         self._pool.shutdown(cancel_futures=True)
         self._ahead.clear()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

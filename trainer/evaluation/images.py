@@ -11,24 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.decode.image import read_image
-from blurkit.errors import UsageError
+from blurkit.program.checks import require
 from blurkit.program.files import write_atomic
 
 #: uint8 or uint16 (H, W, 3), RGB.
 Pixels: TypeAlias = NDArray[np.integer[Any]]
 
+_WEBP = [cv2.IMWRITE_WEBP_QUALITY, 101]  # above 100: lossless
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 #: Suffixes of files that are taken for photographs; what the bytes are is found out when they are read.
 READABLE = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
 #: Formats that are written, by suffix, and what the encoder is told.
-WRITABLE: dict[str, list[int]] = {
-    ".png": [],
-    ".tif": [],
-    ".tiff": [],
-    ".bmp": [],
-    ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # above 100: lossless
-    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
-}
-WRITABLE[".jpeg"] = WRITABLE[".jpg"]
+WRITABLE: dict[str, list[int]] = {".png": [], ".tif": [], ".tiff": [], ".bmp": [], ".webp": _WEBP, ".jpg": _JPEG, ".jpeg": _JPEG}
 _DEEP = (".png", ".tif", ".tiff")
 
 
@@ -47,8 +41,8 @@ def write_photograph(path: Path, pixels: Pixels) -> tuple[str, ...]:
     PNG and TIFF keep 16 bits, other formats round them to 8. JPEG is written with quality 95, all else without loss.
     """
     suffix, notes = path.suffix.lower(), []
-    if suffix not in WRITABLE:
-        raise UsageError(f"{path}: {suffix or 'no suffix'} is no format that is written; use one of {', '.join(WRITABLE)}")
+    use = f"use one of {', '.join(WRITABLE)}"
+    require(suffix in WRITABLE, f"{path}: {suffix or 'no suffix'} is no format that is written; {use}")
     if pixels.dtype == np.uint16 and suffix not in _DEEP:
         pixels, notes = np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257), np.uint8), ["16 bits rounded to 8"]
     _, encoded = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), WRITABLE[suffix])

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.errors import UsageError
 from blurkit.program.checks import one_of, require
 
 _SIDE, _SIGMA = 11, 1.5
@@ -36,8 +35,8 @@ def ssim(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
     over R, G and B.
     """
     _check(restored, sharp)
-    if min(sharp.shape[:2]) < _SIDE:
-        raise UsageError(f"ssim needs images of at least {_SIDE} pixels a side, got {sharp.shape[1]}x{sharp.shape[0]}")
+    fits = min(sharp.shape[:2]) >= _SIDE
+    require(fits, f"ssim needs images of at least {_SIDE} pixels a side, got {sharp.shape[1]}x{sharp.shape[0]}")
     x, y = restored.astype(np.float64), sharp.astype(np.float64)
     mean_x, mean_y = _windowed(x), _windowed(y)
     means = mean_x * mean_y
@@ -78,10 +77,9 @@ def choose_metrics(names: str) -> dict[str, Metric]:
 
 
 def _check(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> None:
-    for image in (restored, sharp):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape != sharp.shape or not image.size:
-            kinds = " and ".join(f"{each.dtype} {each.shape}" for each in (restored, sharp))
-            raise UsageError(f"metrics compare two images of one shape, uint8 (H, W, 3), got {kinds}")
+    good = restored.dtype == sharp.dtype == np.uint8 and restored.shape == sharp.shape and sharp.ndim == 3 and sharp.size > 0
+    kinds = f"{restored.dtype} {restored.shape} and {sharp.dtype} {sharp.shape}"
+    require(good, f"metrics compare two images of one shape, uint8 (H, W, 3), got {kinds}")
 
 
 def _windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:

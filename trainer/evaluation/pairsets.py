@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from blurkit.decode.image import image_size, read_image
 from blurkit.errors import BadImageError, UsageError
+from blurkit.program.checks import require
 from blurkit.shard.index import INDEX, PLAN
 from trainer.data.pairs import open_pairs
 from trainer.evaluation.images import walk
@@ -36,53 +37,62 @@ LAYOUTS = (
     "with the blurred half at the left and the sharp half at the right; or arrays (.npy) in their place"
 )
 
+_Read = TypeVar("_Read")
+#: Sharp and blurred, uint8 (H, W, 3), of one size.
+Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
 
 class PairSet(Protocol):
     """Pairs by number."""
 
     def __len__(self) -> int: ...
-
-    def name(self, index: int) -> str:
-        """The name of a pair."""
-        ...
-
-    def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Sharp and blurred, uint8 (H, W, 3), of one size."""
-        ...
+    def name(self, index: int) -> str: ...
+    def images(self, index: int) -> Images: ...
 
 
-class Place(NamedTuple):
-    """Where a pair lies: its two files, or one with both halves where ``sharp`` is None, and its number in a stack of several."""
+class FilePair(NamedTuple):
+    """A pair's files, or the one with both halves where ``sharp`` is None, and its number in a stack of several. Its name is the
+    path of the blurred image below the folder."""
 
     name: str
     blurred: Path
     sharp: Path | None
     number: int | None = None
 
+    def images(self) -> Images:
+        """Sharp and blurred; UsageError for halves of one image that show different things."""
+        blurred = _load(self.blurred, self.number)
+        if self.sharp is not None:
+            return _load(self.sharp, self.number), blurred
+        blurred, sharp = np.split(blurred, 2, axis=1)
+        require(_alike(blurred, sharp), f"{self.blurred}: its halves show different things; pairs are {LAYOUTS}")
+        return sharp, blurred
 
-class FolderPairs:
-    """A :class:`PairSet` of files; a pair's name is the path of its blurred image below the folder."""
+    def checked(self) -> Iterator[FilePair]:
+        """The pairs of the files, one for each image of a stack, after a look at their sizes."""
+        shape = _shape(self.blurred)
+        size = f"{self.blurred} is {_text(shape)} pixels"
+        if self.sharp is None:
+            require(shape[-1] % 2 == 0, f"{size}, which has no two halves; pairs are {LAYOUTS}")
+        else:
+            other = _shape(self.sharp)
+            require(other == shape, f"{size} and {self.sharp} {_text(other)}; the images of a pair have one size")
+        if len(shape) == 2:
+            yield self
+        else:
+            yield from (self._replace(name=f"{self.name}[{number}]", number=number) for number in range(shape[0]))
 
-    def __init__(self, places: list[Place]) -> None:
-        self._places = places
 
-    def __len__(self) -> int:
-        return len(self._places)
+class FolderPairs(list[FilePair]):
+    """A :class:`PairSet` of files."""
 
     def name(self, index: int) -> str:
         """The name of a pair."""
-        return self._places[index].name
+        return self[index].name
 
-    def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Sharp and blurred, uint8 (H, W, 3); UsageError for halves of one image that show different things."""
-        _, path, other, number = self._places[index]
-        blurred = _load(path, number)
-        if other is not None:
-            return _load(other, number), blurred
-        blurred, sharp = np.split(blurred, 2, axis=1)
-        if not _alike(blurred, sharp):
-            raise UsageError(f"{path}: its halves show different things; pairs are {LAYOUTS}")
-        return sharp, blurred
+    def images(self, index: int) -> Images:
+        """Sharp and blurred, uint8 (H, W, 3)."""
+        return self[index].images()
 
 
 def open_pairset(path: Path) -> PairSet:
@@ -92,16 +102,14 @@ def open_pairset(path: Path) -> PairSet:
     """
     if path.is_file() or (path / INDEX).exists() or (path / PLAN).exists():
         return open_pairs([path])
-    if not path.is_dir():
-        raise UsageError(f"{path}: no such folder; pairs are {LAYOUTS}")
+    require(path.is_dir(), f"{path}: no such folder; pairs are {LAYOUTS}")
     files = {str(file.relative_to(path)): file for file in walk(path, arrays=True)}
-    if not files:
-        raise UsageError(f"no images in {path}; pairs are {LAYOUTS}")
-    places = _by_name(path, files) or [Place(name, file, None) for name, file in files.items()]
-    return FolderPairs([each for place in places for each in _checked(place)])
+    require(len(files) > 0, f"no images in {path}; pairs are {LAYOUTS}")
+    found = _by_name(files) or [FilePair(name, file, None) for name, file in files.items()]
+    return FolderPairs(pair for files in found for pair in files.checked())
 
 
-def _by_name(root: Path, files: dict[str, Path]) -> list[Place]:
+def _by_name(files: dict[str, Path]) -> list[FilePair]:
     """Pairs of files whose names differ in the word that says which they are; all have a partner."""
     stems = {_stem(name): name for name in files}
     partners = {name: _partner(_stem(name), stems) for name in files if _BLURRED.search(name)}
@@ -111,9 +119,10 @@ def _by_name(root: Path, files: dict[str, Path]) -> list[Place]:
             pairs.setdefault(sharp, name)
     lone = [name for name, sharp in partners.items() if not sharp and name not in pairs]
     lone += [name for name in files if _SHARP.search(name) and name not in partners and name not in pairs]
-    if lone and (pairs or partners):
-        raise UsageError(f"{root / lone[0]} has no partner{f', and {len(lone) - 1} more' * (len(lone) > 1)}; pairs are {LAYOUTS}")
-    return [Place(blurred, files[blurred], files[sharp]) for sharp, blurred in pairs.items()]
+    if lone and partners:
+        more = f", and {len(lone) - 1} more" if len(lone) > 1 else ""
+        raise UsageError(f"{files[lone[0]]} has no partner{more}; pairs are {LAYOUTS}")
+    return [FilePair(blurred, files[blurred], files[sharp]) for sharp, blurred in pairs.items()]
 
 
 def _stem(name: str) -> str:
@@ -130,52 +139,40 @@ def _partner(stem: str, stems: dict[str, str]) -> str | None:
     return None
 
 
-def _checked(place: Place) -> Iterator[Place]:
-    """The pairs of a file or two, one for each image of a stack, after a look at their sizes."""
-    name, blurred, sharp, _ = place
-    shape = _shape(blurred)
-    if sharp is None and shape[-1] % 2:
-        raise UsageError(f"{blurred} is {_text(shape)} pixels, which has no two halves; pairs are {LAYOUTS}")
-    if sharp is not None and (other := _shape(sharp)) != shape:
-        raise UsageError(f"{blurred} is {_text(shape)} pixels and {sharp} {_text(other)}; the images of a pair have one size")
-    if len(shape) == 2:
-        yield place
-    else:
-        yield from (Place(f"{name}[{number}]", blurred, sharp, number) for number in range(shape[0]))
-
-
 def _shape(path: Path) -> tuple[int, ...]:
     """(height, width), or (n, height, width) of an array of several."""
-    if path.suffix.lower() == ".npy":
-        return tuple(_load(path, None).shape[:-1])
-    try:
-        return image_size(path)
-    except BadImageError as error:
-        raise BadImageError(error.reason, f"{path}: {error}") from error
+    return _array(path).shape[:-1] if path.suffix.lower() == ".npy" else _of_image(image_size, path)
 
 
 def _load(path: Path, number: int | None) -> NDArray[np.uint8]:
-    """The pixels of a file, or those of an image of a stack; :class:`BadImageError` names the file."""
+    """The pixels of a file, or those of an image of a stack."""
+    pixels = _array(path) if path.suffix.lower() == ".npy" else _of_image(read_image, path).pixels
+    return pixels if number is None else pixels[number]
+
+
+def _array(path: Path) -> NDArray[np.uint8]:
     try:
-        if path.suffix.lower() != ".npy":
-            return read_image(path).pixels
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except BadImageError as error:
-        raise BadImageError(error.reason, f"{path}: {error}") from error
+        array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (ValueError, OSError, EOFError) as error:
         raise BadImageError("corrupt", f"{path}: the array cannot be read: {error}") from error
     if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3 or not array.size:
         kind = f"{array.dtype} {array.shape}"
         raise BadImageError("unsupported", f"{path}: an array is uint8 (H, W, 3) or (N, H, W, 3), this is {kind}")
-    return np.asarray(array if number is None else array[number])
+    return array
+
+
+def _of_image(read: Callable[[Path], _Read], path: Path) -> _Read:
+    """What is read of an image; :class:`BadImageError` names the file."""
+    try:
+        return read(path)
+    except BadImageError as error:
+        raise BadImageError(error.reason, f"{path}: {error}") from error
 
 
 def _alike(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
     """Whether two images show the same, as far as 16 x 16 pixels tell."""
-    far = [cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float64) for image in (a, b)]
-    x, y = (image.ravel() - image.mean() for image in far)
-    scale = float(np.sqrt((x @ x) * (y @ y)))
-    return scale < 256 or float(x @ y) / scale >= _ALIKE  # images without contrast resemble all others
+    x, y = (cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).ravel().astype(np.float64) for image in (a, b))
+    return bool(x.std() * y.std() < 1 / 3 or np.corrcoef(x, y)[0, 1] >= _ALIKE)  # images without contrast resemble all others
 
 
 def _text(shape: tuple[int, ...]) -> str:

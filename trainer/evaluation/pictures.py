@@ -43,36 +43,27 @@ def draw_triples(path: Path, rows: Sequence[Row], *, title: str = "", subtitle: 
         raise UsageError("a sheet needs at least one photograph")
     width = next((width for most, width in _WIDTHS.items() if len(rows) <= most), _NARROWEST)
     top = MARGIN + (40 if title else 0) + (32 if subtitle else 0) + 2 * _SIZE
-    grids = [_boxes(row, width, top) for row in rows]
-    tops = np.cumsum([0] + [boxes[0].height + round(1.4 * _SIZE) + GUTTER for boxes in grids]).tolist()
-    page = Page(grids[0][-1].right + MARGIN, top + tops[-1] - GUTTER + _SIZE + MARGIN)
-    _draw_title(page, title, subtitle)
-    _draw_headings(page, grids[0], top - 0.6 * _SIZE)
-    for row, boxes, down in zip(rows, grids, tops[:-1], strict=True):
-        _draw_row(page, row, [box._replace(y=box.y + down) for box in boxes])
-    page.save(path)
-
-
-def _boxes(row: Row, width: int, top: int) -> list[Box]:
-    """Four boxes of one width, as tall as the part of the image that is shown needs."""
-    high, wide = shown(row.sharp).shape[:2]
-    return [Box(top, MARGIN + number * (width + GAP), round(width * high / wide), width) for number in range(4)]
-
-
-def _draw_title(page: Page, title: str, subtitle: str) -> None:
+    lefts = [MARGIN + column * (width + GAP) for column in range(4)]
+    heights = [round(width * high / wide) for high, wide in (shown(row.sharp).shape[:2] for row in rows)]
+    below = round(1.4 * _SIZE) + GUTTER
+    page = Page(lefts[-1] + width + MARGIN, top + sum(heights) + len(rows) * below - GUTTER + _SIZE + MARGIN)
     if title:
         page.text(MARGIN, MARGIN + 26, title, 32, BRIGHT, bold=True, room=page.width - 2 * MARGIN)
     if subtitle:
         page.text(MARGIN, MARGIN + (64 if title else 20), subtitle, _SIZE, MUTED, room=page.width - 2 * MARGIN)
+    _draw_headings(page, lefts, top - 0.6 * _SIZE)
+    for row, height in zip(rows, heights, strict=True):
+        _draw_row(page, row, [Box(top, left, height, width) for left in lefts])
+        top += height + below
+    page.save(path)
 
 
-def _draw_headings(page: Page, boxes: Sequence[Box], base: float) -> None:
+def _draw_headings(page: Page, lefts: Sequence[int], base: float) -> None:
     """What each column shows; of the maps, what their colours mean."""
-    for box, heading in zip(boxes, ("blurred", "restored", "sharp"), strict=False):
-        page.text(box.x, base, heading, _SIZE, MUTED)
     nearer, bar = "nearer to sharp", np.linspace(0, 72, 25)
-    x = boxes[-1].x + text_width(nearer, _SIZE) + 16
-    page.text(boxes[-1].x, base, nearer, _SIZE, OPENS)
+    x = lefts[-1] + text_width(nearer, _SIZE) + 16
+    for left, heading in zip(lefts, ("blurred", "restored", "sharp", nearer), strict=True):
+        page.text(left, base, heading, _SIZE, OPENS if heading == nearer else MUTED)
     page.line(np.column_stack((x + bar, np.full(25, base - 7))), _coloured(np.linspace(1, -1, 24)) / 255, 7)
     page.text(x + bar[-1] + 16, base, "farther", _SIZE, CLOSES)
 

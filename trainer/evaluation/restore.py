@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from blurkit.errors import UsageError
+from blurkit.program.checks import require
 
 #: More pixels than these are restored in tiles of this side unless the caller says otherwise.
 WHOLE, TILE = 2_000_000, 1024
@@ -34,8 +35,8 @@ class Restorer:
     def __init__(
         self, generator: nn.Module, device: torch.device, *, tile: int = 0, overlap: int = OVERLAP, bf16: bool = False
     ) -> None:
-        if tile and tile < 4 * overlap:
-            raise UsageError(f"tiles that overlap by {overlap} pixels have sides of at least {4 * overlap}, got {tile}")
+        good = not tile or tile >= 4 * overlap
+        require(good, f"tiles that overlap by {overlap} pixels have sides of at least {4 * overlap}, got {tile}")
         self._generator = generator.to(device)
         self._device, self._overlap, self._tile = device, overlap, tile
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
@@ -43,17 +44,16 @@ class Restorer:
 
     def tile(self, height: int, width: int) -> int:
         """The side of the tiles in which an image of this size is restored, a multiple of the generator's; 0 for no tiles."""
-        side = self._tile or (TILE if height * width > WHOLE else 0)
-        side = _rounded_up(side, self._multiple)
-        return side if side and max(height, width) > side else 0
+        side = _rounded_up(self._tile or (TILE if height * width > WHOLE else 0), self._multiple)
+        return side if max(height, width) > side else 0
 
     def __call__(self, image: NDArray[_Pixels]) -> NDArray[_Pixels]:
         """The restored image, of the shape and type of ``image``: uint8 or uint16 (H, W, 3) RGB of any size.
 
         Raises :class:`UsageError` for anything else.
         """
-        if image.dtype.name not in _PEAKS or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise UsageError(f"an image is uint8 or uint16 (H, W, 3), got {image.dtype} {image.shape}")
+        good = image.dtype.name in _PEAKS and image.ndim == 3 and image.shape[2] == 3 and image.size > 0
+        require(good, f"an image is uint8 or uint16 (H, W, 3), got {image.dtype} {image.shape}")
         side = self.tile(*image.shape[:2])
         training = self._generator.training
         try:
@@ -100,19 +100,15 @@ def _windows(length: int, side: int, overlap: int) -> Iterator[tuple[int, NDArra
     """
     count = 1 + math.ceil(max(length - side, 0) / (side - overlap))
     starts = np.rint(np.linspace(0, max(length - side, 0), count)).astype(int)
-    middles = (starts[1:] + starts[:-1] + side) / 2
-    places = np.arange(min(side, length)) + 0.5
-    for number, start in enumerate(starts.tolist()):
-        weights = np.ones(len(places))
-        if number > 0:
-            weights *= _ramp((start + places - middles[number - 1]) / overlap)
-        if number < count - 1:
-            weights *= 1 - _ramp((start + places - middles[number]) / overlap)
+    middles = [-math.inf, *(starts[1:] + starts[:-1] + side) / 2, math.inf]
+    for start, (before, after) in zip(starts.tolist(), itertools.pairwise(middles), strict=True):
+        places = start + np.arange(min(side, length)) + 0.5
+        weights = _ramp((places - before) / overlap) * (1 - _ramp((places - after) / overlap))
         yield start, weights.astype(np.float32)
 
 
 def _ramp(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From 0 at -1/2 to 1 at 1/2."""
+    """From 0 at and below -1/2 to 1 at and above 1/2."""
     return np.sin(np.pi / 2 * np.clip(places + 0.5, 0, 1)) ** 2
 
 

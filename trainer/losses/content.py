@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainer.config import ContentWeights
 from trainer.losses import vgg
 from trainer.networks.build import full_precision
 
@@ -40,12 +41,10 @@ class ContentLoss(nn.Module):
         return F.mse_loss(full_precision(self.features(restored)), wanted)
 
 
-def build_content(weights: Mapping[str, float], *, vgg_weights: str = "") -> ContentLoss:
-    """Content terms from the weights by name, ``{"perceptual": 100.0, "l1": 0.0}``; terms of weight zero cost nothing.
+def build_content(settings: ContentWeights) -> ContentLoss:
+    """Content terms by a recipe's section ``content``; those of weight zero cost nothing.
 
     "perceptual" is DeblurGAN's: the mean square of the difference of VGG-19's conv3_3 before its ReLU, of photographs in [-1, 1]
-    as they are. ``vgg_weights`` is the file of its weights, or empty for torchvision's, downloaded once. Raises
-    :class:`blurkit.errors.UsageError` for features whose weights cannot be had.
+    as they are. Raises :class:`blurkit.errors.UsageError` for features whose weights cannot be had.
     """
-    weights = {term: float(weight) for term, weight in weights.items() if weight}
-    return ContentLoss(weights, vgg.features(vgg_weights) if "perceptual" in weights else None)
+    return ContentLoss(settings.terms, vgg.features(settings.vgg_weights) if settings.perceptual else None)

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from blurkit.errors import UsageError, nearest
+from blurkit.errors import nearest
+from blurkit.program.checks import require
 
 #: Buffers of norms that DeblurGAN's files may hold and that instance statistics never use.
 STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
@@ -26,20 +27,17 @@ def build(kind: str, makers: Mapping[str, str | Callable[..., nn.Module]], spec:
     """
     options = dict(spec)
     name = str(options.pop("name", ""))
-    if name not in makers:
-        raise UsageError(f"unknown {kind} {name!r}{nearest(name, makers)} (known: {', '.join(makers)})")
-    maker: Any = makers[name]
+    require(name in makers, f"unknown {kind} {name!r}{nearest(name, makers)} (known: {', '.join(makers)})")
+    maker = makers[name]
     if isinstance(maker, str):
         maker = pkgutil.resolve_name(maker)
-    known = inspect.signature(maker).parameters
+    defaults = {option: parameter.default for option, parameter in inspect.signature(maker).parameters.items()}
     for option, value in options.items():
-        if option not in known:
-            raise UsageError(f"{kind} {name!r}: unknown option {option!r}{nearest(option, known)} (known: {', '.join(known)})")
-        wanted = type(known[option].default)
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
-            raise UsageError(f"{kind} {name!r}: {option} takes a value like {known[option].default!r}, got {value!r}")
-    network: nn.Module = maker(**options)
-    return network
+        where, known = f"{kind} {name!r}", ", ".join(defaults)
+        require(option in defaults, f"{where}: unknown option {option!r}{nearest(option, defaults)} (known: {known})")
+        good = type(value) is type(defaults[option]) or (type(value), type(defaults[option])) == (int, float)
+        require(good, f"{where}: {option} takes a value like {defaults[option]!r}, got {value!r}")
+    return maker(**options)
 
 
 def initialise(network: nn.Module) -> None:
@@ -63,11 +61,9 @@ def accept_published_names(_: nn.Module, state: dict[str, Any], prefix: str, *__
 def require_size(network: nn.Module, images: Tensor) -> None:
     """Raise :class:`UsageError` unless images have a size that a generator takes: see :mod:`trainer.networks.generators`."""
     multiple, least = (int(getattr(network, name)) for name in ("multiple", "least"))
-    if any(side % multiple or side < least for side in images.shape[-2:]):
-        raise UsageError(
-            f"the generator takes heights and widths that are multiples of {multiple} and at least {least}, "
-            f"got {tuple(images.shape)}"
-        )
+    good = all(side % multiple == 0 and side >= least for side in images.shape[-2:])
+    sizes = f"heights and widths that are multiples of {multiple} and at least {least}"
+    require(good, f"the generator takes {sizes}, got {tuple(images.shape)}")
 
 
 def channels_last(network: _Module) -> _Module:

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from blurkit.program.checks import within
-from trainer.networks import build as networks
+from trainer.networks.build import accept_published_names, build, initialise
 
 
 class PatchCritic(nn.Module):
@@ -37,13 +37,12 @@ class PatchCritic(nn.Module):
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         self.model = nn.Sequential(*modules, nn.Conv2d(channels[-1], 1, 4, padding=2))
-        networks.initialise(self)
-        self.register_load_state_dict_pre_hook(networks.accept_published_names)
+        initialise(self)
+        self.register_load_state_dict_pre_hook(accept_published_names)
 
     def forward(self, photographs: Tensor) -> Tensor:
         """Scores: higher is sharper."""
-        scores: Tensor = self.model(photographs)
-        return scores
+        return self.model(photographs)
 
 
 CRITICS: dict[str, Callable[..., nn.Module]] = {"patch": PatchCritic, "full": functools.partial(PatchCritic, layers=5)}
@@ -54,4 +53,4 @@ def build_critic(spec: Mapping[str, Any]) -> nn.Module:
 
     Its weights are drawn from torch's global generator: seed that first. Raises :class:`blurkit.errors.UsageError`.
     """
-    return networks.build("critic", CRITICS, spec)
+    return build("critic", CRITICS, spec)

@@ -11,13 +11,10 @@ from typing import Any
 
 from torch import nn
 
-from trainer.networks import build as networks
+from trainer.networks.build import build
 
 #: The module and the class of each, imported only when it is asked for, so that one whose import fails harms no other.
-GENERATORS = {
-    "resnet": "trainer.networks.resnet:ResnetGenerator",
-    "residual-unet": "trainer.networks.residual_unet:ResidualUnet",
-}
+GENERATORS = {"resnet": "trainer.networks.resnet:ResnetGenerator", "residual-unet": "trainer.networks.residual_unet:ResidualUnet"}
 
 
 def build_generator(spec: Mapping[str, Any]) -> nn.Module:
@@ -25,4 +22,4 @@ def build_generator(spec: Mapping[str, Any]) -> nn.Module:
 
     Its weights are drawn from torch's global generator: seed that first. Raises :class:`blurkit.errors.UsageError`.
     """
-    return networks.build("generator", GENERATORS, spec)
+    return build("generator", GENERATORS, spec)

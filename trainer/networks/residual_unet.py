@@ -42,8 +42,7 @@ class ResidualUnet(nn.Module):
         quarter = self.middle(self.down[1](half))
         half = self.decoder[1](half + self.up[1](quarter))
         full = self.decoder[0](full + self.up[0](half))
-        restored: Tensor = (blurred + self.tail(full).to(blurred.dtype)).clamp(-1, 1)
-        return restored
+        return (blurred + self.tail(full).to(blurred.dtype)).clamp(-1, 1)
 
 
 class ResidualBlock(nn.Module):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from blurkit.errors import BlurkitError, UsageError
+from blurkit.program.checks import require
 from blurkit.program.files import write_atomic
 from trainer.networks.generators import build_generator
 
@@ -52,9 +53,8 @@ def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
     path = Path(path)
     if path.is_dir():
         path /= NAME
-        if not path.exists():
-            raise UsageError(f"no {NAME} in {path.parent}: train first, with trainer run --out {path.parent}")
-    state, metadata = _read(path)
+        require(path.exists(), f"no {NAME} in {path.parent}: train first, with trainer run --out {path.parent}")
+    state, metadata = read_weights(path)
     description = _verified(path, state, metadata[KEY]) if KEY in metadata else {"generator": infer_spec(state, where=str(path))}
     with torch.random.fork_rng(devices=[]):  # what is drawn only to be overwritten changes no later draw
         generator = build_generator(description["generator"])
@@ -70,23 +70,16 @@ def infer_spec(state: Mapping[str, Tensor], *, where: str) -> dict[str, Any]:
     """The specification of DeblurGAN's generator that has tensors of these names."""
     names = {name.removeprefix("module."): name for name in state}
     blocks = sum(name.endswith(".conv_block.1.weight") for name in names)
-    if "model.1.weight" not in names or not blocks:
-        raise UsageError(
-            f"{where}: no weights of a generator known here: DeblurGAN's, with names like model.10.conv_block.1.weight"
-        )
+    known = "model.1.weight" in names and blocks > 0
+    require(known, f"{where}: no weights of a generator known here: DeblurGAN's, with names like model.10.conv_block.1.weight")
     width = len(state[names["model.1.weight"]])
     upsampling = "transposed" if f"model.{10 + blocks}.weight" in names else "resize"
     return {"name": "resnet", "blocks": blocks, "width": width, "upsampling": upsampling}
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Tensors by name, on the CPU, of a ``.safetensors`` file or of a state dictionary that torch saved."""
-    return _read(path)[0]
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.exists():
-        raise UsageError(f"{path}: no such file")
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name, on the CPU, and metadata of a ``.safetensors`` file, or of a state dictionary that torch saved."""
+    require(path.exists(), f"{path}: no such file")
     try:
         if path.suffix == ".safetensors":
             with safetensors.safe_open(path, "pt") as file:
@@ -95,11 +88,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except OSError:
         raise
     except Exception as error:  # both libraries raise many kinds for a file that is cut short or none of theirs
-        raise UsageError(
-            f"{path}: cannot be read as weights, it is damaged or something else ({type(error).__name__})"
-        ) from error
-    if not isinstance(state, dict):
-        raise UsageError(f"{path}: holds a {type(state).__name__}, not tensors by name")
+        kind = type(error).__name__
+        raise UsageError(f"{path}: cannot be read as weights, it is damaged or something else ({kind})") from error
+    require(isinstance(state, dict), f"{path}: holds a {type(state).__name__}, not tensors by name")
     return {str(name): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}, {}
 
 

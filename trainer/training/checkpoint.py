@@ -19,13 +19,13 @@ from typing import Any
 import torch
 
 from blurkit.errors import BlurkitError, UsageError
+from blurkit.program.checks import require
 from blurkit.program.files import make_folder, remove_temporaries, replacing, write_all
 
 FOLDER, BEST = "checkpoints", "best.ckpt"
 KEPT = 2
 
 _MAGIC = b"trainer-checkpoint 1 "
-_HEADER = len(_MAGIC) + 64 + 1
 _NAME = re.compile(r"\d{8,}\.ckpt|best\.ckpt")
 
 
@@ -49,11 +49,9 @@ class Origin:
         what["threads"] = f"{self.threads} torch threads (OMP_NUM_THREADS={self.threads})"
         what["processes"] = f"{self.processes} processes (torchrun --nproc-per-node {self.processes})"
         for key, mine in asdict(self).items():
-            if mine != getattr(other, key):
-                raise UsageError(
-                    f"{where} was written by a run with {what[key]}: a continuation would be neither that run nor this one; "
-                    "run it as it was begun, choose another --out, or begin anew with --resume never"
-                )
+            why = f"{where} was written by a run with {what[key]}: a continuation would be neither that run nor this one"
+            advice = "run it as it was begun, choose another --out, or begin anew with --resume never"
+            require(mine == getattr(other, key), f"{why}; {advice}")
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def save(out: Path, checkpoint: Checkpoint, *, best: bool = False) -> None:
     torch.save(asdict(checkpoint), buffer)
     payload = buffer.getbuffer()
     with replacing(folder / (BEST if best else f"{checkpoint.step:08d}.ckpt")) as descriptor:
-        write_all(descriptor, _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n")
+        write_all(descriptor, _head(payload))
         write_all(descriptor, payload)
     for path in list_checkpoints(out)[KEPT:]:
         path.unlink()
@@ -88,16 +86,19 @@ def load(path: Path) -> Checkpoint:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"--resume {path}: {error.strerror}; name a file in a run's {FOLDER}/") from error
-    if not data.startswith(_MAGIC):
-        raise UsageError(f"{path} is no checkpoint of the trainer; name a file in a run's {FOLDER}/")
-    payload = memoryview(data)[_HEADER:]
-    if data[len(_MAGIC) : _HEADER - 1] != hashlib.sha256(payload).hexdigest().encode():
+    require(data.startswith(_MAGIC), f"{path} is no checkpoint of the trainer; name a file in a run's {FOLDER}/")
+    payload = memoryview(data)[len(_head(b"")) :]
+    if not data.startswith(_head(payload)):
         raise BlurkitError(f"{path} is damaged: its bytes are not those that were written (sha256)")
     try:
         values = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         return Checkpoint(**{**values, "origin": Origin(**values["origin"])})
     except Exception as error:  # a file made to mislead: torch raises many kinds
         raise BlurkitError(f"{path} holds no checkpoint ({type(error).__name__}: {str(error).splitlines()[0]})") from error
+
+
+def _head(payload: bytes | memoryview) -> bytes:
+    return _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
 
 
 def newest(out: Path) -> Checkpoint | None:

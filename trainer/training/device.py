@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import torch
 
-from blurkit.errors import BlurkitError, UsageError, nearest
+from blurkit.errors import BlurkitError, nearest
+from blurkit.program.checks import require
 from blurkit.program.progress import plural
 
 
@@ -20,15 +21,14 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     missing = "this torch is built for the CPU alone" if torch.version.cuda is None else "torch sees no CUDA driver and card"
     kind, dot, number = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (dot and not (kind == "cuda" and number.isdecimal())):
-        raise UsageError(f"--device is auto, cpu, cuda or cuda:N, got {name!r}{nearest(kind, ('auto', 'cpu', 'cuda'))}")
+    good = kind in ("auto", "cpu", "cuda") and (not dot or (kind == "cuda" and number.isdecimal()))
+    require(good, f"--device is auto, cpu, cuda or cuda:N, got {name!r}{nearest(kind, ('auto', 'cpu', 'cuda'))}")
     if kind == "cpu" or (kind == "auto" and not count):
         reason = "as asked" if kind == "cpu" else f"no GPU found: {missing}"
         return torch.device("cpu"), f"cpu with {plural(torch.get_num_threads(), 'thread')} ({reason})"
     index = int(number) if dot else int(os.environ.get("LOCAL_RANK", "0"))
-    if index >= count:
-        found = f"{count} GPUs are there, from cuda:0 on" if count else f"no GPU is there: {missing}"
-        raise UsageError(f"--device {name}: {found}; use --device cpu, or fewer processes")
+    found = f"{count} GPUs are there, from cuda:0 on" if count else f"no GPU is there: {missing}"
+    require(index < count, f"--device {name}: {found}; use --device cpu, or fewer processes")
     properties = torch.cuda.get_device_properties(index)
     reason = "as asked" if kind == "cuda" else "the first GPU" if index == 0 else "this process's GPU"
     return torch.device("cuda", index), f"cuda:{index}, {properties.name}, {properties.total_memory / 1e9:.0f} GB ({reason})"

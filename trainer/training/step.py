@@ -7,23 +7,23 @@ nothing of it need be kept to go on from there.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from trainer.config import TrainingRecipe
-from trainer.losses.adversarial import AdversarialLoss
+from trainer.config import Adversarial, TrainingRecipe
+from trainer.losses.adversarial import critic_loss, generator_loss
 from trainer.losses.content import ContentLoss, build_content
 from trainer.networks.build import channels_last
 from trainer.networks.critics import build_critic
 from trainer.networks.generators import build_generator
 from trainer.training.distributed import Ranks
-from trainer.training.ema import Average
-from trainer.training.schedule import factor
+from trainer.training.graph import Recorded
 
 #: Losses of one part of a batch: what is minimised, and what is logged of it, by name.
 Losses = tuple[Tensor, dict[str, Tensor]]
@@ -34,8 +34,9 @@ _WEIGHTS, _DROPOUT, _ALPHAS = 1, 2, 3  # purposes of random numbers
 class Step:
     """Both networks, their optimisers, and what makes them better.
 
-    ``generator`` and ``critic`` are trained in place; ``average.network`` is the generator to be used. ``skipped`` holds how many
-    steps in a row, and how many in all, had a loss or a gradient that is no number; such an update does not take place.
+    ``generator`` and ``critic`` are trained in place. ``average`` is the generator that is validated and kept: where the recipe
+    sets ``optimizer.ema`` its weights are an average over the steps, otherwise it is ``generator`` itself. ``skipped`` holds how
+    many steps in a row, and how many in all, had a loss or a gradient that is no number; such an update does not take place.
     """
 
     def __init__(
@@ -49,32 +50,37 @@ class Step:
     ) -> None:
         self.recipe, self.device, self._ranks = recipe, device, ranks
         self.generator, self.critic, self._content = generator.to(device).train(), critic.to(device).train(), content.to(device)
-        self.average = Average(self.generator, recipe.optimizer.ema)
+        self.average = self.generator
+        if recipe.optimizer.ema:
+            self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self.skipped = torch.zeros(2, device=device)
-        self._objective = AdversarialLoss(recipe.adversarial) if recipe.adversarial else None
+        self._networks = {"generator": self.generator, "critic": self.critic, "average": self.average}
         self._optimizers = {"generator": self._adam(self.generator), "critic": self._adam(self.critic)}
+        self._adversarial = recipe.adversarial or Adversarial(start=recipe.steps)  # without the section it never begins
+        half, graph = recipe.precision.bf16, recipe.precision.graph
         self._format = torch.channels_last if recipe.precision.channels_last else torch.contiguous_format
-        self._compute: Callable[..., dict[str, Tensor]] = self.compute
-        if recipe.precision.graph and device.type == "cuda":
-            from trainer.training.graph import Recorded
-
-            self._compute = Recorded(self.compute)
+        self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=not graph)
+        recorded = graph and device.type == "cuda"
+        self._with_critic, self._without_critic = (Recorded(self.compute) if recorded else self.compute for _ in range(2))
 
     def __call__(self, number: int, blurred: Tensor, sharp: Tensor) -> dict[str, Tensor]:
         """Take step ``number``, counted from 0, on float (B, 3, H, W) in [-1, 1]; returns the losses by name, means over all."""
-        recipe, adversarial = self.recipe, self.recipe.adversarial
         for optimizer in self._optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"].fill_(recipe.optimizer.rate * factor(recipe.schedule, number, recipe.steps))
-        torch.manual_seed(keyed(recipe.seed, _DROPOUT, number, self._ranks.rank))
-        alphas = self._alphas(number) if adversarial and number >= adversarial.start else None
-        losses = self._compute(
-            blurred.contiguous(memory_format=self._format), sharp.contiguous(memory_format=self._format), alphas
-        )
-        self.average.update(number)
+                group["lr"].fill_(self.recipe.rate(number))
+        torch.manual_seed(keyed(self.recipe.seed, _DROPOUT, number, self._ranks.rank))
+        blurred, sharp = (images.contiguous(memory_format=self._format) for images in (blurred, sharp))
+        if number >= self._adversarial.start:
+            losses = self._with_critic(blurred, sharp, self._alphas(number))
+        else:
+            losses = self._without_critic(blurred, sharp)
+        if self.recipe.optimizer.ema:
+            decay = min(self.recipe.optimizer.ema, (1 + number) / (10 + number))  # the first, random weights are soon forgotten
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
         return losses
 
-    def compute(self, blurred: Tensor, sharp: Tensor, alphas: Tensor | None) -> dict[str, Tensor]:
+    def compute(self, blurred: Tensor, sharp: Tensor, alphas: Tensor | None = None) -> dict[str, Tensor]:
         """The step itself: nothing here draws but dropout, waits for the device, or branches on a value.
 
         ``alphas`` (critic steps, 1 or B, 1, 1, 1) in [0, 1] mix restored and sharp for the penalty; None leaves the critic out.
@@ -98,18 +104,14 @@ class Step:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that goes on from step to step."""
-        networks = {"generator": self.generator, "critic": self.critic, "average": self.average.network}
-        states = {name: network.state_dict() for name, network in networks.items()}
-        return states | {
-            "skipped": self.skipped,
-            **{f"{name} adam": o.state_dict()["state"] for name, o in self._optimizers.items()},
-        }
+        networks = {name: network.state_dict() for name, network in self._networks.items()}
+        optimizers = {f"{name} adam": optimizer.state_dict()["state"] for name, optimizer in self._optimizers.items()}
+        return {**networks, "skipped": self.skipped, **optimizers}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self.generator.load_state_dict(state["generator"])
-        self.critic.load_state_dict(state["critic"])
-        self.average.network.load_state_dict(state["average"])
+        for name, network in self._networks.items():
+            network.load_state_dict(state[name])
         self.skipped.copy_(state["skipped"])
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state[f"{name} adam"]})
@@ -122,39 +124,27 @@ class Step:
 
     def _alphas(self, number: int) -> Tensor:
         """One for the batch as in the published code, or one for each sample of all processes as in the paper's."""
-        adversarial = self.recipe.adversarial
-        assert adversarial is not None
-        batch, world = self.recipe.batch, self._ranks.world
-        samples = batch * world if adversarial.gp == "sample" else 1
         random = torch.Generator().manual_seed(keyed(self.recipe.seed, _ALPHAS, number))
-        alphas = torch.rand((adversarial.critic_steps, samples, 1, 1, 1), generator=random)
-        mine = slice(self._ranks.rank * batch, (self._ranks.rank + 1) * batch) if samples > 1 else slice(None)
-        return alphas[:, mine].to(self.device)
-
-    def _autocast(self) -> torch.autocast:
-        precision = self.recipe.precision
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=precision.bf16, cache_enabled=not precision.graph)
+        one = self._adversarial.gp == "pixel"
+        samples = 1 if one else self.recipe.batch * self._ranks.world
+        alphas = torch.rand((self._adversarial.critic_steps, samples, 1, 1, 1), generator=random)
+        return (alphas if one else alphas.chunk(self._ranks.world, dim=1)[self._ranks.rank]).to(self.device)
 
     def _restore(self, blurred: Tensor) -> Tensor:
-        with self._autocast():
-            restored: Tensor = self.generator(blurred)
-        return restored
+        with self._autocast:
+            return self.generator(blurred)
 
     def _criticise(self, restored: Tensor, sharp: Tensor, alpha: Tensor) -> Losses:
-        assert self._objective is not None
-        with self._autocast():
-            terms = self._objective.critic_loss(self.critic, restored, sharp, alpha=alpha)
+        with self._autocast:
+            terms = critic_loss(self._adversarial, self.critic, restored, sharp, alpha=alpha)
         return torch.stack(list(terms.values())).sum(), terms
 
     def _judge(self, restored: Tensor, sharp: Tensor, *, adversarial: bool) -> Losses:
-        with self._autocast():
+        weights = {**self._content.weights, "adversarial": self._adversarial.weight}
+        with self._autocast:
             terms = self._content(restored, sharp)
-            weights = dict(self._content.weights)
             if adversarial:
-                assert self._objective is not None
-                assert self.recipe.adversarial is not None
-                terms["adversarial"] = self._objective.generator_loss(self.critic, restored)
-                weights["adversarial"] = self.recipe.adversarial.weight
+                terms["adversarial"] = generator_loss(self.critic, restored)
         return torch.stack([weights[name] * term for name, term in terms.items()]).sum(), terms
 
     def _update(self, name: str, network: nn.Module, parts: Iterator[Losses], logged: dict[str, Tensor]) -> Tensor:
@@ -180,10 +170,11 @@ class Step:
 def build_step(recipe: TrainingRecipe, device: torch.device, ranks: Ranks) -> Step:
     """The networks of a recipe with weights drawn from its seed, ready to train. Raises :class:`UsageError`."""
     torch.manual_seed(keyed(recipe.seed, _WEIGHTS))
-    generator, critic = build_generator(recipe.generator_spec), build_critic(recipe.critic_spec)
-    content = build_content(recipe.content.terms, vgg_weights=recipe.content.vgg_weights)
+    generator, critic = build_generator(recipe.generator.spec), build_critic(recipe.critic.spec)
+    content = build_content(recipe.content)
     if recipe.precision.channels_last:
-        generator, critic, content = channels_last(generator), channels_last(critic), channels_last(content)
+        for network in (generator, critic, content):
+            channels_last(network)
     if recipe.precision.compile:
         for network in filter(None, (generator, content.features)):  # not the critic: compiled code has no second derivative
             network.compile()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -31,39 +32,41 @@ class Watch:
         self._path, self._start, self._steps, self._every, self._quiet = out / METRICS, start, steps, every, quiet
         _forget_after(self._path, start)
         self._begin = self._said = time.monotonic()
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._sums: dict[str, tuple[Tensor, int]] = {}  # of the losses since the line before, and of how many
         self._newest: dict[str, float] = {}
-        self._board = _tensorboard(out, start)
+        self._board: Any = None
+        with contextlib.suppress(ImportError):  # TensorBoard need not be installed
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(out / "tensorboard"), purge_step=start + 1)
         self._terminal = sys.stderr.isatty() and not quiet
 
     def step(self, done: int, losses: dict[str, Tensor], rate: float) -> None:
         """Take in the losses of a step, the ``done``-th; they are read, which waits for the device, when a line is due."""
         for name, loss in losses.items():
-            self._sums[name] = self._sums[name] + loss if name in self._sums else loss.clone()
-            self._counts[name] = self._counts.get(name, 0) + 1
+            total, count = self._sums.get(name, (torch.zeros_like(loss), 0))
+            self._sums[name] = total + loss, count + 1
         if done % self._every == 0 or done == self._steps:
-            means = torch.stack([self._sums[name].float() / self._counts[name] for name in self._sums]).tolist()
-            self.write(
-                done, {f"loss/{name}": mean for name, mean in zip(self._sums, means, strict=True)} | {"rate/generator": rate}
-            )
-            self._sums, self._counts = {}, {}
+            means = torch.stack([total.float() / count for total, count in self._sums.values()]).tolist()
+            tags = [f"loss/{name}" for name in self._sums]
+            self.write(done, {**dict(zip(tags, means, strict=True)), "rate/generator": rate})
+            self._sums = {}
         self._show(done)
 
     def write(self, done: int, values: dict[str, float]) -> None:
         """Write a line."""
-        line = {"step": done, "seconds": round(time.monotonic() - self._begin, 3), **values}
-        append_line(self._path, json.dumps(line))
+        seconds = round(time.monotonic() - self._begin, 3)
+        append_line(self._path, json.dumps({"step": done, "seconds": seconds, **values}))
         self._newest |= values
         if self._board is not None:
             for tag, value in values.items():
                 self._board.add_scalar(tag, value, done)
             self._board.flush()
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, end: str = "\n") -> None:
         """Print a line of text on standard error, past the progress line."""
         if not self._quiet:
-            print(f"\r\x1b[K{text}" if self._terminal else text, file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{text}" if self._terminal else text, end=end, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """End the progress line and TensorBoard."""
@@ -87,9 +90,9 @@ class Watch:
         text = ", ".join((f"{done:,} of {self._steps:,} steps ({done / self._steps:.0%}), {pace}, {left} left", *numbers))
         if self._terminal:
             width = os.get_terminal_size(sys.stderr.fileno()).columns
-            print(f"\r\x1b[K{text[: max(width - 1, 20)]}", end="", file=sys.stderr, flush=True)
+            self.say(text[: max(width - 1, 20)], end="")
         else:
-            print(text, file=sys.stderr, flush=True)
+            self.say(text)
 
 
 def _forget_after(path: Path, step: int) -> None:
@@ -98,18 +101,7 @@ def _forget_after(path: Path, step: int) -> None:
         return
     kept = []
     for line in path.read_bytes().splitlines():
-        try:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             if json.loads(line)["step"] <= step:
                 kept.append(line + b"\n")
-        except (ValueError, KeyError, TypeError):
-            continue
     write_atomic(path, b"".join(kept))
-
-
-def _tensorboard(out: Path, start: int) -> Any:
-    """A writer of TensorBoard's events, or None where it is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(out / "tensorboard"), purge_step=start + 1)

@@ -12,7 +12,7 @@ from tiny_runs import write_pairs, write_recipe
 from blurkit.errors import BlurkitError, LockedError, StoppedError, UsageError
 from blurkit.program.files import locked
 from blurkit.shard import Shard
-from trainer.commands.run import RunOptions, run
+from trainer.commands.run import run
 from trainer.training import loop
 from trainer.training.checkpoint import BEST, FOLDER
 from trainer.training.step import Step
@@ -36,9 +36,7 @@ def place(tmp_path_factory):
 
 def train(place, out, *settings, resume="auto", **changes):
     values = {"data": (place / "00000.h5",), "val": (), "weight": (), "recipe": str(place / "tiny.toml"), "device": "cpu"}
-    return run(
-        RunOptions(**(values | {"out": out, "settings": settings, "resume": resume, "json": True, "quiet": True} | changes))
-    )
+    return run(**(values | {"out": out, "settings": settings, "resume": resume, "as_json": True, "quiet": True} | changes))
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +71,13 @@ def kill():
     raise Killed
 
 
+def weights(out):
+    return (out / "generator.safetensors").read_bytes()
+
+
 def same_result(out, whole):
-    assert (out / "generator.safetensors").read_bytes() == (whole / "generator.safetensors").read_bytes()
-    assert (out / "best" / "generator.safetensors").read_bytes() == (whole / "best" / "generator.safetensors").read_bytes()
+    assert weights(out) == weights(whole)
+    assert weights(out / "best") == weights(whole / "best")
     lines = [[json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()] for folder in (out, whole)]
     validated = [[line for line in part if "val/psnr" in line] for part in lines]
     for one, other in zip(*validated, strict=True):
@@ -148,10 +150,9 @@ def test_a_run_that_is_done_says_so_again(place, whole, tmp_path, capsys):
 def test_begin_anew_or_from_a_file(place, whole, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
     train(place, tmp_path / "run", "seed=4", resume="never")
-    other = (tmp_path / "run" / "generator.safetensors").read_bytes()
-    assert other != (whole / "generator.safetensors").read_bytes()
+    assert weights(tmp_path / "run") != weights(whole)
     train(place, tmp_path / "other", resume=str(whole / FOLDER / "00000006.ckpt"))
-    assert (tmp_path / "other" / "generator.safetensors").read_bytes() == (whole / "generator.safetensors").read_bytes()
+    assert weights(tmp_path / "other") == weights(whole)
 
 
 def test_what_must_not_mix_is_refused(place, whole, tmp_path):

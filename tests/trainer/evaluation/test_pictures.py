@@ -56,16 +56,9 @@ def test_the_map_says_where_it_got_better():
 
 
 def curve(steps=100):
-    return [
-        {
-            "step": step,
-            "loss/l1": 2.0 ** -(step / 10),
-            "rate/generator": 1e-4,
-            "val/psnr": 20 + step / 10,
-            "val/psnr_blurred": 25.0,
-        }
-        for step in range(0, steps + 1, 5)
-    ]
+    fixed = {"rate/generator": 1e-4, "val/psnr_blurred": 25.0}
+    numbers = range(0, steps + 1, 5)
+    return [{"step": step, "loss/l1": 2.0 ** -(step / 10), "val/psnr": 20 + step / 10, **fixed} for step in numbers]
 
 
 def test_validation_rises_through_the_level_of_the_blurred_input(tmp_path):

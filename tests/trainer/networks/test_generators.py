@@ -91,12 +91,11 @@ def test_gradients_are_those_of_the_published_network():
 
 def test_the_start_is_the_published_one():
     generator = build_generator({"name": "resnet", "blocks": 1})
-    weights = torch.cat(
-        [parameter.detach().flatten() for name, parameter in generator.named_parameters() if name.endswith("weight")]
-    )
+    named = list(generator.named_parameters())
+    weights = torch.cat([parameter.detach().flatten() for name, parameter in named if name.endswith("weight")])
     assert abs(weights.mean()) < 1e-4
     assert weights.std() == pytest.approx(0.02, rel=0.005)
-    assert not any(parameter.any() for name, parameter in generator.named_parameters() if name.endswith("bias"))
+    assert not any(parameter.any() for name, parameter in named if name.endswith("bias"))
     torch.manual_seed(1)
     twin = build_generator({"name": "resnet", "blocks": 2, "width": 4}).double()
     assert all(torch.equal(a, b) for a, b in zip(twin.parameters(), small().parameters(), strict=True))
@@ -138,9 +137,7 @@ def test_channels_last_is_the_same_function_with_the_same_parameters():
     layouts = []
     for module in generator.modules():
         if isinstance(module, torch.nn.GroupNorm):
-            module.register_forward_hook(
-                lambda _, __, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
-            )
+            module.register_forward_hook(lambda *call: layouts.append(call[-1].is_contiguous(memory_format=torch.channels_last)))
     restored = generator(blurred.to(memory_format=torch.channels_last))
     assert list(generator.state_dict()) == names
     assert len(layouts) == 9
@@ -153,13 +150,9 @@ def test_channels_last_is_the_same_function_with_the_same_parameters():
 def test_published_states_load_with_and_without_running_statistics(prefix):
     state = small().state_dict()
     published = {prefix + name: value for name, value in state.items()}
+    statistics = {"running_mean": torch.zeros(4), "running_var": torch.ones(4), "num_batches_tracked": torch.tensor(7)}
     for norm in ("model.2", "model.10.conv_block.2"):
-        for name, value in (
-            ("running_mean", torch.zeros(4)),
-            ("running_var", torch.ones(4)),
-            ("num_batches_tracked", torch.tensor(7)),
-        ):
-            published[f"{prefix}{norm}.{name}"] = value
+        published |= {f"{prefix}{norm}.{name}": value for name, value in statistics.items()}
     before = list(published)
     generator = small()
     torch.nn.init.zeros_(generator.model[1].weight)

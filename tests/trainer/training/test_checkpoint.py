@@ -73,14 +73,12 @@ def test_no_code_runs(tmp_path):
 
     for payload in (pickle.dumps(Hostile()), pickle.dumps({"origin": {}})):
         path = tmp_path / "hostile.ckpt"
-        path.write_bytes(checkpoint._MAGIC + checkpoint.hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+        path.write_bytes(checkpoint._head(payload) + payload)
         with pytest.raises(BlurkitError, match="holds no checkpoint"):
             checkpoint.load(path)
     buffer = io.BytesIO()
     torch.save({"origin": Hostile()}, buffer)
-    path.write_bytes(
-        checkpoint._MAGIC + checkpoint.hashlib.sha256(buffer.getvalue()).hexdigest().encode() + b"\n" + buffer.getvalue()
-    )
+    path.write_bytes(checkpoint._head(buffer.getvalue()) + buffer.getvalue())
     with pytest.raises(BlurkitError, match="holds no checkpoint"):
         checkpoint.load(path)
     assert not (tmp_path / "harm").exists()

@@ -65,19 +65,9 @@ def test_torchrun_trains_as_one_process_does(tmp_path):
         folder.mkdir()
         path = write_recipe(folder, text.replace("batch = 2", f"batch = {4 // processes}"))
         start = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", str(free_port())]
-        command = [
-            sys.executable,
-            *start,
-            "-m",
-            "trainer",
-            "run",
-            "--data",
-            str(tmp_path / "00000.h5"),
-            "--out",
-            str(folder / "run"),
-        ]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([*command, "--recipe", str(path), "--device", "cpu"], check=True, timeout=300, env=environment)
+        options = ["--data", tmp_path / "00000.h5", "--out", folder / "run", "--recipe", path, "--device", "cpu"]
+        command = [sys.executable, *start, "-m", "trainer", "run", *map(str, options)]
+        subprocess.run(command, check=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
         lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
         losses[processes] = [value for line in lines for tag, value in line.items() if tag not in ("seconds", "step")]
     assert losses[2] == pytest.approx(losses[1], rel=2e-3)

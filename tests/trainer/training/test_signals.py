@@ -52,6 +52,10 @@ def steps_of(out):
     return json.loads(lines[-1])["step"] if lines else 0
 
 
+def weights(out):
+    return (out / "generator.safetensors").read_bytes()
+
+
 def wait_for(process, out, step):
     """Until the run has taken this step, or has ended."""
     until = time.monotonic() + 120
@@ -75,9 +79,7 @@ def test_signals_to_the_process_and_the_group(start, tmp_path):
         assert returned == code
         assert f"stopped by {number.name}; a checkpoint of step" in stderr
     assert finish(start("run"))[0] == 0
-    assert (tmp_path / "run" / "generator.safetensors").read_bytes() == (
-        tmp_path / "whole" / "generator.safetensors"
-    ).read_bytes()
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 
 def test_a_second_signal_ends_it_at_once(start, tmp_path):
@@ -101,7 +103,5 @@ def test_killed_five_times(start, tmp_path):
         finish(process)
         kills += 1
     assert finish(start("run"))[0] == 0
-    assert (tmp_path / "run" / "generator.safetensors").read_bytes() == (
-        tmp_path / "whole" / "generator.safetensors"
-    ).read_bytes()
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
     assert not list((tmp_path / "run").rglob("*.tmp"))

@@ -136,11 +136,11 @@ def test_the_average_follows_the_weights():
         step(number, blurred, sharp)
         decay = min(0.5, (1 + number) / (10 + number))
         expected = decay * expected + (1 - decay) * weights(generator)
-    torch.testing.assert_close(weights(step.average.network), expected, rtol=1e-6, atol=1e-7)
-    assert step.average.network is not generator
-    assert not step.average.network.training
+    torch.testing.assert_close(weights(step.average), expected, rtol=1e-6, atol=1e-7)
+    assert step.average is not generator
+    assert not step.average.training
     without = step_of(pixels(), generator, critic, features)
-    assert without.average.network is generator
+    assert without.average is generator
 
 
 def test_dropout_is_drawn_by_step_and_process():
