@@ -1,4 +1,4 @@
-"""Recipes: what they hold, what they refuse, and that their schedules are the published ones."""
+"""Recipes: their values, the errors for invalid values, and the published schedule."""
 
 import math
 
@@ -8,7 +8,7 @@ from blurkit.errors import UsageError
 from trainer.config import Schedule, TrainingRecipe, differences, load_recipe, parse_recipe, recipe_names
 
 
-def test_the_packaged_recipes_are_sound_and_differ():
+def test_the_packaged_recipes_are_valid_and_differ():
     recipes = {name: load_recipe(name) for name in recipe_names()}
     assert {"deblurgan", "deblurgan-fixed", "quick"} <= set(recipes)
     assert len({recipe.digest for recipe in recipes.values()}) == len(recipes)
@@ -30,7 +30,7 @@ def test_deblurgan_is_as_published():
     assert recipe.adversarial is not None
     assert (recipe.augment.flips, recipe.augment.transpose) == ("horizontal", False)
     assert (recipe.adversarial.gp, recipe.adversarial.critic_steps, recipe.adversarial.penalty) == ("pixel", 5, 10.0)
-    rate, epoch = 1e-4, 2103  # the published loop: constant for 150 epochs, then less after each epoch from the 151st on
+    rate, epoch = 1e-4, 2103  # published: constant for 150 epochs, then lower after each epoch
     for number in range(1, 301):
         for step in ((number - 1) * epoch, number * epoch - 1):
             assert 1e-4 * recipe.schedule.factor(step, recipe.steps) == pytest.approx(rate, rel=1e-9)
@@ -55,9 +55,9 @@ def test_the_cosine_rises_and_falls():
         ("generator.width=wide", "generator.width takes a whole number"),
         ("batch=0", "batch is at least 1, got 0"),
         ("steps=10.5", "steps takes a whole number"),
-        ("accumulate=3", "accumulate divides batch, got 3 parts of 8"),
+        ("accumulate=3", "batch is a multiple of accumulate, got 8 and 3"),
         ("schedule.kind=cosin", "did you mean 'cosine'"),
-        ("content.charbonnier=0", "no term with a weight above zero"),
+        ("content.charbonnier=0", "no loss with a weight above zero"),
         ("optimizer.betas=[0.5, 1.0]", "optimizer.betas"),
         ("adversarial.critic_steps=0", "critic_steps is from 1"),
         ("adversarial.objective=wgangp", "did you mean 'wgan-gp'"),
@@ -70,12 +70,12 @@ def test_the_cosine_rises_and_falls():
         ("augment.flips=horizontl", "did you mean 'horizontal'"),
     ],
 )
-def test_what_cannot_be_is_refused(setting, message):
+def test_invalid_values_are_refused(setting, message):
     with pytest.raises(UsageError, match=message.replace("[", r"\[")):
         load_recipe("quick", [setting])
 
 
-def test_a_recipe_that_is_not_there_or_no_toml(tmp_path):
+def test_a_missing_recipe_or_invalid_toml_is_refused(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'quick'"):
         load_recipe("quik")
     (tmp_path / "a.toml").write_text("batch = = 3")
@@ -85,7 +85,7 @@ def test_a_recipe_that_is_not_there_or_no_toml(tmp_path):
         load_recipe(str(tmp_path / "none.toml"))
 
 
-def test_the_digest_is_of_what_decides_the_weights():
+def test_the_digest_covers_the_values_that_decide_the_weights():
     recipe = load_recipe("quick")
     for setting in ("name=other", "log_every=7", "checkpoint_every=9", "validate_pairs=3"):
         assert load_recipe("quick", [setting]).digest == recipe.digest

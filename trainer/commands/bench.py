@@ -1,4 +1,4 @@
-"""``trainer bench``: what is promised about speed, as ratios measured in one run, each figure beside its limit."""
+"""``trainer bench``: measure speed. Each figure is a ratio of two times of the same run, printed beside its limit."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from trainer.training.distributed import Ranks
 from trainer.training.published import Published
 from trainer.training.step import Step
 
-_SHAPE, _PAIRS = (480, 640), 36  # photographs of COCO's size
+_SHAPE, _PAIRS = (480, 640), 36  # the size of photographs in COCO
 _CROP, _BATCH, _THREADS = 256, 16, 2
-_OURS, _THEIRS = 200, 10  # batches at a time, some tenths of a second each
+_OURS, _THEIRS = 200, 10  # batches per measurement, which takes some tenths of a second
 
 
 def bench(sections: tuple[str, ...], *, as_json: bool) -> int:
-    """Measure the named sections, or all; see :func:`blurkit.program.benchmark.measure`."""
+    """Measure the named sections, or all sections; see :func:`blurkit.program.benchmark.measure`. Returns the exit code."""
     return measure(SECTIONS, sections, as_json=as_json)
 
 
 def _step() -> Iterator[Figure]:
-    """One step of the recipe ``deblurgan`` on the CPU, of one pair of 256x256, against the published one; VGG is a random one.
+    """One step of the recipe ``deblurgan`` over the published step, on one pair of 256x256, on the CPU, with a random VGG.
 
-    Where the processor computes in bf16, also a step with that and one call of the critic for restored and sharp.
+    If the processor computes in bf16, also a step in bf16 whose critic scores restored and sharp in one call.
     """
     blurred, sharp = torch.rand((2, 1, 3, 256, 256)) * 2 - 1
     recipe, information = load_recipe("deblurgan"), Path("/proc/cpuinfo")
@@ -74,10 +74,10 @@ def _loader() -> Iterator[Figure]:
 
 
 def loader_rates(*, repeats: int = 5) -> tuple[float, float]:
-    """Pairs of 256x256 crops a second that arrive in torch, as bytes in batches of 16: ours, and DataLoader's.
+    """Pairs per second that reach torch, as 256x256 crops of bytes in batches of 16: of our stream, and of torch's DataLoader.
 
-    Ours come from a shard by :class:`trainer.data.Stream` with two threads; those of DataLoader, with two workers, from the same
-    photographs in gzipped HDF5, one to a chunk. Both take turns, and count by their fastest. Files are in the page cache.
+    :class:`trainer.data.Stream` reads a shard with two threads. DataLoader reads the same photographs from gzipped HDF5, one per
+    chunk, with two workers. The two are measured in turn, and the fastest time of each counts. The files are in the page cache.
     """
     with tempfile.TemporaryDirectory() as folder:
         shard, gzipped = Path(folder) / "00000.h5", Path(folder) / "gzipped.h5"
@@ -88,7 +88,7 @@ def loader_rates(*, repeats: int = 5) -> tuple[float, float]:
             for _ in loader:
                 pass
 
-        theirs()  # it forks its workers now: with the threads of a stream about, that would not be safe
+        theirs()  # forks the workers now, since a fork is not safe while the stream has threads
         with Stream(open_pairs([shard]), TrainingRecipe(batch=_BATCH, crop=_CROP), threads=_THREADS) as stream:
 
             def ours() -> None:
@@ -100,7 +100,7 @@ def loader_rates(*, repeats: int = 5) -> tuple[float, float]:
 
 
 class _GzippedCrops(Dataset[torch.Tensor]):
-    """Random crops the usual way: h5py slices, a file handle for each worker."""
+    """Random crops as they are usually read: slices of h5py, with one file handle per worker."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -116,7 +116,7 @@ class _GzippedCrops(Dataset[torch.Tensor]):
 
 
 def _write_pairs(shard: Path, gzipped: Path) -> None:
-    """Packaged photographs, shifted, and the same blurred."""
+    """Write shifted copies of the packaged photographs, and the same copies blurred, to both files."""
     files = sorted(str(file) for file in resources.files("blurkit.data_manifests").joinpath("sample").iterdir())
     photographs = [cv2.resize(read_image(file).pixels, _SHAPE[::-1]) for file in files if file.endswith(".jpg")]
     meta = {"source": "sample", "licence": "", "source_sha256": "", "notes": "", "variant": 0, "seed": (0,) * 5}

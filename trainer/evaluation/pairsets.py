@@ -1,10 +1,12 @@
-"""Pairs of photographs to measure on: shards, and folders of pairs as other datasets have them, recognised by their names.
+"""Opens pairs to measure on: shards, or folders of pairs in the layouts of other datasets.
 
-- Folders or files whose names differ in one word, ``blur`` and ``sharp`` or the like: GoPro (``GOPR0384_11_00/blur/1.png`` with
-  ``.../sharp/1.png``; of ``blur`` and ``blur_gamma`` the first), REDS (``val_blur/000/0.png`` with ``val_sharp/000/0.png``), two
-  folders ``input`` and ``target``, ``blur_1.png`` with ``sharp_1.png``.
-- Without such names, images with the blurred half at the left and the sharp one at the right.
-- In either, arrays (.npy) in place of images: uint8 (H, W, 3), or (N, H, W, 3) for several.
+A folder of pairs has one of these layouts, which is recognised by the names:
+
+- Folders or files whose names differ in one word, such as ``blur`` and ``sharp``. Examples: GoPro (``GOPR0384_11_00/blur/1.png``
+  and ``.../sharp/1.png``; if there are ``blur`` and ``blur_gamma``, ``blur`` is used), REDS (``val_blur/000/0.png`` and
+  ``val_sharp/000/0.png``), two folders ``input`` and ``target``, or ``blur_1.png`` and ``sharp_1.png``.
+- Without such names, images with the blurred half at the left and the sharp half at the right.
+- In both layouts, arrays (.npy) may replace images: uint8 (H, W, 3), or (N, H, W, 3) for N images.
 """
 
 from __future__ import annotations
@@ -29,12 +31,12 @@ _SHARP_WORDS = ("sharp", "target", "gt", "groundtruth", "ground_truth")
 _BLURRED = re.compile(r"(?<![a-z])(blurred|blurry|blur(_gamma|_comp|_jpeg)?|input)(?![a-z])", re.IGNORECASE)
 _SHARP = re.compile(rf"(?<![a-z])({'|'.join(_SHARP_WORDS)})(?![a-z])", re.IGNORECASE)
 
-#: Halves of one image resemble each other, seen from afar, at least this much (correlation).
+#: The least correlation of the two halves of an image, when they are reduced to 16 x 16 pixels.
 _ALIKE = 0.6
 
 LAYOUTS = (
-    "a folder of shards; folders or files named blur and sharp (GoPro, REDS), blurred and sharp, or input and target; images "
-    "with the blurred half at the left and the sharp half at the right; or arrays (.npy) in their place"
+    "in a folder of shards; in folders or files named blur and sharp (GoPro, REDS), blurred and sharp, or input and target; in "
+    "images with the blurred half at the left and the sharp half at the right; or in arrays (.npy) in place of images"
 )
 
 _Read = TypeVar("_Read")
@@ -43,7 +45,7 @@ Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 class PairSet(Protocol):
-    """Pairs by number."""
+    """Pairs by number, each with a name and its images."""
 
     def __len__(self) -> int: ...
     def name(self, index: int) -> str: ...
@@ -51,8 +53,8 @@ class PairSet(Protocol):
 
 
 class FilePair(NamedTuple):
-    """A pair's files, or the one with both halves where ``sharp`` is None, and its number in a stack of several. Its name is the
-    path of the blurred image below the folder."""
+    """The files of one pair. ``name``: the path of the blurred image relative to the folder. ``sharp``: None if ``blurred`` holds
+    both halves. ``number``: the number of the image in an array of several images, otherwise None."""
 
     name: str
     blurred: Path
@@ -60,7 +62,7 @@ class FilePair(NamedTuple):
     number: int | None = None
 
     def images(self) -> Images:
-        """Sharp and blurred; UsageError for halves of one image that show different things."""
+        """Returns sharp and blurred. Raises UsageError if the halves of an image show different things."""
         blurred = _load(self.blurred, self.number)
         if self.sharp is not None:
             return _load(self.sharp, self.number), blurred
@@ -69,14 +71,14 @@ class FilePair(NamedTuple):
         return sharp, blurred
 
     def checked(self) -> Iterator[FilePair]:
-        """The pairs of the files, one for each image of a stack, after a look at their sizes."""
+        """Yields the pairs of the files, one per image of an array, after a check of the sizes."""
         shape = _shape(self.blurred)
         size = f"{self.blurred} is {_text(shape)} pixels"
         if self.sharp is None:
-            require(shape[-1] % 2 == 0, f"{size}, which has no two halves; pairs are {LAYOUTS}")
+            require(shape[-1] % 2 == 0, f"{size}, and an odd width has no two halves; pairs are {LAYOUTS}")
         else:
             other = _shape(self.sharp)
-            require(other == shape, f"{size} and {self.sharp} {_text(other)}; the images of a pair have one size")
+            require(other == shape, f"{size} and {self.sharp} is {_text(other)}; the images of a pair must have the same size")
         if len(shape) == 2:
             yield self
         else:
@@ -87,30 +89,30 @@ class FolderPairs(list[FilePair]):
     """A :class:`PairSet` of files."""
 
     def name(self, index: int) -> str:
-        """The name of a pair."""
+        """Returns the name of a pair."""
         return self[index].name
 
     def images(self, index: int) -> Images:
-        """Sharp and blurred, uint8 (H, W, 3)."""
+        """Returns sharp and blurred, uint8 (H, W, 3)."""
         return self[index].images()
 
 
 def open_pairset(path: Path) -> PairSet:
-    """The pairs of a dataset or a folder.
+    """Returns the pairs of a dataset or a folder.
 
-    Raises :class:`UsageError` where there are none, where an image has no partner, and where partners differ in size.
+    Raises :class:`UsageError` if there are no pairs, if an image has no partner, or if the images of a pair differ in size.
     """
     if path.is_file() or (path / INDEX).exists() or (path / PLAN).exists():
         return open_pairs([path])
     require(path.is_dir(), f"{path}: no such folder; pairs are {LAYOUTS}")
     files = {str(file.relative_to(path)): file for file in walk(path, arrays=True)}
     require(len(files) > 0, f"no images in {path}; pairs are {LAYOUTS}")
-    found = _by_name(files) or [FilePair(name, file, None) for name, file in files.items()]
-    return FolderPairs(pair for files in found for pair in files.checked())
+    unchecked = _by_name(files) or [FilePair(name, file, None) for name, file in files.items()]
+    return FolderPairs(pair for files in unchecked for pair in files.checked())
 
 
 def _by_name(files: dict[str, Path]) -> list[FilePair]:
-    """Pairs of files whose names differ in the word that says which they are; all have a partner."""
+    """The pairs of files whose names differ in one word. Raises :class:`UsageError` if a file has no partner."""
     stems = {_stem(name): name for name in files}
     partners = {name: _partner(_stem(name), stems) for name in files if _BLURRED.search(name)}
     pairs: dict[str, str] = {}
@@ -130,7 +132,7 @@ def _stem(name: str) -> str:
 
 
 def _partner(stem: str, stems: dict[str, str]) -> str | None:
-    """The file of the sharp image of a blurred one: one of the words replaced, the last first, or all of them."""
+    """The sharp file whose name has one word of the blurred name replaced (the last word first), or all words."""
     for word in _SHARP_WORDS:
         matches = reversed(list(_BLURRED.finditer(stem)))
         for other in (*(stem[: match.start()] + word + stem[match.end() :] for match in matches), _BLURRED.sub(word, stem)):
@@ -140,12 +142,12 @@ def _partner(stem: str, stems: dict[str, str]) -> str | None:
 
 
 def _shape(path: Path) -> tuple[int, ...]:
-    """(height, width), or (n, height, width) of an array of several."""
+    """The shape (height, width), or (n, height, width) for an array of n images."""
     return _array(path).shape[:-1] if path.suffix.lower() == ".npy" else _of_image(image_size, path)
 
 
 def _load(path: Path, number: int | None) -> NDArray[np.uint8]:
-    """The pixels of a file, or those of an image of a stack."""
+    """The pixels of a file, or of image ``number`` of an array of images."""
     pixels = _array(path) if path.suffix.lower() == ".npy" else _of_image(read_image, path).pixels
     return pixels if number is None else pixels[number]
 
@@ -162,7 +164,7 @@ def _array(path: Path) -> NDArray[np.uint8]:
 
 
 def _of_image(read: Callable[[Path], _Read], path: Path) -> _Read:
-    """What is read of an image; :class:`BadImageError` names the file."""
+    """The result of ``read``. If it raises :class:`BadImageError`, the message names the file."""
     try:
         return read(path)
     except BadImageError as error:
@@ -170,9 +172,9 @@ def _of_image(read: Callable[[Path], _Read], path: Path) -> _Read:
 
 
 def _alike(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
-    """Whether two images show the same, as far as 16 x 16 pixels tell."""
+    """Whether two images correlate when they are reduced to 16 x 16 pixels."""
     x, y = (cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).ravel().astype(np.float64) for image in (a, b))
-    return bool(x.std() * y.std() < 1 / 3 or np.corrcoef(x, y)[0, 1] >= _ALIKE)  # images without contrast resemble all others
+    return bool(x.std() * y.std() < 1 / 3 or np.corrcoef(x, y)[0, 1] >= _ALIKE)  # an image without contrast passes
 
 
 def _text(shape: tuple[int, ...]) -> str:

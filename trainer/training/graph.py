@@ -1,4 +1,4 @@
-"""A step recorded as a CUDA graph: thousands of small kernels started by one call, where starting them is what takes the time."""
+"""Records a step as a CUDA graph, because most of its time is spent to start thousands of small GPU kernels one by one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-#: Steps taken as usual before one is recorded: libraries choose their algorithms, and the optimisers get their state.
+#: Steps before the recording. In these steps libraries choose their algorithms, and the optimisers create their state.
 USUAL = 3
 
 
 class Recorded:
-    """``compute`` as a function of tensors of the same shapes each time: the first calls are usual ones, then one is recorded,
-    and from then on it is replayed. The next call overwrites the losses."""
+    """Wraps ``compute``, a function of tensors whose shapes are the same in each call. The first calls run as usual. Then a call
+    is recorded, and later calls replay it. Each call overwrites the losses of the last."""
 
     def __init__(self, compute: Callable[..., dict[str, Tensor]]) -> None:
         self._compute, self._calls = compute, 0
@@ -25,7 +25,7 @@ class Recorded:
         if self._calls == USUAL + 1:
             self._inputs = [tensor.clone() for tensor in given]
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):  # records, computes nothing
+            with torch.cuda.graph(self._graph):  # records the kernels without running them
                 self._losses = self._compute(*self._inputs)
         for place, tensor in zip(self._inputs, given, strict=True):
             place.copy_(tensor)
@@ -33,7 +33,7 @@ class Recorded:
         return self._losses
 
     def _usual(self, *given: Tensor) -> dict[str, Tensor]:
-        """On a stream of its own, as recording will be: what is set up now serves there."""
+        """Run on a separate stream, as the recording does, so that it can use what is set up here."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

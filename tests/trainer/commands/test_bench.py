@@ -1,4 +1,4 @@
-"""Figures about reading."""
+"""The benchmark of reading."""
 
 from unittest import mock
 

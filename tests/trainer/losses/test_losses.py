@@ -1,4 +1,4 @@
-"""Losses against finite differences, closed forms, and VGG-19 as torchvision builds it, with random weights."""
+"""Losses, compared with finite differences, closed forms, and the VGG-19 of torchvision with random weights."""
 
 import urllib.error
 
@@ -25,8 +25,8 @@ def small_critic():
     return critic
 
 
-def slopes(critic, photographs, step=1e-5):
-    """The derivative of each sample's summed scores, by central differences, pixel by pixel."""
+def input_gradients(critic, photographs, step=1e-5):
+    """The gradient of the summed scores of each sample, by central differences for each pixel."""
     answer = torch.empty_like(photographs)
     with torch.no_grad():
         for place in range(photographs[0].numel()):
@@ -40,11 +40,11 @@ def slopes(critic, photographs, step=1e-5):
 
 @pytest.mark.parametrize("alphas", [[0.3], [0.3, 0.8]])
 @pytest.mark.parametrize("gp", ["pixel", "sample"])
-def test_the_penalty_is_that_of_finite_differences(gp, alphas):
+def test_the_penalty_equals_finite_differences(gp, alphas):
     critic, fake, real = small_critic(), random_tensor(2, 3, 6, 8, seed=1), random_tensor(2, 3, 6, 8, seed=2)
     alpha = torch.tensor(alphas, dtype=torch.float64).view(-1, 1, 1, 1)
-    slope = slopes(critic, alpha * real + (1 - alpha) * fake)
-    norms = slope.square().sum(1).sqrt() if gp == "pixel" else slope.square().sum((1, 2, 3)).sqrt()
+    gradient = input_gradients(critic, alpha * real + (1 - alpha) * fake)
+    norms = gradient.square().sum(1).sqrt() if gp == "pixel" else gradient.square().sum((1, 2, 3)).sqrt()
     expected = (norms - 1).square().mean()
     penalty = gradient_penalty(critic, fake, real, alpha=alpha, gp=gp)
     assert penalty.item() == pytest.approx(expected.item(), rel=1e-8)
@@ -53,7 +53,7 @@ def test_the_penalty_is_that_of_finite_differences(gp, alphas):
 
 
 @pytest.mark.parametrize("gp", ["pixel", "sample"])
-def test_the_gradient_of_the_penalty_is_that_of_finite_differences(gp):
+def test_the_gradient_of_the_penalty_equals_finite_differences(gp):
     critic, fake, real = small_critic(), random_tensor(1, 3, 6, 8, seed=1), random_tensor(1, 3, 6, 8, seed=2)
     alpha = torch.full((1, 1, 1, 1), 0.4)
     weight, step = critic.model[2].weight, 1e-6
@@ -78,8 +78,8 @@ def test_a_step_of_the_critic_is_that_of_the_published_code(gp, joint):
 
     mixed = (real * alpha.expand(real.size()) + fake * (1 - alpha.expand(real.size()))).requires_grad_(True)
     scores = critic(mixed)
-    slope = torch.autograd.grad(scores, mixed, torch.ones(scores.size(), dtype=torch.float64), create_graph=True)[0]
-    norms = slope.norm(2, dim=1) if gp == "pixel" else slope.view(3, -1).norm(2, dim=1)
+    gradient = torch.autograd.grad(scores, mixed, torch.ones(scores.size(), dtype=torch.float64), create_graph=True)[0]
+    norms = gradient.norm(2, dim=1) if gp == "pixel" else gradient.view(3, -1).norm(2, dim=1)
     plain = critic(fake).mean() - critic(real).mean() + ((norms - 1) ** 2).mean() * 10
 
     assert ours.item() == pytest.approx(plain.item(), rel=1e-12)
@@ -87,7 +87,7 @@ def test_a_step_of_the_critic_is_that_of_the_published_code(gp, joint):
     assert max((a - b).abs().max() for a, b in pairs) < 1e-11
 
 
-def test_no_gradient_of_the_critic_reaches_the_generator_and_that_of_the_generator_does():
+def test_only_the_loss_of_the_generator_has_a_gradient_for_the_generator():
     critic, real, alpha = small_critic(), random_tensor(1, 3, 8, 8), torch.full((1, 1, 1, 1), 0.4)
     fake = random_tensor(1, 3, 8, 8, seed=1).requires_grad_()
     sum(critic_loss(Adversarial(), critic, fake, real, alpha=alpha).values()).backward()
@@ -95,11 +95,11 @@ def test_no_gradient_of_the_critic_reaches_the_generator_and_that_of_the_generat
     loss = generator_loss(critic, fake)
     assert loss.item() == pytest.approx(-critic(fake).mean().item(), rel=1e-12)
     loss.backward()
-    expected = -slopes(critic, fake.detach()) / critic(fake).numel()
+    expected = -input_gradients(critic, fake.detach()) / critic(fake).numel()
     assert torch.allclose(fake.grad, expected, rtol=1e-6, atol=1e-9)
 
 
-def test_a_flat_critic_is_penalised_without_a_not_a_number():
+def test_a_constant_critic_has_a_finite_penalty():
     critic = small_critic().float()
     torch.nn.init.zeros_(critic.model[-1].weight)
     fake, real, alpha = (
@@ -136,7 +136,7 @@ def test_under_bfloat16_the_penalty_stays_float32():
 
 @pytest.fixture(scope="module")
 def published():
-    """The first layers of torchvision's VGG-19, with random weights; the others are never made."""
+    """The first layers of the VGG-19 of torchvision, with random weights. The other layers are never allocated."""
     with torch.device("meta"):
         features = torchvision.models.vgg19(weights=None).features[:15]
     torch.manual_seed(4)
@@ -167,7 +167,7 @@ def test_perceptual_is_the_mean_square_of_features_14(published, weights_file):
     published.float()
 
 
-def test_the_features_are_frozen_and_read_without_the_first_part_of_their_names(published, tmp_path):
+def test_the_features_are_frozen_and_names_need_no_prefix(published, tmp_path):
     torch.save(published.state_dict(), tmp_path / "features.pth")
     before = torch.get_rng_state()
     content = build_content(ContentWeights(vgg_weights=str(tmp_path / "features.pth")))
@@ -205,20 +205,20 @@ def test_charbonnier_has_a_gradient_where_the_photographs_agree():
     assert not restored.grad.any()
 
 
-def test_missing_weights_say_both_ways(monkeypatch, tmp_path):
+def test_missing_weights_name_both_remedies(monkeypatch, tmp_path):
     def offline(*_, **__):
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
     with pytest.raises(
-        UsageError, match=r"no route to host.*content.vgg_weights=PATH, or put it at .*vgg19-dcbb9e9d.pth, or train without"
+        UsageError, match=r"no route to host.*content.vgg_weights=PATH, or put a copy at .*vgg19-dcbb9e9d.pth, or train without"
     ):
         build_content(ContentWeights())
-    with pytest.raises(UsageError, match=r"absent.pth: no such file; give the path"):
+    with pytest.raises(UsageError, match=r"absent.pth: no such file; name a copy"):
         build_content(ContentWeights(vgg_weights=str(tmp_path / "absent.pth")))
 
 
-def test_torchvisions_weights_are_asked_for_with_their_digest(monkeypatch, published):
+def test_the_weights_of_torchvision_are_downloaded_with_a_digest(monkeypatch, published):
     asked = {}
 
     def download(url, **options):
@@ -235,14 +235,14 @@ def test_torchvisions_weights_are_asked_for_with_their_digest(monkeypatch, publi
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"not weights", "cannot be read as weights.*; give the path"),
+        (b"not weights", "cannot be read as weights.*; name a copy"),
         ([1, 2], "holds a list"),
-        ({"features.0.weight": 3}, "'features.0.weight' is missing; give the path"),
+        ({"features.0.weight": 3}, "'features.0.weight' is missing; name a copy"),
         ({}, "'features.0.weight' is missing"),
         ("wrong shape", "no weights of VGG-19.*size mismatch for 0.weight"),
     ],
 )
-def test_files_that_hold_no_vgg(published, tmp_path, content, message):
+def test_files_without_weights_of_vgg_are_refused(published, tmp_path, content, message):
     path = tmp_path / "weights.pth"
     if isinstance(content, bytes):
         path.write_bytes(content)

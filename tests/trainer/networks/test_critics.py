@@ -1,4 +1,4 @@
-"""Critics against the networks published in 2018 and 2019, written out here as a plain function of their parameters in order."""
+"""Critics, compared with the networks of 2018 and 2019, which are written here as a plain function of their parameters."""
 
 import pytest
 import torch
@@ -75,7 +75,7 @@ def test_channels_last_is_the_same_function():
     assert torch.allclose(channels_last(critic)(sharp), expected, rtol=0, atol=5e-6)
 
 
-def test_the_start_is_the_published_one():
+def test_initial_weights_are_the_published_ones():
     critic = build_critic({"name": "patch"})
     weights = torch.cat([module.weight.detach().flatten() for module in critic.modules() if isinstance(module, torch.nn.Conv2d)])
     assert weights.std() == pytest.approx(0.02, rel=0.005)
@@ -100,6 +100,6 @@ def test_published_states_load():
         ({"name": "patch", "layers": 0}, "critic.layers takes values within"),
     ],
 )
-def test_specifications_that_cannot_be_built(spec, message):
+def test_invalid_specifications_are_refused(spec, message):
     with pytest.raises(UsageError, match=message):
         build_critic(spec)

@@ -1,4 +1,4 @@
-"""Checkpoints are what was saved or an error, whatever befalls the file."""
+"""Loading returns the checkpoint that was saved, or raises an error if the file is damaged."""
 
 import errno
 import io
@@ -55,14 +55,14 @@ def test_every_flipped_or_missing_byte_is_found(tmp_path):
             checkpoint.load(path)
 
 
-def test_a_damaged_one_is_passed_over_for_the_one_before(tmp_path):
+def test_a_damaged_checkpoint_is_skipped(tmp_path):
     for step in (3, 4):
         checkpoint.save(tmp_path, made(step))
     newest = tmp_path / FOLDER / "00000004.ckpt"
     newest.write_bytes(newest.read_bytes()[:-1])
     assert checkpoint.newest(tmp_path).step == 3
     (tmp_path / FOLDER / "00000003.ckpt").write_bytes(b"")
-    with pytest.raises(BlurkitError, match=r"00000004\.ckpt is damaged.*begin anew with --resume never"):
+    with pytest.raises(BlurkitError, match=r"00000004\.ckpt is damaged.*start again with --resume never"):
         checkpoint.newest(tmp_path)
 
 
@@ -84,7 +84,7 @@ def test_no_code_runs(tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
     checkpoint.save(tmp_path, made(1))
 
     def full(descriptor, data):
@@ -98,7 +98,7 @@ def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
     assert checkpoint.newest(tmp_path).step == 1
 
 
-def test_what_a_kill_left_is_removed(tmp_path):
+def test_files_of_a_killed_run_are_removed(tmp_path):
     checkpoint.save(tmp_path, made(1))
     checkpoint.save(tmp_path, made(1), best=True)
     for name in ("00000002.ckpt.x3f.tmp", "best.ckpt.u2.tmp", "mine.tmp"):

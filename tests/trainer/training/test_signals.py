@@ -1,4 +1,4 @@
-"""The real command line, killed and signalled: to the process and to its group, twice, again and again."""
+"""Kills and signals for the real command line: to the process and to its group, once and repeatedly."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ STEPS = 40
 
 @pytest.fixture
 def start(tmp_path):
-    """A function that starts a run, the leader of a process group, in a folder of this name."""
+    """A function that starts a run in a folder of the given name. The run leads its own process group."""
     write_pairs(tmp_path, side=48)
     recipe = write_recipe(tmp_path, RECIPE.replace("steps = 9", f"steps = {STEPS}").replace("log_every = 2", "log_every = 1"))
     started = []
@@ -46,7 +46,7 @@ def start(tmp_path):
 
 
 def steps_of(out):
-    """The newest step that the metrics tell of."""
+    """The last step in the metrics."""
     path = out / "metrics.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     return json.loads(lines[-1])["step"] if lines else 0
@@ -57,7 +57,7 @@ def weights(out):
 
 
 def wait_for(process, out, step):
-    """Until the run has taken this step, or has ended."""
+    """Wait until the run has taken this step or has ended."""
     until = time.monotonic() + 120
     while steps_of(out) < step and process.poll() is None:
         assert time.monotonic() < until
@@ -92,7 +92,7 @@ def test_a_second_signal_ends_it_at_once(start, tmp_path):
 
 
 def test_killed_five_times(start, tmp_path):
-    """Whenever the kills come, the run after them ends with the bytes of one that was left alone."""
+    """At whatever time a run is killed, its continuation ends with the same bytes as a run without kills."""
     assert finish(start("whole"))[0] == 0
     rng, kills = random.Random(3), 0
     while kills < 5:
