@@ -1,1 +1,1 @@
-"""trainer: learns to restore the photographs that blurkit blurred."""
+"""Trains networks that restore the photographs that blurkit blurred."""

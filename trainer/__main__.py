@@ -1,4 +1,4 @@
-"""``python -m trainer``."""
+"""Runs the command line with ``python -m trainer``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command line: options only. Each command is one function in :mod:`trainer.commands`, imported when it is run."""
+"""Parses the command line. The function of a command is imported only when it runs, since torch takes a second to import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from blurkit import __version__
 from blurkit.program.options import PATH, json_option, name_variables, quiet_option, run_program, settings_option
 
 device_option = click.option(
-    "--device", default="auto", show_default=True, metavar="D", help="auto, cpu, cuda, or one of several, such as cuda:1."
+    "--device", default="auto", show_default=True, metavar="D", help="auto, cpu, cuda, or one GPU of several, such as cuda:1."
 )
 weights_argument = click.argument("weights", type=PATH)
 tile_option = click.option(
@@ -19,37 +19,38 @@ tile_option = click.option(
     type=click.IntRange(0),
     default=0,
     metavar="N",
-    help="Restore in overlapping tiles of this side.  [default: only photographs above 2 megapixels]",
+    help="Restore in overlapping tiles of N x N pixels.  [default: only photographs above 2 megapixels]",
 )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="trainer")
 def cli() -> None:
-    """Learns to restore blurred photographs from pairs that blurkit made.
+    """Train networks that restore blurred photographs, on pairs made by blurkit.
 
-    Options can also be set in the environment, such as TRAINER_RUN_DEVICE=cpu.
+    You can also set an option in the environment, for example TRAINER_RUN_DEVICE=cpu.
     """
 
 
 @cli.command()
+@click.option("--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Folders of shards to train on.")
 @click.option(
-    "--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Shards to learn from; or several."
+    "--weight", type=float, multiple=True, metavar="W", help="Relative frequency of the pairs of each --data, in order."
 )
-@click.option("--weight", type=float, multiple=True, metavar="W", help="How often pairs of each --data come, in their order.")
-@click.option("--val", type=PATH, multiple=True, help="Shards to validate on.  [default: a tenth of the photographs]")
-@click.option("--out", type=PATH, metavar="DIR", help="Folder of the run; run again to resume.  [default: runs/RECIPE]")
+@click.option("--val", type=PATH, multiple=True, help="Folder of shards to validate on.  [default: a tenth of the photographs]")
+@click.option("--out", type=PATH, metavar="DIR", help="Folder of the run. Repeat the command to resume.  [default: runs/RECIPE]")
 @click.option("--recipe", default="quick", show_default=True, metavar="NAME|FILE", help="See `trainer recipes`.")
-@settings_option("Change a value of the recipe.")
+@settings_option("Change one value of the recipe.")
 @device_option
-@click.option("--resume", default="auto", show_default=True, metavar="auto|never|FILE", help="Go on, begin anew, or from there.")
+@click.option("--resume", default="auto", show_default=True, metavar="auto|never|FILE", help="Continue, start over or load FILE.")
 @json_option
 @quiet_option
 def run(**values: Any) -> int:
     """Train a generator on shards.
 
-    Progress, held-out pairs and curves are in --out while it runs. Stopped by a signal or killed, the same command goes on where
-    it was. The recipe quick shows within minutes what training does; deblurgan trains DeblurGAN as published.
+    While the run goes on, --out holds its progress, its restored validation pairs and its curves. If a signal or a kill stopped
+    the run, the same command continues it. The recipe quick shows within minutes what training does. The recipe deblurgan trains
+    DeblurGAN as published.
     """
     from trainer.commands.run import RunOptions, run
 
@@ -58,10 +59,10 @@ def run(**values: Any) -> int:
 
 @cli.command()
 @click.argument("name", required=False)
-@settings_option("Change a value of the recipe.")
+@settings_option("Change one value of the recipe.")
 @json_option
 def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
-    """List the recipes, or print one as TOML, to be changed and given to `trainer run --recipe FILE`."""
+    """List the recipes, or print one as TOML. Edit the TOML and pass it to `trainer run --recipe FILE`."""
     from trainer.commands.recipes import recipes
 
     return recipes(name, settings, as_json=as_json)
@@ -71,9 +72,9 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 @click.argument("sections", nargs=-1)
 @json_option
 def bench(sections: tuple[str, ...], as_json: bool) -> int:
-    """Measure speed, each figure beside its limit.
+    """Measure speed and print each figure beside its limit.
 
-    SECTIONS: step, loader; all of them if none is named.
+    SECTIONS are step and loader. If you name none, all are measured.
     """
     from trainer.commands.bench import bench
 
@@ -82,20 +83,24 @@ def bench(sections: tuple[str, ...], as_json: bool) -> int:
 
 @cli.command("eval")
 @weights_argument
-@click.option("--data", type=PATH, default=Path("shards"), show_default=True, help="Shards, or a folder of pairs.")
+@click.option("--data", type=PATH, default=Path("shards"), show_default=True, help="Folder of shards or of pairs.")
 @click.option(
-    "--metrics", default="psnr,ssim", show_default=True, metavar="M,...", help="What to measure; the first sorts the sheet."
+    "--metrics",
+    default="psnr,ssim",
+    show_default=True,
+    metavar="M,...",
+    help="Metrics to compute. The first one sorts the sheet.",
 )
 @tile_option
 @device_option
-@click.option("-o", "--out", type=PATH, metavar="DIR", help="Also write images.csv, results.json and sheet.png there.")
+@click.option("-o", "--out", type=PATH, metavar="DIR", help="Also write images.csv, results.json and sheet.png to DIR.")
 @json_option
 @quiet_option
 def evaluate(weights: Path, data: Path, **values: Any) -> int:
-    """Measure what a generator restores.
+    """Measure how well a generator restores.
 
-    WEIGHTS is a run's folder or a file of weights. A folder of pairs has blurred and sharp images in folders or files of these
-    names (the layouts of GoPro and REDS too), images with the blurred half at the left, or arrays (.npy).
+    WEIGHTS is the folder of a run or a file of weights. A folder of pairs holds blurred and sharp images in folders or files with
+    these names (as GoPro and REDS do), images with the blurred half at the left, or arrays (.npy).
     """
     from trainer.commands.evaluate import evaluate
 
@@ -105,14 +110,14 @@ def evaluate(weights: Path, data: Path, **values: Any) -> int:
 @cli.command()
 @weights_argument
 @click.argument("inputs", nargs=-1, required=True, metavar="IN...")
-@click.option("-o", "--out", type=PATH, required=True, help="A folder; or a file, for a single photograph.")
+@click.option("-o", "--out", type=PATH, required=True, help="Folder to write to, or a file if there is one photograph.")
 @tile_option
 @device_option
 def deblur(weights: Path, inputs: tuple[str, ...], out: Path, tile: int, device: str) -> int:
     """Restore photographs of any size.
 
-    WEIGHTS is a run's folder or a file of weights; IN are photographs, folders of them, or patterns such as 'album/**/*.jpg'.
-    Files keep their names, sizes and bits per sample; inputs are never overwritten.
+    WEIGHTS is the folder of a run or a file of weights. IN are photographs, folders of photographs, or patterns such as
+    'album/**/*.jpg'. Files keep their names, sizes and bits per channel. Inputs are never overwritten.
     """
     from trainer.commands.deblur import deblur
 
@@ -123,5 +128,5 @@ name_variables(cli, "TRAINER")
 
 
 def main() -> int:
-    """The console script: runs a command and returns its exit code."""
+    """Run a command and return its exit code. This is the console script."""
     return run_program("trainer", cli)

@@ -1,12 +1,13 @@
-"""Recipes of the trainer: everything that decides the weights, as frozen dataclasses that read from and write to TOML.
+"""Recipes of the trainer: frozen dataclasses that are read from TOML and written to TOML.
 
-A recipe's digest covers every value that can change a weight. Names, descriptions and how often to report are not part of it.
+The digest of a recipe covers every value that can change a weight, but not names, descriptions and how often to report.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -16,13 +17,26 @@ from blurkit.program.toml import from_dict, named_text, packaged_names, parse_to
 
 DEFAULT = "quick"
 
-#: What may differ between a run and its continuation.
+#: Keys that may differ between a run and its continuation. They are not part of the digest.
 REPORTING = ("name", "summary", "provenance", "checkpoint_every", "log_every", "validate_every", "validate_pairs")
 
 
 @dataclass(frozen=True)
-class Generator:
-    """The network that restores. Options that it does not have keep their defaults here, which are every network's own."""
+class Network:
+    """The name of a network. Subclasses add its options as fields."""
+
+    name: str
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Name and options. Options with default values are left out, because each network accepts only some options."""
+        defaults = {option.name: option.default for option in fields(self)}
+        return {key: value for key, value in asdict(self).items() if key == "name" or value != defaults[key]}
+
+
+@dataclass(frozen=True)
+class Generator(Network):
+    """The network that restores photographs. The defaults are those of every network that has the option."""
 
     name: str = "resnet"
     blocks: int = 9
@@ -33,8 +47,8 @@ class Generator:
 
 
 @dataclass(frozen=True)
-class Critic:
-    """The network that tells restored from sharp. ``layers``: 0 for as many as the named one was published with."""
+class Critic(Network):
+    """The network that distinguishes restored from sharp photographs. ``layers``: 0 means the published number of layers."""
 
     name: str = "patch"
     width: int = 64
@@ -43,13 +57,13 @@ class Critic:
 
 @dataclass(frozen=True)
 class Adversarial:
-    """The game between the two networks; without this section the content alone is learned.
+    """Adversarial training. Without this section there is no critic, and only the content loss trains the generator.
 
-    ``objective``: one of ``trainer.losses.OBJECTIVES``. ``gp`` "pixel" penalises the norm of the critic's slope at each
-    pixel, as DeblurGAN's code does, "sample" that over the whole sample, as the papers do; ``penalty`` is its weight. ``joint``
-    scores restored and sharp photographs in one call: faster, and equal where the critic treats each sample alone. ``weight`` of
-    the generator's part. ``critic_steps`` for each of the generator's. ``start``: generator steps on the content alone, before
-    the game begins.
+    ``objective``: see :mod:`trainer.losses.adversarial`. ``gp``: "pixel" penalises the norm of the critic's gradient at each
+    pixel, as the code of DeblurGAN does, "sample" over the whole sample, as the papers do. ``penalty``: the weight of this
+    penalty. ``joint``: score restored and sharp photographs in one call, which is faster, and equal if the critic treats samples
+    independently. ``weight``: of the generator's adversarial loss. ``critic_steps``: per generator step. ``start``: generator
+    steps with the content loss only, before adversarial training begins.
     """
 
     objective: str = "wgan-gp"
@@ -60,18 +74,20 @@ class Adversarial:
     critic_steps: int = 5
     start: int = 0
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
+        one_of("adversarial.objective", self.objective, ["wgan-gp"])
         one_of("adversarial.gp", self.gp, ["pixel", "sample"])
         within("adversarial.penalty", [self.penalty], 0, 1e6)
         within("adversarial.weight", [self.weight], 0, 1e6)
         require(1 <= self.critic_steps <= 100, f"adversarial.critic_steps is from 1 to 100, got {self.critic_steps}")
-        require(self.start >= 0, f"adversarial.start counts generator steps, got {self.start}")
+        require(self.start >= 0, f"adversarial.start is a number of generator steps, at least 0, got {self.start}")
 
 
 @dataclass(frozen=True)
 class ContentWeights:
-    """Weights of the terms that compare restored with sharp, as :func:`trainer.losses.build_content` takes them; 0 leaves a term
-    out. ``vgg_weights``: a file of weights of VGG-19 for ``perceptual``; empty for torchvision's, downloaded once."""
+    """Weights of the content losses, which compare restored with sharp photographs. A weight of 0 leaves a loss out.
+    ``vgg_weights``: a file of weights of VGG-19 for ``perceptual``. If it is empty, the weights of torchvision are downloaded
+    once."""
 
     perceptual: float = 100.0
     l1: float = 0.0
@@ -79,27 +95,28 @@ class ContentWeights:
     charbonnier: float = 0.0
     vgg_weights: str = ""
 
-    def check(self) -> None:
-        require(bool(self.terms), "[content] has no term with a weight above zero; set one, such as content.l1 = 100")
+    def __post_init__(self) -> None:
+        require(bool(self.terms), "[content] has no loss with a weight above zero; set one, for example content.l1 = 100")
         within("the weights of [content]", list(self.terms.values()), 0, 1e6)
 
     @property
     def terms(self) -> dict[str, float]:
-        """The weights of the terms that are not left out."""
+        """The weights that are not 0, by the names of the losses."""
         return {name: weight for name, weight in asdict(self).items() if name != "vgg_weights" and weight != 0}
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Adam, for both networks. ``clip``: the largest norm of a gradient, 0 for any. ``ema``: the decay per step of an average of
-    the generator's weights, which is then what is validated and kept; 0 for none."""
+    """The settings of Adam, for both networks. ``rate``: the learning rate before the schedule changes it. ``clip``: the largest
+    norm of a gradient; 0 means no limit. ``ema``: the decay per step of an exponential moving average of the generator's weights;
+    0 means no average. With an average, the averaged weights are validated and saved."""
 
     rate: float = 1e-4
     betas: tuple[float, float] = (0.5, 0.999)
     clip: float = 0.0
     ema: float = 0.0
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         within("optimizer.rate", [self.rate], 0, 1)
         within("optimizer.betas", self.betas, 0, 1 - 1e-9)
         within("optimizer.clip", [self.clip], 0, 1e9)
@@ -108,37 +125,52 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate, see :mod:`trainer.training.schedule`. ``kind``: "constant", or "linear" or "cosine" to zero at the
-    end. ``warmup``: steps over which it rises. ``hold``: steps before it falls. ``every``: steps between changes."""
+    """The schedule of the learning rate. ``kind``: "constant", or "linear" or "cosine", which fall to zero at the end.
+    ``warmup``: steps during which the rate rises linearly. ``hold``: steps before the rate falls. ``every``: steps between two
+    changes of the rate."""
 
     kind: str = "constant"
     warmup: int = 0
     hold: int = 0
     every: int = 1
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         one_of("schedule.kind", self.kind, ("constant", "linear", "cosine"))
-        require(
-            min(self.warmup, self.hold) >= 0 and self.every >= 1, "schedule.warmup and .hold are at least 0, .every at least 1"
-        )
+        valid = min(self.warmup, self.hold) >= 0 and self.every >= 1
+        require(valid, "schedule.warmup and schedule.hold are at least 0, and schedule.every is at least 1")
+
+    def factor(self, step: int, steps: int) -> float:
+        """The factor in [0, 1] by which the learning rate is multiplied at ``step`` (from 0) of a run of ``steps`` steps.
+
+        With ``kind`` "linear" and ``every`` set to one epoch this is the schedule of DeblurGAN. It reaches zero after the last
+        step.
+        """
+        step -= step % self.every
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        begin = max(self.warmup, self.hold)
+        if self.kind == "constant" or step < begin:
+            return 1.0
+        progress = min((step - begin) / max(steps - begin, 1), 1.0)
+        return 1 - progress if self.kind == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @dataclass(frozen=True)
 class Augment:
-    """What is done to a pair at random. ``flips``: "both" ways, "horizontal", left to right alone, or "none". ``transpose``: of
-    rows and columns."""
+    """Random changes of a pair. ``flips``: "both", "horizontal" or "none". ``transpose``: exchange rows and columns."""
 
     flips: str = "both"
     transpose: bool = True
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         one_of("augment.flips", self.flips, ("both", "horizontal", "none"))
 
 
 @dataclass(frozen=True)
 class Precision:
-    """How it is computed. ``bf16``: autocast, with the penalty and the losses in float32. ``channels_last``: that memory format,
-    with the normalisation that keeps it. ``compile``: torch.compile of generator and VGG. ``graph``: CUDA graphs, on a GPU."""
+    """How the steps are computed. ``bf16``: autocast to bfloat16; the gradient penalty and the losses stay in float32.
+    ``channels_last``: use this memory format, with a normalisation that preserves it. ``compile``: apply torch.compile to the
+    generator and VGG. ``graph``: use CUDA graphs on a GPU."""
 
     bf16: bool = False
     channels_last: bool = False
@@ -148,8 +180,10 @@ class Precision:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """One training. ``steps``: of the generator. ``batch``: pairs per step and process, in ``accumulate`` parts one after the
-    other where memory is short. ``crop``: pixels along a side. ``validate_pairs``: held-out pairs looked at each time."""
+    """Everything that defines one training. ``steps``: steps of the generator. ``batch``: pairs per step and process.
+    ``accumulate``: the number of parts that a batch is computed in, one after the other, to save memory. ``crop``: the side of a
+    crop in pixels. ``validate_pairs``: the most pairs that one validation restores. The keys that end in ``_every`` are steps
+    between checkpoints, log lines and validations."""
 
     name: str = "unnamed"
     summary: str = ""
@@ -176,43 +210,34 @@ class TrainingRecipe:
         for key in ("steps", "batch", "accumulate", "crop", *REPORTING[3:]):
             require(getattr(self, key) >= 1, f"{key} is at least 1, got {getattr(self, key)}")
         require(0 <= self.seed < 2**63, f"seed lies between 0 and 2**63 - 1, got {self.seed}")
-        for section in (self.adversarial, self.content, self.optimizer, self.schedule, self.augment):
-            if section is not None:
-                section.check()
-        require(self.batch % self.accumulate == 0, f"accumulate divides batch, got {self.accumulate} parts of {self.batch}")
-        parts = self.accumulate > 1 and self.precision.graph
-        require(not parts, "precision.graph records a step as a whole; set accumulate = 1 with it")
+        require(self.batch % self.accumulate == 0, f"batch is a multiple of accumulate, got {self.batch} and {self.accumulate}")
+        valid = self.accumulate == 1 or not self.precision.graph
+        require(valid, "precision.graph records a whole step, so it needs accumulate = 1")
 
-    @property
-    def generator_spec(self) -> dict[str, Any]:
-        """What :func:`trainer.networks.generators.build_generator` takes."""
-        return _spec(self.generator)
-
-    @property
-    def critic_spec(self) -> dict[str, Any]:
-        """What :func:`trainer.networks.critics.build_critic` takes."""
-        return _spec(self.critic)
+    def rate(self, step: int) -> float:
+        """The learning rate at a step, counted from 0."""
+        return self.optimizer.rate * self.schedule.factor(step, self.steps)
 
     @property
     def digest(self) -> str:
-        """64 hexadecimal digits that depend on everything that decides the weights."""
+        """The sha256 of all values that decide the weights, 64 hexadecimal digits."""
         values = {key: value for key, value in to_dict(self).items() if key not in REPORTING}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def toml(self) -> str:
-        """The recipe as TOML, complete."""
+        """The complete recipe as TOML."""
         return to_toml(to_dict(self))
 
 
 def recipe_names() -> list[str]:
-    """The recipes in the package."""
+    """The names of the recipes in the package."""
     return packaged_names("trainer")
 
 
 def load_recipe(name: str, settings: Iterable[str] = ()) -> TrainingRecipe:
-    """A recipe by its name in the package or by its file, with ``KEY=VALUE`` settings applied.
+    """Returns a recipe, by its name in the package or by the path of its file, with the ``KEY=VALUE`` settings applied.
 
-    Raises :class:`UsageError` for an unknown name, key or value.
+    Raises :class:`UsageError` for an unknown name or key and for an invalid value.
     """
     recipe = parse_recipe(named_text("trainer", name)[0], where=f"recipe {name}")
     for setting in settings:
@@ -221,24 +246,18 @@ def load_recipe(name: str, settings: Iterable[str] = ()) -> TrainingRecipe:
 
 
 def parse_recipe(text: str, *, where: str) -> TrainingRecipe:
-    """A recipe from TOML text."""
+    """Returns the recipe of a TOML text. Errors name ``where`` the text comes from."""
     return from_dict(TrainingRecipe, parse_toml(text, where=where), where=where)
 
 
 def differences(one: TrainingRecipe, other: TrainingRecipe) -> list[str]:
-    """What would give other weights, in words for a message: ``"batch 8 there, 4 here"``."""
+    """Returns the values that differ and that decide the weights, as words for a message: ``"batch 8 there, 4 here"``."""
     first, second = _flat(one), _flat(other)
     keys = [key for key in first | second if key not in REPORTING and first.get(key) != second.get(key)]
     return [f"{key} {first.get(key, 'none')!r} there, {second.get(key, 'none')!r} here" for key in keys]
 
 
-def _spec(network: Generator | Critic) -> dict[str, Any]:
-    """A network's name and those options that are not their defaults, since each network takes others."""
-    defaults = {option.name: option.default for option in fields(network)}
-    return {key: value for key, value in asdict(network).items() if key == "name" or value != defaults[key]}
-
-
 def _flat(recipe: TrainingRecipe) -> dict[str, Any]:
-    """Its values by dotted keys."""
+    """The values of a recipe by dotted keys."""
     sections = {key: value if isinstance(value, dict) else {"": value} for key, value in to_dict(recipe).items()}
     return {f"{key}.{inner}".rstrip("."): value for key, section in sections.items() for inner, value in section.items()}

@@ -6,10 +6,9 @@ import pytest
 
 from blurkit.errors import UsageError
 from trainer.config import Schedule, TrainingRecipe, differences, load_recipe, parse_recipe, recipe_names
-from trainer.training.schedule import factor
 
 
-def test_the_packaged_recipes_are_sound_and_differ():
+def test_the_packaged_recipes_are_valid_and_differ():
     recipes = {name: load_recipe(name) for name in recipe_names()}
     assert {"deblurgan", "deblurgan-fixed", "quick"} <= set(recipes)
     assert len({recipe.digest for recipe in recipes.values()}) == len(recipes)
@@ -24,29 +23,29 @@ def test_the_packaged_recipes_are_sound_and_differ():
 
 def test_deblurgan_is_as_published():
     recipe = load_recipe("deblurgan")
-    assert recipe.generator_spec == {"name": "resnet"}
-    assert recipe.critic_spec == {"name": "patch"}
+    assert recipe.generator.spec == {"name": "resnet"}
+    assert recipe.critic.spec == {"name": "patch"}
     assert (recipe.batch, recipe.crop, recipe.optimizer.rate, recipe.optimizer.betas) == (1, 256, 1e-4, (0.5, 0.999))
     assert recipe.content.terms == {"perceptual": 100.0}
     assert recipe.adversarial is not None
     assert (recipe.augment.flips, recipe.augment.transpose) == ("horizontal", False)
     assert (recipe.adversarial.gp, recipe.adversarial.critic_steps, recipe.adversarial.penalty) == ("pixel", 5, 10.0)
-    rate, epoch = 1e-4, 2103  # the published loop: constant for 150 epochs, then less after each epoch from the 151st on
+    rate, epoch = 1e-4, 2103  # published: constant for 150 epochs, then lower after each epoch
     for number in range(1, 301):
         for step in ((number - 1) * epoch, number * epoch - 1):
-            assert 1e-4 * factor(recipe.schedule, step, recipe.steps) == pytest.approx(rate, rel=1e-9)
+            assert 1e-4 * recipe.schedule.factor(step, recipe.steps) == pytest.approx(rate, rel=1e-9)
         rate -= 1e-4 / 150 if number > 150 else 0
     assert recipe.steps == 300 * epoch
 
 
 def test_the_cosine_rises_and_falls():
     schedule = Schedule(kind="cosine", warmup=10, hold=20)
-    found = [factor(schedule, step, 120) for step in range(120)]
+    found = [schedule.factor(step, 120) for step in range(120)]
     assert found[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert found[10:21] == [1.0] * 11
     assert found[70] == pytest.approx(0.5)
     assert found[119] == pytest.approx(math.sin(math.pi / 200) ** 2)
-    assert all(factor(Schedule(), step, 5) == 1 for step in range(5))
+    assert all(Schedule().factor(step, 5) == 1 for step in range(5))
 
 
 @pytest.mark.parametrize(
@@ -56,11 +55,12 @@ def test_the_cosine_rises_and_falls():
         ("generator.width=wide", "generator.width takes a whole number"),
         ("batch=0", "batch is at least 1, got 0"),
         ("steps=10.5", "steps takes a whole number"),
-        ("accumulate=3", "accumulate divides batch, got 3 parts of 8"),
+        ("accumulate=3", "batch is a multiple of accumulate, got 8 and 3"),
         ("schedule.kind=cosin", "did you mean 'cosine'"),
-        ("content.charbonnier=0", "no term with a weight above zero"),
+        ("content.charbonnier=0", "no loss with a weight above zero"),
         ("optimizer.betas=[0.5, 1.0]", "optimizer.betas"),
         ("adversarial.critic_steps=0", "critic_steps is from 1"),
+        ("adversarial.objective=wgangp", "did you mean 'wgan-gp'"),
         ("adversarial.gp=pixels", "did you mean 'pixel'"),
         ("adversarial.penalty=-1", "adversarial.penalty takes values within"),
         ("content.l1=-1", "the weights of [content] takes values within"),
@@ -70,12 +70,12 @@ def test_the_cosine_rises_and_falls():
         ("augment.flips=horizontl", "did you mean 'horizontal'"),
     ],
 )
-def test_what_cannot_be_is_refused(setting, message):
+def test_invalid_values_are_refused(setting, message):
     with pytest.raises(UsageError, match=message.replace("[", r"\[")):
         load_recipe("quick", [setting])
 
 
-def test_a_recipe_that_is_not_there_or_no_toml(tmp_path):
+def test_a_missing_recipe_or_invalid_toml_is_refused(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'quick'"):
         load_recipe("quik")
     (tmp_path / "a.toml").write_text("batch = = 3")
@@ -85,7 +85,7 @@ def test_a_recipe_that_is_not_there_or_no_toml(tmp_path):
         load_recipe(str(tmp_path / "none.toml"))
 
 
-def test_the_digest_is_of_what_decides_the_weights():
+def test_the_digest_covers_the_values_that_decide_the_weights():
     recipe = load_recipe("quick")
     for setting in ("name=other", "log_every=7", "checkpoint_every=9", "validate_pairs=3"):
         assert load_recipe("quick", [setting]).digest == recipe.digest

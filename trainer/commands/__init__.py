@@ -1,1 +1,1 @@
-"""One module per command, each a function that returns an exit code."""
+"""The commands of the trainer, one module each. A command is a function that returns an exit code."""

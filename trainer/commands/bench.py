@@ -1,11 +1,11 @@
-"""``trainer bench``: what is promised about speed, as ratios measured in one run, each figure beside its limit."""
+"""``trainer bench``: measure speed. Each figure is a ratio of two times of the same run, printed beside its limit."""
 
 from __future__ import annotations
 
 import functools
+import re
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from blurkit.program.benchmark import Figure, measure, times
 from blurkit.shard import FORMAT_VERSION, Sample
 from blurkit.shard.format import FIELDS, FORMAT_NAME
 from blurkit.shard.writer import write_shard
-from trainer.config import Precision, TrainingRecipe, load_recipe
+from trainer.config import TrainingRecipe, load_recipe
 from trainer.data.pairs import open_pairs
 from trainer.data.stream import Stream
 from trainer.losses import vgg
@@ -32,27 +32,33 @@ from trainer.training.distributed import Ranks
 from trainer.training.published import Published
 from trainer.training.step import Step
 
-_SHAPE, _PAIRS = (480, 640), 36  # photographs of COCO's size
+_SHAPE, _PAIRS = (480, 640), 36  # the size of photographs in COCO
 _CROP, _BATCH, _THREADS = 256, 16, 2
-_OURS, _THEIRS = 200, 10  # batches at a time, some tenths of a second each
+_OURS, _THEIRS = 200, 10  # batches per measurement, which takes some tenths of a second
 
 
 def bench(sections: tuple[str, ...], *, as_json: bool) -> int:
-    """Measure the named sections, or all; see :func:`blurkit.program.benchmark.measure`."""
+    """Measure the named sections, or all sections; see :func:`blurkit.program.benchmark.measure`. Returns the exit code."""
     return measure(SECTIONS, sections, as_json=as_json)
 
 
 def _step() -> Iterator[Figure]:
-    """One step of the recipe ``deblurgan`` on the CPU, of one pair of 256x256, against the published one; VGG is a random one."""
+    """One step of the recipe ``deblurgan`` over the published step, on one pair of 256x256, on the CPU, with a random VGG.
+
+    If the processor computes in bf16, also a step in bf16 whose critic scores restored and sharp in one call.
+    """
     blurred, sharp = torch.rand((2, 1, 3, 256, 256)) * 2 - 1
-    alphas = list(torch.rand(5, 1, 1, 1, 1))
-    recipe = load_recipe("deblurgan")
+    recipe, information = load_recipe("deblurgan"), Path("/proc/cpuinfo")
+    recipes = [recipe]
+    if re.search("avx512_bf16|amx_bf16", information.read_text() if information.exists() else ""):
+        recipes.append(load_recipe("deblurgan", ["precision.bf16=true", "adversarial.joint=true"]))
 
     def networks() -> tuple[nn.Module, nn.Module, nn.Module]:
-        return build_generator(recipe.generator_spec), build_critic(recipe.critic_spec), vgg.layers().requires_grad_(False)
+        return build_generator(recipe.generator.spec), build_critic(recipe.critic.spec), vgg.layers().requires_grad_(False)
 
+    alphas = list(torch.rand(5, 1, 1, 1, 1))
     actions: list[Callable[[], object]] = [functools.partial(Published(*networks()).step, blurred, sharp, alphas)]
-    for ours in _ways(recipe):
+    for ours in recipes:
         generator, critic, features = networks()
         step = Step(ours, generator, critic, ContentLoss(ours.content.terms, features), torch.device("cpu"), Ranks())
         actions.append(functools.partial(step, 0, blurred, sharp))
@@ -62,53 +68,39 @@ def _step() -> Iterator[Figure]:
         yield Figure("a step in bf16 over the published one", seconds[1] / published, 0.75, at_most=True)
 
 
-def _ways(recipe: TrainingRecipe) -> list[TrainingRecipe]:
-    """At parity; and, where the processor computes in bf16, with that and one call of the critic for restored and sharp."""
-    information = Path("/proc/cpuinfo")
-    flags = information.read_text() if information.exists() else ""
-    if "avx512_bf16" not in flags and "amx_bf16" not in flags:
-        return [recipe]
-    assert recipe.adversarial is not None
-    return [recipe, replace(recipe, precision=Precision(bf16=True), adversarial=replace(recipe.adversarial, joint=True))]
-
-
 def _loader() -> Iterator[Figure]:
     ours, theirs = loader_rates()
     yield Figure("pairs/s of 256x256 into torch over DataLoader on gzipped HDF5", ours / theirs, 40)
 
 
 def loader_rates(*, repeats: int = 5) -> tuple[float, float]:
-    """Pairs of 256x256 crops a second that arrive in torch, as bytes in batches of 16: ours, and DataLoader's.
+    """Pairs per second that reach torch, as 256x256 crops of bytes in batches of 16: of our stream, and of torch's DataLoader.
 
-    Ours come from a shard by :class:`trainer.data.Stream` with two threads; those of DataLoader, with two workers, from the same
-    photographs in gzipped HDF5, one to a chunk. Both take turns, and count by their fastest. Files are in the page cache.
+    :class:`trainer.data.Stream` reads a shard with two threads. DataLoader reads the same photographs from gzipped HDF5, one per
+    chunk, with two workers. The two are measured in turn, and the fastest time of each counts. The files are in the page cache.
     """
     with tempfile.TemporaryDirectory() as folder:
         shard, gzipped = Path(folder) / "00000.h5", Path(folder) / "gzipped.h5"
         _write_pairs(shard, gzipped)
         loader = DataLoader(_GzippedCrops(gzipped), _BATCH, num_workers=_THREADS, persistent_workers=True)
-        streams: list[Stream] = []
 
         def theirs() -> None:
             for _ in loader:
                 pass
 
-        def ours() -> None:
-            if not streams:  # DataLoader has forked its workers by now; with threads about, that is not safe
-                streams.append(Stream(open_pairs([shard]), TrainingRecipe(batch=_BATCH, crop=_CROP), threads=_THREADS))
-            for _ in range(_OURS):
-                streams[0].give(streams[0].take())
+        theirs()  # forks the workers now, since a fork is not safe while the stream has threads
+        with Stream(open_pairs([shard]), TrainingRecipe(batch=_BATCH, crop=_CROP), threads=_THREADS) as stream:
 
-        try:
+            def ours() -> None:
+                for _ in range(_OURS):
+                    stream.give(stream.take())
+
             slow, fast = times(theirs, ours, repeats=repeats)
-        finally:
-            for stream in streams:
-                stream.close()
     return _OURS * _BATCH / fast, _THEIRS * _BATCH / slow
 
 
 class _GzippedCrops(Dataset[torch.Tensor]):
-    """Random crops the usual way: h5py slices, a file handle for each worker."""
+    """Random crops as they are usually read: slices of h5py, with one file handle per worker."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -124,7 +116,7 @@ class _GzippedCrops(Dataset[torch.Tensor]):
 
 
 def _write_pairs(shard: Path, gzipped: Path) -> None:
-    """Packaged photographs, shifted, and the same blurred."""
+    """Write shifted copies of the packaged photographs, and the same copies blurred, to both files."""
     files = sorted(str(file) for file in resources.files("blurkit.data_manifests").joinpath("sample").iterdir())
     photographs = [cv2.resize(read_image(file).pixels, _SHAPE[::-1]) for file in files if file.endswith(".jpg")]
     meta = {"source": "sample", "licence": "", "source_sha256": "", "notes": "", "variant": 0, "seed": (0,) * 5}

@@ -1,4 +1,4 @@
-"""``trainer deblur``: photographs in, restored photographs out."""
+"""``trainer deblur``: restore photographs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
+from blurkit.program.checks import require
 from blurkit.program.files import make_folder
 from blurkit.program.progress import plural
 from trainer.evaluation.images import WRITABLE, read_photograph, walk, write_photograph
@@ -19,7 +20,7 @@ from trainer.training.device import choose_device, memory_advice
 
 
 def deblur(weights: Path, inputs: Sequence[str], out: Path, *, tile: int, device: str) -> int:
-    """Restore every photograph; one that cannot be read is named and counted, and the others are made. Returns the exit code."""
+    """Restore every photograph. One that cannot be read is named and skipped. Returns the exit code."""
     work = plan(inputs, out)
     place, reason = choose_device(device)
     generator, _ = load_generator(weights)
@@ -29,45 +30,42 @@ def deblur(weights: Path, inputs: Sequence[str], out: Path, *, tile: int, device
     for number, (source, target) in enumerate(work.items(), 1):
         begin = time.monotonic()
         try:
-            said = _restore(restore, source, target)
-            print(f"{number} of {len(work)}: {target}, {said}, {time.monotonic() - begin:.1f} s", file=sys.stderr, flush=True)
+            line = f"{target}, {_restore(restore, source, target)}, {time.monotonic() - begin:.1f} s"
         except BadImageError as error:
-            bad += 1
-            print(f"{number} of {len(work)}: {source} cannot be restored: {error}", file=sys.stderr, flush=True)
+            bad, line = bad + 1, f"{source} cannot be restored: {error}"
+        print(f"{number} of {len(work)}: {line}", file=sys.stderr, flush=True)
     print(f"{out}: {plural(len(work) - bad, 'photograph')} restored" + (f", {bad} could not be read" if bad else ""))
     return FAILED if bad else OK
 
 
 def plan(inputs: Sequence[str], out: Path) -> dict[Path, Path]:
-    """Which file each photograph is written to.
+    """Returns the output file of each photograph.
 
-    ``inputs``: files, folders and patterns. A single file may go to a file ``out``, all else goes below the folder ``out`` under
-    its name below its own folder, as PNG where its format is not written. Raises :class:`UsageError` where there is nothing to
-    do, where two would become one file, and where an input would be overwritten.
+    ``inputs``: files, folders and patterns. If there is one photograph, ``out`` may be a file. Otherwise ``out`` is a folder, and
+    a photograph keeps its path relative to the folder that it was found in. A format that cannot be written becomes PNG. Raises
+    :class:`UsageError` if there is no photograph, if two photographs have the same output, or if an input would be overwritten.
     """
-    found = {file: name for text in inputs for file, name in _found(text, out)}
-    if not found:
-        raise UsageError(f"no photographs in {', '.join(inputs)}")
+    names = {file: name for text in inputs for file, name in _photographs_of(text, out)}
+    require(len(names) > 0, f"no photographs in {', '.join(inputs)}")
     if out.suffix.lower() in WRITABLE and not out.is_dir():
-        if len(found) > 1:
-            raise UsageError(f"{len(found)} photographs cannot become one file; give a folder instead of {out} as --out")
-        work = dict.fromkeys(found, out)
+        require(len(names) == 1, f"{len(names)} photographs cannot be written to one file, {out}; use a folder as --out")
+        work = dict.fromkeys(names, out)
     else:
         work = {
-            file: out / (name if name.suffix.lower() in WRITABLE else name.with_suffix(".png")) for file, name in found.items()
+            file: out / (name if name.suffix.lower() in WRITABLE else name.with_suffix(".png")) for file, name in names.items()
         }
     sources = {(status.st_dev, status.st_ino) for status in (file.stat() for file in work)}
     taken: dict[Path, Path] = {}
     for file, target in work.items():
         if taken.setdefault(target, file) != file:
-            raise UsageError(f"{file} and {taken[target]} would both become {target}; restore them into folders of their own")
+            raise UsageError(f"{file} and {taken[target]} would both be written to {target}; restore them into two folders")
         if target.exists() and (target.stat().st_dev, target.stat().st_ino) in sources:
-            raise UsageError(f"{target} is one of the photographs, and those are never overwritten; choose another --out")
+            raise UsageError(f"{target} is one of the inputs, and inputs are never overwritten; choose another --out")
     return work
 
 
-def _found(text: str, out: Path) -> Iterator[tuple[Path, Path]]:
-    """Photographs that an argument names, and the names that they keep; what lies in ``out`` was made by an earlier run."""
+def _photographs_of(text: str, out: Path) -> Iterator[tuple[Path, Path]]:
+    """Yields the photographs that an argument names, with relative paths. Files in ``out``, of an earlier run, are left out."""
     path = Path(text)
     if path.is_dir():
         top, files = path, walk(path)
@@ -76,17 +74,16 @@ def _found(text: str, out: Path) -> Iterator[tuple[Path, Path]]:
     else:
         matches = map(Path, sorted(glob.glob(text, recursive=True)))
         files = [file for match in matches for file in (walk(match) if match.is_dir() else [match])]
-        if not files:
-            raise UsageError(f"{text}: no such file or folder, and no photograph matches it as a pattern")
+        require(len(files) > 0, f"{text}: no such file or folder, and no photograph matches it as a pattern")
         top = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
-    made = out.resolve()
+    output = out.resolve()
     for file in files:
-        if file == path or top.resolve() not in made.parents or made not in file.resolve().parents:
+        if file == path or top.resolve() not in output.parents or output not in file.resolve().parents:
             yield file, file.relative_to(top)
 
 
 def _restore(restore: Restorer, source: Path, target: Path) -> str:
-    """Read, restore, write; returns what was done in words."""
+    """Read, restore and write a photograph. Returns its size and what was changed, in words."""
     pixels, notes = read_photograph(source)
     height, width = pixels.shape[:2]
     with memory_advice("lower --tile"):

@@ -1,4 +1,4 @@
-"""``trainer eval``: how much of its blur a generator takes from the pairs of a dataset or a folder."""
+"""``trainer eval``: measure how well a generator restores the pairs of a dataset or a folder."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.progress import Progress, plural
 from trainer.evaluation.metrics import Metric, choose_metrics
 from trainer.evaluation.pairsets import PairSet, open_pairset
+from trainer.evaluation.pictures import draw_triples
 from trainer.evaluation.restore import Restorer
-from trainer.evaluation.scores import Score, means, representative_pairs, score_pairs, show, to_csv, to_table
+from trainer.evaluation.scores import Score, make_row, means, representative_pairs, score_pairs, to_csv, to_table
 from trainer.networks.weights import load_generator
 from trainer.training.device import choose_device, memory_advice
 
-#: What is written into a folder.
+#: The files that are written to the folder ``--out``.
 IMAGES, RESULTS, SHEET = "images.csv", "results.json", "sheet.png"
 
 
 def evaluate(
     weights: Path, data: Path, *, metrics: str, tile: int, device: str, out: Path | None, as_json: bool, quiet: bool
 ) -> int:
-    """Score every pair; print a table or a JSON object and, with ``out``, write files. Returns the exit code."""
+    """Score every pair and print a table or a JSON object. With ``out``, also write files. Returns the exit code."""
     chosen = choose_metrics(metrics)
     place, reason = choose_device(device)
     pairs = open_pairset(data)
@@ -71,19 +72,18 @@ def evaluate(
 def _draw_sheet(
     path: Path, restore: Restorer, pairs: PairSet, scores: list[Score], metrics: Mapping[str, Metric], result: dict[str, Any]
 ) -> None:
-    """The pairs that gained most, the median and least by the first metric, with the means of all."""
-    from trainer.evaluation.pictures import draw_triples
-
+    """Draw the pairs with the greatest, median and least gain in the first metric, with the means over all pairs."""
     name, metric = next(iter(metrics.items()))
     chosen = representative_pairs(scores, name).items()
-    rows = [show(restore, pairs, index, scores[index], metrics, words=words) for index, words in chosen]
-    before, after = (metric.text(result[which][name]) for which in ("blurred", "restored"))
+    rows = [make_row(restore, pairs, index, scores[index], metrics, words=words) for index, words in chosen]
+    before, after = (metric.text(result[side][name]) for side in ("blurred", "restored"))
     title = f"{result['weights']} · {plural(result['n'], 'pair')}"
     draw_triples(path, rows, title=title, subtitle=f"{result['data']} · {result['frame']} · mean {name} {before} → {after}")
 
 
 def _json(result: dict[str, Any], indent: int | None = None) -> str:
-    """JSON without the infinities of equal images, which it has no word for."""
-    means = {which: result[which].items() for which in ("blurred", "restored")}
-    strict = {which: {name: mean if math.isfinite(mean) else None for name, mean in values} for which, values in means.items()}
-    return json.dumps({**result, **strict}, indent=indent, ensure_ascii=False)
+    """Strict JSON. The PSNR of equal images is infinite, which JSON cannot express, so it becomes null."""
+    strict = dict(result)
+    for side in ("blurred", "restored"):
+        strict[side] = {name: mean if math.isfinite(mean) else None for name, mean in result[side].items()}
+    return json.dumps(strict, indent=indent, ensure_ascii=False)

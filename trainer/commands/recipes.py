@@ -1,4 +1,4 @@
-"""``trainer recipes``: what can be trained."""
+"""``trainer recipes``: list the recipes, or print one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from trainer.config import DEFAULT, load_recipe
 
 
 def recipes(name: str | None, settings: tuple[str, ...], *, as_json: bool) -> int:
-    """List the recipes in the package, or print one as TOML, complete and with settings applied. Returns the exit code."""
+    """List the recipes in the package, or print one as complete TOML with settings applied. Returns the exit code."""
     if name is None:
         print_recipes("trainer", DEFAULT, as_json=as_json)
     else:

@@ -1,4 +1,4 @@
-"""``trainer run``: train."""
+"""``trainer run``: train a generator."""
 
 from __future__ import annotations
 
@@ -25,13 +25,11 @@ from trainer.training.step import build_step
 from trainer.training.watch import Watch
 
 RECIPE = "recipe.toml"
-#: Of the photographs, where none are named for validation.
-SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options: ``resume`` is "auto", "never" or a file; ``weight`` is empty or has a number for each of ``data``."""
+    """The options of the command. ``resume``: "auto", "never" or a file. ``weight``: empty, or one number per folder of data."""
 
     data: tuple[Path, ...]
     val: tuple[Path, ...]
@@ -46,80 +44,81 @@ class RunOptions:
 
 
 def run(options: RunOptions) -> int:
-    """Train from the newest checkpoint where there is one, and say what came of it. Returns the exit code."""
+    """Train, from the newest checkpoint if there is one, and print the result. Returns the exit code."""
     recipe = load_recipe(options.recipe, options.settings)
     out = options.out or Path("runs") / recipe.name
     device, reason = choose_device(options.device)
-    data = open_pairs(options.data, weights=options.weight or None)
-    train, held = (data, open_pairs(options.val)) if options.val else hold_out(data, SHARE, seed=recipe.seed)
+    pairs = open_pairs(options.data, weights=options.weight or None)
+    train, held = (pairs, open_pairs(options.val)) if options.val else hold_out(pairs, seed=recipe.seed)
     with joined(device) as ranks, contextlib.ExitStack() as stack:
         training = TrainingRun(recipe, train, held, out, device, ranks)
         if ranks.first:
             make_folder(out)
             stack.enter_context(locked(out / ".lock"))
         begin = _begin(options.resume, training)
-        ranks.wait()  # until all have read what the first is about to change
+        ranks.wait()  # all processes have read the checkpoint before the first one changes the folder
         watch = None
         if ranks.first:
             start = begin.step if begin else 0
             checkpoint.clean(out, after=start)
             write_atomic(out / RECIPE, recipe.toml().encode())
             watch = Watch(out, start=start, steps=recipe.steps, every=recipe.log_every, quiet=options.quiet)
-            for line in (f"on {reason}", _pairs_text(training, options), *([f"resumed at step {start:,}"] if begin else [])):
-                watch.say(line)
             stack.callback(watch.close)
+            watch.message(f"on {reason}\n{_pairs_text(train, held, named=bool(options.val))}")
+            if begin:
+                watch.message(f"resumed at step {start:,}")
         advice = f"lower --set batch={max(recipe.batch // 2, 1)} or --set crop={recipe.crop // 2}, or raise --set accumulate"
         stop = stack.enter_context(stopping())
         with memory_advice(advice):
             end = run_steps(training, build_step(recipe, device, ranks), begin, stop=stop, watch=watch)
         if ranks.first:
-            _report(training, end, as_json=options.json)
+            _report(out, end, as_json=options.json)
     return OK
 
 
 def _begin(resume: str, run: TrainingRun) -> Checkpoint | None:
-    """The checkpoint to go on from, of this very run."""
+    """The checkpoint to continue from, or None. Raises :class:`UsageError` if it belongs to another run."""
     if resume == "never":
         return None
-    path = None if resume == "auto" else Path(resume)
-    begin = checkpoint.newest(run.out) if path is None else checkpoint.load(path)
+    auto = resume == "auto"
+    begin = checkpoint.newest(run.out) if auto else checkpoint.load(Path(resume))
     if begin is None:
         return None
-    where = path or run.out
-    recorded = run.out / RECIPE
+    where, recorded = run.out if auto else Path(resume), run.out / RECIPE
     if begin.origin.recipe != run.recipe.digest and recorded.exists():
         changed = differences(parse_recipe(recorded.read_text(), where=str(recorded)), run.recipe)
         raise UsageError(
-            f"{where} was begun with another recipe: {'; '.join(changed) or 'its name alone is the same'}. Run it as it was "
-            "begun, choose another --out, or begin anew with --resume never"
+            f"{where} was started with another recipe: {'; '.join(changed) or 'only the name is the same'}. Use that recipe, "
+            "choose another --out, or start again with --resume never"
         )
     begin.origin.require_same(run.origin, where)
     return begin
 
 
-def _pairs_text(run: TrainingRun, options: RunOptions) -> str:
-    """Which pairs are learned from, and which are not."""
-    train, held = run.train, run.held
-    text = f"{plural(len(train), 'pair')} of {plural(_photographs(train), 'photograph')} to learn from"
-    if options.val:
-        both = np.isin(held.photographs, train.photographs).sum()
-        return text + (f"; WARNING: {plural(int(both), 'pair')} of --val are of the same photographs" if both else "")
-    return f"{text}; {plural(_photographs(held), 'photograph')} ({plural(len(held), 'pair')}) held out, as no --val is named"
+def _pairs_text(train: Pairs, held: Pairs, *, named: bool) -> str:
+    """The numbers of pairs in words. ``named``: whether --val names the validation pairs."""
+    text = f"training on {plural(len(train), 'pair')} of {plural(_photographs(train), 'photograph')}"
+    if not named:
+        count = f"{plural(len(held), 'pair')} of {plural(_photographs(held), 'photograph')}"
+        return f"{text}; validating on {count}, held out since no --val is given"
+    both = int(np.isin(held.photographs, train.photographs).sum())
+    return f"{text}; WARNING: {plural(both, 'pair')} of --val show photographs that are also trained on" if both else text
 
 
 def _photographs(pairs: Pairs) -> int:
     return len(np.unique(pairs.photographs))
 
 
-def _report(run: TrainingRun, end: Checkpoint, *, as_json: bool) -> None:
-    out, found = run.out, end.validation
-    files = {"weights": out / "generator.safetensors", "sheet": out / "validation.png", "curves": out / "curves.png"}
+def _report(out: Path, end: Checkpoint, *, as_json: bool) -> None:
+    """Print the result of the last validation, and the files to look at."""
+    validation, names = end.validation, {"weights": "generator.safetensors", "sheet": "validation.png", "curves": "curves.png"}
+    files = {name: str(out / file) for name, file in names.items()}
     if as_json:
-        levels = {key: round(found[key], 4) for key in ("psnr_blurred", "psnr", "best")}
-        print(json.dumps({"out": str(out), "steps": end.step, **levels, **{name: str(path) for name, path in files.items()}}))
+        levels = {key: round(validation[key], 4) for key in ("psnr_blurred", "psnr", "best")}
+        print(json.dumps({"out": str(out), "steps": end.step, **levels, **files}))
         return
-    gain = found["psnr"] - found["psnr_blurred"]
-    print(f"held-out pairs  {found['psnr_blurred']:.2f} dB blurred, {found['psnr']:.2f} dB restored ({gain:+.2f} dB)")
+    before, after = validation["psnr_blurred"], validation["psnr"]
+    print(f"held-out pairs  {before:.2f} dB blurred, {after:.2f} dB restored ({after - before:+.2f} dB)")
     for name, path in files.items():
         print(f"{name:<15} {path}")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""From shards to batches on the device: pairs by number, their order, random crops, augmentation."""
+"""Reads shards and makes batches on the device: numbered pairs, their order, random crops and augmentation."""
 
 from trainer.data.pairs import Pairs, hold_out, open_pairs
 from trainer.data.stream import Batch, Stream

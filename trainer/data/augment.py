@@ -1,4 +1,4 @@
-"""From stored bytes to what a network takes, on the device: mirrored, transposed, scaled to [-1, 1]."""
+"""Turns stored bytes into network input on the device: flipped, transposed and scaled to [-1, 1]."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-#: Bits of an orientation, applied in this order; the eight orientations are the symmetries of a square.
+#: The bits of an orientation, in the order in which they are applied. The eight orientations are the symmetries of a square.
 FLIP_ROWS, FLIP_COLUMNS, TRANSPOSE = 1, 2, 4
-#: Which flips there may be, by the words of recipes.
+#: The flips that each value of the recipe key ``augment.flips`` allows.
 FLIPS = {"both": FLIP_ROWS | FLIP_COLUMNS, "horizontal": FLIP_COLUMNS, "none": 0}
 
 
 def augment(crops: Tensor, orientations: Sequence[int]) -> Tensor:
-    """float32 (2, B, 3, h, w) in [-1, 1], in memory of its own, from uint8 crops (2, B, h, w, 3), on their device.
+    """Returns float32 (2, B, 3, h, w) in [-1, 1], a copy on the device of ``crops``, which are uint8 (2, B, h, w, 3).
 
-    ``orientations``: the sum of the bits above for each of the B pairs; both photographs of a pair are treated alike. A
+    ``orientations``: for each of the B pairs, the sum of its bits (see above). Both images of a pair get the same orientation. A
     transposition needs h = w.
     """
     _, batch, height, width, _ = crops.shape
     images = torch.empty((2, batch, 3, height, width), device=crops.device)
-    # Pair by pair: selecting among whole turned batches writes each of them out, and takes six times as long on a processor.
+    # One pair at a time: to select from whole flipped batches takes six times as long on a CPU, since each batch is written out.
     for place, orientation in enumerate(orientations):
         pair = crops[:, place]
         axes = [axis for bit, axis in ((FLIP_ROWS, 1), (FLIP_COLUMNS, 2)) if orientation & bit]
         pair = pair.flip(axes) if axes else pair
         pair = pair.transpose(1, 2) if orientation & TRANSPOSE else pair
         images[:, place] = pair.permute(0, 3, 1, 2)
-    return images.div_(127.5).sub_(1)  # 0 and 255 become -1 and 1 exactly
+    return images.div_(127.5).sub_(1)  # 0 and 255 become exactly -1 and 1

@@ -1,19 +1,21 @@
-"""Batches for training: random crops of memory-mapped shards, read ahead, exact to resume.
+"""Makes batches for training: random crops of memory-mapped shards, read ahead by threads. A stream can be resumed exactly.
 
 pairs = open_pairs(["shards/"])
 recipe = TrainingRecipe(batch=8, crop=256, seed=1)
 with Stream(pairs, recipe) as stream:
-    for batch in stream:                 # without end; batch.blurred and batch.sharp are float32 (8, 3, 256, 256)
+    for batch in stream:                 # endless; batch.blurred and batch.sharp are float32 (8, 3, 256, 256)
         ...
-Stream(pairs, recipe, consumed=stream.consumed)     # goes on where that one ended
+Stream(pairs, recipe, consumed=stream.consumed)     # continues where the first stream ended
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Self
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,34 +30,34 @@ from trainer.data.pairs import Pairs
 
 
 class Batch(NamedTuple):
-    """``blurred``, ``sharp``: float32 (B, 3, crop, crop) in [-1, 1], RGB, on the stream's device, in memory of their own."""
+    """``blurred``, ``sharp``: copies of the crops on the stream's device, RGB, float32 (B, 3, crop, crop) in [-1, 1]."""
 
     blurred: Tensor
     sharp: Tensor
 
 
 class Buffer:
-    """A batch in the processor's memory, filled again and again: ``crops``, uint8 (2, B, size, size, 3), blurred and sharp as
-    stored, page-locked where they go to a GPU; ``orientations``, B of them, see :mod:`trainer.data.augment`."""
+    """The memory of one batch on the CPU. It is filled again for later batches. ``crops``: blurred and sharp as stored, uint8 (2,
+    B, size, size, 3), page-locked if the device is a GPU. ``orientations``: B numbers, see :mod:`trainer.data.augment`."""
 
     def __init__(self, batch: int, size: int, *, pinned: bool) -> None:
         self.crops = torch.empty((2, batch, size, size, 3), dtype=torch.uint8, pin_memory=pinned)
         self.orientations = [0] * batch
-        self.copied: torch.cuda.Event | None = None  # by a GPU, which reads on its own; then it may be filled again
+        self.copied: torch.cuda.Event | None = None  # a GPU copies asynchronously; after this event the buffer is free
 
 
-class Stream:
-    """Batches of random crops, without end: the part of one process.
+class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
+    """An endless sequence of batches of random crops, for one process.
 
-    ``recipe`` gives ``batch``, ``crop``, ``seed`` and ``augment``. Position p is one crop: the sample that the ``Order`` puts
-    there, at a place and in an orientation drawn for p. ``process`` is (rank, world): the k-th joint batch is the positions from
-    k * batch * world on, and process ``rank`` has the ``rank``-th part of it. So neither ``threads`` nor ``prefetch``, the
-    batches that are read ahead, change what comes, and several processes see what one process with their joint batch sees. The
-    threads copy from memory maps in numpy, which releases the interpreter lock meanwhile.
+    The stream uses ``batch``, ``crop``, ``seed`` and ``augment`` of ``recipe``. Each position of the ``Order`` is one crop, whose
+    place and orientation are drawn for this position. ``process`` is (rank, world). The k-th joint batch of all processes starts
+    at position k * batch * world, and process ``rank`` takes part number ``rank`` of it. Several processes therefore see the same
+    crops as one process with their joint batch. ``threads`` and ``prefetch`` (the number of batches that are read ahead) do not
+    change the batches. The threads copy from memory maps with numpy, which releases the interpreter lock while it copies.
 
-    ``consumed``: the positions that all processes have consumed so far, without those read ahead. It is all that a continuation
-    needs. Raises UsageError if a pair is smaller than the crop. The error of a corrupt shard is raised in place of the batch;
-    after that, and after :meth:`close`, no thread is left.
+    ``consumed``: the number of positions that all processes have consumed, without the batches that were only read ahead. A
+    continuation needs nothing else. Raises UsageError if a pair is smaller than the crop. If a shard is corrupt, its error is
+    raised in place of the batch. After such an error, and after :meth:`close`, no thread is left.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class Stream:
         _require_room(pairs, recipe.crop)
         self.consumed, self._device = consumed, device or torch.device("cpu")
         self._pairs, self._seed = pairs, recipe.seed
-        self._turns = FLIPS[recipe.augment.flips] | TRANSPOSE * recipe.augment.transpose
+        self._orientations = FLIPS[recipe.augment.flips] | TRANSPOSE * recipe.augment.transpose
         self._order = Order(pairs.counts, seed=recipe.seed, weights=pairs.weights)
         self._next, self._joint = consumed + rank * batch, batch * world
         self._closed = threading.Event()
@@ -81,9 +83,6 @@ class Stream:
         self._ahead: deque[tuple[Buffer, Future[None]]] = deque()
         for _ in range(prefetch):
             self.give(Buffer(batch, recipe.crop, pinned=self._device.type == "cuda"))
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> Batch:
         buffer = self.take()
@@ -95,7 +94,7 @@ class Stream:
         return Batch(blurred, sharp)
 
     def take(self) -> Buffer:
-        """The next batch as bytes, to be given back. What went wrong while it was read is raised here, after closing."""
+        """Returns the next batch as bytes, for :meth:`give` later. If reading failed, closes the stream and raises the error."""
         if self._closed.is_set():
             raise StopIteration
         buffer, filled = self._ahead.popleft()
@@ -108,20 +107,17 @@ class Stream:
         return buffer
 
     def give(self, buffer: Buffer) -> None:
-        """Give a buffer back, to be filled with the batch after those read ahead."""
+        """Take a buffer back. It is filled with the batch that follows those that are read ahead."""
         if not self._closed.is_set():
             indices = self._order.indices(self._next, len(buffer.orientations))
             self._ahead.append((buffer, self._pool.submit(self._fill, buffer, indices, self._next)))
             self._next += self._joint
 
     def close(self) -> None:
-        """End the threads, and the stream; batches under way are given up."""
+        """End the threads and the stream. Batches that are being read are dropped."""
         self._closed.set()
         self._pool.shutdown(cancel_futures=True)
         self._ahead.clear()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -130,7 +126,7 @@ class Stream:
         if buffer.copied is not None:
             buffer.copied.synchronize()
         words = draws(self._seed, position, len(indices))
-        buffer.orientations = [word & self._turns for word in words[:, 2].tolist()]
+        buffer.orientations = [word & self._orientations for word in words[:, 2].tolist()]
         blurred, sharp = buffer.crops.numpy()
         size = sharp.shape[1]
         for place, (index, (y, x)) in enumerate(zip(indices.tolist(), words[:, :2].tolist(), strict=True)):
@@ -146,6 +142,6 @@ def _require_room(pairs: Pairs, crop: int) -> None:
     if len(small):
         height, width = small[small.min(axis=1).argmin()].tolist()
         raise UsageError(
-            f"crops of {crop}x{crop} do not fit {len(small):,} of {len(pairs):,} pairs, such as one of {width}x{height} pixels; "
+            f"crops of {crop}x{crop} do not fit {len(small):,} of {len(pairs):,} pairs; the smallest is {width}x{height} pixels; "
             f"lower the crop (--set crop={min(height, width)}), or make larger pairs with `blurkit generate --size`"
         )

@@ -1,4 +1,4 @@
-"""How well a generator restores: photographs of any size through it, metrics with their conventions, tables and pictures."""
+"""Measures how well a generator restores: restoration at any size, metrics with their conventions, tables and pictures."""
 
 from trainer.evaluation.metrics import METRICS, psnr, ssim
 from trainer.evaluation.pairsets import open_pairset

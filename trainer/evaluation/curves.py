@@ -1,7 +1,7 @@
-"""The curves of a run, drawn from the lines of its ``metrics.jsonl``.
+"""Draws the curves of a run from the lines of its ``metrics.jsonl``.
 
-A line has ``step`` and numbers by their tags, which TensorBoard shows too: ``loss/NAME``, ``val/psnr`` and ``val/psnr_blurred``
-of the validation pairs, as restored and as they are, and ``rate/NAME``, learning rates. Other keys are not drawn.
+A line has ``step`` and numbers by tags. TensorBoard shows the same tags: ``loss/NAME``; ``val/psnr`` and ``val/psnr_blurred``,
+the PSNR of the restored and of the blurred validation pairs; ``rate/NAME``, the learning rates. Other keys are not drawn.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ from blurkit.report.plots import Plots
 
 _DRAWN = ("val/", "loss/", "rate/")
 _BLURRED = "_blurred"
-#: A curve is smoothed over this share of the run.
+#: The share of the run over which a curve is smoothed, to either side.
 _SMOOTH = 0.02
 
 
 def draw_curves(path: Path, records: Sequence[Mapping[str, Any]], *, title: str = "", subtitle: str = "") -> None:
-    """Draw what a run has logged: validation first, with the level of the blurred input, then each loss and learning rate.
+    """Draw the validation with the PSNR of the blurred input, then each loss and each learning rate.
 
-    ``records``: the lines of ``metrics.jsonl``, in any order and with gaps. ``path`` and errors as for
-    :func:`blurkit.report.draw_sheet`; UsageError too where no line has a number to draw.
+    ``records``: the lines of ``metrics.jsonl``, in any order, with or without gaps. ``path`` and errors: see
+    :func:`blurkit.report.draw_sheet`. Also raises UsageError if no line has a number to draw.
     """
     require_format(path)
     curves = _curves(records)
     if not curves:
-        raise UsageError(f"there is nothing to draw: no line of the metrics has a number under {', '.join(_DRAWN)}")
+        raise UsageError(
+            f"there is nothing to draw: no line of the metrics has a number with a tag that starts with {', '.join(_DRAWN)}"
+        )
     wide = [tag for tag in curves if tag.startswith("val/") and not tag.endswith(_BLURRED)]
     narrow = sorted((tag for tag in curves if not tag.startswith("val/")), key=lambda tag: tag.startswith("rate/"))
     last = max(float(points[-1, 0]) for points in curves.values()) or 1.0
@@ -44,17 +46,17 @@ def draw_curves(path: Path, records: Sequence[Mapping[str, Any]], *, title: str 
 
 
 def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
-    """Points (step, value) of each tag, float64 (n, 2), by rising step; of a step that was done again the last."""
-    found: dict[str, dict[float, float]] = {}
+    """The points (step, value) of each tag, float64 (n, 2), by step. If a step was repeated, its last value counts."""
+    values: dict[str, dict[float, float]] = {}
     for record in records:
         for tag, value in record.items():
             if tag.startswith(_DRAWN) and isinstance(value, int | float) and math.isfinite(value):
-                found.setdefault(tag, {})[float(record["step"])] = float(value)
-    return {tag: np.array(sorted(points.items())) for tag, points in found.items()}
+                values.setdefault(tag, {})[float(record["step"])] = float(value)
+    return {tag: np.array(sorted(points.items())) for tag, points in values.items()}
 
 
 def _draw_panel(plots: Plots, tag: str, points: NDArray[np.float64], level: NDArray[np.float64] | None, last: float) -> None:
-    """One curve with its newest value above, and the level of the blurred input where there is one."""
+    """Draw one curve with its newest value above it and, for validation, the PSNR of the blurred input as a line."""
     axes = plots.panels[tag]
     axes.set_xlim(0, last)
     smooth = smoothed(points) if tag.startswith("loss/") else points
@@ -77,7 +79,7 @@ def _draw_panel(plots: Plots, tag: str, points: NDArray[np.float64], level: NDAr
 
 
 def smoothed(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points (n, 2) with each value the mean of those nearby, as far as a share of the run; a few points are left alone."""
+    """Returns points (n, 2) whose values are means over neighbouring points. Few points are returned as they are."""
     places, reach = np.arange(len(points)), round(_SMOOTH * len(points))
     first, last = np.maximum(places - reach, 0), np.minimum(places + reach + 1, len(points))
     sums = np.concatenate(([0.0], np.cumsum(points[:, 1])))

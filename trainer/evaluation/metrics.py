@@ -1,4 +1,4 @@
-"""Metrics of restored images, each with its convention: the same results score an SSIM of .96 or .83 by different definitions."""
+"""Computes metrics with stated conventions, since definitions differ: the same results have an SSIM of 0.96 or of 0.83."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.errors import UsageError
 from blurkit.program.checks import one_of, require
 
 _SIDE, _SIGMA = 11, 1.5
@@ -18,9 +17,9 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def psnr(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio in decibels of two images, uint8 (H, W, 3); infinite where they are equal.
+    """Returns the peak signal-to-noise ratio of two images, uint8 (H, W, 3), in decibels. It is infinite if they are equal.
 
-    One mean squared error over all pixels and channels of the codes as stored, with a peak of 255.
+    The mean squared error is over all pixels and channels of the stored codes, and the peak is 255.
     """
     _check(restored, sharp)
     error = np.subtract(restored, sharp, dtype=np.float64)
@@ -29,15 +28,15 @@ def psnr(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
 
 
 def ssim(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
-    """Structural similarity in [-1, 1] of two images, uint8 (H, W, 3), at least 11 pixels a side.
+    """Returns the structural similarity of two images, uint8 (H, W, 3) with sides of at least 11 pixels, in [-1, 1].
 
-    Wang et al., "Image quality assessment: from error visibility to structural similarity" (2004): a Gaussian window of 11 x 11,
-    sigma 1.5, K1 = .01, K2 = .03, a range of 255, population covariance; the mean over the places where the window fits, and
-    over R, G and B.
+    Source: Wang et al., "Image quality assessment: from error visibility to structural similarity" (2004). The Gaussian window is
+    11 x 11 with sigma 1.5, K1 = 0.01, K2 = 0.03, the range is 255, and the covariance is that of the population. The mean is over
+    all places at which the window fits into the image, and over R, G and B.
     """
     _check(restored, sharp)
-    if min(sharp.shape[:2]) < _SIDE:
-        raise UsageError(f"ssim needs images of at least {_SIDE} pixels a side, got {sharp.shape[1]}x{sharp.shape[0]}")
+    fits = min(sharp.shape[:2]) >= _SIDE
+    require(fits, f"ssim needs images with sides of at least {_SIDE} pixels, got {sharp.shape[1]}x{sharp.shape[0]}")
     x, y = restored.astype(np.float64), sharp.astype(np.float64)
     mean_x, mean_y = _windowed(x), _windowed(y)
     means = mean_x * mean_y
@@ -48,7 +47,7 @@ def ssim(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
 
 
 class Metric(NamedTuple):
-    """A function of (restored, sharp), uint8 (H, W, 3) each; what exactly it measures; decimals and unit of its text."""
+    """A metric: its function of (restored, sharp), both uint8 (H, W, 3); its convention; decimals and unit for printing."""
 
     measure: Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
     convention: str
@@ -56,7 +55,7 @@ class Metric(NamedTuple):
     unit: str = ""
 
     def text(self, value: float, *, sign: str = "") -> str:
-        """A value for people, with its sign where ``sign`` is ``+``."""
+        """Returns a value as text with its unit. With ``sign`` "+", positive values get a plus sign."""
         return f"{value:{sign}.{self.decimals}f}{self.unit}"
 
 
@@ -69,7 +68,7 @@ METRICS = {
 
 
 def choose_metrics(names: str) -> dict[str, Metric]:
-    """The metrics of a list such as ``psnr,ssim``, in its order; UsageError for an unknown one."""
+    """Returns the metrics of a list such as ``psnr,ssim``, in its order. Raises UsageError for an unknown metric."""
     chosen = [name.strip() for name in names.split(",") if name.strip()]
     require(bool(chosen), f"name at least one metric of {', '.join(METRICS)}")
     for name in chosen:
@@ -78,14 +77,13 @@ def choose_metrics(names: str) -> dict[str, Metric]:
 
 
 def _check(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> None:
-    for image in (restored, sharp):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape != sharp.shape or not image.size:
-            kinds = " and ".join(f"{each.dtype} {each.shape}" for each in (restored, sharp))
-            raise UsageError(f"metrics compare two images of one shape, uint8 (H, W, 3), got {kinds}")
+    valid = restored.dtype == sharp.dtype == np.uint8 and restored.shape == sharp.shape and sharp.ndim == 3 and sharp.size > 0
+    types = f"{restored.dtype} {restored.shape} and {sharp.dtype} {sharp.shape}"
+    require(valid, f"metrics compare two images of one shape, uint8 (H, W, 3), got {types}")
 
 
 def _windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means (H - 10, W - 10, 3) under the window of what is (H, W, 3)."""
+    """The means under the window of values (H, W, 3), float64 (H - 10, W - 10, 3)."""
     window = cv2.getGaussianKernel(_SIDE, _SIGMA, cv2.CV_64F)
     inner = _SIDE // 2
     return np.asarray(cv2.sepFilter2D(values, cv2.CV_64F, window, window))[inner:-inner, inner:-inner]

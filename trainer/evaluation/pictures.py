@@ -1,4 +1,4 @@
-"""Sheets of restored photographs: blurred, restored, sharp, and a map of where the restoration is better."""
+"""Draws sheets of restored photographs: blurred, restored, sharp, and a map of what the restoration improved."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from blurkit.report.raster import shade, shown
 from blurkit.report.sheet_layout import GAP, GUTTER, MARGIN
 from blurkit.truth.box import Box
 
-#: Widths of a picture in pixels, by the largest number of rows that it is used for; then the narrowest.
+#: The width of a picture in pixels, by the largest number of rows that it is used for; the last width is for more rows.
 _WIDTHS, _NARROWEST = {1: 640, 8: 400}, 280
 _SIZE = 20
-#: Codes of difference, root mean square, that have the full colour.
+#: The root mean square difference, in codes, that is drawn in full colour.
 _FULL = 24.0
 
 
 class Row(NamedTuple):
-    """One photograph of a sheet: images uint8 (H, W, 3) of one size, and a line of text below each of them at most."""
+    """One row of a sheet: three images of one size, uint8 (H, W, 3), and at most four captions, one per picture."""
 
     blurred: NDArray[np.uint8]
     restored: NDArray[np.uint8]
@@ -33,46 +33,37 @@ class Row(NamedTuple):
 
 
 def draw_triples(path: Path, rows: Sequence[Row], *, title: str = "", subtitle: str = "") -> None:
-    """A sheet with a row for each photograph: blurred, restored, sharp, and a map of what the restoration changed.
+    """Draw a sheet with one row per photograph: blurred, restored, sharp, and a map of what the restoration changed.
 
-    In the map, blue is where the restored image is nearer to the sharp one than the blurred image was, pink where it is farther,
-    and black where nothing changed; ``path`` and errors as for :func:`blurkit.report.sheet.draw_sheet`.
+    In the map, a pixel is blue if the restored image is nearer to the sharp image than the blurred image is, pink if it is
+    farther, and black if nothing changed. ``path`` and errors: see :func:`blurkit.report.sheet.draw_sheet`.
     """
     require_format(path)
     if not rows:
         raise UsageError("a sheet needs at least one photograph")
     width = next((width for most, width in _WIDTHS.items() if len(rows) <= most), _NARROWEST)
     top = MARGIN + (40 if title else 0) + (32 if subtitle else 0) + 2 * _SIZE
-    grids = [_boxes(row, width, top) for row in rows]
-    tops = np.cumsum([0] + [boxes[0].height + round(1.4 * _SIZE) + GUTTER for boxes in grids]).tolist()
-    page = Page(grids[0][-1].right + MARGIN, top + tops[-1] - GUTTER + _SIZE + MARGIN)
-    _draw_title(page, title, subtitle)
-    _draw_headings(page, grids[0], top - 0.6 * _SIZE)
-    for row, boxes, down in zip(rows, grids, tops[:-1], strict=True):
-        _draw_row(page, row, [box._replace(y=box.y + down) for box in boxes])
-    page.save(path)
-
-
-def _boxes(row: Row, width: int, top: int) -> list[Box]:
-    """Four boxes of one width, as tall as the part of the image that is shown needs."""
-    high, wide = shown(row.sharp).shape[:2]
-    return [Box(top, MARGIN + number * (width + GAP), round(width * high / wide), width) for number in range(4)]
-
-
-def _draw_title(page: Page, title: str, subtitle: str) -> None:
+    lefts = [MARGIN + column * (width + GAP) for column in range(4)]
+    heights = [round(width * high / wide) for high, wide in (shown(row.sharp).shape[:2] for row in rows)]
+    below = round(1.4 * _SIZE) + GUTTER
+    page = Page(lefts[-1] + width + MARGIN, top + sum(heights) + len(rows) * below - GUTTER + _SIZE + MARGIN)
     if title:
         page.text(MARGIN, MARGIN + 26, title, 32, BRIGHT, bold=True, room=page.width - 2 * MARGIN)
     if subtitle:
         page.text(MARGIN, MARGIN + (64 if title else 20), subtitle, _SIZE, MUTED, room=page.width - 2 * MARGIN)
+    _draw_headings(page, lefts, top - 0.6 * _SIZE)
+    for row, height in zip(rows, heights, strict=True):
+        _draw_row(page, row, [Box(top, left, height, width) for left in lefts])
+        top += height + below
+    page.save(path)
 
 
-def _draw_headings(page: Page, boxes: Sequence[Box], base: float) -> None:
-    """What each column shows; of the maps, what their colours mean."""
-    for box, heading in zip(boxes, ("blurred", "restored", "sharp"), strict=False):
-        page.text(box.x, base, heading, _SIZE, MUTED)
+def _draw_headings(page: Page, lefts: Sequence[int], base: float) -> None:
+    """Draw the heading of each column. The heading of the maps explains their colours."""
     nearer, bar = "nearer to sharp", np.linspace(0, 72, 25)
-    x = boxes[-1].x + text_width(nearer, _SIZE) + 16
-    page.text(boxes[-1].x, base, nearer, _SIZE, OPENS)
+    x = lefts[-1] + text_width(nearer, _SIZE) + 16
+    for left, heading in zip(lefts, ("blurred", "restored", "sharp", nearer), strict=True):
+        page.text(left, base, heading, _SIZE, OPENS if heading == nearer else MUTED)
     page.line(np.column_stack((x + bar, np.full(25, base - 7))), _coloured(np.linspace(1, -1, 24)) / 255, 7)
     page.text(x + bar[-1] + 16, base, "farther", _SIZE, CLOSES)
 
@@ -86,9 +77,10 @@ def _draw_row(page: Page, row: Row, boxes: Sequence[Box]) -> None:
 
 
 def gain_map(row: Row) -> NDArray[np.uint8]:
-    """Where the restored image is nearer to the sharp one than the blurred image was, in colours, uint8 (H, W, 3).
+    """Returns the map of what the restoration changed, in the colours of :func:`draw_triples`, uint8 (H, W, 3).
 
-    The difference of the two distances, each the root mean square over the channels and a neighbourhood of a few pixels.
+    It shows the distance of the blurred image from the sharp image minus that of the restored image. A distance is the root mean
+    square over the channels and a neighbourhood of a few pixels.
     """
     height, width = row.sharp.shape[:2]
     before, after = (_distance(image, row.sharp, max(height, width) / 200) for image in (row.blurred, row.restored))
@@ -101,5 +93,5 @@ def _distance(image: NDArray[np.uint8], sharp: NDArray[np.uint8], sigma: float) 
 
 
 def _coloured(gain: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Colours of values of any shape: pink at -1, black at 0, blue at 1."""
+    """The colours of values of any shape: pink at -1, black at 0, blue at 1."""
     return np.rint(255 * shade((CLOSES, PANEL, OPENS), np.clip(gain, -1, 1) / 2 + 0.5)).astype(np.uint8)

@@ -1,7 +1,8 @@
-"""Photographs of any size through a generator: padded to what it takes, in overlapping tiles where they are large."""
+"""Restores photographs of any size: pads them to a size that the generator accepts, and splits large ones into tiles."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -11,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from blurkit.errors import UsageError
+from blurkit.program.checks import require
 
-#: More pixels than these are restored in tiles of this side unless the caller says otherwise.
+#: By default, a photograph with more than WHOLE pixels is restored in tiles of TILE x TILE pixels.
 WHOLE, TILE = 2_000_000, 1024
 OVERLAP = 64
 
@@ -23,37 +24,36 @@ _Pixels = TypeVar("_Pixels", bound=np.integer[Any])
 
 
 class Restorer:
-    """A generator as a function of photographs.
+    """Applies a generator to photographs.
 
-    ``tile``: the side of the tiles in pixels; 0 for whole photographs up to :data:`WHOLE` pixels and tiles of :data:`TILE` above.
-    Instance normalisation makes tiles and whole photographs differ, so figures name theirs. Neighbouring tiles share at least
-    ``overlap`` pixels, over which a raised cosine leads from one to the other. ``bf16``: by autocast.
-    Memory: that of the network for one tile, and float32 for one row of tiles.
+    ``tile``: the side of a tile in pixels; 0 restores photographs up to :data:`WHOLE` pixels as a whole, and larger ones in tiles
+    of :data:`TILE`. Because of instance normalisation the results differ, so reported figures state which was used. ``overlap``:
+    the least number of pixels that neighbouring tiles share, where a raised cosine blends them. ``bf16``: autocast to bfloat16.
+    Memory: the network's for one tile, and float32 for one row of tiles.
     """
 
     def __init__(
         self, generator: nn.Module, device: torch.device, *, tile: int = 0, overlap: int = OVERLAP, bf16: bool = False
     ) -> None:
-        if tile and tile < 4 * overlap:
-            raise UsageError(f"tiles that overlap by {overlap} pixels have sides of at least {4 * overlap}, got {tile}")
+        valid = not tile or tile >= 4 * overlap
+        require(valid, f"tiles that overlap by {overlap} pixels need sides of at least {4 * overlap} pixels, got {tile}")
         self._generator = generator.to(device)
         self._device, self._overlap, self._tile = device, overlap, tile
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
         self._multiple, self._least = (int(getattr(generator, name)) for name in ("multiple", "least"))
 
     def tile(self, height: int, width: int) -> int:
-        """The side of the tiles in which an image of this size is restored, a multiple of the generator's; 0 for no tiles."""
-        side = self._tile or (TILE if height * width > WHOLE else 0)
-        side = _rounded_up(side, self._multiple)
-        return side if side and max(height, width) > side else 0
+        """Returns the side of the tiles for an image of this size, in pixels. 0 means that the image is restored as a whole."""
+        side = _rounded_up(self._tile or (TILE if height * width > WHOLE else 0), self._multiple)
+        return side if max(height, width) > side else 0
 
     def __call__(self, image: NDArray[_Pixels]) -> NDArray[_Pixels]:
-        """The restored image, of the shape and type of ``image``: uint8 or uint16 (H, W, 3) RGB of any size.
+        """Returns the restored image, with the shape and type of ``image``: uint8 or uint16 (H, W, 3) RGB of any size.
 
-        Raises :class:`UsageError` for anything else.
+        Raises :class:`UsageError` for other shapes and types.
         """
-        if image.dtype.name not in _PEAKS or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise UsageError(f"an image is uint8 or uint16 (H, W, 3), got {image.dtype} {image.shape}")
+        valid = image.dtype.name in _PEAKS and image.ndim == 3 and image.shape[2] == 3 and image.size > 0
+        require(valid, f"an image is uint8 or uint16 (H, W, 3), got {image.dtype} {image.shape}")
         side = self.tile(*image.shape[:2])
         training = self._generator.training
         try:
@@ -61,10 +61,10 @@ class Restorer:
             with torch.inference_mode():
                 return self._tiled(image, side) if side else _codes(self._restore(image), image.dtype)
         finally:
-            self._generator.train(training)  # it may be in the middle of its training
+            self._generator.train(training)  # the generator may be in training
 
     def _tiled(self, image: NDArray[_Pixels], side: int) -> NDArray[_Pixels]:
-        """Row by row of tiles; what the next row adds to stays open, what is above it is done."""
+        """Restore one row of tiles after the other. The pixels that the next row overlaps are completed with that row."""
         height, width = image.shape[:2]
         result = np.empty_like(image)
         unfinished = np.zeros((0, width, 3), np.float32)
@@ -82,7 +82,7 @@ class Restorer:
         return result
 
     def _restore(self, image: NDArray[_Pixels]) -> NDArray[np.float32]:
-        """An image (h, w, 3) in [-1, 1], restored at once."""
+        """The restored image, float32 (h, w, 3) in [-1, 1], computed as a whole."""
         height, width = image.shape[:2]
         padding = [(0, _rounded_up(max(side, self._least), self._multiple) - side) for side in (height, width)]
         padded = np.pad(image, (*padding, (0, 0)), mode="reflect").transpose(2, 0, 1)[None]
@@ -93,31 +93,27 @@ class Restorer:
 
 
 def _windows(length: int, side: int, overlap: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Starts of tiles along an axis, evenly apart, each with its weights, float32; the weights at any place add up to 1.
+    """Yields the start and the weights, float32, of each tile along an axis. The starts are evenly spaced.
 
-    Between two tiles they follow a raised cosine of ``overlap`` pixels in the middle of what the two share, so that a tile's
-    rim, which knows nothing of what lies beyond it, counts for little or nothing.
+    At every pixel the weights add up to 1. Between two tiles they follow a raised cosine over ``overlap`` pixels in the middle of
+    the shared pixels. The edge of a tile therefore has little or no weight: its restoration lacks the pixels beyond the edge.
     """
     count = 1 + math.ceil(max(length - side, 0) / (side - overlap))
     starts = np.rint(np.linspace(0, max(length - side, 0), count)).astype(int)
-    middles = (starts[1:] + starts[:-1] + side) / 2
-    places = np.arange(min(side, length)) + 0.5
-    for number, start in enumerate(starts.tolist()):
-        weights = np.ones(len(places))
-        if number > 0:
-            weights *= _ramp((start + places - middles[number - 1]) / overlap)
-        if number < count - 1:
-            weights *= 1 - _ramp((start + places - middles[number]) / overlap)
+    middles = [-math.inf, *(starts[1:] + starts[:-1] + side) / 2, math.inf]
+    for start, (before, after) in zip(starts.tolist(), itertools.pairwise(middles), strict=True):
+        places = start + np.arange(min(side, length)) + 0.5
+        weights = _ramp((places - before) / overlap) * (1 - _ramp((places - after) / overlap))
         yield start, weights.astype(np.float32)
 
 
 def _ramp(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From 0 at -1/2 to 1 at 1/2."""
+    """A raised cosine from 0 (at -1/2 and below) to 1 (at 1/2 and above)."""
     return np.sin(np.pi / 2 * np.clip(places + 0.5, 0, 1)) ** 2
 
 
 def _codes(values: NDArray[np.float32], kind: np.dtype[_Pixels]) -> NDArray[_Pixels]:
-    """Values in [-1, 1] as codes of a type."""
+    """Values in [-1, 1] as codes of an integer type. Values outside are clipped."""
     return np.rint((np.clip(values, -1, 1) + 1) * np.float32(_PEAKS[kind.name] / 2)).astype(kind)
 
 

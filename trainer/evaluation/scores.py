@@ -1,4 +1,4 @@
-"""How much better restored photographs are than blurred ones: scores of each pair, their means, and the pairs that tell most."""
+"""Scores pairs: metrics of the blurred and the restored image, their means, and the most representative pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainer.evaluation.restore import Restorer
 
 
 class Score(NamedTuple):
-    """Of one pair: its name, size in pixels, and each metric of the blurred and of the restored image against the sharp one."""
+    """The scores of one pair: its name, its size in pixels, and each metric of the blurred and of the restored image."""
 
     name: str
     height: int
@@ -25,13 +25,13 @@ class Score(NamedTuple):
     restored: dict[str, float]
 
     def gain(self, metric: str) -> float:
-        """By how much the restored image is better than the blurred one."""
+        """Returns the metric of the restored image minus that of the blurred image."""
         before, after = self.blurred[metric], self.restored[metric]
-        return after - before if after != before else 0.0  # of a pair that is not blurred both are infinite
+        return after - before if after != before else 0.0  # both are infinite if the pair is not blurred
 
 
 def score_pairs(restore: Restorer, pairs: PairSet, metrics: Mapping[str, Metric]) -> Iterator[Score]:
-    """The score of every pair, one after the other."""
+    """Yields the score of each pair, in order."""
     for index in range(len(pairs)):
         sharp, blurred = pairs.images(index)
         restored = restore(blurred)
@@ -40,23 +40,23 @@ def score_pairs(restore: Restorer, pairs: PairSet, metrics: Mapping[str, Metric]
 
 
 def means(scores: Sequence[Score]) -> dict[str, Any]:
-    """``n``, and each metric's mean over the pairs: ``blurred`` and ``restored``. A mean of decibels, not of errors."""
+    """Returns the number of pairs ``n`` and the mean metrics ``blurred`` and ``restored``. PSNR is averaged in decibels."""
     blurred = {name: float(np.mean([score.blurred[name] for score in scores])) for name in scores[0].blurred}
     restored = {name: float(np.mean([score.restored[name] for score in scores])) for name in scores[0].restored}
     return {"n": len(scores), "blurred": blurred, "restored": restored}
 
 
 def representative_pairs(scores: Sequence[Score], metric: str) -> dict[int, str]:
-    """The numbers of the pairs that gained most, the median, and least, in this order, each with these words; fewer of fewer."""
+    """Returns the numbers of the pairs with the greatest, the median and the least gain, with these words. They may coincide."""
     order = sorted(range(len(scores)), key=lambda index: scores[index].gain(metric), reverse=True)
     places = {order[-1]: "least gain", order[(len(order) - 1) // 2]: "median gain", order[0]: "greatest gain"}
     return {index: places[index] for index in order if index in places}
 
 
-def show(
+def make_row(
     restore: Restorer, pairs: PairSet, index: int, score: Score, metrics: Mapping[str, Metric], *, words: str = "gain"
 ) -> Row:
-    """A pair as a row of a sheet, with what the first metric says of it in the captions."""
+    """Returns a pair as a row of a sheet. The captions give its name, its size, and the first metric."""
     sharp, blurred = pairs.images(index)
     name, metric = next(iter(metrics.items()))
     change = f"{metric.text(score.blurred[name])} → {metric.text(score.restored[name])}"
@@ -65,7 +65,7 @@ def show(
 
 
 def to_csv(scores: Sequence[Score]) -> str:
-    """A line per pair: name, height, width, then each metric as ``psnr_blurred`` and ``psnr_restored``."""
+    """Returns CSV text with one line per pair: name, height, width, then ``psnr_blurred``, ``psnr_restored`` and so on."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = list(scores[0].blurred)
@@ -77,7 +77,7 @@ def to_csv(scores: Sequence[Score]) -> str:
 
 
 def to_table(scores: Sequence[Score], metrics: Mapping[str, Metric]) -> str:
-    """A line per pair and one for the means, in columns."""
+    """Returns a text table with one line per pair, and one line for the means."""
     total = means(scores)
     lines = [["", *(word for name in metrics for word in (f"{name} blurred", "restored", "gain"))]]
     for score in (*scores, Score(f"mean of {len(scores)}", 0, 0, total["blurred"], total["restored"])):

@@ -1,4 +1,4 @@
-"""Content terms: how far a restored photograph is from the sharp one, in pixels and in the features of a frozen VGG-19."""
+"""Content losses: the distance between restored and sharp photographs, in pixels and in the features of a frozen VGG-19."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainer.config import ContentWeights
 from trainer.losses import vgg
 from trainer.networks.build import full_precision
 
 
 def charbonnier(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Mean of sqrt(difference^2 + 0.001^2), a smooth L1. Source: Lai et al., CVPR 2017."""
+    """Returns the mean of sqrt(difference^2 + 0.001^2), a smooth L1 loss. Source: Lai et al., CVPR 2017."""
     return ((restored - sharp).square() + 1e-6).sqrt().mean()
 
 
@@ -21,7 +22,7 @@ PIXEL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "mse": 
 
 
 class ContentLoss(nn.Module):
-    """Terms to be weighted by ``weights``, which holds those above zero. Frozen: it has no parameter that trains."""
+    """The content losses named in ``weights``, which holds only weights above zero. Its parameters are not trained."""
 
     def __init__(self, weights: Mapping[str, float], features: nn.Module | None) -> None:
         super().__init__()
@@ -29,23 +30,22 @@ class ContentLoss(nn.Module):
         self.features = features
 
     def forward(self, restored: Tensor, sharp: Tensor) -> dict[str, Tensor]:
-        """The loss of each term, a scalar before its weight, of float photographs (B, 3, H, W) in [-1, 1]."""
+        """Returns each loss by name, a scalar without its weight. Photographs are float (B, 3, H, W) in [-1, 1]."""
         pixels = full_precision(restored), full_precision(sharp)
         return {term: PIXEL[term](*pixels) if term in PIXEL else self._perceptual(restored, sharp) for term in self.weights}
 
     def _perceptual(self, restored: Tensor, sharp: Tensor) -> Tensor:
         assert self.features is not None
         with torch.no_grad():
-            wanted = full_precision(self.features(sharp))
-        return F.mse_loss(full_precision(self.features(restored)), wanted)
+            target = full_precision(self.features(sharp))
+        return F.mse_loss(full_precision(self.features(restored)), target)
 
 
-def build_content(weights: Mapping[str, float], *, vgg_weights: str = "") -> ContentLoss:
-    """Content terms from the weights by name, ``{"perceptual": 100.0, "l1": 0.0}``; terms of weight zero cost nothing.
+def build_content(settings: ContentWeights) -> ContentLoss:
+    """Returns the content losses of the recipe section ``content``. A loss of weight zero is not computed.
 
-    "perceptual" is DeblurGAN's: the mean square of the difference of VGG-19's conv3_3 before its ReLU, of photographs in [-1, 1]
-    as they are. ``vgg_weights`` is the file of its weights, or empty for torchvision's, downloaded once. Raises
-    :class:`blurkit.errors.UsageError` for features whose weights cannot be had.
+    "perceptual" is the loss of DeblurGAN: the mean squared difference of conv3_3 of VGG-19 before its ReLU. Its input are
+    photographs in [-1, 1] without further scaling. Raises :class:`blurkit.errors.UsageError` if the weights of VGG-19 are
+    missing.
     """
-    weights = {term: float(weight) for term, weight in weights.items() if weight}
-    return ContentLoss(weights, vgg.features(vgg_weights) if "perceptual" in weights else None)
+    return ContentLoss(settings.terms, vgg.features(settings.vgg_weights) if settings.perceptual else None)

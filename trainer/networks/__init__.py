@@ -1,4 +1,4 @@
-"""The networks: generators that restore, critics that judge, and their weights as files."""
+"""The networks: generators that restore photographs, critics that score them, and files of weights."""
 
 from trainer.networks.critics import CRITICS, build_critic
 from trainer.networks.generators import GENERATORS, build_generator

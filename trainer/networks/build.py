@@ -1,4 +1,4 @@
-"""What generators and critics share: built from a specification, initialised and loaded as published, laid out channels last."""
+"""What generators and critics share: construction from a specification, initial weights, published names, memory format."""
 
 from __future__ import annotations
 
@@ -10,40 +10,38 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from blurkit.errors import UsageError, nearest
+from blurkit.errors import nearest
+from blurkit.program.checks import require
 
-#: Buffers of norms that DeblurGAN's files may hold and that instance statistics never use.
+#: Buffers of normalisation layers that files of DeblurGAN may hold. Normalisation by instance does not use them.
 STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
 def build(kind: str, makers: Mapping[str, str | Callable[..., nn.Module]], spec: Mapping[str, Any]) -> nn.Module:
-    """The network that ``spec`` asks for: its ``name``, and keyword options of that network's constructor.
+    """Returns the network of a specification: its ``name``, and keyword options for the constructor.
 
-    ``makers`` maps a name to its constructor, or to the dotted name of that.
-    Unknown names and options, and values of another type than the option's default, raise :class:`UsageError`.
+    ``makers`` maps names to constructors or to the dotted names of constructors. Raises :class:`UsageError` for an unknown name
+    or option, and for a value whose type differs from the type of the default.
     """
     options = dict(spec)
     name = str(options.pop("name", ""))
-    if name not in makers:
-        raise UsageError(f"unknown {kind} {name!r}{nearest(name, makers)} (known: {', '.join(makers)})")
-    maker: Any = makers[name]
+    require(name in makers, f"unknown {kind} {name!r}{nearest(name, makers)} (known: {', '.join(makers)})")
+    maker = makers[name]
     if isinstance(maker, str):
         maker = pkgutil.resolve_name(maker)
-    known = inspect.signature(maker).parameters
+    defaults = {option: parameter.default for option, parameter in inspect.signature(maker).parameters.items()}
     for option, value in options.items():
-        if option not in known:
-            raise UsageError(f"{kind} {name!r}: unknown option {option!r}{nearest(option, known)} (known: {', '.join(known)})")
-        wanted = type(known[option].default)
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
-            raise UsageError(f"{kind} {name!r}: {option} takes a value like {known[option].default!r}, got {value!r}")
-    network: nn.Module = maker(**options)
-    return network
+        where, known = f"{kind} {name!r}", ", ".join(defaults)
+        require(option in defaults, f"{where}: unknown option {option!r}{nearest(option, defaults)} (known: {known})")
+        valid = type(value) is type(defaults[option]) or (type(value), type(defaults[option])) == (int, float)
+        require(valid, f"{where}: {option} takes a value like {defaults[option]!r}, got {value!r}")
+    return maker(**options)
 
 
 def initialise(network: nn.Module) -> None:
-    """DeblurGAN's start: the weights of convolutions from N(0, 0.02), drawn from torch's global generator, biases 0."""
+    """Draw the initial weights of DeblurGAN: convolutions from N(0, 0.02) by torch's global generator, biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0.0, 0.02)
@@ -52,7 +50,7 @@ def initialise(network: nn.Module) -> None:
 
 
 def accept_published_names(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
-    """A hook for ``register_load_state_dict_pre_hook``: drops running statistics, and ``module.`` before every name."""
+    """A hook for ``register_load_state_dict_pre_hook``. Drops running statistics, and ``module.`` at the start of all names."""
     wrapped = not prefix and all(name.startswith("module.") for name in state)
     for name in list(state):
         value = state.pop(name)
@@ -61,20 +59,18 @@ def accept_published_names(_: nn.Module, state: dict[str, Any], prefix: str, *__
 
 
 def require_size(network: nn.Module, images: Tensor) -> None:
-    """Raise :class:`UsageError` unless images have a size that a generator takes: see :mod:`trainer.networks.generators`."""
+    """Raise :class:`UsageError` if a generator does not accept the size of the images; see :mod:`trainer.networks.generators`."""
     multiple, least = (int(getattr(network, name)) for name in ("multiple", "least"))
-    if any(side % multiple or side < least for side in images.shape[-2:]):
-        raise UsageError(
-            f"the generator takes heights and widths that are multiples of {multiple} and at least {least}, "
-            f"got {tuple(images.shape)}"
-        )
+    valid = all(side % multiple == 0 and side >= least for side in images.shape[-2:])
+    sizes = f"heights and widths that are multiples of {multiple} and at least {least}"
+    require(valid, f"the generator needs {sizes}, got {tuple(images.shape)}")
 
 
 def channels_last(network: _Module) -> _Module:
-    """The same network, changed in place, with channels innermost in memory; parameters and their names stay.
+    """Change a network in place so that channels are innermost in memory, and return it. Parameters and their names stay.
 
-    ``InstanceNorm2d`` always answers with channels outermost; ``GroupNorm`` with a group per channel is the same function (to
-    rounding) and keeps the layout.
+    The output of ``InstanceNorm2d`` always has channels outermost. ``GroupNorm`` with one group per channel is the same function
+    (up to rounding) and keeps the layout.
     """
     for parent in list(network.modules()):
         for name, norm in parent.named_children():
@@ -84,5 +80,5 @@ def channels_last(network: _Module) -> _Module:
 
 
 def full_precision(tensor: Tensor) -> Tensor:
-    """Half precisions as float32, others as they are: losses are sums over many pixels, which half precisions cannot hold."""
+    """Converts half precision to float32, since losses are sums over many pixels. Other types are unchanged."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -1,7 +1,7 @@
 """Critics: networks that score how sharp each patch of a photograph looks.
 
-Source: the PatchGAN of Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017, as in the
-code of DeblurGAN (2018), whose order of modules is kept; DeblurGAN-v2 adds the deeper one, which sees the full frame.
+Source: the PatchGAN of Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017, with the
+order of modules of the code of DeblurGAN (2018). The deeper critic, which sees the full frame, is from DeblurGAN-v2.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from blurkit.program.checks import within
-from trainer.networks import build as networks
+from trainer.networks.build import accept_published_names, build, initialise
 
 
 class PatchCritic(nn.Module):
-    """Float (B, 3, H, W) in [-1, 1] -> unbounded scores (B, 1, h, w), one for each of the overlapping patches.
+    """Maps float (B, 3, H, W) in [-1, 1] to unbounded scores (B, 1, h, w), one per overlapping patch.
 
-    ``layers`` convolutions that halve the size, with ``width`` channels after the first and at most eight times as many later,
-    then two that keep it. At 256x256, 3 layers answer with 35x35 scores, 5 with 11x11. A sample's scores depend on it alone.
+    ``layers`` convolutions halve the size; the first has ``width`` channels, later ones at most eight times as many. Two more
+    keep the size. At 256x256, 3 layers give 35x35 scores and 5 layers 11x11. The scores of a sample depend on this sample only.
     """
 
     def __init__(self, *, layers: int = 3, width: int = 64) -> None:
@@ -37,21 +37,20 @@ class PatchCritic(nn.Module):
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         self.model = nn.Sequential(*modules, nn.Conv2d(channels[-1], 1, 4, padding=2))
-        networks.initialise(self)
-        self.register_load_state_dict_pre_hook(networks.accept_published_names)
+        initialise(self)
+        self.register_load_state_dict_pre_hook(accept_published_names)
 
     def forward(self, photographs: Tensor) -> Tensor:
-        """Scores: higher is sharper."""
-        scores: Tensor = self.model(photographs)
-        return scores
+        """Returns the scores. A higher score means sharper."""
+        return self.model(photographs)
 
 
 CRITICS: dict[str, Callable[..., nn.Module]] = {"patch": PatchCritic, "full": functools.partial(PatchCritic, layers=5)}
 
 
 def build_critic(spec: Mapping[str, Any]) -> nn.Module:
-    """A critic from its name and options: ``{"name": "patch", "width": 64}``; "full" is "patch" with 5 layers.
+    """Returns a critic from its name and options, such as ``{"name": "patch", "width": 64}``. "full" is "patch" with 5 layers.
 
-    Its weights are drawn from torch's global generator: seed that first. Raises :class:`blurkit.errors.UsageError`.
+    The weights are drawn from torch's global random generator, so seed it first. Raises :class:`blurkit.errors.UsageError`.
     """
-    return networks.build("critic", CRITICS, spec)
+    return build("critic", CRITICS, spec)

@@ -1,7 +1,7 @@
-"""Generators: networks from a blurred photograph to a restored one.
+"""Generators: networks that map a blurred photograph to a restored photograph.
 
-Each takes and returns floats (B, 3, H, W) in [-1, 1], and has an ``int`` attribute ``multiple``, of which H and W are multiples,
-and ``least``, which neither goes below.
+Each maps float (B, 3, H, W) in [-1, 1] to the same shape and range. It has two ``int`` attributes: H and W must be multiples of
+``multiple`` and at least ``least``.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ from typing import Any
 
 from torch import nn
 
-from trainer.networks import build as networks
+from trainer.networks.build import build
 
-#: The module and the class of each, imported only when it is asked for, so that one whose import fails harms no other.
-GENERATORS = {
-    "resnet": "trainer.networks.resnet:ResnetGenerator",
-    "residual-unet": "trainer.networks.residual_unet:ResidualUnet",
-}
+#: Module and class of each generator. A module is imported only if its generator is used, so a failing import affects no other.
+GENERATORS = {"resnet": "trainer.networks.resnet:ResnetGenerator", "residual-unet": "trainer.networks.residual_unet:ResidualUnet"}
 
 
 def build_generator(spec: Mapping[str, Any]) -> nn.Module:
-    """A generator from its name and options: ``{"name": "resnet", "blocks": 9, "width": 64}``.
+    """Returns a generator from its name and options, such as ``{"name": "resnet", "blocks": 9, "width": 64}``.
 
-    Its weights are drawn from torch's global generator: seed that first. Raises :class:`blurkit.errors.UsageError`.
+    The weights are drawn from torch's global random generator, so seed it first. Raises :class:`blurkit.errors.UsageError`.
     """
-    return networks.build("generator", GENERATORS, spec)
+    return build("generator", GENERATORS, spec)

@@ -1,8 +1,8 @@
-"""A small residual U-Net that learns to restore within minutes, where instance normalisation needs hours.
+"""A small residual U-Net that learns to restore within minutes. Networks with instance normalisation need hours.
 
-It keeps every pixel's contrast, since it normalises nothing, and begins as the identity, since every residual begins at zero.
-Sources: the U-Net of Ronneberger, Fischer and Brox, MICCAI 2015, with sums in place of concatenations; residual blocks without
-normalisation of Lim et al., CVPR workshops 2017.
+The network preserves the contrast of every pixel, because it does not normalise. It starts as the identity, because all residuals
+start at zero. Sources: the U-Net of Ronneberger, Fischer and Brox, MICCAI 2015, with sums in place of concatenations; residual
+blocks without normalisation of Lim et al., CVPR workshops 2017.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from trainer.networks.build import require_size
 
 
 class ResidualUnet(nn.Module):
-    """Float (B, 3, H, W) in [-1, 1] -> the same, H and W multiples of 4; half precisions come back as float32.
+    """Maps float (B, 3, H, W) in [-1, 1] to the same shape and range, float32 for half precision. H and W are multiples of 4.
 
-    ``width`` channels at the full resolution, twice as many at the half, four times at the quarter.
+    There are ``width`` channels at full resolution, twice as many at half, and four times as many at quarter resolution.
     """
 
     multiple = 4
@@ -35,19 +35,18 @@ class ResidualUnet(nn.Module):
         self.tail = _zero(nn.Conv2d(width, 3, 3, padding=1))
 
     def forward(self, blurred: Tensor) -> Tensor:
-        """The restored photographs."""
+        """Returns the restored photographs."""
         require_size(self, blurred)
         full = self.encoder[0](self.head(blurred))
         half = self.encoder[1](self.down[0](full))
         quarter = self.middle(self.down[1](half))
         half = self.decoder[1](half + self.up[1](quarter))
         full = self.decoder[0](full + self.up[0](half))
-        restored: Tensor = (blurred + self.tail(full).to(blurred.dtype)).clamp(-1, 1)
-        return restored
+        return (blurred + self.tail(full).to(blurred.dtype)).clamp(-1, 1)
 
 
 class ResidualBlock(nn.Module):
-    """x + two convolutions of x, the second of which begins at zero."""
+    """Adds two convolutions of x to x. The weights of the second convolution start at zero."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -55,7 +54,7 @@ class ResidualBlock(nn.Module):
         self.second = _zero(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same."""
+        """Maps (B, C, H, W) to the same shape."""
         return features + self.second(F.relu(self.first(features)))
 
 

@@ -1,7 +1,7 @@
-"""DeblurGAN's generator: a residual network at a quarter of the resolution that learns what to add to the photograph.
+"""The generator of DeblurGAN: a residual network at a quarter of the resolution. It learns what to add to the photograph.
 
-Source: Kupyn et al., "DeblurGAN: Blind Motion Deblurring Using Conditional Adversarial Networks", CVPR 2018, and its code of that
-year, whose order of modules, and so whose names in a state dictionary, are kept: ``model.1.weight``,
+Source: Kupyn et al., "DeblurGAN: Blind Motion Deblurring Using Conditional Adversarial Networks", CVPR 2018, and its code of
+2018. The order of the modules is that of the code, so the names in a state dictionary are the same: ``model.1.weight``,
 ``model.10.conv_block.1.weight``.
 """
 
@@ -14,15 +14,16 @@ from trainer.networks.build import accept_published_names, initialise, require_s
 
 
 class ResnetGenerator(nn.Module):
-    """Float (B, 3, H, W) in [-1, 1] -> the same, in the same precision, H and W multiples of 4 and at least 8.
+    """Maps float (B, 3, H, W) in [-1, 1] to the same shape, range and precision. H and W are multiples of 4 and at least 8.
 
-    ``blocks`` residual blocks (9 or 6 published) of 4 ``width`` channels. ``dropout`` within the blocks acts while training, with
-    ``mc_dropout`` always, as the published one did. ``upsampling`` "resize" (nearest neighbour, then a convolution; Odena et al.,
-    Distill 2016) has as many parameters as "transposed" and no checkerboard. Without ``skip`` the network draws the whole.
+    ``blocks``: residual blocks (published: 9 or 6) of 4 ``width`` channels. ``dropout``: its rate in the blocks during training;
+    with ``mc_dropout`` always, as published. ``upsampling``: "transposed" convolution, or "resize": nearest-neighbour enlargement
+    and a convolution (Odena et al., Distill 2016), which has as many parameters and makes no checkerboard. ``skip``: add the
+    input to the output.
     """
 
     multiple = 4
-    least = 8  # a reflection by one pixel needs two, at a quarter of the resolution
+    least = 8  # a reflection by one pixel needs two pixels, at a quarter of the resolution
 
     def __init__(
         self,
@@ -54,13 +55,13 @@ class ResnetGenerator(nn.Module):
         self.register_load_state_dict_pre_hook(accept_published_names)
 
     def forward(self, blurred: Tensor) -> Tensor:
-        """The restored photographs."""
+        """Returns the restored photographs."""
         require_size(self, blurred)
-        drawn = self.model(blurred).to(blurred.dtype)
-        return (blurred + drawn).clamp(-1, 1) if self.skip else drawn
+        output = self.model(blurred).to(blurred.dtype)
+        return (blurred + output).clamp(-1, 1) if self.skip else output
 
     def train(self, mode: bool = True) -> ResnetGenerator:
-        """Training or evaluation; with ``mc_dropout`` dropout stays on in both."""
+        """Set training or evaluation mode. With ``mc_dropout``, dropout stays active in both."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.Dropout):
@@ -69,7 +70,7 @@ class ResnetGenerator(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + two convolutions of x."""
+    """Adds two convolutions of x to x."""
 
     def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same."""
+        """Maps (B, C, H, W) to the same shape."""
         return features + self.conv_block(features)
 
 

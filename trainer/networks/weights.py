@@ -1,7 +1,7 @@
-"""Weights of generators as files: written atomically, read without running code that a file might hold.
+"""Writes and reads files of generator weights. Writing is atomic, and reading never runs code that a file may contain.
 
-``generator.safetensors`` is complete in itself: its metadata hold the specification of the network and the digest of the weights.
-Its bytes depend on these alone. ``generator.json`` beside it says the rest to people: step, recipe, datasets.
+``generator.safetensors`` is complete: its metadata hold the specification of the network and the digest of the weights. Its bytes
+depend only on these. ``generator.json`` describes the weights for people: step, recipe, datasets.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ import torch
 from torch import Tensor, nn
 
 from blurkit.errors import BlurkitError, UsageError
+from blurkit.program.checks import require
 from blurkit.program.files import write_atomic
 from trainer.networks.generators import build_generator
 
 NAME = "generator.safetensors"
 DESCRIPTION = "generator.json"
 
-#: The one key of the metadata: safetensors writes several in an order of chance.
+#: The only key of the metadata. With several keys the bytes would vary, because safetensors writes them in a random order.
 KEY = "blurkit"
 
 
 def save_generator(folder: Path | str, generator: nn.Module, description: Mapping[str, Any]) -> Path:
-    """Write ``generator.safetensors`` and ``generator.json`` into a run's folder; the path of the former.
+    """Writes ``generator.safetensors`` and ``generator.json`` to a folder. Returns the path of the first.
 
-    ``description`` goes to the JSON file as it is; its key "generator" is the specification that ``generator`` was built from.
+    ``description`` is written to the JSON file. Its key "generator" is the specification that built ``generator``.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
     path, spec = Path(folder) / NAME, dict(description["generator"])
@@ -43,50 +44,42 @@ def save_generator(folder: Path | str, generator: nn.Module, description: Mappin
 
 
 def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
-    """A generator on the CPU, float32, in evaluation mode, and its description, of which "generator" is always there.
+    """Returns a generator on the CPU (float32, evaluation mode) and its description, which always has the key "generator".
 
-    ``path`` is a run's folder, a ``.safetensors`` file, or a state dictionary of torch's such as those published with DeblurGAN,
-    whose network is inferred from its names. Raises :class:`blurkit.errors.UsageError` where there is no generator to be had, and
-    :class:`blurkit.errors.BlurkitError` where the weights are not those that were written.
+    ``path`` is the folder of a run, a ``.safetensors`` file, or a state dictionary saved by torch, such as those published with
+    DeblurGAN. The network of a state dictionary is inferred from the names in it. Raises :class:`blurkit.errors.UsageError` if
+    the path has no generator, and :class:`blurkit.errors.BlurkitError` if the weights differ from those that were written.
     """
     path = Path(path)
     if path.is_dir():
         path /= NAME
-        if not path.exists():
-            raise UsageError(f"no {NAME} in {path.parent}: train first, with trainer run --out {path.parent}")
-    state, metadata = _read(path)
+        require(path.exists(), f"no {NAME} in {path.parent}: train first with trainer run --out {path.parent}")
+    state, metadata = read_weights(path)
     description = _verified(path, state, metadata[KEY]) if KEY in metadata else {"generator": infer_spec(state, where=str(path))}
-    with torch.random.fork_rng(devices=[]):  # what is drawn only to be overwritten changes no later draw
+    with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten, so their draw must not affect later draws
         generator = build_generator(description["generator"])
     try:
         generator.load_state_dict(state)
     except RuntimeError as error:
         wrong = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
-        raise UsageError(f"{path}: not the weights of the generator {description['generator']}: {wrong}") from error
+        raise UsageError(f"{path}: the weights do not fit the generator {description['generator']}: {wrong}") from error
     return generator.eval(), description
 
 
 def infer_spec(state: Mapping[str, Tensor], *, where: str) -> dict[str, Any]:
-    """The specification of DeblurGAN's generator that has tensors of these names."""
+    """Returns the specification of the generator of DeblurGAN whose tensors have the names in ``state``."""
     names = {name.removeprefix("module."): name for name in state}
     blocks = sum(name.endswith(".conv_block.1.weight") for name in names)
-    if "model.1.weight" not in names or not blocks:
-        raise UsageError(
-            f"{where}: no weights of a generator known here: DeblurGAN's, with names like model.10.conv_block.1.weight"
-        )
+    known = "model.1.weight" in names and blocks > 0
+    require(known, f"{where}: no weights of the generator of DeblurGAN, which have names like model.10.conv_block.1.weight")
     width = len(state[names["model.1.weight"]])
     upsampling = "transposed" if f"model.{10 + blocks}.weight" in names else "resize"
     return {"name": "resnet", "blocks": blocks, "width": width, "upsampling": upsampling}
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Tensors by name, on the CPU, of a ``.safetensors`` file or of a state dictionary that torch saved."""
-    return _read(path)[0]
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.exists():
-        raise UsageError(f"{path}: no such file")
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Returns tensors by name, on the CPU, and metadata, of a ``.safetensors`` file or a state dictionary saved by torch."""
+    require(path.exists(), f"{path}: no such file")
     try:
         if path.suffix == ".safetensors":
             with safetensors.safe_open(path, "pt") as file:
@@ -94,30 +87,28 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception as error:  # both libraries raise many kinds for a file that is cut short or none of theirs
-        raise UsageError(
-            f"{path}: cannot be read as weights, it is damaged or something else ({type(error).__name__})"
-        ) from error
-    if not isinstance(state, dict):
-        raise UsageError(f"{path}: holds a {type(state).__name__}, not tensors by name")
+    except Exception as error:  # both libraries raise many types of errors for truncated and foreign files
+        kind = type(error).__name__
+        raise UsageError(f"{path}: cannot be read as weights; the file is damaged or of another kind ({kind})") from error
+    require(isinstance(state, dict), f"{path}: holds a {type(state).__name__}, not tensors by name")
     return {str(name): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}, {}
 
 
 def _verified(path: Path, state: Mapping[str, Tensor], metadata: str) -> dict[str, Any]:
-    """The description of weights that are those that were written."""
+    """The description of the weights. Raises :class:`BlurkitError` if they differ from those that were written."""
     try:
         written = json.loads(metadata)
         spec, digest = dict(written["generator"]), written["digest"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: its metadata do not describe a generator") from error
+        raise UsageError(f"{path}: the metadata do not describe a generator") from error
     if digest != _digest(spec, state):
-        raise BlurkitError(f"{path}: these are not the weights that were written; copy the file again, or train again")
+        raise BlurkitError(f"{path}: the weights differ from those that were written; copy the file again, or train again")
     try:
-        told = dict(json.loads(path.with_name(DESCRIPTION).read_bytes()))
+        description = dict(json.loads(path.with_name(DESCRIPTION).read_bytes()))
     except (OSError, ValueError, TypeError):
-        told = {}
-    # a kill between the two writes leaves the older text, which is of other weights
-    return {**(told if told.get("digest") == digest else {}), "generator": spec}
+        description = {}
+    # after a kill between the two writes, the JSON file still describes the older weights
+    return {**(description if description.get("digest") == digest else {}), "generator": spec}
 
 
 def _digest(spec: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:

@@ -1,1 +1,1 @@
-"""The run: one step, the loop around it, checkpoints, validation, and the machines that it runs on."""
+"""Training: steps, the loop around them, checkpoints, devices, several processes, and the progress that is shown."""

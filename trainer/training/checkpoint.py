@@ -1,10 +1,11 @@
-"""Checkpoints: everything that a run needs to go on as if it had never stopped, in one file each, complete or absent.
+"""Writes and reads checkpoints. A checkpoint is one file with everything that a run needs to continue exactly.
 
-    RUN/checkpoints/00001000.ckpt     the last two
-    RUN/checkpoints/best.ckpt         that with the best validation
+    RUN/checkpoints/00001000.ckpt     the last two checkpoints
+    RUN/checkpoints/best.ckpt         the checkpoint with the best validation
 
-A file is a line ``trainer-checkpoint 1 SHA256`` and what torch saved; torch alone would load a flipped byte without a word.
-Loading runs no code (``weights_only``). A save needs as much memory as the file is long.
+A file is written atomically. It holds a line ``trainer-checkpoint 1 SHA256`` and then the data that torch saved. The digest is
+needed because torch loads a file with a flipped byte without an error. Loading runs no code (``weights_only``). Saving needs as
+much memory as the size of the file.
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ from typing import Any
 import torch
 
 from blurkit.errors import BlurkitError, UsageError
+from blurkit.program.checks import require
 from blurkit.program.files import make_folder, remove_temporaries, replacing, write_all
 
 FOLDER, BEST = "checkpoints", "best.ckpt"
 KEPT = 2
 
 _MAGIC = b"trainer-checkpoint 1 "
-_HEADER = len(_MAGIC) + 64 + 1
 _NAME = re.compile(r"\d{8,}\.ckpt|best\.ckpt")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a run is made of; a continuation has the same, or would not be one.
+    """Everything that decides the weights of a run. A run can only continue a checkpoint with the same origin.
 
-    ``recipe`` and ``data``: digests. ``device``: "cpu" or "cuda". ``threads``: torch's on the CPU, since sums there are split
-    among them; 0 elsewhere. ``processes``: that train together.
+    ``recipe``, ``data``: digests. ``device``: "cpu" or "cuda". ``threads``: the number of torch threads on the CPU, where sums
+    are split among threads; 0 on a GPU. ``processes``: the number of processes that train together.
     """
 
     recipe: str
@@ -44,22 +45,21 @@ class Origin:
     processes: int
 
     def require_same(self, other: Origin, where: Path) -> None:
-        """Raise :class:`UsageError` where a checkpoint's origin, this one, is not that of the run at hand."""
-        what = {"recipe": "another recipe", "data": "other training pairs", "device": f"--device {self.device}"}
-        what["threads"] = f"{self.threads} torch threads (OMP_NUM_THREADS={self.threads})"
-        what["processes"] = f"{self.processes} processes (torchrun --nproc-per-node {self.processes})"
-        for key, mine in asdict(self).items():
-            if mine != getattr(other, key):
-                raise UsageError(
-                    f"{where} was written by a run with {what[key]}: a continuation would be neither that run nor this one; "
-                    "run it as it was begun, choose another --out, or begin anew with --resume never"
-                )
+        """Raise :class:`UsageError` if this origin, of the checkpoint ``where``, differs from the origin of the current run."""
+        words = {"recipe": "another recipe", "data": "other training pairs", "device": f"--device {self.device}"}
+        words["threads"] = f"{self.threads} torch threads (OMP_NUM_THREADS={self.threads})"
+        words["processes"] = f"{self.processes} processes (torchrun --nproc-per-node {self.processes})"
+        for key, value in asdict(self).items():
+            problem = f"{where} was written by a run with {words[key]}, so this run cannot continue it exactly"
+            advice = "use the options of that run, choose another --out, or start again with --resume never"
+            require(value == getattr(other, key), f"{problem}; {advice}")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What there is after ``step`` steps: ``consumed`` positions of the stream; the newest ``validation``, by "step", "psnr",
-    "psnr_blurred", and "best" of all; and ``state``, all tensors. Nothing random is in it: see :mod:`trainer.training.step`."""
+    """The state of a run after ``step`` steps. ``consumed``: the consumed positions of the stream. ``validation``: the newest
+    validation, with "step", "psnr", "psnr_blurred", and "best", the best PSNR of the run. ``state``: all tensors. No state of a
+    random generator is needed, see :mod:`trainer.training.step`."""
 
     origin: Origin
     step: int
@@ -69,41 +69,44 @@ class Checkpoint:
 
 
 def save(out: Path, checkpoint: Checkpoint, *, best: bool = False) -> None:
-    """Write a checkpoint into a run's folder, then remove all but the last two and the best."""
+    """Write a checkpoint to the folder of a run, then remove all checkpoints but the last two and the best."""
     folder = out / FOLDER
     make_folder(folder)
     buffer = io.BytesIO()
     torch.save(asdict(checkpoint), buffer)
     payload = buffer.getbuffer()
     with replacing(folder / (BEST if best else f"{checkpoint.step:08d}.ckpt")) as descriptor:
-        write_all(descriptor, _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n")
+        write_all(descriptor, _head(payload))
         write_all(descriptor, payload)
     for path in list_checkpoints(out)[KEPT:]:
         path.unlink()
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint, onto the CPU. Raises :class:`UsageError` for what is none, :class:`BlurkitError` for a damaged one."""
+    """Returns a checkpoint, on the CPU. Raises :class:`UsageError` for another file, :class:`BlurkitError` for a damaged one."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"--resume {path}: {error.strerror}; name a file in a run's {FOLDER}/") from error
-    if not data.startswith(_MAGIC):
-        raise UsageError(f"{path} is no checkpoint of the trainer; name a file in a run's {FOLDER}/")
-    payload = memoryview(data)[_HEADER:]
-    if data[len(_MAGIC) : _HEADER - 1] != hashlib.sha256(payload).hexdigest().encode():
-        raise BlurkitError(f"{path} is damaged: its bytes are not those that were written (sha256)")
+        raise UsageError(f"--resume {path}: {error.strerror}; name a file in the folder {FOLDER}/ of a run") from error
+    require(data.startswith(_MAGIC), f"{path} is not a checkpoint of the trainer; name a file in the folder {FOLDER}/ of a run")
+    payload = memoryview(data)[len(_head(b"")) :]
+    if not data.startswith(_head(payload)):
+        raise BlurkitError(f"{path} is damaged: its sha256 is not that of the data that was written")
     try:
         values = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         return Checkpoint(**{**values, "origin": Origin(**values["origin"])})
-    except Exception as error:  # a file made to mislead: torch raises many kinds
+    except Exception as error:  # for a manipulated file torch raises many types of errors
         raise BlurkitError(f"{path} holds no checkpoint ({type(error).__name__}: {str(error).splitlines()[0]})") from error
 
 
-def newest(out: Path) -> Checkpoint | None:
-    """The newest sound checkpoint of a run's folder; None where there is none at all.
+def _head(payload: bytes | memoryview) -> bytes:
+    return _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
 
-    Where the newest is damaged it is passed over for the one before; where all are, the error of the newest is raised.
+
+def newest(out: Path) -> Checkpoint | None:
+    """Returns the newest undamaged checkpoint of the folder of a run, or None if the folder has no checkpoint.
+
+    If all checkpoints are damaged, raises the error of the newest.
     """
     first: BlurkitError | None = None
     for path in list_checkpoints(out):
@@ -112,19 +115,19 @@ def newest(out: Path) -> Checkpoint | None:
         except BlurkitError as error:
             first = first or error
     if first is not None:
-        raise BlurkitError(f"{first}; no other is left to resume from: begin anew with --resume never")
+        raise BlurkitError(f"{first}; there is no other checkpoint to resume from, so start again with --resume never")
     return None
 
 
 def list_checkpoints(out: Path) -> list[Path]:
-    """Numbered checkpoints of a run's folder, the newest first."""
-    found = [path for path in (out / FOLDER).glob("*.ckpt") if _NAME.fullmatch(path.name) and path.name != BEST]
-    return sorted(found, key=lambda path: int(path.stem), reverse=True)
+    """Returns the numbered checkpoints of the folder of a run, the newest first."""
+    numbered = [path for path in (out / FOLDER).glob("*.ckpt") if _NAME.fullmatch(path.name) and path.name != BEST]
+    return sorted(numbered, key=lambda path: int(path.stem), reverse=True)
 
 
 def clean(out: Path, *, after: int) -> None:
-    """Remove what a killed save left, and checkpoints of steps after that one, which are about to be done again; the best one too
-    where ``after`` is 0. Only while holding the run's lock."""
+    """Remove temporary files of a killed run, and checkpoints of steps after ``after``, since these steps are repeated. If
+    ``after`` is 0, the best checkpoint is removed too. The caller must hold the lock of the run."""
     remove_temporaries(out / FOLDER, lambda name: bool(_NAME.fullmatch(name)))
     for path in list_checkpoints(out):
         if int(path.stem) > after:

@@ -1,4 +1,4 @@
-"""Where to compute, and what to do where its memory does not suffice."""
+"""Chooses the device to compute on, and gives advice if its memory is too small."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Iterator
 
 import torch
 
-from blurkit.errors import BlurkitError, UsageError, nearest
+from blurkit.errors import BlurkitError, nearest
+from blurkit.program.checks import require
 from blurkit.program.progress import plural
 
 
 def choose_device(name: str = "auto") -> tuple[torch.device, str]:
-    """The device that "auto", "cpu", "cuda" or "cuda:1" means here, and the reason in words.
+    """Returns the device for "auto", "cpu", "cuda" or a GPU such as "cuda:1", and the reason in words.
 
-    Without a number, processes that torchrun started take a GPU each. Raises :class:`UsageError` for a device that is not there.
+    Without a number, each process that torchrun started uses its own GPU. Raises :class:`UsageError` if there is no such device.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    missing = "this torch is built for the CPU alone" if torch.version.cuda is None else "torch sees no CUDA driver and card"
+    missing = "this torch is built for the CPU only" if torch.version.cuda is None else "torch finds no CUDA driver or no GPU"
     kind, dot, number = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (dot and not (kind == "cuda" and number.isdecimal())):
-        raise UsageError(f"--device is auto, cpu, cuda or cuda:N, got {name!r}{nearest(kind, ('auto', 'cpu', 'cuda'))}")
+    valid = kind in ("auto", "cpu", "cuda") and (not dot or (kind == "cuda" and number.isdecimal()))
+    require(valid, f"--device is auto, cpu, cuda or cuda:N, got {name!r}{nearest(kind, ('auto', 'cpu', 'cuda'))}")
     if kind == "cpu" or (kind == "auto" and not count):
-        reason = "as asked" if kind == "cpu" else f"no GPU found: {missing}"
+        reason = "as requested" if kind == "cpu" else f"no GPU found: {missing}"
         return torch.device("cpu"), f"cpu with {plural(torch.get_num_threads(), 'thread')} ({reason})"
     index = int(number) if dot else int(os.environ.get("LOCAL_RANK", "0"))
-    if index >= count:
-        found = f"{count} GPUs are there, from cuda:0 on" if count else f"no GPU is there: {missing}"
-        raise UsageError(f"--device {name}: {found}; use --device cpu, or fewer processes")
+    available = f"this machine has {plural(count, 'GPU')}, numbered from cuda:0" if count else f"there is no GPU: {missing}"
+    require(index < count, f"--device {name}: {available}; use --device cpu, or start fewer processes")
     properties = torch.cuda.get_device_properties(index)
-    reason = "as asked" if kind == "cuda" else "the first GPU" if index == 0 else "this process's GPU"
+    reason = "as requested" if kind == "cuda" else "the first GPU" if index == 0 else "the GPU of this process"
     return torch.device("cuda", index), f"cuda:{index}, {properties.name}, {properties.total_memory / 1e9:.0f} GB ({reason})"
 
 
 @contextlib.contextmanager
 def memory_advice(advice: str) -> Iterator[None]:
-    """Within the block, running out of memory ends in an error that says what to lower."""
+    """Within the block, an out-of-memory error becomes a :class:`BlurkitError` that gives the advice."""
     try:
         yield
     except torch.OutOfMemoryError as error:

@@ -1,9 +1,9 @@
-"""Several processes that train together, started by torchrun; alone, everything here does nothing.
+"""Lets several processes, started by torchrun, train together. With a single process the functions do nothing.
 
-Gradients are averaged by hand, as one flat message per network and step: the gradient penalty differentiates twice, and several
-critic steps share one forward pass, neither of which DistributedDataParallel's hooks allow. As each process has equally many
-samples and no layer mixes samples, w processes compute what one does with a batch w times as large, but for the order of sums
-(and dropout, whose masks differ).
+Gradients are averaged explicitly, in one flat message per network and step. DistributedDataParallel cannot be used: the gradient
+penalty differentiates twice, several critic steps share one forward pass, and its hooks allow neither. All processes have the
+same number of samples, and no layer mixes samples. Therefore w processes compute the same as one process with a batch w times as
+large, except for the order of sums and for the masks of dropout.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from blurkit.errors import UsageError
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which process this is, ``rank``, of ``world``."""
+    """``rank``: the number of this process, from 0. ``world``: the number of processes."""
 
     rank: int = 0
     world: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes and speaks."""
+        """Whether this process writes the files and prints messages."""
         return self.rank == 0
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over all processes into each tensor; float, on one device."""
+        """Replace each tensor by its mean over all processes. The tensors are float and on one device."""
         if self.world == 1:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -44,7 +44,7 @@ class Ranks:
             tensor.copy_(part.view_as(tensor))
 
     def agree(self, number: int, device: torch.device) -> int:
-        """The largest of all processes' numbers: a signal to one must end all at the same step."""
+        """Returns the largest number of all processes. A signal to one process must end all processes at the same step."""
         if self.world == 1:
             return number
         numbers = torch.tensor([number], device=device)
@@ -52,14 +52,14 @@ class Ranks:
         return int(numbers.item())
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes have called this."""
         if self.world > 1:
             dist.barrier()
 
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """Within the block this process is one of those that torchrun started, where it was; over gloo on the CPU, nccl on GPUs."""
+    """Within the block, connects the processes that torchrun started, if any: over gloo on CPUs, over NCCL on GPUs."""
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         yield Ranks()
         return
@@ -68,7 +68,9 @@ def joined(device: torch.device) -> Iterator[Ranks]:
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=10))
     except (ValueError, RuntimeError) as error:
-        raise UsageError(f"RANK and WORLD_SIZE are set, yet the processes do not meet ({error}); start with torchrun") from error
+        raise UsageError(
+            f"RANK and WORLD_SIZE are set, but the processes cannot connect ({error}); start with torchrun"
+        ) from error
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:

@@ -1,4 +1,4 @@
-"""A step recorded as a CUDA graph: thousands of small kernels started by one call, where starting them is what takes the time."""
+"""Records a step as a CUDA graph, because most of its time is spent to start thousands of small GPU kernels one by one."""
 
 from __future__ import annotations
 
@@ -7,47 +7,36 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-#: Steps taken as usual before one is recorded: libraries choose their algorithms, and the optimisers get their state.
+#: Steps before the recording. In these steps libraries choose their algorithms, and the optimisers create their state.
 USUAL = 3
-
-Compute = Callable[[Tensor, Tensor, Tensor | None], dict[str, Tensor]]
 
 
 class Recorded:
-    """``compute`` as a function of tensors of the same shapes each time: the first calls are usual ones, then one is recorded,
-    and from then on it is replayed. With and without a critic are two recordings. The next call overwrites the losses."""
+    """Wraps ``compute``, a function of tensors whose shapes are the same in each call. The first calls run as usual. Then a call
+    is recorded, and later calls replay it. Each call overwrites the losses of the last."""
 
-    def __init__(self, compute: Compute) -> None:
-        self._compute = compute
-        self._calls = {False: 0, True: 0}
-        self._graphs: dict[bool, torch.cuda.CUDAGraph] = {}
-        self._inputs: dict[bool, list[Tensor | None]] = {}
-        self._losses: dict[bool, dict[str, Tensor]] = {}
+    def __init__(self, compute: Callable[..., dict[str, Tensor]]) -> None:
+        self._compute, self._calls = compute, 0
 
-    def __call__(self, blurred: Tensor, sharp: Tensor, alphas: Tensor | None) -> dict[str, Tensor]:
-        kind, given = alphas is not None, [blurred, sharp, alphas]
-        self._calls[kind] += 1
-        if self._calls[kind] <= USUAL:
-            return self._usual(blurred, sharp, alphas)
-        if kind not in self._graphs:
-            self._inputs[kind] = [None if tensor is None else tensor.clone() for tensor in given]
-            self._graphs[kind] = torch.cuda.CUDAGraph()
-            static_blurred, static_sharp, static_alphas = self._inputs[kind]
-            assert static_blurred is not None
-            assert static_sharp is not None
-            with torch.cuda.graph(self._graphs[kind]):  # records, computes nothing
-                self._losses[kind] = self._compute(static_blurred, static_sharp, static_alphas)
-        for place, tensor in zip(self._inputs[kind], given, strict=True):
-            if place is not None and tensor is not None:
-                place.copy_(tensor)
-        self._graphs[kind].replay()
-        return self._losses[kind]
+    def __call__(self, *given: Tensor) -> dict[str, Tensor]:
+        self._calls += 1
+        if self._calls <= USUAL:
+            return self._usual(*given)
+        if self._calls == USUAL + 1:
+            self._inputs = [tensor.clone() for tensor in given]
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):  # records the kernels without running them
+                self._losses = self._compute(*self._inputs)
+        for place, tensor in zip(self._inputs, given, strict=True):
+            place.copy_(tensor)
+        self._graph.replay()
+        return self._losses
 
-    def _usual(self, blurred: Tensor, sharp: Tensor, alphas: Tensor | None) -> dict[str, Tensor]:
-        """On a stream of its own, as recording will be: what is set up now serves there."""
+    def _usual(self, *given: Tensor) -> dict[str, Tensor]:
+        """Run on a separate stream, as the recording does, so that it can use what is set up here."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            losses = self._compute(blurred, sharp, alphas)
+            losses = self._compute(*given)
         torch.cuda.current_stream().wait_stream(stream)
         return losses

@@ -1,12 +1,16 @@
-"""The run: step after step, with what is due in between, exact to go on wherever it was stopped."""
+"""The training loop: steps, validations and checkpoints. A run can be stopped after any step and continued exactly."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from blurkit.errors import BlurkitError
@@ -14,24 +18,32 @@ from blurkit.program.signals import Stop
 from trainer.config import TrainingRecipe
 from trainer.data.pairs import Pairs
 from trainer.data.stream import Stream
+from trainer.evaluation.curves import draw_curves
+from trainer.evaluation.metrics import choose_metrics
+from trainer.evaluation.pictures import Row, draw_triples
 from trainer.evaluation.restore import Restorer
+from trainer.evaluation.scores import Score, make_row, score_pairs
 from trainer.networks.weights import save_generator
 from trainer.training import checkpoint
 from trainer.training.checkpoint import Checkpoint, Origin
 from trainer.training.device import memory_advice
 from trainer.training.distributed import Ranks
-from trainer.training.schedule import factor
 from trainer.training.step import Step
-from trainer.training.validate import draw, levels, validate
-from trainer.training.watch import Watch
+from trainer.training.watch import METRICS, Watch
 
-#: Steps in a row that may come out as no numbers.
+#: The number of steps in a row with losses or gradients that are not finite, after which the run ends.
 MOST_SKIPPED = 10
+#: The number of pairs on the sheet of a validation.
+SHOWN = 4
+#: The highest PSNR in decibels that counts, since the PSNR of a pair without blur is infinite.
+MOST = 99.0
+
+_PSNR = choose_metrics("psnr")
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a run is given: pairs to train on and pairs held out, its folder, and where and by whom it is computed."""
+    """The inputs of a run: recipe, training pairs, held-out pairs, folder, device and processes."""
 
     recipe: TrainingRecipe
     train: Pairs
@@ -42,29 +54,24 @@ class TrainingRun:
 
     @property
     def origin(self) -> Origin:
-        """What a checkpoint of this run says that it is of."""
+        """The origin that is stored in the checkpoints of this run."""
         threads = torch.get_num_threads() if self.device.type == "cpu" else 0
         return Origin(self.recipe.digest, self.train.digest, self.device.type, threads, self.ranks.world)
 
-    def stream(self, consumed: int) -> Stream:
-        """The batches of this process from a position on."""
-        process = self.ranks.rank, self.ranks.world
-        return Stream(self.train, self.recipe, process=process, consumed=consumed, device=self.device)
-
 
 def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: Stop, watch: Watch | None) -> Checkpoint:
-    """Train from ``begin``, or from the start, to the recipe's last step; the last checkpoint.
+    """Trains from ``begin``, or from the start, to the last step of the recipe. Returns the last checkpoint.
 
-    What is due after a step, validation and then a checkpoint, is done before the next step. After a signal a checkpoint is
-    written and :class:`StoppedError` is raised. ``MOST_SKIPPED`` steps in a row without a number raise :class:`BlurkitError`.
-    Only the first process has a watch.
+    If a validation or a checkpoint is due after a step, it is done before the next step, the validation first. After a signal,
+    writes a checkpoint and raises :class:`StoppedError`. Raises :class:`BlurkitError` after ``MOST_SKIPPED`` skipped steps in
+    a row. ``watch`` is None except in the first process.
     """
     recipe, ranks = run.recipe, run.ranks
     now = begin or Checkpoint(run.origin, 0, 0, {"best": -math.inf}, {})
     if begin is not None:
         step.load_state_dict(begin.state)
-    saved = now.step
-    with run.stream(now.consumed) as stream:
+    saved, process = now.step, (ranks.rank, ranks.world)
+    with Stream(run.train, recipe, process=process, consumed=now.consumed, device=run.device) as stream:
         while True:
             if now.step and _due(now.step, recipe.validate_every, recipe.steps) and now.validation.get("step") != now.step:
                 now = replace(now, validation=_validated(run, step, now, stop, watch))
@@ -73,49 +80,52 @@ def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: S
                 _save(run, step, now)
                 saved = now.step
             if stop:
-                ranks.wait()  # until the first has written it
+                ranks.wait()  # the first process has to write the checkpoint first
                 raise stop.error(f"a checkpoint of step {now.step:,} is in {run.out}")
             if now.step == recipe.steps:
                 return now
             losses = step(now.step, *next(stream))
             now = replace(now, step=now.step + 1, consumed=stream.consumed)
-            _require_numbers(step, now.step, run.device, watch)
+            _require_finite(step, now.step, run.device, watch)
             if watch is not None:
-                watch.step(now.step, losses, recipe.optimizer.rate * factor(recipe.schedule, now.step - 1, recipe.steps))
+                watch.step(now.step, losses, recipe.rate(now.step - 1))
 
 
 def _due(done: int, every: int, steps: int) -> bool:
     return done % every == 0 or done == steps
 
 
-def _require_numbers(step: Step, done: int, device: torch.device, watch: Watch | None) -> None:
-    """To read the count is to wait for the device, so on a GPU that is done now and then."""
+def _require_finite(step: Step, done: int, device: torch.device, watch: Watch | None) -> None:
+    """Raise after too many skipped steps in a row. Reading their count waits for the device, so it is rarely read from a GPU."""
     if device.type == "cuda" and done % MOST_SKIPPED:
         return
-    in_a_row, in_all = step.skipped.tolist()
+    in_a_row, in_all = map(int, step.skipped.tolist())
     if in_a_row and watch is not None:
-        watch.say(f"step {done:,} is skipped: a loss or a gradient is no number ({in_all:.0f} steps so far)")
+        watch.message(f"step {done:,} was skipped, since a loss or a gradient is not finite ({in_all} skipped steps so far)")
     if in_a_row >= MOST_SKIPPED:
         raise BlurkitError(
-            f"step {done:,}: {in_a_row:.0f} steps in a row gave losses or gradients that are no numbers ({in_all:.0f} in all) "
-            "and were skipped; lower optimizer.rate or set optimizer.clip, and begin anew with --resume never"
+            f"step {done:,}: {in_a_row} steps in a row were skipped ({in_all} in all): a loss or a gradient was not finite; "
+            "lower optimizer.rate or set optimizer.clip, and start again with --resume never"
         )
 
 
 def _validated(run: TrainingRun, step: Step, now: Checkpoint, stop: Stop, watch: Watch | None) -> dict[str, float]:
-    """Validation after a step, its line, its pictures and, where it is the best so far, that checkpoint; by the first process."""
+    """Validate in the first process: write metrics, pictures and, if it is the best so far, the best checkpoint."""
     if watch is None:
         return {**now.validation, "step": now.step}
-    recipe = run.recipe
-    restore = Restorer(step.average.network, run.device, bf16=recipe.precision.bf16)
-    held = run.held.spread(recipe.validate_pairs)
+    recipe, held = run.recipe, run.held.spread(run.recipe.validate_pairs)
+    restore = Restorer(step.average, run.device, bf16=recipe.precision.bf16)
     with memory_advice("name smaller pairs with --val"):
         scores = validate(held, restore, stop)
     if stop:
         return now.validation
-    before, after = levels(scores)
+    both = np.array([(score.blurred["psnr"], score.restored["psnr"]) for score in scores])
+    before, after = np.minimum(both, MOST).mean(axis=0).tolist()
     watch.write(now.step, {"val/psnr": after, "val/psnr_blurred": before})
-    draw(run.out, held, restore, scores, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps")
+    shown = range(0, len(scores), math.ceil(len(scores) / SHOWN))
+    rows = [make_row(restore, held, index, scores[index], _PSNR) for index in shown]
+    level = f"{len(scores)} held-out pairs: {before:.2f} dB blurred, {after:.2f} dB restored (mean PSNR)"
+    draw(run.out, rows, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps", subtitle=level)
     best = max(now.validation["best"], after)
     validation = {"step": now.step, "psnr": after, "psnr_blurred": before, "best": best}
     if best > now.validation["best"]:
@@ -123,14 +133,25 @@ def _validated(run: TrainingRun, step: Step, now: Checkpoint, stop: Stop, watch:
     return validation
 
 
+def validate(held: Pairs, restore: Restorer, stop: Stop) -> list[Score]:
+    """Restores whole pairs and returns their scores. After a signal the remaining pairs are left out."""
+    return list(itertools.takewhile(lambda _: not stop, score_pairs(restore, held, _PSNR)))
+
+
+def draw(out: Path, rows: Sequence[Row], **titles: str) -> None:
+    """Write ``validation.png``, a sheet of ``rows``, and ``curves.png``, the curves of ``metrics.jsonl``, to a folder."""
+    draw_triples(out / "validation.png", rows, **titles)
+    draw_curves(out / "curves.png", [json.loads(line) for line in (out / METRICS).read_text().splitlines()], **titles)
+
+
 def _save(run: TrainingRun, step: Step, now: Checkpoint, *, best: bool = False) -> None:
-    """A checkpoint and the weights to be used, in the run's folder or, of the best, below it; by the first process."""
+    """Write a checkpoint and the generator (averaged, if the recipe says so) to the run's folder or its folder ``best``."""
     if not run.ranks.first:
         return
     checkpoint.save(run.out, replace(now, state=step.state_dict()), best=best)
     folder = run.out / "best" if best else run.out
     folder.mkdir(exist_ok=True)
-    about: dict[str, Any] = {"generator": run.recipe.generator_spec, "recipe": run.recipe.name, "step": now.step}
+    about: dict[str, Any] = {"generator": run.recipe.generator.spec, "recipe": run.recipe.name, "step": now.step}
     validation = {key: value for key, value in now.validation.items() if math.isfinite(value)}
     about |= {"recipe_digest": run.recipe.digest, "data_digest": run.train.digest, "validation": validation}
-    save_generator(folder, step.average.network, about)
+    save_generator(folder, step.average, about)

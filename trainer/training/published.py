@@ -1,6 +1,6 @@
-"""The published training step, written plainly: what tests hold ours against, and what `trainer bench` measures against.
+"""The published training step in plain code. Tests and `trainer bench` compare our step with it.
 
-KupynOrest/DeblurGAN at a6f4ad0 (2018): its order of operations and its losses, on networks that are given.
+Source: KupynOrest/DeblurGAN at a6f4ad0 (2018), with its order of operations and its losses. The networks are passed in.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Published:
-    """Both networks, ``features`` for the perceptual loss, and both optimisers; ``losses`` of the newest step."""
+    """Both networks and their optimisers. ``features``: the network of the perceptual loss. ``losses``: of the last step."""
 
     def __init__(self, generator: nn.Module, critic: nn.Module, features: nn.Module) -> None:
         self.generator, self.critic, self.features = generator, critic, features
@@ -21,25 +21,25 @@ class Published:
         self.losses: dict[str, Tensor] = {}
 
     def step(self, blurred: Tensor, sharp: Tensor, alphas: Sequence[Tensor]) -> None:
-        """One step; ``alphas`` are the numbers that the published code draws, one for each critic step."""
+        """Take one step. ``alphas``: the numbers that the published code draws, one per critic step."""
         fake = self.generator(blurred)
         for alpha in alphas:
             self.critic_adam.zero_grad()
-            opinion = self.critic(fake.detach()).mean() - self.critic(sharp).mean()
+            difference = self.critic(fake.detach()).mean() - self.critic(sharp).mean()
             penalty = self.penalty(fake, sharp, alpha)
-            (opinion + penalty).backward(retain_graph=True)
+            (difference + penalty).backward(retain_graph=True)
             self.critic_adam.step()
         self.generator_adam.zero_grad()
         adversarial = -self.critic(fake).mean()
         perceptual = nn.functional.mse_loss(self.features(fake), self.features(sharp).detach())
         (adversarial + 100 * perceptual).backward()
         self.generator_adam.step()
-        self.losses = {"critic": opinion, "penalty": penalty, "adversarial": adversarial, "perceptual": perceptual}
+        self.losses = {"critic": difference, "penalty": penalty, "adversarial": adversarial, "perceptual": perceptual}
 
     def penalty(self, fake: Tensor, sharp: Tensor, alpha: Tensor) -> Tensor:
-        """Of the norm over channels of the critic's slope at each pixel."""
+        """Returns the gradient penalty. The norm of the critic's gradient is over the channels of each pixel."""
         between = (alpha * sharp.detach() + (1 - alpha) * fake.detach()).requires_grad_(True)
         scores = self.critic(between)
         ones = torch.ones_like(scores)
-        slope = torch.autograd.grad(scores, between, ones, create_graph=True, retain_graph=True, only_inputs=True)[0]
-        return ((slope.norm(2, dim=1) - 1) ** 2).mean() * 10
+        gradient = torch.autograd.grad(scores, between, ones, create_graph=True, retain_graph=True, only_inputs=True)[0]
+        return ((gradient.norm(2, dim=1) - 1) ** 2).mean() * 10

@@ -36,7 +36,7 @@ def deblur(monkeypatch, capsys):
 
 @pytest.fixture
 def album(tmp_path):
-    """A folder of photographs: JPEG turned by Exif, PNG of 16 bits with alpha, grey PNG, GIF."""
+    """A folder of photographs: JPEG with an Exif orientation, PNG of 16 bits with alpha, grey PNG, GIF."""
     folder = tmp_path / "album"
     (folder / "deep").mkdir(parents=True)
     picture = photograph()
@@ -52,9 +52,9 @@ def album(tmp_path):
 
 
 def test_a_folder_keeps_names_sizes_orientation_and_depth(album, tmp_path, deblur):
-    code, said = deblur([album], tmp_path / "out")
+    code, output = deblur([album], tmp_path / "out")
     assert code == 0
-    assert "4 photographs restored" in said.out
+    assert "4 photographs restored" in output.out
     made = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert made == {"turned.jpg", "deep/sixteen.png", "grey.png", "old.png"}
     for name in ("grey.png", "deep/sixteen.png"):
@@ -66,8 +66,8 @@ def test_a_folder_keeps_names_sizes_orientation_and_depth(album, tmp_path, deblu
     assert turned.notes == ()
     difference = turned.pixels.astype(int) - (255 - read_image(album / "turned.jpg").pixels)
     assert np.sqrt(np.mean(difference**2)) < 6
-    assert "alpha dropped" in said.err
-    assert "grey to RGB" in said.err
+    assert "alpha dropped" in output.err
+    assert "grey to RGB" in output.err
 
 
 def test_sixteen_bits_are_read_as_they_are(tmp_path, rng):
@@ -106,20 +106,20 @@ def test_formats_without_loss_come_back_exactly(tmp_path, rng):
     for suffix in (".png", ".tif", ".tiff", ".bmp", ".webp"):
         assert write_photograph(tmp_path / f"x{suffix}", pixels) == ()
         np.testing.assert_array_equal(read_photograph(tmp_path / f"x{suffix}")[0], pixels)
-    with pytest.raises(UsageError, match=r"\.gif is no format that is written"):
+    with pytest.raises(UsageError, match=r"cannot write \.gif; use one of"):
         write_photograph(tmp_path / "x.gif", pixels)
     with pytest.raises(BadImageError):
         read_photograph(tmp_path / "missing.png")
 
 
-def test_bad_photographs_are_named_and_the_others_made(album, tmp_path, deblur):
+def test_bad_photographs_are_named_and_the_others_are_restored(album, tmp_path, deblur):
     (album / "broken.png").write_bytes((album / "grey.png").read_bytes()[:500])
     (album / "page.jpg").write_bytes(b"<html></html>")
-    code, said = deblur([album], tmp_path / "out")
+    code, output = deblur([album], tmp_path / "out")
     assert code == 1
-    assert "4 photographs restored, 2 could not be read" in said.out
+    assert "4 photographs restored, 2 could not be read" in output.out
     for name in ("broken.png", "page.jpg"):
-        assert f"{album / name} cannot be restored: " in said.err
+        assert f"{album / name} cannot be restored: " in output.err
         assert not (tmp_path / "out" / name).exists()
 
 
@@ -133,13 +133,13 @@ def test_out_of_memory_names_an_option_of_the_command(album, tmp_path, monkeypat
         trainer.commands.deblur.deblur("runs/x", [str(album / "grey.png")], tmp_path / "x.png", tile=0, device="cpu")
 
 
-def test_tiles_are_said(album, tmp_path, deblur):
-    code, said = deblur([album / "grey.png"], tmp_path / "new/one.webp", tile=256)
+def test_the_output_names_the_tiles(album, tmp_path, deblur):
+    code, output = deblur([album / "grey.png"], tmp_path / "new/one.webp", tile=256)
     assert code == 0
-    assert "tiles of" not in said.err
+    assert "tiles of" not in output.err
     write_photograph(album / "wide.png", np.zeros((40, 700, 3), np.uint8))
-    code, said = deblur([album / "wide.png"], tmp_path / "wide.png", tile=256)
-    assert "700x40, tiles of 256" in said.err
+    code, output = deblur([album / "wide.png"], tmp_path / "wide.png", tile=256)
+    assert "700x40, tiles of 256" in output.err
     assert (cv2.imread(str(tmp_path / "wide.png")) == 255).all()
 
 
@@ -160,7 +160,7 @@ def test_files_folders_and_patterns_together(album, tmp_path):
     assert plan([str(other)], tmp_path / "x.tif") == {other: tmp_path / "x.tif"}
 
 
-def test_what_an_earlier_run_made_is_not_restored_again(album, deblur):
+def test_the_output_of_an_earlier_run_is_not_restored_again(album, deblur):
     for _ in range(2):
         assert deblur([album], album / "restored")[1].out.endswith("4 photographs restored\n")
     assert "4 photographs" in deblur([album / "**" / "*.*g*"], album / "restored")[1].out
@@ -176,15 +176,15 @@ def test_inputs_are_never_overwritten(album, tmp_path):
     with pytest.raises(UsageError, match="never overwritten"):
         plan([str(album / "grey.png")], tmp_path / "link.png")
     write_photograph(album / "old.png", np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(UsageError, match=r"would both become .*old\.png"):
+    with pytest.raises(UsageError, match=r"would both be written to .*old\.png"):
         plan([str(album)], tmp_path / "out")
 
 
-def test_nothing_to_do_says_why(album, tmp_path):
+def test_missing_inputs_are_refused(album, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="no photographs in"):
         plan([str(tmp_path / "empty")], tmp_path / "out")
     with pytest.raises(UsageError, match="no such file or folder"):
         plan([str(tmp_path / "gone.png")], tmp_path / "out")
-    with pytest.raises(UsageError, match="cannot become one file"):
+    with pytest.raises(UsageError, match="cannot be written to one file"):
         plan([str(album)], tmp_path / "one.png")

@@ -13,7 +13,7 @@ from trainer.config import parse_recipe, recipe_names
 from trainer.training.device import choose_device, memory_advice
 
 
-def test_recipes_are_listed_and_printed_whole(capsys):
+def test_recipes_are_listed_and_printed(capsys):
     assert recipes(None, (), as_json=True) == 0
     assert [recipe["name"] for recipe in json.loads(capsys.readouterr().out)] == recipe_names()
     assert recipes(None, (), as_json=False) == 0
@@ -22,7 +22,7 @@ def test_recipes_are_listed_and_printed_whole(capsys):
     assert parse_recipe(capsys.readouterr().out, where="printed").batch == 5
 
 
-def test_a_bench_of_nothing_known(capsys):
+def test_an_unknown_section_of_the_bench_is_refused(capsys):
     with pytest.raises(UsageError, match="did you mean 'loader'"):
         bench(("loder",), as_json=False)
     assert Figure("a", 1.0, 1.05, at_most=True).holds
@@ -30,10 +30,10 @@ def test_a_bench_of_nothing_known(capsys):
     assert Figure("a", 30.0, 40.0).line().endswith("MISSED")
 
 
-def test_a_device_is_named_with_its_reason():
+def test_a_device_has_a_reason():
     device, reason = choose_device("cpu")
     assert device == torch.device("cpu")
-    assert reason.endswith("(as asked)")
+    assert reason.endswith("(as requested)")
     for name in ("gpu", "cpu:1", "cuda:x", ""):
         with pytest.raises(UsageError, match="--device is auto, cpu, cuda or cuda:N"):
             choose_device(name)
@@ -44,7 +44,7 @@ def test_a_device_is_named_with_its_reason():
         assert "no GPU found" in choose_device("auto")[1]
 
 
-def test_a_gpu_for_each_process(monkeypatch):
+def test_each_process_uses_its_own_gpu(monkeypatch):
     class Card:
         name, total_memory = "a card", 8e9
 
@@ -52,19 +52,19 @@ def test_a_gpu_for_each_process(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Card)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert choose_device("auto") == (torch.device("cuda", 1), "cuda:1, a card, 8 GB (this process's GPU)")
+    assert choose_device("auto") == (torch.device("cuda", 1), "cuda:1, a card, 8 GB (the GPU of this process)")
     assert choose_device("cuda:0")[0] == torch.device("cuda", 0)
     monkeypatch.setenv("LOCAL_RANK", "2")
-    with pytest.raises(UsageError, match="2 GPUs are there"):
+    with pytest.raises(UsageError, match="this machine has 2 GPUs"):
         choose_device("cuda")
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), MemoryError(), RuntimeError("can't allocate memory")])
-def test_memory_that_does_not_suffice(error):
+def test_out_of_memory_gives_advice(error):
     with pytest.raises(BlurkitError, match=r"out of .*memory; lower it"), memory_advice("lower it"):
         raise error
 
 
-def test_other_errors_stay():
+def test_other_errors_are_unchanged():
     with pytest.raises(RuntimeError, match="something else"), memory_advice("lower it"):
         raise RuntimeError("something else")

@@ -22,7 +22,7 @@ from trainer.training.step import Step
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
-    """They take most of the time; the run in ``whole`` draws its own."""
+    """Pictures take most of the time, so only the run in ``whole`` draws them."""
     monkeypatch.setattr(loop, "draw", lambda *_, **__: None)
 
 
@@ -36,9 +36,8 @@ def place(tmp_path_factory):
 
 def train(place, out, *settings, resume="auto", **changes):
     values = {"data": (place / "00000.h5",), "val": (), "weight": (), "recipe": str(place / "tiny.toml"), "device": "cpu"}
-    return run(
-        RunOptions(**(values | {"out": out, "settings": settings, "resume": resume, "json": True, "quiet": True} | changes))
-    )
+    values |= {"out": out, "settings": settings, "resume": resume, "json": True, "quiet": True}
+    return run(RunOptions(**(values | changes)))
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +48,17 @@ def whole(place):
 
 
 class Killed(Exception):
-    """In place of SIGKILL: nothing more of the run is written."""
+    """Stands for SIGKILL: the run writes nothing after it."""
 
 
-def disturb(monkeypatch, at, deed):
-    """Do ``deed`` within these steps, counted over all runs of the test."""
+def disturb(monkeypatch, at, action):
+    """Call ``action`` within these steps, counted over all runs of the test."""
     call, taken = Step.__call__, []
 
     def disturbed(self, number, *images):
         taken.append(number)
         if len(taken) in at:
-            deed()
+            action()
         return call(self, number, *images)
 
     monkeypatch.setattr(Step, "__call__", disturbed)
@@ -68,6 +67,10 @@ def disturb(monkeypatch, at, deed):
 
 def kill():
     raise Killed
+
+
+def weights(out):
+    return (out / "generator.safetensors").read_bytes()
 
 
 def same_result(out, whole):
@@ -80,7 +83,7 @@ def same_result(out, whole):
     return lines
 
 
-def test_a_run_leaves_what_it_promises(whole, capsys):
+def test_a_run_writes_its_files(whole, capsys):
     names = {path.name for path in whole.iterdir()} - {".lock", "tensorboard"}
     assert names == {
         *("recipe.toml", "metrics.jsonl", "generator.safetensors", "generator.json"),
@@ -116,7 +119,7 @@ def test_a_signal_leads_to_a_checkpoint_and_its_exit_code(place, whole, tmp_path
     same_result(tmp_path, whole)
 
 
-def test_a_signal_during_validation_costs_no_validation(place, whole, tmp_path, monkeypatch):
+def test_a_validation_that_a_signal_interrupts_is_repeated(place, whole, tmp_path, monkeypatch):
     validate, calls = loop.validate, []
 
     def signalled(*arguments):
@@ -132,26 +135,25 @@ def test_a_signal_during_validation_costs_no_validation(place, whole, tmp_path, 
     same_result(tmp_path, whole)
 
 
-def test_a_run_that_is_done_says_so_again(place, whole, tmp_path, capsys):
+def test_a_finished_run_reports_again(place, whole, tmp_path, capsys):
     shutil.copytree(whole, tmp_path / "copy")
     first = (whole / "generator.safetensors").stat().st_mtime_ns
     train(place, whole)
     assert (whole / "generator.safetensors").stat().st_mtime_ns == first
-    said = json.loads(capsys.readouterr().out)
-    assert said["steps"] == 9
-    assert said["psnr_blurred"] > 0
+    output = json.loads(capsys.readouterr().out)
+    assert output["steps"] == 9
+    assert output["psnr_blurred"] > 0
 
 
-def test_begin_anew_or_from_a_file(place, whole, tmp_path):
+def test_a_run_can_start_again_or_from_a_file(place, whole, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
     train(place, tmp_path / "run", "seed=4", resume="never")
-    other = (tmp_path / "run" / "generator.safetensors").read_bytes()
-    assert other != (whole / "generator.safetensors").read_bytes()
+    assert weights(tmp_path / "run") != weights(whole)
     train(place, tmp_path / "other", resume=str(whole / FOLDER / "00000006.ckpt"))
-    assert (tmp_path / "other" / "generator.safetensors").read_bytes() == (whole / "generator.safetensors").read_bytes()
+    assert weights(tmp_path / "other") == weights(whole)
 
 
-def test_what_must_not_mix_is_refused(place, whole, tmp_path):
+def test_a_different_run_cannot_be_continued(place, whole, tmp_path):
     with pytest.raises(UsageError, match=r"another recipe: batch 2 there, 4 here"):
         train(place, whole, "batch=4")
     write_pairs(tmp_path, photographs=6)
@@ -171,7 +173,7 @@ def test_bad_input_says_what_to_do(place, tmp_path):
     with pytest.raises(UsageError, match="multiples of 4"):
         train(place, tmp_path, "crop=18")
     if not torch.cuda.is_available():
-        with pytest.raises(UsageError, match=r"--device cuda: no GPU is there.*--device cpu"):
+        with pytest.raises(UsageError, match=r"--device cuda: there is no GPU.*--device cpu"):
             train(place, tmp_path, device="cuda")
     data, columns = bytearray((place / "00000.h5").read_bytes()), Shard(place / "00000.h5").columns
     first = data.find(columns["sharp"][7].tobytes())
@@ -181,7 +183,7 @@ def test_bad_input_says_what_to_do(place, tmp_path):
         train(place, tmp_path, "steps=20", data=(tmp_path / "bad.h5",))
 
 
-def test_what_is_no_number_ends_the_run_after_ten(place, tmp_path, monkeypatch):
+def test_ten_steps_that_are_not_finite_end_the_run(place, tmp_path, monkeypatch):
     call = Step.__call__
     monkeypatch.setattr(Step, "__call__", lambda self, number, *images: call(self, number, *(i * torch.nan for i in images)))
     with pytest.raises(BlurkitError, match="step 10: 10 steps in a row"):

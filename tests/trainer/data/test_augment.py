@@ -14,13 +14,13 @@ def crops(rng):
 
 
 def turned(image, orientation):
-    """An image (h, w, 3) in one of the eight orientations, by numpy."""
+    """An image (h, w, 3) in one of the eight orientations, computed with numpy."""
     image = image[::-1] if orientation & FLIP_ROWS else image
     image = image[:, ::-1] if orientation & FLIP_COLUMNS else image
     return image.swapaxes(0, 1) if orientation & TRANSPOSE else image
 
 
-def test_both_photographs_of_a_pair_are_turned_alike_and_scaled(crops):
+def test_both_images_of_a_pair_get_the_same_orientation_and_are_scaled(crops):
     images = augment(torch.from_numpy(crops), range(8))
     assert images.shape == (2, 8, 3, 12, 12)
     assert images.is_contiguous()
@@ -47,7 +47,7 @@ def test_the_scale_is_torchvisions_and_its_ends_are_exact(crops):
     assert (ours - published).abs().max() < 2e-7
 
 
-def test_wide_crops_are_mirrored_and_left_as_they_were(rng):
+def test_wide_crops_are_flipped_and_the_input_is_unchanged(rng):
     crops = torch.from_numpy(rng.integers(0, 256, (2, 2, 4, 6, 3), np.uint8))
     before = crops.clone()
     images = augment(crops, [FLIP_ROWS, FLIP_COLUMNS])

@@ -22,7 +22,7 @@ def philox4x64(counter, key, rounds=10):
 
 def test_draws_are_the_words_of_philox_keyed_by_seed_and_position():
     seed, position = 2**63 - 1, 2**40 + 7
-    # numpy advances its counter before it uses it
+    # numpy increments the counter before the first use
     expected = [philox4x64((position + i + 1, 0, 0, 0), (seed, 2)) for i in range(3)]
     assert draws(seed, position, 3).tolist() == expected
 
@@ -41,14 +41,14 @@ def test_every_epoch_is_a_permutation_of_its_own():
     assert np.array_equal(Order([100], seed=3).indices(0, 100), epochs[0])
 
 
-def test_any_piece_of_the_order_is_that_piece():
+def test_any_section_of_the_order_is_the_same():
     order, fresh = Order([7], seed=1), Order([7], seed=1)
     whole = order.indices(0, 60)
     for start, count in ((0, 1), (6, 2), (13, 30), (59, 1), (20, 0)):
         assert np.array_equal(fresh.indices(start, count), whole[start : start + count])
 
 
-def test_weights_share_every_epoch_and_repeat_no_sample_before_its_dataset_is_through():
+def test_weights_divide_every_epoch_and_samples_repeat_only_after_their_dataset():
     counts, weights = [50, 10, 40], [1.0, 2.0, 1.0]
     epochs = Order(counts, seed=2, weights=weights).indices(0, 800).reshape(8, 100)
     edges = np.cumsum([0, *counts])
@@ -56,11 +56,11 @@ def test_weights_share_every_epoch_and_repeat_no_sample_before_its_dataset_is_th
         mine = (epochs >= first) & (epochs < last)
         assert (mine.sum(axis=1) == share).all()
         seen = np.bincount(epochs[mine] - first, minlength=last - first)
-        assert seen.max() - seen.min() <= 1  # whole passes and a part of one
-    assert np.abs(np.diff(np.flatnonzero((epochs[0] >= 50) & (epochs[0] < 60)))).max() > 1  # mixed, not one after the other
+        assert seen.max() - seen.min() <= 1  # complete passes, and part of the next
+    assert np.abs(np.diff(np.flatnonzero((epochs[0] >= 50) & (epochs[0] < 60)))).max() > 1  # the dataset is mixed with the others
 
 
-def test_what_cannot_be_ordered_is_refused():
+def test_invalid_orders_are_refused():
     with pytest.raises(UsageError, match=r"dataset 1 has 5 of 10 .* 0 positions"):
         Order([5, 5], seed=0, weights=[1, 1000])
     with pytest.raises(UsageError, match="dataset 2 has 0 of 10"):

@@ -18,14 +18,14 @@ from trainer.data.pairs import hold_out, open_pairs
 
 @pytest.fixture
 def folder(tmp_path, make_sample):
-    """Ten photographs in four variants each, over three shards, those of one photograph not all in one."""
+    """Ten photographs with four variants each, in three shards. The variants of a photograph can be in two shards."""
     samples = [sample for number in range(10) for sample in variants(make_sample(number, 24, 20), 4)]
     return write_folder(tmp_path / "shards", [samples[:15], samples[15:18], samples[18:]])
 
 
 @pytest.fixture
 def second(tmp_path, make_sample):
-    """Six photographs, the first two of them copies of two in the other folder under other names."""
+    """Six photographs. The first two are copies of photographs in the other folder, with other names."""
     return write_folder(tmp_path / "second", [[make_sample(number, 30, 24) for number in (8, 9, 20, 21, 22, 23)]])
 
 
@@ -59,7 +59,7 @@ def test_held_out_photographs_are_never_trained_on(folder, second):
         assert sorted(names) == sorted(pairs.name(index) for index in range(len(pairs)))
 
 
-def test_who_is_held_out_depends_on_seed_and_photographs_alone(folder, second):
+def test_the_held_out_photographs_depend_only_on_seed_and_photographs(folder, second):
     one, other = open_pairs([folder, second]), open_pairs([second, folder])
     chosen = [photographs(hold_out(one, seed=seed)[1]) for seed in range(30)]
     assert chosen == [photographs(hold_out(other, seed=seed)[1]) for seed in range(30)]
@@ -76,7 +76,7 @@ def test_real_variants_stay_together(tmp_path):
 
 
 @pytest.mark.parametrize(("most", "kept"), [(1, [0]), (3, [0, 20, 39]), (100, list(range(40)))])
-def test_a_few_are_spread_evenly(folder, most, kept):
+def test_a_few_pairs_are_evenly_spaced(folder, most, kept):
     pairs = open_pairs([folder])
     few = pairs.spread(most)
     assert [few.name(index) for index in range(len(few))] == [pairs.name(index) for index in kept]
@@ -88,7 +88,7 @@ def test_one_photograph_cannot_be_divided(tmp_path, make_sample):
         hold_out(pairs, seed=0)
 
 
-def test_a_digest_tells_pairs_apart(folder, second):
+def test_digests_of_different_pairs_differ(folder, second):
     pairs = open_pairs([folder])
     others = [
         open_pairs([second]),
@@ -99,7 +99,7 @@ def test_a_digest_tells_pairs_apart(folder, second):
     ]
     assert open_pairs([folder]).digest == pairs.digest
     assert len({pairs.digest, *(other.digest for other in others)}) == 7
-    assert open_pairs([second]).digest == open_pairs([second / "00000.h5"]).digest  # a shard knows what its dataset's index says
+    assert open_pairs([second]).digest == open_pairs([second / "00000.h5"]).digest  # with and without an index
 
 
 def test_more_shards_than_files_may_be_open(tmp_path, make_sample):
@@ -128,17 +128,17 @@ def test_a_shard_that_its_index_does_not_know(tmp_path, make_sample):
     folder = write_folder(tmp_path / "a", [[make_sample(number, 8, 8)] for number in range(2)])
     other = write_folder(tmp_path / "b", [[make_sample(number, 8, 8) for number in range(2)]])
     shutil.copy(other / "00000.h5", folder / "00001.h5")
-    with pytest.raises(CorruptShardError, match="shards and index differ"):
+    with pytest.raises(CorruptShardError, match="the shards do not match their index"):
         open_pairs([folder])
 
 
-def test_the_limit_of_open_files_is_raised_as_far_as_it_goes(folder):
+def test_the_limit_of_open_files_is_raised(folder):
     with mock.patch.object(resource, "getrlimit", return_value=(64, 130)), mock.patch.object(resource, "setrlimit") as changed:
         open_pairs([folder])
     changed.assert_called_once_with(resource.RLIMIT_NOFILE, (130, 130))
 
 
-def test_data_that_is_none_says_what_to_do(tmp_path, folder):
+def test_missing_data_says_what_to_do(tmp_path, folder):
     with pytest.raises(UsageError, match="blurkit generate"):
         open_pairs([])
     with pytest.raises(UsageError, match="blurkit generate"):

@@ -28,7 +28,7 @@ def no_thread_is_left():
 
 @pytest.fixture
 def pairs(tmp_path, make_sample):
-    """Eleven pairs of three sizes, stored flat, in two shards."""
+    """Eleven pairs of three sizes in two shards."""
     samples = [make_sample(number, *SIZES[number % 3]) for number in range(11)]
     return open_pairs([write_folder(tmp_path / "shards", [samples[:4], samples[4:]])])
 
@@ -48,7 +48,7 @@ def assert_same(one, other):
 
 
 def every_crop(pairs):
-    """Where each crop of each pair, in each orientation, comes from: its bytes to (sample, y, x, orientation)."""
+    """A mapping from the bytes of each possible crop to its (sample, y, x, orientation)."""
     places = {}
     for index in range(len(pairs)):
         both = np.stack(pairs.images(index))
@@ -68,16 +68,16 @@ def found(pairs, stream, count):
     for _ in range(count):
         blurred, sharp = (((half + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy() for half in next(stream))
         for pair in zip(sharp, blurred, strict=True):
-            yield places[np.stack(pair).tobytes()]  # a KeyError where it is no crop of any pair
+            yield places[np.stack(pair).tobytes()]  # a KeyError if it is not a crop of a pair
 
 
-def test_batches_are_crops_of_the_pairs_in_order_anywhere_and_any_way_up(pairs):
+def test_batches_are_crops_in_order_at_all_places_and_in_all_orientations(pairs):
     with Stream(pairs, recipe(4)) as stream:
         crops = list(found(pairs, stream, 60))
     assert [crop[0] for crop in crops] == Order([11], seed=5).indices(0, 240).tolist()
     assert min(Counter(crop[3] for crop in crops).values()) > 240 / 8 / 2
     assert {crop[3] for crop in crops} == set(range(8))
-    for index in range(3):  # among 20 or so draws of at most 10 rows or columns
+    for index in range(3):  # about 20 draws of at most 10 rows or columns
         ys, xs = zip(*[crop[1:3] for crop in crops if crop[0] % 3 == index], strict=True)
         assert set(ys) == set(range(SIZES[index][0] - CROP + 1))
         assert set(xs) == set(range(SIZES[index][1] - CROP + 1))
@@ -86,13 +86,13 @@ def test_batches_are_crops_of_the_pairs_in_order_anywhere_and_any_way_up(pairs):
 @pytest.mark.parametrize(
     ("flips", "transpose", "count"), [("none", False, 1), ("horizontal", False, 2), ("both", False, 4), ("none", True, 2)]
 )
-def test_turns_can_be_refused(pairs, flips, transpose, count):
+def test_orientations_can_be_restricted(pairs, flips, transpose, count):
     with Stream(pairs, recipe(4, flips=flips, transpose=transpose)) as stream:
         crops = list(found(pairs, stream, 20))
     assert len({crop[3] for crop in crops}) == count
     if flips == "horizontal":
-        assert {crop[3] for crop in crops} == {0, 6}  # np.rot90 twice and turned upside down is left for right
-    with Stream(pairs, recipe(4)) as stream:  # the places stay
+        assert {crop[3] for crop in crops} == {0, 6}  # np.rot90 twice and an upside-down flip make a left-right flip
+    with Stream(pairs, recipe(4)) as stream:  # the places do not change
         assert [crop[:3] for crop in found(pairs, stream, 20)] == [crop[:3] for crop in crops]
 
 
@@ -109,7 +109,7 @@ def test_processes_share_the_batches_of_one(pairs):
     assert_same([torch.cat(part, dim=1) for part in zip(*parts, strict=True)], whole)
 
 
-def test_what_was_stopped_anywhere_goes_on_the_same(pairs):
+def test_a_stream_can_be_continued_after_any_batch(pairs):
     whole = batches(pairs, 12)
     for done in range(12):
         with Stream(pairs, recipe(3), prefetch=4) as stream:
@@ -146,7 +146,7 @@ def test_batches_keep_their_pixels(pairs):
 
 
 @pytest.mark.parametrize("field", ["sharp", "blurred"])
-def test_a_corrupt_shard_is_an_error_of_the_consumer_and_ends_the_threads(tmp_path, make_sample, field):
+def test_a_corrupt_shard_raises_and_ends_the_threads(tmp_path, make_sample, field):
     folder = write_folder(tmp_path / "shards", [[make_sample(number, CROP, CROP) for number in range(8)]])
     damage(folder / "00000.h5", 5, field)
     stream = Stream(open_pairs([folder]), recipe(1, seed=3))
@@ -158,7 +158,7 @@ def test_a_corrupt_shard_is_an_error_of_the_consumer_and_ends_the_threads(tmp_pa
     assert list(stream) == []
 
 
-def test_closing_gives_up_what_is_being_read(pairs, monkeypatch):
+def test_closing_drops_batches_that_are_being_read(pairs, monkeypatch):
     crop, read = type(pairs).crop, []
 
     def slow(*arguments):
@@ -176,7 +176,7 @@ def test_closing_gives_up_what_is_being_read(pairs, monkeypatch):
 
 
 def test_crops_that_do_not_fit_say_sizes_and_what_to_do(pairs):
-    with pytest.raises(UsageError, match=r"20x20 do not fit 7 of 11 pairs, such as one of 18x18.*--set crop=18.*--size"):
+    with pytest.raises(UsageError, match=r"20x20 do not fit 7 of 11 pairs; the smallest is 18x18.*--set crop=18.*--size"):
         Stream(pairs, TrainingRecipe(crop=20))
 
 

@@ -2,7 +2,6 @@
 
 import math
 
-import cv2
 import numpy as np
 import pytest
 from scikit_scores import scikit_psnr, scikit_ssim
@@ -39,7 +38,7 @@ def test_closed_forms():
     assert ssim(flat + 10, flat) == pytest.approx((2 * 110 * 100 + c) / (110**2 + 100**2 + c))
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_images_that_cannot_be_compared_are_refused():
     image = np.zeros((20, 20, 3), np.uint8)
     for other in (image[:19], image.astype(np.float32), image[..., 0], image[:0]):
         for metric in METRICS.values():

@@ -42,11 +42,11 @@ def test_mixed_sizes_odd_names_and_many_rows(tmp_path, rng):
         draw_triples(tmp_path / "x.gif", rows)
 
 
-def test_the_map_says_where_it_got_better():
+def test_the_map_shows_what_improved():
     sharp = flat(100, 40, 300)
     blurred, restored = sharp.copy(), sharp.copy()
-    blurred[:, :100] += 60  # taken away
-    restored[:, 200:] += 60  # brought in
+    blurred[:, :100] += 60  # blur that the restoration removes
+    restored[:, 200:] += 60  # an error that the restoration adds
     colours = gain_map(Row(blurred, restored, sharp))
     assert near(colours[:, 10:90], OPENS, 1).all()
     assert (colours[:, 110:190] < 12).all()
@@ -56,16 +56,9 @@ def test_the_map_says_where_it_got_better():
 
 
 def curve(steps=100):
-    return [
-        {
-            "step": step,
-            "loss/l1": 2.0 ** -(step / 10),
-            "rate/generator": 1e-4,
-            "val/psnr": 20 + step / 10,
-            "val/psnr_blurred": 25.0,
-        }
-        for step in range(0, steps + 1, 5)
-    ]
+    fixed = {"rate/generator": 1e-4, "val/psnr_blurred": 25.0}
+    numbers = range(0, steps + 1, 5)
+    return [{"step": step, "loss/l1": 2.0 ** -(step / 10), "val/psnr": 20 + step / 10, **fixed} for step in numbers]
 
 
 def test_validation_rises_through_the_level_of_the_blurred_input(tmp_path):
@@ -77,7 +70,7 @@ def test_validation_rises_through_the_level_of_the_blurred_input(tmp_path):
     rising = near(image, OPENS, 30)
     tops = np.array([rising[:, x].nonzero()[0].mean() for x in (200, 640, 1100)])
     assert tops[0] > tops[1] > tops[2]
-    assert tops[1] == pytest.approx(height, abs=14)  # the middle of the run is where 25 dB are reached
+    assert tops[1] == pytest.approx(height, abs=14)  # 25 dB are reached in the middle of the run
     assert np.diff(tops, 2) == pytest.approx(0, abs=20)
 
 
@@ -86,7 +79,9 @@ def test_gaps_repeats_and_single_lines_are_drawn(tmp_path):
     draw_curves(tmp_path / "a.png", lines[2:])
     draw_curves(tmp_path / "b.png", lines)
     np.testing.assert_array_equal(read(tmp_path / "a.png"), read(tmp_path / "b.png"))
-    draw_curves(tmp_path / "b.png", [{"step": 5, "loss/a": 9.0, "val/psnr": 3.0}, *lines])  # a step done again counts once
+    draw_curves(
+        tmp_path / "b.png", [{"step": 5, "loss/a": 9.0, "val/psnr": 3.0}, *lines]
+    )  # of a repeated step the last value counts
     np.testing.assert_array_equal(read(tmp_path / "a.png"), read(tmp_path / "b.png"))
     draw_curves(tmp_path / "zero.png", [{"step": 0, "loss/a": 0.0}])
     for lines in ([], [{"step": 1}], [{"step": 1, "psnr": 3.0}]):
@@ -94,7 +89,7 @@ def test_gaps_repeats_and_single_lines_are_drawn(tmp_path):
             draw_curves(tmp_path / "c.png", lines)
 
 
-def test_what_falls_by_powers_of_ten_is_straight(tmp_path):
+def test_an_exponential_decay_is_drawn_as_a_straight_line(tmp_path):
     lines = [{"step": step, "loss/a": 10.0 ** -(step / 5)} for step in range(21)]
     draw_curves(tmp_path / "a.png", lines)
     falling = near(read(tmp_path / "a.png")[70:280, :420], OPENS, 30)

@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 class Local(nn.Module):
-    """A small generator of local reach: the mean of each channel over 3 x 3 pixels; records the sizes that it is given."""
+    """A generator that returns the mean of each channel over 3 x 3 pixels. It records the sizes of its inputs."""
 
     multiple, least = 4, 8
 
@@ -35,7 +35,7 @@ class Same(Local):
 
 
 def means(image):
-    """The mean over 3 x 3 pixels, reflected at the edges, as codes."""
+    """The mean over 3 x 3 pixels as codes. The image is reflected at its edges."""
     height, width = image.shape[:2]
     padded = np.pad(image.astype(np.float64), ((1, 1), (1, 1), (0, 0)), mode="reflect")
     return np.rint(sum(padded[i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9)
@@ -43,7 +43,7 @@ def means(image):
 
 @pytest.mark.parametrize("shape", [(8, 8), (9, 13), (64, 30), (181, 322)])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-def test_any_size_comes_back_at_its_size(rng, shape, kind):
+def test_the_size_is_preserved(rng, shape, kind):
     image = rng.integers(0, np.iinfo(kind).max, (*shape, 3), kind, endpoint=True)
     result = Restorer(Local(), CPU)(image)
     assert result.dtype == kind
@@ -51,7 +51,7 @@ def test_any_size_comes_back_at_its_size(rng, shape, kind):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2), (70, 1), (7, 300)])
-def test_tiny_images_are_padded_to_the_least(rng, shape):
+def test_tiny_images_are_padded_to_the_least_size(rng, shape):
     image = rng.integers(0, 256, (*shape, 3), np.uint8)
     generator = Same()
     for tile in (0, 32):
@@ -59,7 +59,7 @@ def test_tiny_images_are_padded_to_the_least(rng, shape):
     assert all(height >= 8 and width >= 8 and height % 4 == width % 4 == 0 for _, _, height, width in generator.sizes)
 
 
-def test_every_code_survives_the_scaling():
+def test_scaling_preserves_every_code():
     codes = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1).repeat(3, axis=2)
     np.testing.assert_array_equal(Restorer(Same(), CPU)(codes), codes)
     few = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
@@ -68,7 +68,7 @@ def test_every_code_survives_the_scaling():
 
 @pytest.mark.parametrize("shape", [(100, 100), (33, 95), (32, 65), (40, 57), (61, 129)])
 @pytest.mark.parametrize("overlap", [4, 8])
-def test_tiles_of_a_local_generator_are_the_whole(rng, shape, overlap):
+def test_tiles_of_a_local_generator_equal_the_whole_image(rng, shape, overlap):
     image = rng.integers(0, 256, (*shape, 3), np.uint8)
     generator = Local()
     tiled = Restorer(generator, CPU, tile=32, overlap=overlap)(image)
@@ -80,7 +80,7 @@ def test_tiles_of_a_local_generator_are_the_whole(rng, shape, overlap):
 
 def test_seams_are_blended_by_a_raised_cosine():
     class Number(Same):
-        """Each tile as one value, the next a little higher."""
+        """Returns one value per tile. The value of each tile is higher than that of the previous tile."""
 
         def forward(self, x):
             super().forward(x)
@@ -101,7 +101,7 @@ def test_large_images_are_tiled_by_default_and_small_ones_are_not():
     assert Restorer(Same(), CPU, tile=5000).tile(4000, 5000) == 0
 
 
-def test_memory_of_a_tiled_image_is_that_of_a_row_of_tiles(monkeypatch, rng):
+def test_a_tiled_image_needs_the_memory_of_one_row_of_tiles(monkeypatch, rng):
     image = rng.integers(0, 256, (600, 64, 3), np.uint8)
     largest, real = [], np.zeros
     monkeypatch.setattr(np, "zeros", lambda shape, kind: largest.append(shape[0]) or real(shape, kind))
@@ -123,7 +123,7 @@ def test_a_real_generator_restores_without_dropout_and_in_half_precision(rng):
     assert tiny.shape == (1, 1, 3)
 
 
-def test_what_is_no_image_is_refused():
+def test_other_arrays_than_images_are_refused():
     restore = Restorer(Same(), CPU)
     for image in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 4), np.uint8)):
         with pytest.raises(UsageError, match="uint8 or uint16"):

@@ -21,7 +21,7 @@ def plain_norm(x):
 
 
 def plain_resnet(parameters, x, blocks):
-    """DeblurGAN's generator without dropout."""
+    """The generator of DeblurGAN without dropout."""
     parameters = iter(parameters)
 
     def convolved(x, **options):
@@ -69,7 +69,7 @@ def test_names_are_those_published():
 
 def test_outputs_are_those_of_the_published_network():
     generator = small().eval()
-    for parameter in generator.parameters():  # larger than at the start, so that every layer and the clamp show in the output
+    for parameter in generator.parameters():  # large weights, so that every layer and the clamp affect the output
         torch.nn.init.normal_(parameter, 0, 0.3)
     blurred = random_tensor(2, 3, 24, 16)
     restored = generator(blurred)
@@ -87,20 +87,19 @@ def test_gradients_are_those_of_the_published_network():
     assert max((a - b).abs().max() for a, b in zip(ours, plain, strict=True)) < 1e-12
 
 
-def test_the_start_is_the_published_one():
+def test_initial_weights_are_the_published_ones():
     generator = build_generator({"name": "resnet", "blocks": 1})
-    weights = torch.cat(
-        [parameter.detach().flatten() for name, parameter in generator.named_parameters() if name.endswith("weight")]
-    )
+    named = list(generator.named_parameters())
+    weights = torch.cat([parameter.detach().flatten() for name, parameter in named if name.endswith("weight")])
     assert abs(weights.mean()) < 1e-4
     assert weights.std() == pytest.approx(0.02, rel=0.005)
-    assert not any(parameter.any() for name, parameter in generator.named_parameters() if name.endswith("bias"))
+    assert not any(parameter.any() for name, parameter in named if name.endswith("bias"))
     torch.manual_seed(1)
     twin = build_generator({"name": "resnet", "blocks": 2, "width": 4}).double()
     assert all(torch.equal(a, b) for a, b in zip(twin.parameters(), small().parameters(), strict=True))
 
 
-def test_dropout_halves_the_features_of_a_block_while_training_or_when_asked_for():
+def test_dropout_is_active_in_training_and_with_mc_dropout():
     blurred = random_tensor(1, 3, 16, 16)
     assert torch.equal(small().eval()(blurred), small(dropout=0.0)(blurred))
     kept = []
@@ -136,9 +135,7 @@ def test_channels_last_is_the_same_function_with_the_same_parameters():
     layouts = []
     for module in generator.modules():
         if isinstance(module, torch.nn.GroupNorm):
-            module.register_forward_hook(
-                lambda _, __, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
-            )
+            module.register_forward_hook(lambda *call: layouts.append(call[-1].is_contiguous(memory_format=torch.channels_last)))
     restored = generator(blurred.to(memory_format=torch.channels_last))
     assert list(generator.state_dict()) == names
     assert len(layouts) == 9
@@ -151,13 +148,9 @@ def test_channels_last_is_the_same_function_with_the_same_parameters():
 def test_published_states_load_with_and_without_running_statistics(prefix):
     state = small().state_dict()
     published = {prefix + name: value for name, value in state.items()}
+    statistics = {"running_mean": torch.zeros(4), "running_var": torch.ones(4), "num_batches_tracked": torch.tensor(7)}
     for norm in ("model.2", "model.10.conv_block.2"):
-        for name, value in (
-            ("running_mean", torch.zeros(4)),
-            ("running_var", torch.ones(4)),
-            ("num_batches_tracked", torch.tensor(7)),
-        ):
-            published[f"{prefix}{norm}.{name}"] = value
+        published |= {f"{prefix}{norm}.{name}": value for name, value in statistics.items()}
     before = list(published)
     generator = small()
     torch.nn.init.zeros_(generator.model[1].weight)
@@ -168,7 +161,7 @@ def test_published_states_load_with_and_without_running_statistics(prefix):
         generator.load_state_dict({name: value for name, value in published.items() if "model.1." not in name})
 
 
-def test_bfloat16_autocast_answers_in_float32():
+def test_bfloat16_autocast_returns_float32():
     generator, blurred = small().float().eval(), random_tensor(1, 3, 16, 16).float()
     with torch.autocast("cpu", torch.bfloat16):
         restored = generator(blurred)
@@ -188,20 +181,20 @@ def test_bfloat16_autocast_answers_in_float32():
         ({"name": "resnet", "upsampling": "resized"}, "did you mean 'resize'"),
     ],
 )
-def test_specifications_that_cannot_be_built(spec, message):
+def test_invalid_specifications_are_refused(spec, message):
     with pytest.raises(UsageError, match=message):
         build_generator(spec)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 18, 16), (1, 3, 16, 10), (1, 3, 4, 16)])
-def test_sizes_that_are_no_multiple_are_refused(shape):
+def test_invalid_sizes_are_refused(shape):
     with pytest.raises(UsageError, match=r"multiples of 4 and at least 8, got \(1, 3"):
         small()(random_tensor(*shape))
     assert small()(random_tensor(1, 3, 8, 12)).shape == (1, 3, 8, 12)
 
 
-def test_a_generator_is_imported_only_when_asked_for(monkeypatch):
-    monkeypatch.setitem(sys.modules, "trainer.networks.resnet", None)  # an import of it fails
+def test_a_generator_is_imported_only_when_it_is_used(monkeypatch):
+    monkeypatch.setitem(sys.modules, "trainer.networks.resnet", None)  # its import fails
     module = importlib.reload(generators)
     monkeypatch.setitem(module.GENERATORS, "sound", "torch.nn:Identity")
     assert isinstance(module.build_generator({"name": "sound"}), torch.nn.Identity)

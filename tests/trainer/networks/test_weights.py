@@ -49,7 +49,7 @@ def test_what_was_saved_is_loaded(tmp_path):
     assert loaded.model[10].conv_block[4].p == 0.25
 
 
-def test_the_json_beside_it_is_for_people(tmp_path):
+def test_the_json_file_is_readable(tmp_path):
     save_generator(tmp_path, small(), {**DESCRIPTION, "summary": "décor"})
     text = (tmp_path / "generator.json").read_text()
     assert json.loads(text)["step"] == 7
@@ -77,7 +77,7 @@ def test_another_program_reads_the_same_numbers(tmp_path):
     assert np.array_equal(weight, generator.model[1].weight.detach().numpy())
 
 
-def test_weights_without_their_json_or_beside_anothers_describe_the_network_alone(tmp_path):
+def test_without_a_matching_json_file_the_description_is_the_network_only(tmp_path):
     generator = small()
     save_generator(tmp_path, small(seed=2), {**DESCRIPTION, "step": 6})
     older = (tmp_path / "generator.json").read_bytes()
@@ -95,12 +95,12 @@ def test_weights_without_their_json_or_beside_anothers_describe_the_network_alon
 @pytest.mark.parametrize("blocks", [6, 9])
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_published_state_dictionaries_say_which_network_they_are(tmp_path, blocks, upsampling, prefix):
+def test_the_network_of_a_published_state_dictionary_is_inferred(tmp_path, blocks, upsampling, prefix):
     generator = small(blocks=blocks, upsampling=upsampling)
     state = published(generator, prefix)
     state |= {f"{prefix}model.2.running_mean": torch.zeros(4), f"{prefix}model.2.num_batches_tracked": torch.tensor(3)}
     path = tmp_path / "latest_net_G.pth"
-    torch.save(state, path, _use_new_zipfile_serialization=False)  # that of 2018
+    torch.save(state, path, _use_new_zipfile_serialization=False)  # the format of 2018
     loaded, description = load_generator(path)
     assert description == {"generator": {"name": "resnet", "blocks": blocks, "width": 4, "upsampling": upsampling}}
     assert same(loaded, generator)
@@ -122,7 +122,7 @@ def test_every_flipped_bit_of_the_weights_and_of_their_specification_is_found(tm
         damaged = bytearray(data)
         damaged[place] ^= 1
         path.write_bytes(damaged)
-        with pytest.raises(BlurkitError, match="not the weights that were written") as caught:
+        with pytest.raises(BlurkitError, match="the weights differ from those that were written") as caught:
             load_generator(path)
         assert caught.value.exit_code == 1
 
@@ -131,12 +131,12 @@ def test_every_flipped_bit_of_the_weights_and_of_their_specification_is_found(tm
 def test_metadata_that_describe_no_generator_are_refused(tmp_path, metadata):
     path = tmp_path / "generator.safetensors"
     path.write_bytes(safetensors.torch.save(small().state_dict(), {"blurkit": metadata}))
-    with pytest.raises(UsageError, match="its metadata do not describe a generator"):
+    with pytest.raises(UsageError, match="the metadata do not describe a generator"):
         load_generator(path)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, -1])
-def test_a_file_cut_short_is_refused(tmp_path, kept):
+def test_a_truncated_file_is_refused(tmp_path, kept):
     path = save_generator(tmp_path, small(), DESCRIPTION)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(UsageError, match="cannot be read as weights"):
@@ -165,14 +165,14 @@ def test_a_zipped_pickle_with_code_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"conv1.weight": torch.zeros(3)}, "no weights of a generator known here"),
-        ({}, "no weights of a generator known here"),
+        ({"conv1.weight": torch.zeros(3)}, "no weights of the generator of DeblurGAN"),
+        ({}, "no weights of the generator of DeblurGAN"),
         ([torch.zeros(3)], "holds a list"),
         ({"model.1.weight": torch.zeros(4, 3, 7, 7), "model.10.conv_block.1.weight": torch.zeros(1)}, "Missing key"),
         ("another width", "size mismatch for model.26.weight"),
     ],
 )
-def test_weights_of_something_else(tmp_path, state, message):
+def test_weights_of_another_network_are_refused(tmp_path, state, message):
     if state == "another width":
         state = {**published(small(blocks=9, upsampling="transposed"), ""), "model.26.weight": torch.zeros(3, 5, 7, 7)}
     torch.save(state, tmp_path / "other.pt")
@@ -181,13 +181,13 @@ def test_weights_of_something_else(tmp_path, state, message):
 
 
 def test_places_without_a_generator(tmp_path):
-    with pytest.raises(UsageError, match=r"no generator.safetensors in .*: train first, with trainer run --out"):
+    with pytest.raises(UsageError, match=r"no generator.safetensors in .*: train first with trainer run --out"):
         load_generator(tmp_path)
     with pytest.raises(UsageError, match=r"absent.pth: no such file"):
         load_generator(tmp_path / "absent.pth")
 
 
-def test_a_save_that_fails_leaves_the_former_file(tmp_path, monkeypatch):
+def test_a_failed_save_keeps_the_previous_file(tmp_path, monkeypatch):
     save_generator(tmp_path, small(), DESCRIPTION)
 
     def full(*_):

@@ -55,14 +55,14 @@ def test_every_flipped_or_missing_byte_is_found(tmp_path):
             checkpoint.load(path)
 
 
-def test_a_damaged_one_is_passed_over_for_the_one_before(tmp_path):
+def test_a_damaged_checkpoint_is_skipped(tmp_path):
     for step in (3, 4):
         checkpoint.save(tmp_path, made(step))
     newest = tmp_path / FOLDER / "00000004.ckpt"
     newest.write_bytes(newest.read_bytes()[:-1])
     assert checkpoint.newest(tmp_path).step == 3
     (tmp_path / FOLDER / "00000003.ckpt").write_bytes(b"")
-    with pytest.raises(BlurkitError, match=r"00000004\.ckpt is damaged.*begin anew with --resume never"):
+    with pytest.raises(BlurkitError, match=r"00000004\.ckpt is damaged.*start again with --resume never"):
         checkpoint.newest(tmp_path)
 
 
@@ -73,20 +73,18 @@ def test_no_code_runs(tmp_path):
 
     for payload in (pickle.dumps(Hostile()), pickle.dumps({"origin": {}})):
         path = tmp_path / "hostile.ckpt"
-        path.write_bytes(checkpoint._MAGIC + checkpoint.hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+        path.write_bytes(checkpoint._head(payload) + payload)
         with pytest.raises(BlurkitError, match="holds no checkpoint"):
             checkpoint.load(path)
     buffer = io.BytesIO()
     torch.save({"origin": Hostile()}, buffer)
-    path.write_bytes(
-        checkpoint._MAGIC + checkpoint.hashlib.sha256(buffer.getvalue()).hexdigest().encode() + b"\n" + buffer.getvalue()
-    )
+    path.write_bytes(checkpoint._head(buffer.getvalue()) + buffer.getvalue())
     with pytest.raises(BlurkitError, match="holds no checkpoint"):
         checkpoint.load(path)
     assert not (tmp_path / "harm").exists()
 
 
-def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
     checkpoint.save(tmp_path, made(1))
 
     def full(descriptor, data):
@@ -100,7 +98,7 @@ def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
     assert checkpoint.newest(tmp_path).step == 1
 
 
-def test_what_a_kill_left_is_removed(tmp_path):
+def test_files_of_a_killed_run_are_removed(tmp_path):
     checkpoint.save(tmp_path, made(1))
     checkpoint.save(tmp_path, made(1), best=True)
     for name in ("00000002.ckpt.x3f.tmp", "best.ckpt.u2.tmp", "mine.tmp"):

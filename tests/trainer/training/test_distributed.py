@@ -45,7 +45,7 @@ def free_port():
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_weights_of_one(tmp_path):
+def test_two_processes_compute_the_weights_of_one_process(tmp_path):
     torch.multiprocessing.spawn(worker, (free_port(), str(tmp_path)), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     assert torch.equal(first, second)
@@ -82,7 +82,7 @@ def test_torchrun_trains_as_one_process_does(tmp_path):
     assert losses[2] == pytest.approx(losses[1], rel=2e-3)
 
 
-def test_alone_nothing_is_said_or_changed(monkeypatch):
+def test_a_single_process_exchanges_nothing(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with joined(CPU) as ranks:
         numbers = torch.arange(3.0)
@@ -93,7 +93,7 @@ def test_alone_nothing_is_said_or_changed(monkeypatch):
         ranks.wait()
 
 
-def test_an_environment_that_is_half_torchruns(monkeypatch):
+def test_an_incomplete_environment_of_torchrun_is_refused(monkeypatch):
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RANK", "0")

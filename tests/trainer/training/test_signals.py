@@ -20,7 +20,7 @@ STEPS = 40
 
 @pytest.fixture
 def start(tmp_path):
-    """A function that starts a run, the leader of a process group, in a folder of this name."""
+    """A function that starts a run in a folder of the given name. The run leads its own process group."""
     write_pairs(tmp_path, side=48)
     recipe = write_recipe(tmp_path, RECIPE.replace("steps = 9", f"steps = {STEPS}").replace("log_every = 2", "log_every = 1"))
     started = []
@@ -47,10 +47,14 @@ def start(tmp_path):
 
 
 def steps_of(out):
-    """The newest step that the metrics tell of."""
+    """The last step in the metrics."""
     path = out / "metrics.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     return json.loads(lines[-1])["step"] if lines else 0
+
+
+def weights(out):
+    return (out / "generator.safetensors").read_bytes()
 
 
 def wait_for(process, out, step):
@@ -73,9 +77,7 @@ def test_signals_to_the_process_and_the_group(start, tmp_path):
         assert returned == code
         assert f"stopped by {number.name}; a checkpoint of step" in stderr
     assert finish(start("run"))[0] == 0
-    assert (tmp_path / "run" / "generator.safetensors").read_bytes() == (
-        tmp_path / "whole" / "generator.safetensors"
-    ).read_bytes()
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 
 def test_a_second_signal_ends_it_at_once(start, tmp_path):
@@ -88,7 +90,7 @@ def test_a_second_signal_ends_it_at_once(start, tmp_path):
 
 
 def test_killed_five_times(start, tmp_path):
-    """Whenever the kills come, the run after them ends with the bytes of one that was left alone."""
+    """At whatever time a run is killed, its continuation ends with the same bytes as a run without kills."""
     assert finish(start("whole"))[0] == 0
     rng, kills = random.Random(3), 0
     while kills < 5:
@@ -99,7 +101,5 @@ def test_killed_five_times(start, tmp_path):
         finish(process)
         kills += 1
     assert finish(start("run"))[0] == 0
-    assert (tmp_path / "run" / "generator.safetensors").read_bytes() == (
-        tmp_path / "whole" / "generator.safetensors"
-    ).read_bytes()
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
     assert not list((tmp_path / "run").rglob("*.tmp"))

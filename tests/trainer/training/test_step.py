@@ -10,7 +10,7 @@ from small_steps import lasting, networks, photographs, recipe, step_of
 from trainer.config import Adversarial, ContentWeights, Generator, Optimizer, Precision
 from trainer.training.distributed import Ranks
 from trainer.training.published import Published
-from trainer.training.step import keyed
+from trainer.training.step import seed_of
 
 CPU = torch.device("cpu")
 
@@ -24,7 +24,7 @@ def weights(network):
 
 
 def gradients(step):
-    """Record the gradients with which each optimiser steps, newest last."""
+    """Record the gradients of each optimiser step, the newest last."""
     found = {name: [] for name in step._optimizers}
     for name, optimizer in step._optimizers.items():
         parameters = optimizer.param_groups[0]["params"]
@@ -85,7 +85,7 @@ def test_parts_of_a_batch_sum_up_to_the_batch():
     torch.testing.assert_close(results[2], results[0], rtol=1e-9, atol=1e-11)
 
 
-def test_without_a_critic_until_its_start():
+def test_the_critic_is_not_used_before_its_start():
     generator, critic, features = networks(torch.float32)
     step = step_of(recipe(adversarial=Adversarial(start=1, critic_steps=1)), generator, critic, features)
     before, (blurred, sharp) = weights(critic), photographs(dtype=torch.float32)
@@ -95,7 +95,7 @@ def test_without_a_critic_until_its_start():
     assert not torch.equal(weights(critic), before)
 
 
-def test_clipping_shortens_what_is_too_long_alone():
+def test_clipping_changes_only_gradients_that_are_too_long():
     blurred, sharp = photographs()
     norms = []
     for clip in (0.0, 1e-4, 1e9):
@@ -109,7 +109,7 @@ def test_clipping_shortens_what_is_too_long_alone():
     assert norms[2] == norms[0]
 
 
-def test_what_is_no_number_changes_nothing_and_is_counted():
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted():
     generator, critic, features = networks(torch.float32)
     step = step_of(recipe(adversarial=Adversarial(critic_steps=2)), generator, critic, features)
     blurred, sharp = photographs(dtype=torch.float32)
@@ -133,17 +133,17 @@ def test_the_average_follows_the_weights():
         step(number, blurred, sharp)
         decay = min(0.5, (1 + number) / (10 + number))
         expected = decay * expected + (1 - decay) * weights(generator)
-    torch.testing.assert_close(weights(step.average.network), expected, rtol=1e-6, atol=1e-7)
-    assert step.average.network is not generator
-    assert not step.average.network.training
+    torch.testing.assert_close(weights(step.average), expected, rtol=1e-6, atol=1e-7)
+    assert step.average is not generator
+    assert not step.average.training
     without = step_of(pixels(), generator, critic, features)
-    assert without.average.network is generator
+    assert without.average is generator
 
 
 def test_dropout_is_drawn_by_step_and_process():
     def after(number, ranks=Ranks()):  # noqa: B008  # frozen
         generator, critic, features = networks(torch.float32, dropout=0.5)
-        torch.manual_seed(int(1e6 * torch.rand(())))  # whatever was drawn before counts for nothing
+        torch.manual_seed(int(1e6 * torch.rand(())))  # earlier draws have no effect
         step = step_of(pixels(), generator, critic, features, ranks)
         step(number, *photographs(dtype=torch.float32))
         return weights(generator)
