@@ -16,7 +16,6 @@ from blurkit.errors import UsageError
 from blurkit.kernels.field import SPACING, rotation_field
 from blurkit.kernels.rasterization import exposure_weights
 from blurkit.kernels.rotation import camera_rotation, centered
-from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField
 
 

@@ -207,7 +207,7 @@ def test_pixels_inside_valid_do_not_depend_on_the_border(photograph):
 
 IMAGE = r"an image is a NumPy array, uint8 \(H, W, 3\) RGB, got "
 SIZE = r"size is \(height, width\) in pixels, the side of a square, or None for the whole image; got "
-SEED = r"rng is a numpy.random.Generator, or a seed, a whole number from 0; got "
+SEED = r"rng is a numpy.random.Generator or a seed, which is a whole number >= 0; got "
 RECIPE = "recipe takes a result of load_recipe, or the name or file of a recipe; got "
 
 

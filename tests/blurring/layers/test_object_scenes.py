@@ -63,9 +63,9 @@ def test_a_straight_motion_is_a_trapezium():
     ("change", "message"),
     [
         ({"linear": np.zeros((60, 160, 3))}, "float32"),
-        ({"masks": np.zeros((1, 60, 160))}, "masks are bool"),
+        ({"masks": np.zeros((1, 60, 160))}, "masks is bool"),
         ({"masks": np.zeros((2, 60, 160), bool)}, r"for 2 masks"),
-        ({"own": np.zeros((1, 3, 2))}, r"1 instants own is \(1, T, 2\)"),
+        ({"own": np.zeros((1, 3, 2))}, r"1 instants own has shape \(1, 1, 2\)"),
         ({"own": [[[0, np.nan]]]}, "finite"),
         ({"box": (0, 0, 61, 160)}, "box"),
         ({"box": (0, 0, 0, 80)}, "box"),

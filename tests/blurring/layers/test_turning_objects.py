@@ -61,7 +61,7 @@ def test_objects_under_a_turning_camera_are_the_sum_over_all_poses(test_data, rn
             layer = read(layers.objects[j], t, path[t])
             scene = scene + read(layers.clear[j], t) * (layer[:, :3] - layer[:, 3:] * scene)
         for j, path in enumerate(own):
-            scene = scene + max(1 - math.hypot(*path[t]) / FADE, 0) * read(layers.rest[j], t)
+            scene = scene + max(1 - math.hypot(*path[t]) / FADE, 0) * read(layers.residual[j], t)
         total = total + scene / 60
     expected = total.reshape(height, width, 3)
     edges = near_edges(masks, box)

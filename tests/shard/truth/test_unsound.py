@@ -36,7 +36,7 @@ def test_fields_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch,
     with monkeypatch.context() as patch:
         patch.setattr(KernelField, "check", lambda self: None)
         path = save(tmp_path, [written])
-    with pytest.raises(CorruptShardError, match=f"sample 0 .* holds what no sample can: .*{words}"):
+    with pytest.raises(CorruptShardError, match=f"sample 0 .* is not valid: .*{words}"):
         Shard(path)[0]
 
 
@@ -61,7 +61,7 @@ def test_moves_that_no_writer_makes_are_refused(samples, tmp_path, monkeypatch, 
         patch.setattr(ObjectMotion, "check", lambda self: None)
         patch.setattr(Sample, "__post_init__", lambda self: None)
         path = save(tmp_path, [dataclasses.replace(good, moves=UNSOUND_MOVES[message])])
-    with pytest.raises(CorruptShardError, match=f"sample 0 .* holds what no sample can: .*{message}"):
+    with pytest.raises(CorruptShardError, match=f"sample 0 .* is not valid: .*{message}"):
         Shard(path)[0]
 
 

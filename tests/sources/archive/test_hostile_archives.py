@@ -120,7 +120,7 @@ def test_a_bomb_of_members_that_share_their_bytes_is_refused(hostile, root):
     for at in places:  # all of them point at a large one
         data[at + 20 : at + 28] = struct.pack("<II", len(data) // 2, len(data) // 2)
     path.write_bytes(data)
-    with pytest.raises(ArchiveError, match="nothing of it was unpacked"):
+    with pytest.raises(ArchiveError, match="nothing was unpacked"):
         unpack(path, root, report=nothing)
 
 

@@ -151,7 +151,7 @@ def test_dropout_is_drawn_by_step_and_process():
     assert torch.equal(after(0), after(0))
     assert not torch.equal(after(0), after(1))
     assert not torch.equal(after(0), after(0, Ranks(rank=1)))
-    assert keyed(1, 2, 3) != keyed(1, 2, 4) != keyed(12, 4)
+    assert seed_of(1, 2, 3) != seed_of(1, 2, 4) != seed_of(12, 4)
 
 
 def test_half_precision_comes_close():
