@@ -18,7 +18,8 @@ def require(condition: bool, message: str) -> None:
 
 def one_of(key: str, value: str, choices: Sequence[str]) -> None:
     """Require that ``value`` is one of ``choices``."""
-    require(value in choices, f"{key} is one of {', '.join(choices)}, got {value!r}{nearest(value, choices)}")
+    if value not in choices:  # the search for the nearest choice takes 80 microseconds, too long for every good value
+        raise UsageError(f"{key} is one of {', '.join(choices)}, got {value!r}{nearest(value, choices)}")
 
 
 def within(key: str, values: Sequence[float], lowest: float, highest: float) -> None:
