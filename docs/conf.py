@@ -1,5 +1,7 @@
 """How the documentation is built: ``tox -e docs``, or ``sphinx-build docs docs/_build/html``."""
 
+import re
+
 import blurkit
 
 project = "blurkit"
@@ -23,3 +25,15 @@ html_theme = "furo"
 html_title = f"blurkit {release}"
 html_static_path = ["_static"]
 html_theme_options = {"sidebar_hide_name": False}
+
+
+def shorten_arrays(app, what, name, obj, options, signature, returns):
+    """Write array types in signatures as the source does: ``NDArray[uint8]``, ``ArrayLike``."""
+    array = r"~?(?:numpy\.)?ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\], ~?(?:numpy\.)?dtype\[~?(?:\w+\.)?(\w+)\]\]"
+    like = r"[~\w.]*_Buffer \| [~\w.]*_SupportsArray\[[^=)]*?_NestedSequence\[complex \| bytes \| str\]"
+    written = (re.sub(like, "ArrayLike", re.sub(array, r"NDArray[\1]", text or "")) for text in (signature, returns))
+    return tuple(text or None for text in written)
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", shorten_arrays)
