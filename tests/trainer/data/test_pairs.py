@@ -1,5 +1,6 @@
 """Tests the pairs of several datasets, and that held-out photographs are never used for training."""
 
+import itertools
 import os
 import resource
 import shutil
@@ -106,9 +107,9 @@ def test_more_shards_than_files_may_be_open(tmp_path, make_sample):
     samples = [make_sample(number, 8, 8) for number in range(30)]
     folder = write_folder(tmp_path / "many", [[sample] for sample in samples])
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)
-    os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 15, limits[1]))
+    used = {int(name) for name in os.listdir("/dev/fd")}  # other tests may have left files open, with gaps between them
+    free = (number for number in itertools.count() if number not in used)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(itertools.islice(free, 15, None)), limits[1]))
     try:
         with (
             mock.patch.object(resource, "getrlimit", return_value=(100, 100)),
