@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.decode.body import read_body
+from blurkit.decode.damage import damage_in
 from blurkit.decode.header import Header, read_header
 from blurkit.decode.nativelog import catch_messages
 from blurkit.errors import BadImageError, UnreadableFileError
@@ -104,7 +104,7 @@ def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def imdecode(data: bytes, flags: int) -> tuple[Any, list[str]]:
-    """Returns the pixels that OpenCV decodes from the bytes of a file, ``None`` if it fails, and OpenCV's messages.
+    """Returns the pixels that OpenCV decodes from the bytes of a file, ``None`` if it fails, and the messages of damage.
 
     Raises :class:`MemoryError`, so that a lack of memory is not taken for a damaged file.
     """
@@ -120,7 +120,7 @@ def imdecode(data: bytes, flags: int) -> tuple[Any, list[str]]:
     pixels, messages = catch_messages(decode)
     if any("Insufficient memory" in message for message in messages):
         raise MemoryError("not enough memory to decode an image")
-    return pixels, messages
+    return pixels, damage_in(messages)
 
 
 class _File:
@@ -192,11 +192,10 @@ def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
     flags = cv2.IMREAD_COLOR if tiff else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     if header.depth == 16:
         flags |= cv2.IMREAD_ANYDEPTH
-    pixels, messages = imdecode(data, flags)
-    damage = [message for message in messages if not _HARMLESS.search(message)]
+    pixels, damage = imdecode(data, flags)
     if pixels is None or damage:
-        detail = _CLUTTER.sub("", damage[0].splitlines()[0]) if damage else ""
-        raise BadImageError("corrupt", f"The {header.format} data are damaged: {detail or 'OpenCV cannot decode them'}.")
+        detail = damage[0] if damage else "OpenCV cannot decode them"
+        raise BadImageError("corrupt", f"The {header.format} data are damaged: {detail}.")
     expected = (*(header.size if tiff else (header.height, header.width)), 3), 16 if header.depth == 16 else 8
     given = pixels.shape, 8 * pixels.itemsize
     if given != expected:
@@ -206,12 +205,3 @@ def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
     if tiff:
         return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
     return upright(pixels, header.orientation)
-
-
-# Messages about faults that change no pixel: bytes after the image in PNG, invalid metadata in TIFF.
-_HARMLESS = re.compile(
-    'Too much image data|Extra compressed data|Unknown field with tag|"Orientation"|not sorted|TIFFFetchNormalTag'
-)
-
-# The parts of a message of OpenCV or libpng that do not help a user.
-_CLUTTER = re.compile(r"^\[.*?\] global \S+ \S+ (?:.*?error: \([^)]*\))? *|^libpng (?:warning|error): | *in function '.*")

@@ -22,6 +22,7 @@ from blurkit import __version__
 from blurkit.errors import BadImageError, UsageError
 from blurkit.jit import source_digest
 from blurkit.pair.draw import truth_bytes
+from blurkit.pipeline.machine import machine_kind
 from blurkit.pipeline.settings import Settings, size_text
 from blurkit.pipeline.task import ShardTask
 from blurkit.program.checks import require
@@ -48,6 +49,7 @@ _DIFFERENCES = {
     "recipe.files.": (": the contents of this file have changed since the folder was begun", "the same files"),
     "versions.code": (": blurkit's own code that decides pixels has changed since the folder was begun", _ITS_BLURKIT),
     "versions.blurkit": ("", _ITS_BLURKIT),
+    "machine.": (": this machine makes other bytes of the same photograph", "a machine of the same kind"),
     "versions.": (": another version of this package can change a pixel", "the same versions of the packages"),
     "": ("", "the same values"),
 }
@@ -218,6 +220,7 @@ def _configuration(source: Source, settings: Settings, records: RecordTable, cho
         **values,
         "recipe": tomllib.loads(settings.recipe.portable_toml()),
         "versions": {"blurkit": __version__, "code": source_digest()[:16], "opencv": cv2.__version__, **packages},
+        "machine": dict(machine_kind()),
     }
 
 

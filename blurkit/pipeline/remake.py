@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from blurkit.errors import BadImageError, UsageError
+from blurkit.pipeline.machine import difference
 from blurkit.pipeline.plan import read_plan
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import Settings, parse_size
@@ -32,7 +33,7 @@ def remake(dataset: Dataset, numbers: Sequence[int], roots: Sequence[str]) -> It
     root, moved = per_source(roots, list(plan["roots"]), "--root", Path)
     places = {name: moved.get(name, root or Path(place)) for name, place in plan["roots"].items()}
     records = _records(dataset, numbers, plan["configuration"], places)
-    settings = None
+    settings, machine = None, difference(plan["configuration"].get("machine"))
     for number in numbers:
         shard, row = dataset.locate(number)
         stored, source = shard[row], shard.photograph(row)[0]
@@ -46,9 +47,9 @@ def remake(dataset: Dataset, numbers: Sequence[int], roots: Sequence[str]) -> It
         except BadImageError as error:
             yield shard.path.name, stored.name, f"its photograph can no longer be used: {error}"
             continue
-        difference = _difference(stored, made)
-        if difference:
-            yield shard.path.name, stored.name, difference
+        differing = _difference(stored, made, machine)
+        if differing:
+            yield shard.path.name, stored.name, differing
 
 
 def _settings(shard: Shard, plan: dict[str, Any]) -> Settings:
@@ -79,7 +80,8 @@ def _records(
     return records
 
 
-def _difference(stored: Sample, made: Sample) -> str:
+def _difference(stored: Sample, made: Sample, machine: str) -> str:
+    """What differs between two samples, or an empty text. ``machine``: what differs between the two machines."""
     if stored.meta["source_sha256"] != made.meta["source_sha256"]:
         return "its photograph has changed since (sha256)"
     for name in (part.name for part in dataclasses.fields(Sample) if part.name not in ("id", "meta")):
@@ -87,6 +89,8 @@ def _difference(stored: Sample, made: Sample) -> str:
         if differing:
             annotated = name in ("objects", "moves")
             question = "have its annotations changed since?" if annotated else "was it made with other package versions?"
+            if machine:
+                question = f"this is no sign of damage: it was made on another kind of machine ({machine})"
             return f"made again from its photograph, {differing} differs; {question}"
     keys = [key for key in stored.meta.keys() | made.meta.keys() if stored.meta.get(key) != made.meta.get(key)]
     return f"made again from its photograph, {', '.join(sorted(keys))} differ" if keys else ""

@@ -7,6 +7,10 @@ import shutil
 import pytest
 from messages import check_said
 
+from blurkit.decode import image
+from blurkit.pipeline.remake import remake
+from blurkit.shard import open_dataset
+
 
 def state(folder):
     """Everything about every file of a folder that a careless program would change."""
@@ -87,6 +91,39 @@ def test_other_code_is_refused(blurkit, begun):
     before = state(begun)
     check_said(blurkit.refused(begun), f"versions.code: 0123456789abcdef there, {ours} now")
     assert state(begun) == before
+
+
+def another_machine(folder):
+    """Changes the record of the decoder that began a folder."""
+    text = json.loads((folder / "plan.json").read_bytes())
+    ours = text["configuration"]["machine"]["decoder"]
+    text["configuration"]["machine"]["decoder"] = "0123456789ab"
+    (folder / "plan.json").write_text(json.dumps(text), encoding="utf-8")
+    return ours
+
+
+def test_a_folder_of_another_kind_of_machine_is_refused(blurkit, begun):
+    ours = another_machine(begun)
+    before = state(begun)
+    check_said(blurkit.refused(begun), f"machine.decoder: 0123456789ab there, {ours} now", "a machine of the same kind")
+    assert state(begun) == before
+
+
+def test_samples_of_another_kind_of_machine_are_told_from_damage(begun, monkeypatch):
+    dataset = open_dataset(begun)
+    assert list(remake(dataset, [0], [])) == []
+    decode = image.imdecode
+    monkeypatch.setattr(image, "imdecode", lambda *arguments: (decode(*arguments)[0] ^ 1, []))
+    (*_, same), *_ = remake(dataset, [0], [])
+    another_machine(begun)
+    (*_, other), *_ = remake(dataset, [0], [])
+    assert "was it made with other package versions?" in same
+    assert "no sign of damage: it was made on another kind of machine (the JPEG decoder: 0123456789ab there" in other
+    text = json.loads((begun / "plan.json").read_bytes())
+    del text["configuration"]["machine"]  # as earlier versions wrote it
+    (begun / "plan.json").write_text(json.dumps(text), encoding="utf-8")
+    monkeypatch.undo()
+    assert list(remake(dataset, [0], [])) == []
 
 
 @pytest.mark.slow

@@ -28,11 +28,15 @@ PLACES = {
     "Turkish": {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "1"},
     "plain": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "America/St_Johns", "PYTHONHASHSEED": "7"},
     "threads": dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "3"),
+    "no IPP": {"OPENCV_IPP": "disabled", "OPENCV_LOG_LEVEL": "DEBUG"},  # the first use of OpenCV in each process is a warning
     "optimised": {"PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"},
 }
 
 
-@pytest.mark.parametrize("place", ["plain", *(pytest.param(name, marks=pytest.mark.slow) for name in PLACES if name != "plain")])
+@pytest.mark.parametrize(
+    "place",
+    ["plain", "no IPP", *(pytest.param(name, marks=pytest.mark.slow) for name in PLACES if name not in ("plain", "no IPP"))],
+)
 def test_any_place_makes_the_same_bytes(blurkit, undisturbed, tmp_path, place):
     (tmp_path / "a place").mkdir()
     done = blurkit.generate("../shards", cwd=tmp_path / "a place", umask=0o077, env=PLACES[place])

@@ -163,7 +163,7 @@ def _without_palette(data: bytes) -> bytes:
 
 def _decode(data: bytes, dtype: type[np.uint8 | np.uint16], own: Header, photograph: Header, what: str) -> NDArray[Any]:
     find_frame((own.height, own.width), photograph, None, what, _BAD)
-    pixels, messages = imdecode(data, cv2.IMREAD_UNCHANGED)
-    if pixels is None or messages or pixels.shape != (own.height, own.width) or pixels.dtype != dtype:
+    pixels, damage = imdecode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is None or damage or pixels.shape != (own.height, own.width) or pixels.dtype != dtype:
         raise _bad(f"The {what} cannot be used. The PNG data are damaged.")
     return np.asarray(pixels)

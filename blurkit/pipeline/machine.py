@@ -1,0 +1,61 @@
+"""Tells kinds of machines apart whose pixels differ although all package versions are equal.
+
+Libraries choose their code by the processor, by how they were built, and by environment variables. libjpeg-turbo without SIMD,
+OpenCV without AVX2 and compiled code without fused multiply-add give other bytes. So the code is run on a packaged photograph,
+and the results are compared, not the names of processors: two processors with equal results are one kind of machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import cv2
+import numpy as np
+
+from blurkit.decode.image import read_image
+from blurkit.jit import compiled
+
+#: The keys of :func:`machine_kind`, in words.
+_WORDS = {"decoder": "the JPEG decoder", "filters": "OpenCV's filters", "multiply_add": "multiplication and addition"}
+
+
+@functools.cache
+def machine_kind() -> Mapping[str, str]:
+    """Returns what distinguishes this machine: 12 hexadecimal digits of what its ``decoder`` and its ``filters`` make of a
+    packaged photograph, and whether ``multiply_add`` is ``fused`` or ``separate`` in compiled code."""
+    photograph = read_image(str(resources.files("blurkit.data_manifests") / "sample" / "coffee.jpg")).pixels
+    again = cv2.imencode(".jpg", photograph, [cv2.IMWRITE_JPEG_QUALITY, 75])[1]  # 4:2:0, as cameras write
+    light = photograph.astype(np.float32) / 255
+    y, x = np.mgrid[:300, :400].astype(np.float32)
+    filtered = cv2.GaussianBlur(light, (0, 0), 1.7), cv2.remap(light, 0.9 * x + 0.3, 0.8 * y + 0.2, cv2.INTER_LINEAR)
+    # With one rounding, the product of 1 + 2**-12 with itself keeps its last term, which two roundings lose.
+    side = np.float32(1 + 2**-12)
+    fused = _multiply_add(np.array([side, side, -1 - 2**-11], np.float32)) != 0
+    return {
+        "decoder": _digest(photograph, again, cv2.imdecode(again, cv2.IMREAD_COLOR)),
+        "filters": _digest(*filtered),
+        "multiply_add": "fused" if fused else "separate",
+    }
+
+
+def difference(stored: Any) -> str:
+    """Returns in words what differs between the machine of a plan and this one. ``stored``: the value of ``machine`` in the plan,
+    or ``None``, as in plans of earlier versions; then nothing is said."""
+    ours = machine_kind()
+    differing = [
+        f"{_WORDS[key]}: {stored[key]} there, {ours[key]} here" for key in _WORDS if stored.get(key, ours[key]) != ours[key]
+    ]
+    return "; ".join(differing)
+
+
+def _digest(*arrays: Any) -> str:
+    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()[:12]
+
+
+@compiled(error_model="numpy", fastmath={"contract"})
+def _multiply_add(values: Any) -> Any:
+    return values[0] * values[1] + values[2]

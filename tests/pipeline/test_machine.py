@@ -1,0 +1,52 @@
+"""Tests that machines whose libraries give other bytes are told apart, and those whose libraries do not are not."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from blurkit.pipeline.machine import difference, machine_kind
+
+
+def kind_with(**environment):
+    """The kind of machine that a new process sees."""
+    code = "import json; from blurkit.pipeline.machine import machine_kind; print(json.dumps(machine_kind()))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=120, check=True)
+    return json.loads(done.stdout.splitlines()[-1])  # with a loud log level, OpenCV prints before
+
+
+def test_equal_results_are_one_kind():
+    assert kind_with() == machine_kind()
+    assert kind_with(OPENCV_IPP="disabled", OPENCV_LOG_LEVEL="DEBUG") == machine_kind()
+    assert difference(machine_kind()) == ""
+
+
+@pytest.mark.skipif(machine_kind()["multiply_add"] != "fused", reason="this processor has no fused multiply-add")
+def test_compiled_code_without_fused_multiply_add_is_another_kind():
+    other = kind_with(NUMBA_CPU_NAME="generic")
+    assert other == machine_kind() | {"multiply_add": "separate"}
+    assert difference(other) == "multiplication and addition: separate there, fused here"
+
+
+def test_another_decoder_is_said_in_words_and_plans_without_a_record_say_nothing():
+    ours = machine_kind()["decoder"]
+    assert difference(machine_kind() | {"decoder": "000000000000"}) == f"the JPEG decoder: 000000000000 there, {ours} here"
+    assert difference({}) == ""
+
+
+def test_a_decoder_that_rounds_otherwise_is_another_kind(monkeypatch):
+    import cv2
+
+    decode = cv2.imdecode
+
+    def off_by_one(*arguments):
+        pixels = decode(*arguments)
+        pixels[3, 5, 1] ^= 1
+        return pixels
+
+    monkeypatch.setattr(cv2, "imdecode", off_by_one)
+    other = machine_kind.__wrapped__()
+    assert other["decoder"] != machine_kind()["decoder"]
