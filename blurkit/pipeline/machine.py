@@ -45,11 +45,9 @@ def machine_kind() -> Mapping[str, str]:
 def difference(stored: Any) -> str:
     """Returns in words what differs between the machine of a plan and this one. ``stored``: the value of ``machine`` in the plan,
     or ``None``, as in plans of earlier versions; then nothing is said."""
-    ours = machine_kind()
-    differing = [
-        f"{_WORDS[key]}: {stored[key]} there, {ours[key]} here" for key in _WORDS if stored.get(key, ours[key]) != ours[key]
-    ]
-    return "; ".join(differing)
+    known = stored if isinstance(stored, dict) else {}
+    pairs = ((words, known.get(key), machine_kind()[key]) for key, words in _WORDS.items())
+    return "; ".join(f"{words}: {theirs} there, {ours} here" for words, theirs, ours in pairs if theirs not in (None, ours))
 
 
 def _digest(*arrays: Any) -> str:

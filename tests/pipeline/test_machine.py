@@ -34,7 +34,7 @@ def test_compiled_code_without_fused_multiply_add_is_another_kind():
 def test_another_decoder_is_said_in_words_and_plans_without_a_record_say_nothing():
     ours = machine_kind()["decoder"]
     assert difference(machine_kind() | {"decoder": "000000000000"}) == f"the JPEG decoder: 000000000000 there, {ours} here"
-    assert difference({}) == ""
+    assert [difference(stored) for stored in ({}, None, "odd", {"decoder": None})] == [""] * 4
 
 
 def test_a_decoder_that_rounds_otherwise_is_another_kind(monkeypatch):
