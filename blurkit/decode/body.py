@@ -7,27 +7,36 @@ the memory, change colours by blending, or hide a serious warning behind a harml
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from blurkit.decode.header import Header, png_chunks, webp_chunks, webp_frame
+from blurkit.decode.header import MAX_CHUNKS, Header, png_chunks, webp_chunks, webp_frame
+from blurkit.decode.jpeg import read_image_data
 from blurkit.decode.tags import Directory, unpack
 from blurkit.errors import BadImageError
 
-#: The most scans of a JPEG file. Each scan costs a pass over the image. Encoders write about ten.
-MAX_SCANS = 100
+#: What several frames become.
+_FIRST = ("first of several frames",)
 
-# Matches a marker, but no stuffed zero, restart marker or fill byte. The regular expression skips entropy-coded data at C speed.
-_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+#: The most bytes that a byte of compressed data can become, by TIFF's compression: none, LZW, deflate, PackBits.
+_TIFF_RATIOS = {1: 1, 5: 4096, 8: 1032, 32946: 1032, 32773: 64}
+
+#: The most strips of a TIFF image.
+_MAX_STRIPS = 1 << 17
+
+#: The most blocks of a GIF file, in addition to one for 64 pixels. Blocks of pixels are usually full, with 255 bytes.
+_GIF_BLOCKS = 1 << 16
 
 
 class Body(NamedTuple):
-    """``data``: a file of the same format that holds only one image. ``several``: whether further images were left out."""
+    """``data``: a file of the same format that holds only one image. ``notes``: what was left out that a user may miss.
+    ``padding``: the number of zeros after the pixels, about which the decoder complains."""
 
     data: bytes
-    several: bool = False
+    notes: tuple[str, ...] = ()
+    padding: int = 0
 
 
 def read_body(data: bytes, header: Header) -> Body:
@@ -40,45 +49,9 @@ def _truncated(what: str) -> BadImageError:
 
 
 def _jpeg(data: bytes, header: Header) -> Body:
-    position, scans, progressive = 2, 0, False
-    replacements: dict[int, int] = {}
-    while match := _MARKER.search(data, position):
-        start, position = match.start(), match.end()
-        marker = data[start + 1]
-        if marker == 0xD9:
-            complete = data[: start + 2]
-            return Body(_replace_bytes(complete, replacements) if replacements else complete)
-        if marker in (0x01, 0xD8):
-            continue
-        if marker < 0xC0:
-            raise BadImageError("corrupt", f"The JPEG data contain the reserved marker 0x{marker:02x}.")
-        (length,) = unpack(">H", data, position)
-        if marker == 0xC2:
-            progressive = True
-        elif marker == 0xDA:
-            scans += 1
-            if scans > MAX_SCANS:
-                raise BadImageError("unsupported", f"The JPEG image has more than {MAX_SCANS} scans.")
-        replacements |= _harmless_faults(data[start : position + length], start, header, progressive)
-        position += length
-    raise _truncated("the end marker of the JPEG image is missing")
-
-
-def _harmless_faults(segment: bytes, start: int, header: Header, progressive: bool) -> dict[int, int]:
-    """Returns {position: correct byte} for faults that change no pixel.
-
-    libjpeg warns about these faults too, and it prints only its first warning. So a harmless fault could hide a serious one.
-    """
-    marker = segment[1]
-    correct: dict[int, int] = {}
-    if marker == 0xE0 and segment[4:9] == b"JFIF\0" and len(segment) > 9:
-        correct = {9: 1}  # the major version
-    elif marker == 0xEE and segment[4:9] == b"Adobe" and len(segment) > 15:
-        usual = 2 if header.colour == "CMYK" else 1
-        correct = {15: segment[15] if segment[15] in (0, usual) else usual}  # the colour transform that libjpeg would assume
-    elif marker == 0xDA and not progressive and len(segment) >= 8:
-        correct = dict(zip(range(len(segment) - 3, len(segment)), (0, 63, 0), strict=True))  # the band of a sequential scan
-    return {start + offset: value for offset, value in correct.items() if segment[offset] != value}
+    image = read_image_data(data, cmyk=header.colour == "CMYK")
+    notes = (f"{image.junk} stray bytes before JPEG segments ignored",) if image.junk else ()
+    return Body(image.data, notes, image.padding)
 
 
 def _replace_bytes(data: bytes, replacements: dict[int, int]) -> bytes:
@@ -89,18 +62,29 @@ def _replace_bytes(data: bytes, replacements: dict[int, int]) -> bytes:
 
 
 def _png(data: bytes, header: Header) -> Body:
-    view = memoryview(data)
-    kept, several, kind = [view[:8]], False, b""
-    for kind, position, length in png_chunks(data):
-        end = position + length
+    view, most = memoryview(data), MAX_CHUNKS + len(data) // 1024
+    kept, several, kind, stream, count = [view[:8]], False, b"", 0, 0
+    for kind, position, length in png_chunks(data, most):
+        end, count = position + length, count + 1
         if zlib.crc32(view[position - 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise BadImageError("corrupt", f"The checksum of the PNG chunk {kind!r} at byte {position - 8} is wrong.")
         if not kind[0] & 0x20:  # a critical chunk: IHDR, PLTE, IDAT, IEND, or a chunk that libpng refuses
             kept.append(view[position - 8 : end + 4])
         several |= kind == b"acTL"
+        stream += length if kind == b"IDAT" else 0
+    if count == most:
+        raise BadImageError("unsupported", f"The PNG file has more than {most} chunks.")
     if kind != b"IEND":
         raise _truncated("the last chunk (IEND) of the PNG image is missing")
-    return Body(b"".join(kept), several)
+    channels = {"grey": 1, "palette": 1, "RGB": 3}[header.colour] + (header.alpha == "alpha")
+    _check_stream(stream, 1032, header.height * (header.width * channels * header.depth // 8))
+    return Body(b"".join(kept), _FIRST if several else ())
+
+
+def _check_stream(length: int, ratio: int, needed: int) -> None:
+    """Raises ``truncated`` if ``length`` compressed bytes are too few, so that a tiny file cannot claim many pixels."""
+    if (length + 1) * ratio < needed:
+        raise _truncated(f"{length} compressed bytes are too few for {needed} bytes of pixels")
 
 
 def _webp(data: bytes, header: Header) -> Body:
@@ -119,7 +103,7 @@ def _webp(data: bytes, header: Header) -> Body:
     if not same:
         raise BadImageError("corrupt", "The WebP image and its canvas differ in size.")
     stream = kind + struct.pack("<I", length) + data[position : position + length] + b"\0" * (length % 2)
-    return Body(b"RIFF" + struct.pack("<I", 4 + len(stream)) + b"WEBP" + stream, animated)
+    return Body(b"RIFF" + struct.pack("<I", 4 + len(stream)) + b"WEBP" + stream, _FIRST if animated else ())
 
 
 def _webp_image(data: bytes, start: int, end: int) -> tuple[bytes, int, int]:
@@ -149,47 +133,57 @@ def _tiff(data: bytes, header: Header) -> Body:
     planes = samples if tags.value(284, 1) == 2 else 1
     per_plane = -(-header.height // rows)
     strips = per_plane * planes
+    if strips > _MAX_STRIPS:
+        raise BadImageError("unsupported", f"The TIFF image has {strips} strips, more than {_MAX_STRIPS}.")
     offsets, counts = tags.values(273, most=strips), tags.values(279, most=strips)
     if not len(offsets) == len(counts) == strips:
         raise BadImageError("corrupt", f"The TIFF image needs {strips} strips, not {len(offsets)} with {len(counts)} lengths.")
-    row = header.width * header.depth // 8 * (samples // planes) if tags.value(259, 1) == 1 else 0
+    row, ratio = header.width * header.depth // 8 * (samples // planes), _TIFF_RATIOS.get(tags.value(259, 1), 1 << 30)
     for strip, (offset, count) in enumerate(zip(offsets, counts, strict=True)):
-        if offset + count > len(data) or count < max(row * min(rows, header.height - strip % per_plane * rows), 1):
+        if offset + count > len(data) or count < max(row * min(rows, header.height - strip % per_plane * rows) // ratio, 1):
             raise _truncated(f"strip {strip} of the TIFF image is not complete")
     if tags.values(338) == (2,):  # libtiff multiplies the colours by unassociated alpha, but not by an extra sample of kind 0
         position = tags.position(338)
         data = _replace_bytes(data, {position: 0, position + 1: 0})
-    return Body(data, tags.several)
+    return Body(data, _FIRST if tags.several else ())
 
 
 def _gif(data: bytes, header: Header) -> Body:
     flags, _ = unpack("BB", data, 10)
     colours = 13 + (3 * (2 << (flags & 7)) if flags & 0x80 else 0)
     position, frame = colours, b""
+    steps = iter(range(_GIF_BLOCKS + header.height * header.width // 64))
     while True:
+        _take_step(steps)
         (introducer,) = unpack("B", data, position)
         if introducer == 0x21:
-            position = _end_of_blocks(data, position + 2)
+            position = _end_of_blocks(data, position + 2, steps)
         elif introducer == 0x2C and not frame:
             left, top, width, height, flags = unpack("<HHHHB", data, position + 1)
             if (left, top, height, width) != (0, 0, header.height, header.width):
                 raise BadImageError("unsupported", "The first frame of the GIF image does not cover the canvas.")
             table = 3 * (2 << (flags & 7)) if flags & 0x80 else 0
-            start, position = position, _end_of_blocks(data, position + 11 + table)
+            start, position = position, _end_of_blocks(data, position + 11 + table, steps)
             frame = data[start:position]
         elif introducer in (0x2C, 0x3B) and frame:
             background = b"\0"  # OpenCV refuses a background colour outside the palette. No pixel has it.
-            return Body(data[:11] + background + data[12:colours] + frame + b";", introducer == 0x2C)
+            return Body(data[:11] + background + data[12:colours] + frame + b";", _FIRST if introducer == 0x2C else ())
         else:
             raise BadImageError("corrupt", f"The GIF file has no block at byte {position}.")
 
 
-def _end_of_blocks(data: bytes, position: int) -> int:
+def _end_of_blocks(data: bytes, position: int, steps: Iterator[int]) -> int:
     while True:
+        _take_step(steps)
         (length,) = unpack("B", data, position)
         position += 1 + length
         if not length:
             return position
+
+
+def _take_step(steps: Iterator[int]) -> None:
+    if next(steps, None) is None:
+        raise BadImageError("unsupported", "The GIF file has many more blocks than its pixels can need.")
 
 
 _BODIES = {"JPEG": _jpeg, "PNG": _png, "WebP": _webp, "BMP": _bmp, "TIFF": _tiff, "GIF": _gif}

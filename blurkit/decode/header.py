@@ -1,17 +1,26 @@
 """Reads the header of an image file: format, size, orientation and bit depth.
 
 The first bytes of the file decide the format; its name is ignored. No memory is allocated from a number in the file, so a header
-that claims a billion pixels costs nothing. Sources: ITU-T T.81 and JFIF 1.02, Exif 2.32, PNG (third edition), the WebP container
-specification, TIFF 6.0, the BITMAPINFOHEADER family, GIF89a.
+that claims a billion pixels costs nothing. The parts of a file that are looked at are few, however long the file is. Sources:
+ITU-T T.81 and JFIF 1.02, Exif 2.32, PNG (third edition), the WebP container specification, TIFF 6.0, the BITMAPINFOHEADER
+family, GIF89a.
 """
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from blurkit.decode.jpeg import read_frame, segments
 from blurkit.decode.tags import ByteSource, Directory, read_exif, unpack
 from blurkit.errors import BadImageError
+
+#: The most chunks of a PNG or WebP file that are looked at for its header.
+MAX_CHUNKS = 4096
+
+_MAX_EXIF = 1 << 18  # the bytes of an Exif block that are read; in JPEG it has fewer
 
 
 @dataclass(frozen=True)
@@ -57,40 +66,32 @@ def read_header(source: ByteSource) -> Header:
 
 
 def _jpeg(source: ByteSource) -> Header:
-    position, orientation, focal, frame = 2, 0, 0, None
-    while True:
-        prefix, marker = unpack("BB", source, position)
-        if prefix != 0xFF:
-            raise BadImageError("corrupt", f"A JPEG marker is missing at byte {position}.")
-        if marker == 0xFF:  # any number of fill bytes may precede a marker
-            position += 1
-            continue
-        if marker in (0xD8, 0xD9):
-            raise BadImageError("corrupt", "The JPEG file holds no image data.")
-        (length,) = unpack(">H", source, position + 2)
-        if marker == 0xDA:
-            break
+    orientation, focal, frame = 0, 0, None
+    for marker, start, end in segments(source):
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and frame is None:
             if marker > 0xC2:
                 raise BadImageError("unsupported", f"JPEG with the frame header SOF{marker - 0xC0} is not supported.")
-            frame = unpack(">BHHB", source, position + 4)
-        elif marker == 0xE1 and not orientation and source[position + 4 : position + 10] == b"Exif\0\0":
-            orientation, focal = read_exif(source[position + 4 : position + 2 + length])
-        position += 2 + length
+            frame = read_frame(source, marker, start)
+        elif marker == 0xE1 and not orientation and source[start + 4 : start + 10] == b"Exif\0\0":
+            orientation, focal = read_exif(source[start + 4 : end])
     if frame is None:
         raise BadImageError("corrupt", "The JPEG scan comes before the frame header.")
-    depth, height, width, components = frame
-    if depth != 8 or components not in (1, 3, 4):
-        raise BadImageError("unsupported", f"JPEG with {components} components of {depth} bits is not supported.")
+    components = len(frame.components)
+    if frame.depth != 8 or components not in (1, 3, 4):
+        raise BadImageError("unsupported", f"JPEG with {components} components of {frame.depth} bits is not supported.")
     colour = {1: "grey", 3: "RGB", 4: "CMYK"}[components]
-    return Header("JPEG", height, width, colour=colour, orientation=orientation or 1, focal_35mm=focal)
+    return Header("JPEG", frame.height, frame.width, colour=colour, orientation=orientation or 1, focal_35mm=focal)
 
 
-def png_chunks(source: ByteSource) -> Iterator[tuple[bytes, int, int]]:
-    """Yields (type, position of the data, length) of each complete chunk, up to IEND."""
+def png_chunks(source: ByteSource, most: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yields (type, position of the data, length) of each complete chunk, up to IEND, at most ``most`` of them."""
     position = 8
-    while position + 12 <= len(source):
+    for _ in range(most):
+        if position + 12 > len(source):
+            return
         length, kind = unpack(">I4s", source, position)
+        if not kind.isalpha():
+            raise BadImageError("corrupt", f"The PNG chunk at byte {position} has the type {kind!r}, which is no type.")
         if position + 12 + length > len(source):
             return
         yield kind, position + 8, length
@@ -104,22 +105,38 @@ def _png(source: ByteSource) -> Header:
     names = {0: "grey", 2: "RGB", 3: "palette", 4: "grey", 6: "RGB"}
     if (length, kind) != (13, b"IHDR") or colour not in names or depth not in (1, 2, 4, 8, 16):
         raise BadImageError("corrupt", "The PNG header (IHDR) is not valid.")
-    alpha, exif = "alpha" if colour in (4, 6) else "", (1, 0)
-    for kind, position, length in png_chunks(source):  # all chunks, because eXIf may follow the pixels
+    alpha, exif, kind = "alpha" if colour in (4, 6) else "", b"", b""
+    for kind, position, length in png_chunks(source, MAX_CHUNKS):
         if kind == b"tRNS":
             alpha = alpha or "tRNS"
         elif kind == b"eXIf":
-            exif = read_exif(source[position : position + length])
-    return Header("PNG", height, width, depth, names[colour], alpha, *exif)
+            exif = source[position : position + min(length, _MAX_EXIF)]
+    if kind != b"IEND":  # a large file has many chunks of pixels, and eXIf may follow them
+        exif = exif or _last_exif(source)
+    return Header("PNG", height, width, depth, names[colour], alpha, *read_exif(exif))
+
+
+def _last_exif(source: ByteSource) -> bytes:
+    """Returns the Exif block of a chunk near the end of a PNG file, or nothing. The checksum tells a chunk from pixels."""
+    end = source[max(len(source) - _MAX_EXIF, 0) :]
+    for match in re.finditer(rb"(.{4})(eXIf)", end, re.DOTALL):
+        length = int.from_bytes(match[1], "big")
+        block, checksum = end[match.end() :][:length], end[match.end() + length :][:4]
+        if len(checksum) == 4 and zlib.crc32(match[2] + block) == int.from_bytes(checksum, "big"):
+            return block
+    return b""
 
 
 def webp_chunks(source: ByteSource, position: int = 12, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
     """Yields (type, position of the data, length) of each chunk. The last chunk may reach beyond ``end``."""
     end = len(source) if end is None else end
-    while position + 8 <= end:
+    for _ in range(MAX_CHUNKS):
+        if position + 8 > end:
+            return
         kind, length = unpack("<4sI", source, position)
         yield kind, position + 8, length
         position += 8 + length + length % 2
+    raise BadImageError("unsupported", f"The WebP file has more than {MAX_CHUNKS} chunks.")
 
 
 def webp_frame(source: ByteSource, kind: bytes, position: int) -> tuple[int, int, bool]:
@@ -149,7 +166,7 @@ def _webp(source: ByteSource) -> Header:
     if flags & 0x08:
         for kind, position, length in webp_chunks(source):
             if kind == b"EXIF":
-                exif = read_exif(source[position : position + length])
+                exif = read_exif(source[position : position + min(length, _MAX_EXIF)])
                 break
     height, width = (high_height << 16 | low_height) + 1, (high_width << 16 | low_width) + 1
     return Header("WebP", height, width, 8, "RGB", "alpha" if flags & 0x10 else "", *exif)

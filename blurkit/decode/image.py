@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.decode.body import read_body
+from blurkit.decode.body import Body, read_body
 from blurkit.decode.damage import damage_in
 from blurkit.decode.header import Header, read_header
 from blurkit.decode.nativelog import catch_messages
@@ -31,7 +32,9 @@ from blurkit.program.files import FilePath, open_regular, read_all
 MAX_PIXELS = 120_000_000
 
 _MAX_SIDE = 1 << 20  # OpenCV's own limit
-_FILE_SLACK = 32 << 20  # bytes that a file may have in addition to 8 for each pixel
+_FILE_SLACK = 16 << 20  # bytes that a file may have in addition to 8 for each pixel
+_FEW_PIXELS = 16_000_000  # images up to this size are decoded at once, however few bytes they have
+_PADDING = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
@@ -75,8 +78,8 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, deep: bool = Fals
     header = read_header(data)
     _checked(header, max_pixels)
     body = read_body(data, header)
-    pixels = _decode(body.data, header, deep=deep)
-    notes = _notes(header, deep=deep, several=body.several)
+    pixels, complaints = _decode(body, header, deep=deep)
+    notes = _notes(header, deep=deep) + body.notes + complaints
     return Decoded(pixels, hashlib.sha256(data).hexdigest(), notes, header.focal_35mm)
 
 
@@ -175,27 +178,28 @@ def _checked(header: Header, max_pixels: int) -> int:
     return pixels
 
 
-def _notes(header: Header, *, deep: bool, several: bool) -> tuple[str, ...]:
+def _notes(header: Header, *, deep: bool) -> tuple[str, ...]:
     changes = {
         "16 bits rounded to 8": header.depth == 16 and not deep,
         f"{header.colour} to RGB": header.colour != "RGB",
         f"{header.alpha} dropped": header.alpha,
         f"rotated by EXIF orientation {header.orientation}": header.orientation > 1,
-        "first of several frames": several,
     }
     return tuple(note for note, happened in changes.items() if happened)
 
 
-def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
+def _decode(body: Body, header: Header, *, deep: bool) -> tuple[Pixels, tuple[str, ...]]:
+    """Returns the pixels and the notes about harmless complaints of the decoder."""
     # OpenCV 5.0 ignores IMREAD_COLOR_RGB for 16-bit TIFF, and it always turns TIFF images upright, despite the flags.
     tiff = header.format == "TIFF"
     flags = cv2.IMREAD_COLOR if tiff else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     if header.depth == 16:
         flags |= cv2.IMREAD_ANYDEPTH
-    pixels, damage = imdecode(data, flags)
-    if pixels is None or damage:
-        detail = damage[0] if damage else "OpenCV cannot decode them"
-        raise BadImageError("corrupt", f"The {header.format} data are damaged: {detail}.")
+    if header.format == "JPEG" and header.height * header.width > max(_FEW_PIXELS, 8 * len(body.data)):
+        # So few bytes may be a small image under the header of a large one. A reduced image costs little and shows it.
+        _check_damage(body, header, *imdecode(body.data, cv2.IMREAD_REDUCED_COLOR_8))
+    pixels, damage = imdecode(body.data, flags)
+    notes = _check_damage(body, header, pixels, damage)
     expected = (*(header.size if tiff else (header.height, header.width)), 3), 16 if header.depth == 16 else 8
     given = pixels.shape, 8 * pixels.itemsize
     if given != expected:
@@ -203,5 +207,16 @@ def _decode(data: bytes, header: Header, *, deep: bool) -> Pixels:
     if header.depth == 16 and not deep:
         pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
     if tiff:
-        return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-    return upright(pixels, header.orientation)
+        return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)), notes
+    return upright(pixels, header.orientation), notes
+
+
+def _check_damage(body: Body, header: Header, pixels: Any, damage: list[str]) -> tuple[str, ...]:
+    """Raises ``corrupt`` if the decoder found damage. Returns notes about zeros after the pixels, which are no damage."""
+    padding = body.padding and len(damage) == 1 and _PADDING.search(damage[0])
+    if pixels is not None and padding and int(padding[1]) <= body.padding:
+        return (f"{padding[1]} bytes of padding after the JPEG scan ignored",)
+    if pixels is None or damage:
+        detail = damage[0] if damage else "OpenCV cannot decode them"
+        raise BadImageError("corrupt", f"The {header.format} data are damaged: {detail}.")
+    return ()

@@ -13,7 +13,7 @@ import tifffile
 from encoded_images import HEIGHT, WIDTH, chunk, encode, encode_tiff, png, png_of
 
 from blurkit.decode import decode_image
-from blurkit.decode.body import MAX_SCANS
+from blurkit.decode.jpeg import MAX_SCANS
 from blurkit.errors import BadImageError
 
 

@@ -101,7 +101,7 @@ def _read_instances(
     own, data = _read_png(annotation.instances, what, header)
     if (own.depth, own.colour, own.alpha) != (16, "grey", ""):
         raise _bad(f"The {what} is not grey with 16 bits but {own.colour} with {own.depth}: it has no numbers of objects.")
-    values = _decode(data, np.uint16, own, header, what)
+    values = _decode(data, np.uint16, own, what)
     indices = _read_labels(annotation, header)
     if indices.shape != values.shape:
         raise _bad("Only one of the instance file and the label file is turned upright.")
@@ -117,7 +117,7 @@ def _read_labels(annotation: VistasAnnotation, header: Header) -> NDArray[np.uin
     own, data = _read_png(annotation.labels, what, header)
     if own.depth != 8 or own.colour not in ("palette", "grey") or own.alpha == "alpha":
         raise _bad(f"The {what} must hold class indices of 8 bits; it holds {own.colour} with {own.depth} bits.")
-    indices = _decode(_without_palette(data), np.uint8, own, header, what)
+    indices = _decode(_without_palette(data), np.uint8, own, what)
     highest = int(indices.max())
     if highest >= len(annotation.classes):
         raise _bad(f"The {what} has the class index {highest}, but there are {len(annotation.classes)} classes.")
@@ -144,6 +144,7 @@ def _read_png(path: str, what: str, photograph: Header) -> tuple[Header, bytes]:
         header = read_header(data)
         if header.format != "PNG":
             raise _bad(f"It is {header.format}, not PNG.")
+        find_frame((header.height, header.width), photograph, None, what, _BAD)
         return header, read_body(data, header).data
     except UnreadableFileError as error:
         raise _bad(f"The {what} cannot be used. {error}") from error
@@ -152,7 +153,7 @@ def _read_png(path: str, what: str, photograph: Header) -> tuple[Header, bytes]:
 def _without_palette(data: bytes) -> bytes:
     """Returns a PNG file whose grey values are the palette indices of ``data``. OpenCV would decode a palette to colours."""
     parts = [data[:8]]
-    for kind, position, length in png_chunks(data):
+    for kind, position, length in png_chunks(data, len(data)):  # few: `read_body` has counted them
         content = data[position : position + length]
         if kind == b"IHDR":
             content = content[:9] + b"\0" + content[10:]  # the colour type
@@ -161,8 +162,7 @@ def _without_palette(data: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _decode(data: bytes, dtype: type[np.uint8 | np.uint16], own: Header, photograph: Header, what: str) -> NDArray[Any]:
-    find_frame((own.height, own.width), photograph, None, what, _BAD)
+def _decode(data: bytes, dtype: type[np.uint8 | np.uint16], own: Header, what: str) -> NDArray[Any]:
     pixels, damage = imdecode(data, cv2.IMREAD_UNCHANGED)
     if pixels is None or damage or pixels.shape != (own.height, own.width) or pixels.dtype != dtype:
         raise _bad(f"The {what} cannot be used. The PNG data are damaged.")
