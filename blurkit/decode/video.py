@@ -17,14 +17,15 @@ import re
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import cv2
 
-from blurkit.decode.image import MAX_PIXELS, Decoded, Pixels, bad_image, image_size, read_image
-from blurkit.decode.nativelog import catch_messages
+from blurkit.decode.container import Presentation, read_presentation
+from blurkit.decode.ffmpeglog import with_complaints
+from blurkit.decode.image import MAX_PIXELS, Decoded, Pixels, bad_image, image_size, read_image, upright
 from blurkit.errors import BadImageError
 from blurkit.program.files import open_regular
 
@@ -32,14 +33,27 @@ from blurkit.program.files import open_regular
 _KEPT_FRAMES, _KEPT_BYTES = 16, 192 << 20
 
 #: The containers that are opened.
-KINDS = "MP4, MOV, Matroska, WebM and AVI"
+KINDS = "MP4, MOV, 3GP, Matroska, WebM, AVI, MPEG, Ogg, WMV and FLV"
 
 # FFmpeg's name of the demuxer -> the first bytes of its files.
 _STARTS = {
-    "mov": re.compile(rb".{4}ftyp", re.DOTALL),
+    "mov": re.compile(rb".{4}(?:ftyp|moov|mdat|wide|free|skip|pnot)", re.DOTALL),
     "matroska": re.compile(rb"\x1aE\xdf\xa3"),
     "avi": re.compile(rb"RIFF.{4}AVI ", re.DOTALL),
+    "mpegts": re.compile(rb"(?:\x47.{187}\x47|.{4}\x47.{191}\x47)", re.DOTALL),
+    "mpeg": re.compile(rb"\0\0\x01\xba", re.DOTALL),
+    "ogg": re.compile(rb"OggS\0"),
+    "asf": re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    "flv": re.compile(rb"FLV\x01"),
 }
+
+# If these files are cut, FFmpeg shows the last picture half and does not complain: the files have no mark of their end. The decoder
+# may show up to three other pictures after that one.
+_UNSURE_FRAMES = {"mpegts": 4, "mpeg": 4, "flv": 4, "asf": 4}
+
+#: Curves that no response of a recipe describes (ITU-T H.273).
+_OTHER_CURVES = {8: "linear light", 9: "a logarithm", 10: "a logarithm", 16: "PQ", 17: "that of SMPTE ST 428-1", 18: "HLG"}
+_CONVERT = "convert it to BT.709 first, for example by FFmpeg's filters zscale and tonemap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +116,14 @@ class VideoFile:
 def open_video_file(path: str, *, max_pixels: int = MAX_PIXELS) -> VideoFile:
     """Checks a video file and counts its frames. The video is decoded once.
 
+    The last four frames of an MPEG stream, of WMV and of FLV are not used, because nothing tells whether they are whole.
     If the decoder reports damage at a frame, this frame, the frame before it and all later frames are not used: the decoder often
     notices damage one frame late, and it guesses the pixels after the damage. Raises :class:`BadImageError`: ``missing``,
-    ``not_a_file``, ``link``, ``unreadable``, ``empty``, ``not_a_video``, ``too_large``, or ``corrupt`` if no frame can be used.
+    ``not_a_file``, ``link``, ``unreadable``, ``empty``, ``not_a_video``, ``too_large``, ``unsupported`` if its light has a curve
+    that no recipe can name, such as HLG, or ``corrupt`` if no frame can be used.
     """
     decoder = _Decoder(*_opened(path))
+    _check_curve(decoder.presentation)
     width, height = (int(decoder.property(number)) for number in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if height * width > max_pixels:
         raise BadImageError("too_large", f"The frames have {width} x {height} pixels; the limit is {max_pixels} pixels.")
@@ -117,11 +134,24 @@ def open_video_file(path: str, *, max_pixels: int = MAX_PIXELS) -> VideoFile:
     return VideoFile(path, frames, (height, width), damage)
 
 
+def _check_curve(presentation: Presentation) -> None:
+    """Raises ``unsupported`` for frames whose codes no response of a recipe turns into light."""
+    stated = {colours.transfer for colours in presentation.colours} - {2}
+    wide = any(colours.primaries == 9 or colours.matrix in (9, 10) for colours in presentation.colours)
+    for transfer in sorted(stated & _OTHER_CURVES.keys()):
+        message = f"The transfer curve of the video is {_OTHER_CURVES[transfer]}, which is not supported; {_CONVERT}."
+        raise BadImageError("unsupported", message)
+    if wide and not stated:
+        message = f"The video has the colours of BT.2020 and names no transfer curve, so it may be HLG or PQ; {_CONVERT}."
+        raise BadImageError("unsupported", message)
+
+
 class _Decoder:
     """A decoder of one video file. It reads the frames in order."""
 
     def __init__(self, file: BinaryIO, demuxer: str) -> None:
         self._file, self._demuxer = file, demuxer
+        self.presentation = read_presentation(file.fileno(), demuxer)
         self._kept: OrderedDict[int, Pixels] = OrderedDict()
         self._rewind()
 
@@ -131,11 +161,13 @@ class _Decoder:
     def _rewind(self) -> None:
         # The file is opened again, because seeking back is inexact with many codecs.
         self._file.seek(0)
-        self._capture, messages = _with_complaints(lambda: _capture(self._file, self._demuxer))
+        self._capture, messages = with_complaints(lambda: _capture(self._file, self._demuxer))
         self._next = 0
         if not self._capture.isOpened():
             detail = messages[0] if messages else "FFmpeg cannot open it"
             raise BadImageError("corrupt", f"The file has no video that can be decoded: {detail}.")
+        if self.presentation.orientation is not None:
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # OpenCV cannot mirror
 
     def property(self, number: int) -> float:
         """Returns one of OpenCV's properties ``CAP_PROP_...``."""
@@ -147,8 +179,11 @@ class _Decoder:
         kind = max(int(self.property(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)), 0).to_bytes(4, "little")
         if kind[:1] == b"Y" and 8 < kind[3] <= 16:  # FFmpeg's own codes end in the number of bits, other codes in a letter
             notes.append(f"{kind[3]} bits to 8")
-        if rotation := int(self.property(cv2.CAP_PROP_ORIENTATION_META)) % 360:
-            notes.append(f"rotated by {rotation} degrees, as the video's metadata say")
+        orientation = self.presentation.orientation
+        turns = {1: 0, 3: 180, 6: 90, 8: 270, None: int(self.property(cv2.CAP_PROP_ORIENTATION_META)) % 360}
+        if turn := turns.get(orientation, -1):
+            turned = f"mirrored as by EXIF orientation {orientation}" if turn < 0 else f"rotated by {turn} degrees"
+            notes.append(f"{turned}, as the video's metadata say")
         return tuple(notes)
 
     def count(self) -> tuple[int, str]:
@@ -156,7 +191,8 @@ class _Decoder:
         frames, (grabbed, messages) = 0, self._grab()
         while grabbed and not messages:
             frames, (grabbed, messages) = frames + 1, self._grab()
-        return (max(frames - 1, 0), messages[0]) if messages else (frames, "")
+        unsure = 1 if messages else _UNSURE_FRAMES.get(self._demuxer, 0)
+        return max(frames - unsure, 0), messages[0] if messages else ""
 
     def read(self, index: int) -> Pixels:
         """Returns a frame by its number from 0, uint8 (H, W, 3), RGB."""
@@ -171,10 +207,10 @@ class _Decoder:
                 self._next = sys.maxsize  # forces a rewind at the next call
                 detail = messages[0] if messages else "the video ends"
                 raise BadImageError("corrupt", f"Frame {number} cannot be decoded: {detail}.")
-        (done, stored), _ = _with_complaints(self._capture.retrieve)
+        (done, stored), _ = with_complaints(self._capture.retrieve)
         if not done or stored.ndim != 3 or stored.dtype != "uint8":
             raise BadImageError("corrupt", f"Frame {index} cannot be converted to RGB.")
-        pixels = cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
+        pixels = upright(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), self.presentation.orientation or 1)
         self._kept[index] = pixels
         while len(self._kept) > max(1, min(_KEPT_FRAMES, _KEPT_BYTES // pixels.nbytes)):
             self._kept.popitem(last=False)
@@ -182,7 +218,7 @@ class _Decoder:
 
     def _grab(self) -> tuple[bool, list[str]]:
         self._next += 1
-        return _with_complaints(self._capture.grab)
+        return with_complaints(self._capture.grab)
 
 
 class _Last(threading.local):
@@ -219,7 +255,7 @@ def _checked_index(index: int, length: int) -> int:
 def _opened(path: str) -> tuple[BinaryIO, str]:
     """Opens a regular file whose first bytes are those of a video. Returns the file and the name of its demuxer."""
     with bad_image(), open_regular(path, follow_links=False) as descriptor:
-        start = os.pread(descriptor, 16, 0)
+        start = os.pread(descriptor, 400, 0)
         if not start:
             raise BadImageError("empty", "The file is empty.")
         for demuxer, pattern in _STARTS.items():
@@ -251,25 +287,6 @@ def _set_environment(variables: Mapping[str, str | None]) -> None:
         os.environ.pop(name, None)
         if value is not None:
             os.environ[name] = value
-
-
-_COMPLAINT = re.compile(rb"^\[[^\]\n]+ @ 0x[0-9a-f]+\] *([^\n]*)\n", re.MULTILINE)  # "[h264 @ 0x55a3c1] text"
-
-
-def _with_complaints(call: Callable[[], Any]) -> tuple[Any, list[str]]:
-    """Returns the result of ``call``, and FFmpeg's complaints during the call. The complaints are not shown."""
-
-    def inner() -> tuple[Any, list[str]]:
-        result = call()
-        printed = os.pread(2, 1 << 20, 0)  # within `catch_messages` the descriptor is a file in memory
-        complaints = _COMPLAINT.findall(printed)
-        if complaints:
-            os.ftruncate(2, 0)
-            os.lseek(2, 0, os.SEEK_SET)
-            os.write(2, _COMPLAINT.sub(b"", printed))
-        return result, [complaint.decode("utf-8", "replace").strip().rstrip(".") for complaint in complaints]
-
-    return catch_messages(inner)[0]
 
 
 @functools.lru_cache(maxsize=256)

@@ -16,7 +16,9 @@ from blurkit.sources.listing import REASONS, SUFFIXES, Listing, is_open_folder, 
 from blurkit.sources.record import ImageRecord, Source, path_id
 
 #: The suffixes of videos. The decoder checks the bytes later.
-VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"))
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts", ".m2t", ".mpg")
+) | frozenset((".mpeg", ".mpe", ".vob", ".ogv", ".wmv", ".asf", ".flv"))
 
 LAYOUT = f"""a video file ({KINDS}), or a folder of them, or of frames:
 DIR/

@@ -29,11 +29,11 @@ def number_in(pixels: np.ndarray) -> int:
     return sum(1 << bit for bit, level in enumerate(columns) if level > 120)
 
 
-def write_video(path: Path, frames: Iterable[np.ndarray]) -> Path:
+def write_video(path: Path, frames: Iterable[np.ndarray], codec: str = "") -> Path:
     """Write a video of BGR frames, 25 per second, in the format that the suffix names, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = list(frames)
-    fourcc = cv2.VideoWriter_fourcc(*FORMATS[path.suffix[1:].lower()])
+    fourcc = cv2.VideoWriter_fourcc(*(codec or FORMATS[path.suffix[1:].lower()]))
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, 25, frames[0].shape[1::-1])
     assert writer.isOpened()
     for frame in frames:
@@ -42,9 +42,9 @@ def write_video(path: Path, frames: Iterable[np.ndarray]) -> Path:
     return path
 
 
-def write_numbers(path: Path, frames: int = FRAMES) -> Path:
+def write_numbers(path: Path, frames: int = FRAMES, codec: str = "") -> Path:
     """Write a video of numbered frames and return the path."""
-    return write_video(path, map(numbered, range(frames)))
+    return write_video(path, map(numbered, range(frames)), codec)
 
 
 def write_grey(path: Path, level: int = 0, height: int = 48, width: int = 64) -> None:

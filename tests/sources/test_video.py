@@ -55,6 +55,14 @@ def test_a_folder_of_frames_is_one_clip(tmp_path):
     assert [int(record.read().pixels[0, 0, 0]) for record in source.records] == [1, 2, 9, 10]
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [("3gp", "mp4v"), ("M4V", "mp4v"), ("ts", "MPG2"), ("wmv", "WMV2")])
+def test_suffixes_of_phones_and_cameras_are_videos(tmp_path, suffix, codec):
+    write_video(tmp_path / f"walk.{suffix}", [np.full((HEIGHT, WIDTH, 3), 8 * number, np.uint8) for number in range(6)], codec)
+    source = open_video(tmp_path)
+    assert ids(source)[0] == f"walk.{suffix}#000000"
+    assert list(source.passed_over) == []
+
+
 def test_a_video_file_is_one_clip(tmp_path):
     video(tmp_path / "walk one.avi")
     source = open_video(tmp_path / "walk one.avi")
