@@ -47,7 +47,7 @@ _STARTS = {
     "flv": re.compile(rb"FLV\x01"),
 }
 
-# If these files are cut, FFmpeg shows the last picture half and does not complain: the files have no mark of their end. The decoder
+# If these files are cut, FFmpeg shows the last picture half and does not complain: they have no mark of their end. The decoder
 # may show up to three other pictures after that one.
 _UNSURE_FRAMES = {"mpegts": 4, "mpeg": 4, "flv": 4, "asf": 4}
 

@@ -35,14 +35,23 @@ class Frame:
         return np.ascontiguousarray(upright(image, self.orientation)[self.box.slices])
 
 
-def find_frame(size: tuple[Any, Any], header: Header, box: Box | None, what: str, reason: str = "size_mismatch") -> Frame:
+def find_frame(
+    size: tuple[Any, Any],
+    header: Header,
+    box: Box | None,
+    what: str,
+    reason: str = "size_mismatch",
+    *,
+    upright_if_unsure: bool | None = None,
+) -> Frame:
     """Returns the frame of an annotation.
 
     ``size``: (height, width) of the annotation. ``header``: of the photograph. ``box``: the wanted rectangle of the upright
     photograph; ``None`` means all of it. ``what``: names the annotation in the error message.
 
-    Some annotation tools apply the Exif orientation and some do not. So an annotation of the stored size is in the stored frame.
-    Otherwise, an annotation of the upright size is in the upright frame. Outlines are never scaled.
+    Some annotation tools apply the Exif orientation and some do not. So an annotation of the stored size is in the stored frame,
+    and one of the upright size in the upright frame. If both sizes are equal, ``upright_if_unsure`` decides; if this is ``None``,
+    the stored frame is taken. Outlines are never scaled.
 
     Raises :class:`BadImageError` with ``reason`` if the annotation has neither size, :class:`UsageError` if the box is empty or
     leaves the photograph.
@@ -56,4 +65,10 @@ def find_frame(size: tuple[Any, Any], header: Header, box: Box | None, what: str
             f"The {what} is for {claimed} pixels, the photograph has {width} x {height}; outlines are never scaled.",
         )
     part = Box.of(box, header.size)
-    return Frame(stored, header.orientation, part) if size == stored else Frame(header.size, 1, part)
+    is_upright = upright_if_unsure if is_unsure(header) else size != stored
+    return Frame(header.size, 1, part) if is_upright else Frame(stored, header.orientation, part)
+
+
+def is_unsure(header: Header) -> bool:
+    """Whether a turned photograph has the same size stored and upright, so that an annotation's size does not tell its frame."""
+    return header.orientation > 1 and header.size == (header.height, header.width)

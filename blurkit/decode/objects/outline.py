@@ -46,6 +46,15 @@ def rasterise(segmentation: Any, height: int, width: int) -> NDArray[np.uint8]:
     return _fill(_uncompressed(united["counts"]), height, width)
 
 
+def without_stray_pieces(segmentation: Any) -> tuple[Any, int]:
+    """Returns an outline without the polygons of fewer than three points, and their number. They enclose no pixel, and annotation
+    tools leave them behind when somebody clicks and gives up. An outline that has no other polygon is returned unchanged."""
+    if not isinstance(segmentation, list):
+        return segmentation, 0
+    whole = [piece for piece in segmentation if not (isinstance(piece, list) and len(piece) < 6)]
+    return (whole, len(segmentation) - len(whole)) if whole else (segmentation, 0)
+
+
 def _check_polygons(polygons: list[Any], height: int, width: int) -> None:
     if height * width > MAX_POLYGON_PIXELS:
         raise BadOutlineError(f"is a polygon in a frame of more than {MAX_POLYGON_PIXELS} pixels")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from blurkit.decode.objects.coco import CocoAnnotation, index_annotations, is_id
+from blurkit.decode.objects.coco import CocoAnnotation, as_id, decide_frame, index_annotations
 from blurkit.decode.objects.json_stream import elements
 from blurkit.errors import UsageError
 from blurkit.sources.known.place import choose_splits, find_root, is_folder
@@ -23,7 +23,7 @@ from blurkit.sources.record import ImageRecord, Source, path_id
 SPLITS = {"train": "train2017", "val": "val2017"}
 
 _REASONS = REASONS | {
-    "bad_entry": "its entry in the JSON file has no valid file_name, or no integer as id",
+    "bad_entry": "its entry in the JSON file has no valid file_name, or an id that is neither a number nor a text",
     "duplicate_id": "several images have its id, so its objects are unknown",
     "duplicate_name": "the JSON file lists it several times; its first entry is used",
     "missing": "the JSON file lists it, and it is not on the disk",
@@ -65,23 +65,27 @@ def _records(listing: Listing, split: str, file: Path, *, masks: bool) -> Iterat
     if not is_folder(place):
         raise UsageError(f"{place} is missing: unpack {folder}.zip there, or use another --split")
     entries = _entries(file, "licenses", last="licenses")
-    licences = {entry["id"]: coco_licence(entry) for entry in entries if is_id(entry.get("id"))}
+    licences = {as_id(entry.get("id")): coco_licence(entry) for entry in entries}
     index = index_annotations(str(file)) if masks else None
     for problem in index.problems if index else ():
         listing.pass_over(f"{folder}/{file.name}", "bad_annotation", problem)
-    ids = array("q", filter(is_id, (entry.get("id") for entry in _entries(file, "images", last="images"))))
+    numbers = (as_id(entry.get("id")) for entry in _entries(file, "images", last="images"))
+    ids = array("q", (number for number in numbers if number is not None))
     values, counts = np.unique(np.asarray(ids), return_counts=True)
     repeated, files = set(values[counts > 1].tolist()), _Files(place)
+    if index:
+        index, message = decide_frame(index, _sizes(file, files, place))
+        if message:
+            listing.pass_over(f"{folder}/{file.name}", "frame", message)
     for entry in _entries(file, "images"):  # reads to the end, so that an incomplete file is refused
         if reason := _fault(entry, files, repeated):
             listing.pass_over(f"{folder}/{_name(entry)}", reason)
             continue
-        name, number, licence = entry["file_name"], entry["id"], entry.get("license")
+        name, number = entry["file_name"], as_id(entry["id"])
         annotation = None
-        if index and len(index.of(number).spans):
-            height, width = (side if isinstance(side, int | float) else str(side) for side in map(entry.get, ("height", "width")))
-            annotation = CocoAnnotation(index, (height, width), number)
-        licence = licences.get(licence, "") if is_id(licence) else ""
+        if index and number is not None and len(index.of(number).spans):
+            annotation = CocoAnnotation(index, _size(entry), number)
+        licence = licences.get(as_id(entry.get("license")), "")
         image_id = path_id(f"{folder}/{name[:-4] if _OWN_NAME.fullmatch(name) else name}")
         yield ImageRecord(image_id, f"{place}/{name}", "coco", licence, split, annotation)
     not_listed = files.not_listed()
@@ -95,6 +99,20 @@ def _entries(file: Path, key: str, *, last: str | None = None) -> Iterator[Any]:
     return (element.value if isinstance(element.value, dict) else {} for element in elements(file, {key}, last=last))
 
 
+def _sizes(file: Path, files: _Files, place: Path) -> Iterator[tuple[str, int, tuple[Any, Any]]]:
+    """Yields (path, id, size) of the images that are on the disk."""
+    for entry in _entries(file, "images", last="images"):
+        name, number = entry.get("file_name"), as_id(entry.get("id"))
+        if number is not None and _can_be_a_name(name) and files.has(name):
+            yield f"{place}/{name}", number, _size(entry)
+
+
+def _size(entry: Any) -> tuple[Any, Any]:
+    """Returns (height, width) of an element of ``images``."""
+    height, width = (side if isinstance(side, int | float) else str(side) for side in map(entry.get, ("height", "width")))
+    return height, width
+
+
 def _fault(entry: Any, files: _Files, repeated: set[int]) -> str:
     """Returns why an element of ``images`` cannot be used, or an empty text. Its file counts as listed in any case."""
     name, number = entry.get("file_name"), entry.get("id")
@@ -103,7 +121,7 @@ def _fault(entry: Any, files: _Files, repeated: set[int]) -> str:
     if not {"", ".", ".."}.isdisjoint(name.split("/")):
         return "outside"
     reason = files.refusal(name)
-    if not is_id(number):
+    if (number := as_id(number)) is None:
         return "bad_entry"
     return "duplicate_id" if number in repeated else reason
 
@@ -132,10 +150,15 @@ class _Files:
         self._listed = bytearray(len(self._present))
         self._nested: set[str] = set()
 
+    def has(self, name: str) -> bool:
+        """Whether the folder itself, and none of its subfolders, holds a file of this name."""
+        place = bisect.bisect_left(self._present, hash(name))
+        return place < len(self._present) and self._present[place] == hash(name)
+
     def refusal(self, name: str) -> str:
         """Returns why a listed image cannot be opened, or an empty text."""
-        place = bisect.bisect_left(self._present, hash(name))
-        if place < len(self._present) and self._present[place] == hash(name):
+        if self.has(name):
+            place = bisect.bisect_left(self._present, hash(name))
             repeated, self._listed[place] = self._listed[place], True
             return "duplicate_name" if repeated else ""
         parts, path = name.split("/"), os.path.join(self._folder, name)

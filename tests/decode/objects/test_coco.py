@@ -119,16 +119,17 @@ def test_without_annotations_there_are_no_objects(tmp_path):
 
 def test_entries_that_are_none_are_counted(tmp_path):
     path = tmp_path / "odd.json"
-    odd = [None, 3, [], {}, *({"image_id": value} for value in ("7", 7.5, True, None, [7], 2**63))]
+    odd = [None, 3, [], {}, *({"image_id": value} for value in ("", 7.5, True, None, [7], 2**63))]
     categories = [*CATEGORIES, {"id": "x", "name": "y"}, {"id": 5}, 8, {"id": 1, "name": "cat"}]
     path.write_text(json.dumps({"annotations": [*odd * 5, {"image_id": 7}], "categories": categories}))
     index = index_annotations(str(path))
     assert len(index.of(7).spans) == len(index.images) == 1
     assert index.categories == {1: "person", 44: "bottle"}
     assert len(index.problems) == 21
-    assert "integer image_id" in index.problems[0]
+    assert index.problems[0].startswith("an annotation has the image_id None, which is no id (byte ")
+    assert [problem for problem in index.problems if "the image_id 7.5, which" in problem]
     assert index.problems[-1] == "and 34 more like these"
-    path.write_text(json.dumps({"annotations": {"image_id": "all"}, "categories": None}))
+    path.write_text(json.dumps({"annotations": {"image_id": ["all"]}, "categories": None}))
     assert len(index_annotations(str(path)).problems) == 2
 
 
@@ -137,7 +138,7 @@ def test_a_bad_object_is_left_out_and_the_others_are_kept(annotation):
     bad += [[["a", "b", "c", "d", "e", "f"]], [[1e9, -1e9, 0, 0, 5, 5]], {"size": [30, 40], "counts": [2000]}]
     bad += [[[5, 5, 5.1, 5, 5, 5.1]], square(41, 2, 5)]
     entries = [{"segmentation": outline} for outline in bad]
-    entries += [{"segmentation": square(1, 1, 5), "category_id": number} for number in (9999, None, "1", [1], True, 1.0)]
+    entries += [{"segmentation": square(1, 1, 5), "category_id": number} for number in (9999, None, "x", [1], True, 1.5)]
     entries += [{"segmentation": square(3, 4, 5), "category_id": 44, "iscrowd": 1}, {"segmentation": square(20, 9, 6)}]
     found = annotation(*entries).masks(HEADER, None)
     assert (found.names, found.ids, found.crowd) == (("bottle", "person"), (44, 1), (True, False))

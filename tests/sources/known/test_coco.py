@@ -133,7 +133,7 @@ def test_each_entry_and_each_file_has_one_line(tmp_path):
     images = document["images"]
     names = [image["file_name"] for image in images]
     images[1]["id"] = images[0]["id"]
-    images[2]["id"] = "x"
+    images[2]["id"] = 7.5
     images[4]["file_name"] = names[3]
     images.append({"id": 7000, "file_name": "absent.jpg"})
     source = open_coco(write_coco(tmp_path / "coco", document, files=[*names[:4], *names[5:], "extra.jpg"]), "val")
@@ -196,3 +196,21 @@ def test_an_annotated_photograph_takes_little_room(tmp_path):
     tracemalloc.stop()
     assert len(source.records) == count
     assert taken / count < 140
+
+
+@pytest.mark.parametrize("name", ["exif_mixed", "stray4", "string_ids"])
+def test_files_of_other_annotation_tools(test_data, name):
+    source = open_coco(test_data / "reports" / "coco" / name, "val")
+    outlined = [record for record in source.records if record.annotation is not None]
+    assert outlined
+    for record in outlined:
+        found = record.masks()
+        assert len(found) == 1
+        if name == "exif_mixed":  # the object is white
+            assert record.read().pixels[found.masks[0]].mean() > 250
+        else:
+            assert found.masks.sum() == 80 * 80
+    if name == "exif_mixed":
+        assert [entry.message for entry in source.passed_over if entry.reason == "frame"] == [
+            "outlines are drawn on the upright pixels, as p6.jpg shows; so those of p3.jpg and the like are too"
+        ]
