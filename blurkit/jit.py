@@ -20,6 +20,7 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
+from numba.core.registry import cpu_target
 
 #: The rooms whose code is compiled, decides a pixel, or decides which photographs a source has.
 PIXEL_ROOMS = ("truth", "shard", "decode", "camera", "kernels", "recipes", "blurring", "sources", "pair", "pipeline")
@@ -54,6 +55,12 @@ def cache_folder() -> str:
         except OSError:
             continue
     return ""
+
+
+def has_fused_multiply_add() -> bool:
+    """Whether compiled code rounds a product and a sum once. Nothing is compiled to find out, which would take 50 MB."""
+    triple, _, features = cpu_target.target_context.codegen().magic_tuple()
+    return "+fma" in features.split(",") or triple.startswith(("aarch64", "arm64", "powerpc64"))
 
 
 class _ForgivingCache(FunctionCache):

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from blurkit.decode.image import read_image
-from blurkit.jit import compiled
+from blurkit.jit import has_fused_multiply_add
 
 #: The keys of :func:`machine_kind`, in words.
 _WORDS = {"decoder": "the JPEG decoder", "filters": "OpenCV's filters", "multiply_add": "multiplication and addition"}
@@ -32,13 +32,10 @@ def machine_kind() -> Mapping[str, str]:
     light = photograph.astype(np.float32) / 255
     y, x = np.mgrid[:300, :400].astype(np.float32)
     filtered = cv2.GaussianBlur(light, (0, 0), 1.7), cv2.remap(light, 0.9 * x + 0.3, 0.8 * y + 0.2, cv2.INTER_LINEAR)
-    # With one rounding, the product of 1 + 2**-12 with itself keeps its last term, which two roundings lose.
-    side = np.float32(1 + 2**-12)
-    fused = _multiply_add(np.array([side, side, -1 - 2**-11], np.float32)) != 0
     return {
         "decoder": _digest(photograph, again, cv2.imdecode(again, cv2.IMREAD_COLOR)),
         "filters": _digest(*filtered),
-        "multiply_add": "fused" if fused else "separate",
+        "multiply_add": "fused" if has_fused_multiply_add() else "separate",
     }
 
 
@@ -52,8 +49,3 @@ def difference(stored: Any) -> str:
 
 def _digest(*arrays: Any) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()[:12]
-
-
-@compiled(error_model="numpy", fastmath={"contract"})
-def _multiply_add(values: Any) -> Any:
-    return values[0] * values[1] + values[2]

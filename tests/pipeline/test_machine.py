@@ -31,6 +31,22 @@ def test_compiled_code_without_fused_multiply_add_is_another_kind():
     assert difference(other) == "multiplication and addition: separate there, fused here"
 
 
+@pytest.mark.parametrize("processor", [{}, {"NUMBA_CPU_NAME": "generic"}])
+def test_the_kind_of_arithmetic_is_that_of_compiled_code(processor):
+    code = (
+        "import numba, numpy as np\nfrom blurkit.jit import has_fused_multiply_add\n"
+        "@numba.njit(fastmath={'contract'})\n"
+        "def multiply_add(v): return v[0] * v[1] + v[2]\n"
+        # With one rounding, the square of 1 + 2**-12 keeps its last term, which two roundings lose.
+        "side = 1 + 2**-12\n"
+        "print(has_fused_multiply_add(), multiply_add(np.array([side, side, -1 - 2**-11], np.float32)) != 0)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | processor, timeout=120, check=False)
+    said, seen = done.stdout.split()
+    assert said == seen, done.stderr
+
+
 def test_another_decoder_is_said_in_words_and_plans_without_a_record_say_nothing():
     ours = machine_kind()["decoder"]
     assert difference(machine_kind() | {"decoder": "000000000000"}) == f"the JPEG decoder: 000000000000 there, {ours} here"
