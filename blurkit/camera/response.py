@@ -23,6 +23,7 @@ from blurkit.camera.arrays import F32, F64, I64, U8, U64
 from blurkit.errors import UsageError
 from blurkit.jit import compiled
 from blurkit.program.checks import require
+from blurkit.program.text import decode_text
 
 # Encoding divides linear light into this many equal bins and looks up the codes of a bin.
 BINS = 4096
@@ -208,6 +209,7 @@ def _read_table(name: str) -> F64:
     try:
         if path.suffix == ".npy":
             return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(-1)
-        return np.array([float(word) for word in path.read_text().replace(",", " ").split()])
+        text = decode_text(path.read_bytes(), where=f"response table {name}")
+        return np.array([float(word) for word in text.replace(",", " ").split()])
     except ValueError as error:
         raise UsageError(f"response table {name}: {error}; it needs 256 numbers, the linear light of codes 0 to 255") from error

@@ -30,7 +30,7 @@ _MESSAGE = re.compile(
         \[\ ?(?:INFO|\ ?WARN|ERROR|FATAL):[^\n]*\n(?:>[^\n]*\n|\n)*  # OpenCV, with the lines that explain a failed check
         | libpng\ (?:warning|error):[^\n]*\n
         | (?:Corrupt\ JPEG\ data|Premature\ end\ of\ JPEG|Inconsistent\ progression|Warning:\ unknown\ JFIF|Unknown\ Adobe
-            |Invalid\ SOS\ parameters|Application\ transferred)[^\n]*\n
+            |Invalid\ SOS\ parameters|Application\ transferred|Apparently\ should\ be)[^\n]*\n  # the last is libtiff's
     )""",
     re.MULTILINE | re.VERBOSE,
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from blurkit.errors import UsageError, nearest
+from blurkit.program.text import decode_text
 
 _Dataclass = TypeVar("_Dataclass")
 
@@ -101,8 +102,8 @@ def named_text(package: str, name: str) -> tuple[str, Path | None]:
     if not (name.endswith(".toml") or Path(name).is_file()):
         raise UsageError(f"unknown recipe {name!r}: it is none of {', '.join(known)}, nor a .toml file{nearest(name, known)}")
     try:
-        return Path(name).read_text(encoding="utf-8"), Path(name).parent
-    except (OSError, UnicodeDecodeError) as error:
+        return decode_text(Path(name).read_bytes(), where=f"recipe {name}"), Path(name).parent
+    except OSError as error:
         raise UsageError(f"recipe {name} cannot be read: {error}") from error
 
 

@@ -108,6 +108,8 @@ def _enter_object(scanner: _Scanner) -> None:
     scanner.fill()
     if scanner.text.startswith("\xef\xbb\xbf"):
         scanner.position = 3
+    if scanner.text[:2] in ("\xff\xfe", "\xfe\xff") or "\0" in scanner.text[:4].strip("\0"):
+        raise UsageError(f"{scanner.path}: the file is UTF-16 or UTF-32, not UTF-8; save it as UTF-8")
     first = scanner.peek()
     if not first:
         raise scanner.error("is empty")
