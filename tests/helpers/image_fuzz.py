@@ -1,21 +1,12 @@
-"""Mutates image files and decodes them: each one is read, or refused with a reason, in bounded time and memory.
+"""Mutates image files and decodes them: each one is read, or refused with a reason, in bounded time and memory."""
 
-``python tests/faults/image_fuzz.py --minutes 10 --seed 3`` runs longer than the test. A file that fails is
-kept in a folder.
-"""
-
-import argparse
 import random
 import resource
 import struct
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
-
-sys.path.append(str(Path(__file__).parents[1] / "helpers"))
-
 from encoded_images import chunk, encode, encode_tiff, photograph, png_of
 
 from blurkit.decode.image import decode_image, image_size
@@ -129,20 +120,3 @@ def fuzz(seed: int, *, count: int = sys.maxsize, minutes: float = 60.0):
             yield number, fault, data
         number += 1
     yield number, "", b""
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("fuzz"))
-    options = parser.parse_args()
-    for number, fault, data in fuzz(options.seed, minutes=options.minutes):
-        print(number, fault or "files were mutated", flush=True)
-        if fault:
-            options.out.mkdir(exist_ok=True)
-            (options.out / f"{options.seed}-{number}").write_bytes(data)
-
-
-if __name__ == "__main__":
-    main()
