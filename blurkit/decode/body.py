@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from blurkit.decode.header import MAX_CHUNKS, Header, png_chunks, webp_chunks, webp_frame
-from blurkit.decode.jpeg import read_image_data
+from blurkit.decode.jpeg import read_frame, read_image_data, segments
+from blurkit.decode.streams import length_of_deflate, length_of_lzw, length_of_packbits
 from blurkit.decode.tags import Directory, unpack
 from blurkit.errors import BadImageError
 
@@ -25,6 +26,9 @@ _TIFF_RATIOS = {1: 1, 5: 4096, 8: 1032, 32946: 1032, 32773: 64}
 
 #: The most strips of a TIFF image.
 _MAX_STRIPS = 1 << 17
+
+#: Fewer decoded bytes need no check: the decoder finds out at little cost whether they are complete.
+_FEW_BYTES = 16_000_000
 
 #: The most blocks of a GIF file, in addition to one for 64 pixels. Blocks of pixels are usually full, with 255 bytes.
 _GIF_BLOCKS = 1 << 16
@@ -140,12 +144,30 @@ def _tiff(data: bytes, header: Header) -> Body:
         raise BadImageError("corrupt", f"The TIFF image needs {strips} strips, not {len(offsets)} with {len(counts)} lengths.")
     row, ratio = header.width * header.depth // 8 * (samples // planes), _TIFF_RATIOS.get(tags.value(259, 1), 1 << 30)
     for strip, (offset, count) in enumerate(zip(offsets, counts, strict=True)):
-        if offset + count > len(data) or count < max(row * min(rows, header.height - strip % per_plane * rows) // ratio, 1):
+        needed = row * min(rows, header.height - strip % per_plane * rows)
+        if offset + count > len(data) or count < max(needed // ratio, 1):
             raise _truncated(f"strip {strip} of the TIFF image is not complete")
+        if needed > max(_FEW_BYTES, 8 * count):
+            _check_strip(data[offset : offset + count], tags.value(259, 1), needed, header)
     if tags.values(338) == (2,):  # libtiff multiplies the colours by unassociated alpha, but not by an extra sample of kind 0
         position = tags.position(338)
         data = _replace_bytes(data, {position: 0, position + 1: 0})
     return Body(data, _FIRST if tags.several else ())
+
+
+def _check_strip(strip: bytes, compression: int, needed: int, header: Header) -> None:
+    """Raises if a large strip of few bytes does not become the ``needed`` bytes."""
+    if compression == 7:
+        sizes = [read_frame(strip, marker, start)[1:3] for marker, start, _ in segments(strip) if 0xC0 <= marker <= 0xC2]
+        if any(size[1] != header.width for size in sizes):
+            raise BadImageError("corrupt", "The JPEG data of the TIFF image have another width than the image.")
+        return
+    if compression == 5:
+        length = length_of_lzw(strip, 8, needed, tiff=True)
+    else:
+        length = (length_of_packbits if compression == 32773 else length_of_deflate)(strip, needed)
+    if length < needed:
+        raise _truncated(f"a strip of the TIFF image has {length} of {needed} bytes")
 
 
 def _gif(data: bytes, header: Header) -> Body:
@@ -165,11 +187,24 @@ def _gif(data: bytes, header: Header) -> Body:
             table = 3 * (2 << (flags & 7)) if flags & 0x80 else 0
             start, position = position, _end_of_blocks(data, position + 11 + table, steps)
             frame = data[start:position]
+            _check_frame(frame, 10 + table, header.height * header.width)
         elif introducer in (0x2C, 0x3B) and frame:
             background = b"\0"  # OpenCV refuses a background colour outside the palette. No pixel has it.
             return Body(data[:11] + background + data[12:colours] + frame + b";", _FIRST if introducer == 0x2C else ())
         else:
             raise BadImageError("corrupt", f"The GIF file has no block at byte {position}.")
+
+
+def _check_frame(frame: bytes, start: int, pixels: int) -> None:
+    """Raises ``truncated`` if a large GIF frame of few bytes is not complete. ``start``: where its data begin."""
+    if pixels <= max(_FEW_BYTES, 8 * len(frame)):
+        return
+    blocks, position = [], start + 1
+    while length := frame[position]:
+        blocks.append(frame[position + 1 : position + 1 + length])
+        position += 1 + length
+    if not 2 <= frame[start] <= 8 or length_of_lzw(b"".join(blocks), frame[start], pixels, tiff=False) < pixels:
+        raise _truncated(f"its data are not those of {pixels} pixels")
 
 
 def _end_of_blocks(data: bytes, position: int, steps: Iterator[int]) -> int:

@@ -30,7 +30,8 @@ _MESSAGE = re.compile(
         \[\ ?(?:INFO|\ ?WARN|ERROR|FATAL):[^\n]*\n(?:>[^\n]*\n|\n)*  # OpenCV, with the lines that explain a failed check
         | libpng\ (?:warning|error):[^\n]*\n
         | (?:Corrupt\ JPEG\ data|Premature\ end\ of\ JPEG|Inconsistent\ progression|Warning:\ unknown\ JFIF|Unknown\ Adobe
-            |Invalid\ SOS\ parameters|Application\ transferred|Apparently\ should\ be)[^\n]*\n  # the last is libtiff's
+            |Invalid\ SOS\ parameters|Application\ transferred
+            |Apparently\ should\ be|libtiff\ should\ be)[^\n]*\n  # the last two are second lines of libtiff's messages
     )""",
     re.MULTILINE | re.VERBOSE,
 )
