@@ -16,8 +16,9 @@ from blurkit.pipeline.engine import available_cpus
 from blurkit.program.files import TEMPORARY, is_temporary
 from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
+from blurkit.shard.dataset import Dataset, open_dataset
 from blurkit.shard.format import digest_text
-from blurkit.shard.index import INDEX, Dataset, is_written, open_dataset
+from blurkit.shard.index import INDEX, is_written
 from blurkit.shard.reader import Shard
 
 
@@ -30,7 +31,7 @@ class Problem:
     problem: str
 
 
-def verify(path: str, *, recompute: str | None, roots: Sequence[str], as_json: bool) -> int:
+def verify(path: str, *, recompute: str | None, roots: Sequence[str], files: Sequence[str], as_json: bool) -> int:
     """Check structure, checksums and counts. With ``recompute``, also make samples again and compare. Returns the exit code."""
     dataset = open_dataset(path, partial=True)
     problems, total = _check_folder(dataset), 0
@@ -47,7 +48,7 @@ def verify(path: str, *, recompute: str | None, roots: Sequence[str], as_json: b
 
         numbers = _share(recompute, len(dataset))
         remade = len(numbers)
-        problems += [Problem(*problem) for problem in remake(dataset, numbers, roots)]
+        problems += [Problem(*problem) for problem in remake(dataset, numbers, roots, files)]
     _print(dataset, problems, remade, as_json)
     return FAILED if problems else OK
 
