@@ -32,7 +32,7 @@ def remake(
     several sources. ``files``: the files of the recipe, as ``KEY=PATH``.
 
     The dataset can come from a stranger. So nothing that its plan or its recipe names is opened, only what the user names, and
-    the photographs in the package. Raises :class:`UsageError`, which says what to name, also if the dataset has no ``plan.json``."""
+    the photographs in the package. Raises :class:`UsageError`, which says what to name, or that there is no ``plan.json``."""
     plan = read_plan(dataset.folder)
     if plan is None:
         raise UsageError(f"{dataset.folder} has no plan.json, and --recompute needs it; run the command without --recompute")

@@ -27,7 +27,11 @@ def read_document(path: Path, *, most: int = MOST_BYTES) -> dict[str, Any]:
     Raises :class:`UnreadableFileError`: ``missing``, ``link``, ``not_a_file``, ``unreadable``, ``too_large``, or ``damaged`` if
     the file holds something else.
     """
-    data = read_regular(path, most=most, follow_links=False)
+    return parse_document(read_regular(path, most=most, follow_links=False))
+
+
+def parse_document(data: bytes) -> dict[str, Any]:
+    """The object of a JSON text. Raises :class:`UnreadableFileError` ``damaged`` if it holds something else."""
     try:
         values = json.loads(data, parse_constant=_refuse_constant)
     except RecursionError as error:

@@ -7,7 +7,7 @@ import itertools
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -18,14 +18,14 @@ from blurkit.errors import CorruptShardError, UsageError
 from blurkit.program.progress import plural
 from blurkit.shard.format import Sample, digest_text
 from blurkit.shard.index import INDEX, PLAN, read_index, read_plan, read_record, shard_number
-from blurkit.shard.places import find_places
+from blurkit.shard.places import PlaceFinder
 from blurkit.shard.reader import Shard
 from blurkit.shard.samples import Samples
 from blurkit.shard.schema import SchemaError, read_sides
 from blurkit.shard.stored import ReplacedShardError, StoredFile
 
-#: The most shards that a dataset keeps in mind at once. Each takes about 50 kB of memory, and no file handle.
-MOST_OPEN = 1024
+#: The most shards that a dataset keeps in mind at once. Each takes about 20 kB of memory, and no file handle.
+MOST_OPEN = 4096
 
 #: What a dataset knows about a shard: its completion record, empty for a single file.
 Record = dict[str, Any]
@@ -94,6 +94,10 @@ class Dataset(Samples):
         """64 hexadecimal digits that depend only on the samples. Empty if the dataset is not complete."""
         return str(self.index.get("digest", ""))
 
+    def record(self, file: str) -> Record:
+        """The completion record of a shard in the index. Empty if there is no index."""
+        return self._records.get(file, {})
+
     def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Crops of sharp and blurred at (y, x), uint8 (h, w, 3), read-only. Only the bands of the crop are read and verified.
 
@@ -135,14 +139,18 @@ class Dataset(Samples):
                 self._open.popitem(last=False)
         return shard
 
-    def identities(self, number: int) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
-        """The sha256 of each sample's photograph, as bytes of hexadecimal digits, (n,), and each sample's height and width, int64
-        (n, 2), of the shard ``files[number]``. Nothing else is read, which is ten times as fast as opening the shard."""
+    def identities(self) -> Iterator[tuple[NDArray[np.bytes_], NDArray[np.int64]]]:
+        """Yields for each shard the sha256 of each sample's photograph, as bytes of hexadecimal digits, (n,), and each sample's
+        height and width, int64 (n, 2). Nothing else is read, which is much faster than opening the shards."""
+        finder = PlaceFinder(_IDENTITY)
+        return (self._identities(number, finder) for number in range(len(self.files)))
+
+    def _identities(self, number: int, finder: PlaceFinder) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
         file = self.files[number]
-        stored, record = StoredFile(self.folder / file, follow_links=not self.index), self._records.get(file, {})
+        stored, record = StoredFile(self.folder / file, follow_links=not self.index), self.record(file)
         with stored.opened() as descriptor:
-            places = find_places(descriptor, stored.path, _IDENTITY)
-            if "source_sha256" not in places or places["source_sha256"][0].kind != "S" or "sharp" not in places:
+            places = finder.find(descriptor, stored.path)
+            if "source_sha256" not in places or not _is_digest(places["source_sha256"][0]) or "sharp" not in places:
                 raise CorruptShardError(f"{stored.path} is not a valid shard: it has no source_sha256 or no sharp")
             try:
                 sides = read_sides(places, lambda name: stored.array(descriptor, places[name]))
@@ -168,7 +176,7 @@ class Dataset(Samples):
     def _checked(self, number: int) -> Shard:
         """The shard, opened and compared with its record."""
         file = self.files[number]
-        shard, record = Shard(self.folder / file, follow_links=not self.index), self._records.get(file, {})
+        shard, record = Shard(self.folder / file, follow_links=not self.index), self.record(file)
         self._compare(number, shard.attributes, shard.size, len(shard), record)
         if record and digest_text(shard.digests()) != record["digest"]:
             self._refuse(number, "its samples are others (digest)")
@@ -193,6 +201,10 @@ class Dataset(Samples):
         raise CorruptShardError(
             f"{path} is not the shard that {INDEX} describes: {what}; find all with `blurkit verify {self.folder}`, then {advice} again"
         )
+
+
+def _is_digest(kind: np.dtype[Any]) -> bool:
+    return kind.kind == "S" and kind.itemsize <= 64
 
 
 def _explain_missing(folder: Path) -> NoReturn:

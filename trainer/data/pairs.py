@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.errors import CorruptShardError
 from blurkit.program.checks import require
 from blurkit.shard import Dataset, open_dataset
 from blurkit.shard.format import digest_text
@@ -72,12 +71,7 @@ class Pairs:
         self.photographs, self.sizes = np.empty(sum(counts), _PHOTOGRAPH), np.empty((sum(counts), 2), np.int32)
         first = 0
         for dataset in datasets:
-            for number in range(len(dataset.files)):
-                photographs, sizes = dataset.identities(number)
-                if photographs.dtype.itemsize > self.photographs.dtype.itemsize:
-                    raise CorruptShardError(
-                        f"{dataset.folder / dataset.files[number]}: its source_sha256 have more than 64 digits"
-                    )
+            for photographs, sizes in dataset.identities():
                 self.photographs[first : first + len(sizes)], self.sizes[first : first + len(sizes)] = photographs, sizes
                 first += len(sizes)
         self._digests = [dataset.digest or digest_text(dataset.shard(0).digests()) for dataset in datasets]
