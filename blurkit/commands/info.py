@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from blurkit.errors import OK, UsageError
 from blurkit.kernels.rasterization import statistics
 from blurkit.report.histograms import finite_values, text_histogram
-from blurkit.shard.dataset import Dataset, open_dataset
+from blurkit.shard.index import Dataset, open_dataset
 
 
 def info(shards: str, *, out: Path | None, as_json: bool) -> int:

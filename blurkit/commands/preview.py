@@ -13,8 +13,8 @@ from blurkit.pipeline.settings import size_text
 from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
 from blurkit.report.sheet import draw_sheet
-from blurkit.shard.dataset import open_dataset
 from blurkit.shard.format import Sample
+from blurkit.shard.index import open_dataset
 
 
 def preview(shards: str | None, choices: Choices, *, count: int, out: Path, as_json: bool) -> int:

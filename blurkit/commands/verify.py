@@ -16,9 +16,9 @@ from blurkit.pipeline.engine import available_cpus
 from blurkit.program.files import TEMPORARY, is_temporary, open_regular
 from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
-from blurkit.shard.dataset import Dataset, open_dataset
+from blurkit.shard.documents import INDEX, is_written, shard_number
 from blurkit.shard.format import digest_text
-from blurkit.shard.index import INDEX, is_written, shard_number
+from blurkit.shard.index import Dataset, open_dataset
 from blurkit.shard.reader import Shard
 
 

@@ -17,7 +17,7 @@ from blurkit.program.documents import parse_document
 from blurkit.program.files import read_regular
 from blurkit.report.card.describe import card_keys
 from blurkit.report.card.stamp import NONE, read_stamp
-from blurkit.shard.index import (
+from blurkit.shard.documents import (
     CARD,
     CROISSANT,
     EXAMPLES,

@@ -26,8 +26,8 @@ from blurkit.pipeline.settings import Settings, size_text
 from blurkit.pipeline.task import ShardTask
 from blurkit.program.checks import require
 from blurkit.program.files import locked, write_atomic
+from blurkit.shard.documents import PLAN, is_dataset_file, read_plan, read_record
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
-from blurkit.shard.index import PLAN, is_dataset_file, read_plan, read_record
 from blurkit.shard.ledger import Failure, failures_of
 from blurkit.sources.record import ImageRecord, Source, path_id
 from blurkit.sources.table import RecordTable

@@ -14,9 +14,9 @@ from blurkit.errors import BadImageError, UsageError
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import Settings, parse_size
 from blurkit.recipes.load import stored_recipe
-from blurkit.shard.dataset import Dataset
+from blurkit.shard.documents import read_plan
 from blurkit.shard.format import Sample
-from blurkit.shard.index import read_plan
+from blurkit.shard.index import Dataset
 from blurkit.shard.reader import Shard
 from blurkit.sources.open import SOURCES, open_source
 from blurkit.sources.record import ImageRecord

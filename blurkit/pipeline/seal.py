@@ -12,7 +12,7 @@ from blurkit.pipeline.plan import Plan
 from blurkit.program.documents import MOST_BYTES
 from blurkit.program.files import read_regular, write_atomic
 from blurkit.report.card.describe import describe
-from blurkit.shard.index import INDEX, LEDGER, PLAN, read_record, sealed, total_digest
+from blurkit.shard.documents import INDEX, LEDGER, PLAN, read_record, sealed, total_digest
 from blurkit.shard.ledger import count_failures, failures_of
 
 

@@ -13,8 +13,8 @@ Only numpy and h5py are needed::
 A torch loader of whole samples: ``torch.utils.data.DataLoader(dataset, batch_size=4, collate_fn=collate)``.
 """
 
-from blurkit.shard.dataset import Dataset, open_dataset
 from blurkit.shard.format import FORMAT_VERSION, Sample
+from blurkit.shard.index import Dataset, open_dataset
 from blurkit.shard.reader import Shard
 from blurkit.shard.samples import collate
 

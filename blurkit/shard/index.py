@@ -1,200 +1,210 @@
-"""The JSON files of a dataset: plan, completion records and index. A stranger can write them, so reading checks them.
-
-``00042.json`` is the completion record of ``00042.h5``: {file, samples, bytes, sha256, digest, failures}. The index
-``dataset.json`` holds all records, the configuration and the digest of the dataset. It is written when every shard is complete.
-Its entry ``files`` has the sha256 of the plan and of the ledger, and ``check`` that of all other entries.
-"""
+"""Reads a folder of shards as one dataset: samples by number, and crops of them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Mapping
+import bisect
+import itertools
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
-from blurkit.errors import CorruptShardError, UnreadableFileError, UsageError
-from blurkit.program.documents import check_entries, read_document
-from blurkit.shard.format import digest_text
-from blurkit.shard.ledger import Failure
+import numpy as np
+from numpy.typing import NDArray
 
-INDEX = "dataset.json"
-PLAN = "plan.json"
-LEDGER = "ledger.jsonl"
+from blurkit.errors import CorruptShardError, UsageError
+from blurkit.program.progress import plural
+from blurkit.shard.documents import INDEX, PLAN, read_index, read_plan, read_record, shard_number
+from blurkit.shard.format import Sample, digest_text
+from blurkit.shard.places import PlaceFinder
+from blurkit.shard.reader import Shard
+from blurkit.shard.samples import Samples
+from blurkit.shard.schema import SchemaError, read_sides
+from blurkit.shard.stored import ReplacedShardError, StoredFile
 
-#: The files that describe a complete dataset. A user can have own files with these names; they are not changed.
-CARD, EXAMPLES, CROISSANT = "README.md", "examples.jpg", "croissant.json"
+#: The most shards that a dataset keeps in mind at once. Each takes about 20 kB of memory, and no file handle.
+MOST_OPEN = 4096
 
-#: The approximate size of a shard in bytes.
-DEFAULT_SHARD_BYTES = 128 << 20
+#: What a dataset knows about a shard: its completion record, empty for a single file.
+Record = dict[str, Any]
 
-#: The entries of an index, with their types. Those that are not required are missing in the datasets of other programs.
-_REQUIRED = {"shards": list}
-_OPTIONAL: dict[str, Any] = {
-    **{"format": str, "version": int, "digest": str, "samples": int, "bytes": int, "failed": int, "skipped": int},
-    **{"configuration": dict, "recipe": str, "files": dict, "check": str},
-}
-_RECORD: dict[str, Any] = {"file": str | None, "samples": int, "bytes": int, "sha256": str | None, "digest": str}
-_FAILURE: dict[str, Any] = {**dict.fromkeys(("id", "path", "stage", "reason", "message"), str), "items": int}
+#: The data sets that identify the photographs and the sizes of samples.
+_IDENTITY = ("source_sha256", "sharp", "height", "width")
 
-_SHARD_NAME = re.compile(r"\d{5,12}\.h5")
-_RECORD_NAME = re.compile(r"\d{5,12}\.json")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-
-#: A count of samples or bytes is smaller than this.
-_MOST = 2**53
+_Value = TypeVar("_Value")
 
 
-def shard_name(number: int) -> str:
-    """The file name of a shard."""
-    return f"{number:05d}.h5"
+def open_dataset(path: str | os.PathLike[str], *, partial: bool = False) -> Dataset:
+    """Open a folder of shards, or a single shard file, for reading.
+
+    ``partial=True`` also accepts an incomplete dataset, and reads its complete shards. Raises :class:`UsageError` if there is no
+    dataset, and :class:`CorruptShardError` if its index is damaged.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        return Dataset(folder.parent, [folder.name], [len(Shard(folder))], {})
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder of shards; make one with `blurkit generate --out {folder}`")
+    index = read_index(folder)
+    if index is None:
+        plan = read_plan(folder) if partial else None
+        if plan is None:
+            _explain_missing(folder)
+        numbers = sorted(int(file.stem) for file in folder.glob("*.json") if file.stem.isdecimal() and len(file.stem) <= 12)
+        records = [record for record in (read_record(folder, number) for number in numbers) if record]
+        index = {"shards": records, "configuration": plan["configuration"]}
+    shards = [record for record in index["shards"] if record["file"] is not None]
+    return Dataset(folder, [record["file"] for record in shards], [record["samples"] for record in shards], index)
 
 
-def shard_number(name: str) -> int | None:
-    """The number of a shard from its file name. ``None`` if this is not the name of a shard."""
-    return int(name.removesuffix(".h5")) if _SHARD_NAME.fullmatch(name) else None
+class Dataset(Samples):
+    """The samples of all shards, as a list: ``len``, indexing, slices and iteration; and crops of them. Any thread may read.
+
+    ``folder``: the folder. ``files``: the names of its shards. ``index``: the content of ``dataset.json``. A shard is opened when
+    it is first needed, and compared with its record in the index: it must have the size and the samples that the record says. No
+    file handle stays open. A dataset can be passed to worker processes.
+    """
+
+    def __init__(self, folder: Path, files: list[str], counts: list[int], index: dict[str, Any]) -> None:
+        self.folder, self.files, self.index = folder, files, index
+        self._ends = list(itertools.accumulate(counts))
+        self._records: dict[str, Record] = {record["file"]: record for record in index.get("shards", [])}
+        self._open: OrderedDict[int, Shard] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.folder)!r}: {plural(len(self), 'sample')} in {plural(len(self.files), 'shard')})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key not in ("_open", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _open=OrderedDict(), _lock=threading.Lock())
+
+    def _read(self, index: int) -> Sample:
+        return self._use(index, lambda shard, row: shard[row])
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits that depend only on the samples. Empty if the dataset is not complete."""
+        return str(self.index.get("digest", ""))
+
+    def record(self, file: str) -> Record:
+        """The completion record of a shard in the index. Empty if there is no index."""
+        return self._records.get(file, {})
+
+    def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Crops of sharp and blurred at (y, x), uint8 (h, w, 3), read-only. Only the bands of the crop are read and verified.
+
+        ``size``: the side of a square, or (h, w), in pixels. Raises :class:`CorruptShardError` if a band has changed.
+        """
+        return self._use(index, lambda shard, row: shard.crop(row, y, x, size))
+
+    def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The sharp and the blurred image of a sample, verified, uint8 (H, W, 3), read-only."""
+        return self._use(index, lambda shard, row: shard.images(row))
+
+    def name(self, index: int) -> str:
+        """The name of a sample: photograph and variant."""
+        return self._use(index, lambda shard, row: shard.name(row))
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """The (height, width) of a sample in pixels."""
+        shard, row = self.locate(index)
+        return shard.shape(row)
+
+    def locate(self, index: int) -> tuple[Shard, int]:
+        """The shard of a sample, and the number of the sample in it. A negative ``index`` counts from the end."""
+        index = self._number(index)
+        number = bisect.bisect_right(self._ends, index)
+        return self.shard(number), index - (self._ends[number - 1] if number else 0)
+
+    def shard(self, number: int) -> Shard:
+        """The shard ``files[number]``. It is opened if it is not open yet. Raises :class:`CorruptShardError` if it is not the
+        shard that the index describes."""
+        with self._lock:
+            shard = self._open.get(number)
+            if shard is not None:
+                self._open.move_to_end(number)
+                return shard
+        shard = self._checked(number)  # without the lock: another thread may open the same shard, which does no harm
+        with self._lock:
+            self._open[number] = shard
+            while len(self._open) > MOST_OPEN:
+                self._open.popitem(last=False)
+        return shard
+
+    def identities(self) -> Iterator[tuple[NDArray[np.bytes_], NDArray[np.int64]]]:
+        """Yields for each shard the sha256 of each sample's photograph, as bytes of hexadecimal digits, (n,), and each sample's
+        height and width, int64 (n, 2). Nothing else is read, which is much faster than opening the shards."""
+        finder = PlaceFinder(_IDENTITY)
+        return (self._identities(number, finder) for number in range(len(self.files)))
+
+    def _identities(self, number: int, finder: PlaceFinder) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
+        file = self.files[number]
+        stored, record = StoredFile(self.folder / file, follow_links=not self.index), self.record(file)
+        with stored.opened() as descriptor:
+            places = finder.find(descriptor, stored.path)
+            if "source_sha256" not in places or not _is_digest(places["source_sha256"][0]) or "sharp" not in places:
+                raise CorruptShardError(f"{stored.path} is not a valid shard: it has no source_sha256 or no sharp")
+            try:
+                sides = read_sides(places, lambda name: stored.array(descriptor, places[name]))
+            except SchemaError as error:
+                raise CorruptShardError(f"{stored.path} is not a valid shard: {error}") from error
+            photographs = stored.array(descriptor, places["source_sha256"])
+        if photographs.shape != (len(sides),):
+            raise CorruptShardError(f"{stored.path} is not a valid shard: source_sha256 should have one row per sample")
+        self._compare(number, {}, stored.size, len(sides), record)
+        return photographs, sides
+
+    def _use(self, index: int, use: Callable[[Shard, int], _Value]) -> _Value:
+        """The result of ``use`` for a sample. If its shard was replaced since it was opened, it is opened and compared again."""
+        shard, row = self.locate(index)
+        try:
+            return use(shard, row)
+        except ReplacedShardError:
+            with self._lock:
+                self._open = OrderedDict((number, other) for number, other in self._open.items() if other is not shard)
+            shard, row = self.locate(index)
+            return use(shard, row)
+
+    def _checked(self, number: int) -> Shard:
+        """The shard, opened and compared with its record."""
+        file = self.files[number]
+        shard, record = Shard(self.folder / file, follow_links=not self.index), self.record(file)
+        self._compare(number, shard.attributes, shard.size, len(shard), record)
+        if "digest" in record and digest_text(shard.digests()) != record["digest"]:
+            self._refuse(number, "its samples are others (digest)")
+        return shard
+
+    def _compare(self, number: int, attributes: dict[str, Any], size: int, count: int, record: Record) -> None:
+        """Raise unless a shard has the number, the size and the count of samples that its record says."""
+        expected = self._ends[number] - (self._ends[number - 1] if number else 0)
+        named = shard_number(self.files[number])
+        if record and attributes.get("shard", named) != named:
+            self._refuse(number, f"it is shard {attributes['shard']}")
+        if count != expected:
+            self._refuse(number, f"it holds {count:,} samples, its record says {expected:,}")
+        if record and size != record["bytes"]:
+            self._refuse(number, f"it has {size:,} bytes, its record says {record['bytes']:,}")
+
+    def _refuse(self, number: int, what: str) -> NoReturn:
+        raise CorruptShardError(
+            f"{self.folder / self.files[number]} is not the shard that {INDEX} describes: {what}; delete it and its .json "
+            f"record, and run the same `blurkit generate` again; `blurkit verify {self.folder}` finds all such shards"
+        )
 
 
-def record_path(folder: Path, number: int) -> Path:
-    """The path of a shard's completion record."""
-    return folder / f"{number:05d}.json"
+def _is_digest(kind: np.dtype[Any]) -> bool:
+    return kind.kind == "S" and kind.itemsize <= 64
 
 
-def is_dataset_file(name: str) -> bool:
-    """Whether ``name`` is a file name of a dataset."""
-    return name in (INDEX, LEDGER, PLAN) or bool(_SHARD_NAME.fullmatch(name) or _RECORD_NAME.fullmatch(name))
-
-
-def is_written(name: str) -> bool:
-    """Whether a run writes files with this name: files of a dataset, and files that describe it (a user can have these too)."""
-    return is_dataset_file(name) or name in (CARD, EXAMPLES, CROISSANT)
-
-
-def total_digest(records: list[dict[str, Any]]) -> str:
-    """The digest of a dataset: the sum of the digests of its samples. It depends only on the samples."""
-    return digest_text(sum(int(record["digest"], 16) for record in records))
-
-
-def read_index(folder: Path) -> dict[str, Any] | None:
-    """The content of ``dataset.json``. Returns ``None`` if it is missing. Raises :class:`CorruptShardError` if it is damaged."""
-    path = folder / INDEX
-    try:
-        index = read_document(path)
-        _check_index(index)
-        return index
-    except UnreadableFileError as error:
-        if error.reason == "missing":
-            return None
-        advice = "Delete it and run the same `blurkit generate` again."
-        raise CorruptShardError(f"{path} is damaged or no index: {error} {advice}") from error
-
-
-def read_record(folder: Path, number: int) -> dict[str, Any] | None:
-    """The completion record of a shard. Returns ``None`` if it is missing or not valid, or if the shard has another size."""
-    try:
-        record = load_record(folder, number)
-        file = record["file"]
-        there = file is None or (folder / file).lstat().st_size == record["bytes"]
-        return record if there else None
-    except (OSError, UnreadableFileError):
-        return None
-
-
-def load_record(folder: Path, number: int) -> dict[str, Any]:
-    """The completion record of a shard, whether the shard is there or not. Raises :class:`UnreadableFileError`."""
-    record = read_document(record_path(folder, number))
-    _check_record(record)
-    if record["file"] not in (None, shard_name(number)):
-        raise UnreadableFileError("damaged", f"It is the record of {record['file']}.")
-    check_entries(record, {"failures": list})
-    for place, failure in enumerate(record["failures"]):
-        check_failure(failure, f"failures[{place}].")
-    return record
-
-
-def check_failure(failure: Any, prefix: str = "") -> Failure:
-    """The failure that is described by a line of the ledger. Raises :class:`UnreadableFileError` ``damaged``."""
-    if not isinstance(failure, dict) or failure.keys() - _FAILURE:
-        raise UnreadableFileError("damaged", f"{prefix or 'The line '}is not a failure, but {failure!r:.60}.")
-    check_entries(failure, _FAILURE, prefix)
-    if not 0 <= failure["items"] < _MOST:
-        raise UnreadableFileError("damaged", f"{prefix}items is {failure['items']}.")
-    return Failure(**failure)
-
-
-def read_plan(folder: Path) -> dict[str, Any] | None:
-    """The content of ``plan.json``: ``configuration``, ``roots`` and ``files``. Returns ``None`` if the file does not exist.
-    Raises :class:`UsageError` if it is damaged."""
-    path = folder / PLAN
-    try:
-        plan = read_document(path)
-        check_entries(plan, {"configuration": dict, "roots": dict, "files": dict})
-        for key in ("roots", "files"):
-            check_entries(plan[key], dict.fromkeys(plan[key], str), f"{key}.")
-        _check_configuration(plan["configuration"])
-        return plan
-    except UnreadableFileError as error:
-        if error.reason == "missing":
-            return None
-        raise UsageError(
-            f"{path} is damaged or no plan: {error} Start again with --overwrite, or choose another --out."
-        ) from error
-
-
-def sealed(index: Mapping[str, Any]) -> dict[str, Any]:
-    """The index with its entry ``check``, the last one: the sha256 of all other entries."""
-    rest = {key: value for key, value in index.items() if key != "check"}
-    return {**rest, "check": hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()}
-
-
-def unknown_entries(index: Mapping[str, Any]) -> list[str]:
-    """The keys of an index that this version of blurkit does not write."""
-    return [key for key in index if key not in _OPTIONAL and key not in _REQUIRED]
-
-
-def _check_index(index: dict[str, Any]) -> None:
-    check_entries(index, _REQUIRED)
-    check_entries(index, {key: kind for key, kind in _OPTIONAL.items() if key in index})
-    if index.get("format", "blurkit-dataset") != "blurkit-dataset" or index.get("version", 1) != 1:
-        raise UnreadableFileError("damaged", f"It has the format {index.get('format')!r:.60}, version {index.get('version')}.")
-    _check_digest(index.get("digest", "0" * 64), "digest")
-    _check_configuration(index.get("configuration", {}))
-    for key in ("samples", "bytes", "failed", "skipped"):
-        if not 0 <= index.get(key, 0) < _MOST:
-            raise UnreadableFileError("damaged", f"{key} is {index[key]}.")
-    names = set()
-    for place, record in enumerate(index["shards"]):
-        prefix = f"shards[{place}]."
-        if not isinstance(record, dict):
-            raise UnreadableFileError("damaged", f"{prefix} is no record, but {record!r:.60}.")
-        _check_record(record, prefix)
-        if record["file"] in names:
-            raise UnreadableFileError("damaged", f"{record['file']} is listed twice.")
-        names |= {record["file"]} - {None}
-
-
-def _check_record(record: dict[str, Any], prefix: str = "") -> None:
-    check_entries(record, _RECORD, prefix)
-    file, samples, size = record["file"], record["samples"], record["bytes"]
-    if file is not None and not _SHARD_NAME.fullmatch(file):
-        raise UnreadableFileError("damaged", f"{prefix}file is {file!r:.60}, which is not the name of a shard.")
-    if not (0 < samples < _MOST and 0 < size < _MOST if file is not None else samples == size == 0):
-        raise UnreadableFileError("damaged", f"{prefix}samples is {samples} and {prefix}bytes is {size}.")
-    if file is not None:
-        _check_digest(record["sha256"], f"{prefix}sha256")
-    _check_digest(record["digest"], f"{prefix}digest")
-
-
-def _check_digest(value: str | None, key: str) -> None:
-    if value is None or not _DIGEST.fullmatch(value):
-        raise UnreadableFileError("damaged", f"{key} should be 64 hexadecimal digits, and is {value!r:.80}.")
-
-
-def _check_configuration(configuration: dict[str, Any]) -> None:
-    """Check the entries that blurkit reads again. Other programs may write datasets without them."""
-    kinds = {"recipe": dict, "size": str, "seed": int, "per_image": int, "images": int, "shard_bytes": int, "downscale": int}
-    kinds |= {"min_sharpness": float, "masks": bool, "annotations": str, "images_of": dict, "versions": dict}
-    check_entries(configuration, {key: kind for key, kind in kinds.items() if key in configuration}, "configuration.")
-    recipe = configuration.get("recipe", {})
-    check_entries(recipe, {key: str for key in ("name",) if key in recipe}, "configuration.recipe.")
+def _explain_missing(folder: Path) -> NoReturn:
+    if os.path.lexists(folder / PLAN):
+        raise UsageError(f"{folder} is not complete; run the same `blurkit generate` again, it resumes")
+    raise UsageError(f"{folder} holds no {INDEX}: it is not a dataset; make one with `blurkit generate --out {folder}`")

@@ -13,8 +13,8 @@ from blurkit.report.card.examples import draw_examples
 from blurkit.report.card.facts import gather
 from blurkit.report.card.stamp import NONE, Stamp, key_of, read_stamp, stamped
 from blurkit.report.card.text import card
-from blurkit.shard.dataset import Dataset
-from blurkit.shard.index import CARD, CROISSANT, EXAMPLES
+from blurkit.shard.documents import CARD, CROISSANT, EXAMPLES
+from blurkit.shard.index import Dataset
 from blurkit.shard.ledger import Failure, left_out
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blurkit.report.card.facts import spread
 from blurkit.report.card.stamp import PLACE
 from blurkit.report.raster import resampled
-from blurkit.shard.dataset import Dataset
+from blurkit.shard.index import Dataset
 
 #: In pixels: the drawn side of an image and of a kernel, the gap between images, and the largest side of the part of a sample
 #: that is shown.

@@ -12,7 +12,7 @@ import numpy as np
 
 from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
-from blurkit.shard.dataset import Dataset
+from blurkit.shard.index import Dataset
 from blurkit.shard.ledger import Failure, left_out
 from blurkit.sources.known.manifest import OF_SOURCE, Manifest, load_manifest
 from blurkit.sources.licence import may_be_shown

@@ -10,7 +10,7 @@ from croissant_reader import ignore_deprecation, mlcroissant
 from blurkit.pipeline.choices import Choices
 from blurkit.report.card.croissant import croissant
 from blurkit.report.card.facts import gather
-from blurkit.shard.dataset import Dataset
+from blurkit.shard.index import Dataset
 
 pytestmark = ignore_deprecation
 

@@ -19,7 +19,7 @@ from blurkit.report.card.markdown import bibtex, plain
 from blurkit.report.card.rights import rights
 from blurkit.report.card.stamp import NONE, PLACE, Stamp, key_of, read_stamp, stamped
 from blurkit.report.card.text import card
-from blurkit.shard.dataset import Dataset
+from blurkit.shard.index import Dataset
 from blurkit.shard.ledger import Failure
 from blurkit.sources.known.manifest import load_manifest, manifest_names
 from blurkit.sources.licence import hub_name, licence_address, licence_words
