@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from blurkit.errors import BadImageError, UsageError
+from blurkit.errors import BadImageError, CorruptShardError, UsageError
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import Settings, parse_size
 from blurkit.recipes.load import stored_recipe
@@ -37,15 +38,15 @@ def remake(
     if plan is None:
         raise UsageError(f"{dataset.folder} has no plan.json, and --recompute needs it; run the command without --recompute")
     places = _places(plan["roots"], roots)
-    records = _records(dataset, numbers, plan["configuration"], places)
+    sound = _sound(dataset, numbers)
+    records = _records(set(sound.values()), plan["configuration"], places)
     settings = None
-    for number in numbers:
+    for number, photograph in sound.items():
         shard, row = dataset.locate(number)
-        stored, source = shard[row], shard.photograph(row)[0]
-        record = records.get(shard.photograph(row))
+        stored, record = shard[row], records.get(photograph)
         settings = settings or _settings(shard, plan, files)
         if record is None:
-            place = places.get(source) or "the package"
+            place = places.get(photograph[0]) or "the package"
             yield shard.path.name, stored.name, f"its photograph is not in {place}; name its folder with --root DIR"
             continue
         try:
@@ -80,15 +81,25 @@ def _settings(shard: Shard, plan: dict[str, Any], files: Sequence[str]) -> Setti
     recipe = stored_recipe(str(shard.attributes.get("recipe", "")), named, where=f"the recipe in {shard.path}")
     names = {field.name for field in dataclasses.fields(Settings)} - {"recipe", "size"}
     values = {name: value for name, value in plan["configuration"].items() if name in names}
-    return Settings(recipe, size=parse_size(plan["configuration"]["size"]), **values)
+    return Settings(recipe, size=parse_size(plan["configuration"].get("size", "")), **values)
+
+
+def _sound(dataset: Dataset, numbers: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """The photographs of samples, (source, id) by number, without damaged samples, which ``blurkit verify`` names anyway."""
+    sound = {}
+    for number in numbers:
+        with contextlib.suppress(CorruptShardError):
+            shard, row = dataset.locate(number)
+            shard.verify(row)
+            sound[number] = shard.photograph(row)
+    return sound
 
 
 def _records(
-    dataset: Dataset, numbers: Iterable[int], configuration: dict[str, Any], places: dict[str, Path | None]
+    wanted: set[tuple[str, str]], configuration: dict[str, Any], places: dict[str, Path | None]
 ) -> dict[tuple[str, str], ImageRecord]:
-    """The records of these samples by (source, id). The sources are opened again."""
-    wanted = {shard.photograph(row) for shard, row in map(dataset.locate, numbers)}
-    masks, version = configuration["masks"], configuration["annotations"]
+    """The records of these photographs by (source, id). The sources are opened again."""
+    masks, version = configuration.get("masks", True), configuration.get("annotations", "newest")
     records: dict[tuple[str, str], ImageRecord] = {}
     for name, place in places.items():
         source = open_source(
