@@ -216,5 +216,5 @@ def test_no_flipped_bit_in_a_document_is_called_sound(received, tmp_path, name):
 
 def test_a_scalar_id_is_no_shard(received):
     tamper(received / "00000.h5", put("id", np.bytes_(b"a")))
-    with pytest.raises(CorruptShardError, match="id, .* should have one row per sample"):
+    with pytest.raises(CorruptShardError, match=r"id, .* should have one row per sample"):
         Shard(received / "00000.h5")
