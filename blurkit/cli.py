@@ -118,16 +118,18 @@ def preview(shards: str | None, count: int, out: Path, as_json: bool, **values: 
 @cli.command()
 @click.argument("shards", default="shards")
 @click.option("--recompute", metavar="P%", help="Also make this share of the samples again and compare.")
-@click.option("--root", multiple=True, metavar="[NAME=]DIR", help="For --recompute: the folder of the photographs now.")
+@click.option("--root", multiple=True, metavar="[NAME=]DIR", help="For --recompute: the folder of the photographs.")
+@click.option("--file", "files", multiple=True, metavar="KEY=PATH", help="For --recompute: a file that the recipe reads.")
 @json_option
-def verify(shards: str, recompute: str | None, root: tuple[str, ...], as_json: bool) -> int:
+def verify(shards: str, recompute: str | None, root: tuple[str, ...], files: tuple[str, ...], as_json: bool) -> int:
     """Check every byte of a dataset.
 
-    This covers structure, checksums and counts. With --recompute, samples are also made again and compared.
+    This covers structure, checksums and counts. With --recompute, samples are also made again and compared. Then only the folders
+    and files that you name are opened, and nothing that the dataset names.
     """
     from blurkit.commands.verify import verify
 
-    return verify(shards, recompute=recompute, roots=root, as_json=as_json)
+    return verify(shards, recompute=recompute, roots=root, files=files, as_json=as_json)
 
 
 @cli.command()

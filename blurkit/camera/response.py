@@ -12,6 +12,7 @@ at both ends, so it has no inverse. A response without an inverse is *forward-on
 from __future__ import annotations
 
 import functools
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +21,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from blurkit.camera.arrays import F32, F64, I64, U8, U64
-from blurkit.errors import UsageError
+from blurkit.decode.arrays import read_array
+from blurkit.errors import UnreadableFileError, UsageError
 from blurkit.jit import compiled
 from blurkit.program.checks import require
+from blurkit.program.files import read_regular
 from blurkit.program.text import decode_text
 
 # Encoding divides linear light into this many equal bins and looks up the codes of a bin.
 BINS = 4096
 _PIECE = 2048
+
+# A file of 256 numbers is much smaller.
+_MOST_TABLE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,11 +211,18 @@ def _power(name: str) -> Callable[[F64], F64]:
 def _read_table(name: str) -> F64:
     path = Path(name)
     known = ", ".join((*_CURVES, *_FORWARD_CURVES))
-    require(path.is_file(), f"unknown response {name!r}: it is none of {known} or gamma<exponent>, and there is no such file")
+    advice = "it needs 256 numbers, the linear light of codes 0 to 255"
+    try:
+        data = read_regular(path, most=_MOST_TABLE_BYTES)
+    except UnreadableFileError as error:
+        if error.reason in ("missing", "not_a_file"):
+            none = f"it is none of {known} or gamma<exponent>, and there is no such file"
+            raise UsageError(f"unknown response {name!r}: {none}") from error
+        raise UsageError(f"response table {name}: {error} A table is small: {advice}") from error
     try:
         if path.suffix == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(-1)
-        text = decode_text(path.read_bytes(), where=f"response table {name}")
+            return np.asarray(read_array(io.BytesIO(data), most=_MOST_TABLE_BYTES), np.float64).reshape(-1)
+        text = decode_text(data, where=f"response table {name}")
         return np.array([float(word) for word in text.replace(",", " ").split()])
-    except ValueError as error:
-        raise UsageError(f"response table {name}: {error}; it needs 256 numbers, the linear light of codes 0 to 255") from error
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"response table {name}: {error}; {advice}") from error

@@ -36,8 +36,8 @@ from blurkit.program.benchmark import Figure, measure, times
 from blurkit.program.signals import Stop
 from blurkit.recipes.load import load_recipe
 from blurkit.shard import Shard
+from blurkit.shard.documents import shard_name
 from blurkit.shard.format import FIELDS
-from blurkit.shard.index import shard_name
 from blurkit.sources.open import open_source
 
 #: (height, width) of the images that are blurred: the size of a photograph of COCO, and eight megapixels.

@@ -24,7 +24,7 @@ from blurkit.program.files import locked, make_folder, remove_temporaries, requi
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import Stop, stopping
 from blurkit.report.card.describe import remove_description
-from blurkit.shard.index import INDEX, LEDGER, PLAN, is_dataset_file, is_written, read_record, record_path, shard_name
+from blurkit.shard.documents import INDEX, LEDGER, PLAN, is_dataset_file, is_written, read_record, record_path, shard_name
 from blurkit.shard.ledger import count_failures, failures_of
 
 

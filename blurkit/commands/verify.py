@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from blurkit.errors import FAILED, OK, CorruptShardError, UsageError
+from blurkit.errors import FAILED, OK, CorruptShardError, UnreadableFileError, UsageError
+from blurkit.pipeline.audit import audit, notices
 from blurkit.pipeline.engine import available_cpus
-from blurkit.program.files import TEMPORARY, is_temporary
+from blurkit.program.files import TEMPORARY, is_temporary, open_regular
 from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
+from blurkit.shard.documents import INDEX, is_written, shard_number
 from blurkit.shard.format import digest_text
-from blurkit.shard.index import INDEX, Dataset, is_written, open_dataset
+from blurkit.shard.index import Dataset, open_dataset
 from blurkit.shard.reader import Shard
 
 
@@ -30,25 +31,29 @@ class Problem:
     problem: str
 
 
-def verify(path: str, *, recompute: str | None, roots: Sequence[str], as_json: bool) -> int:
+def verify(path: str, *, recompute: str | None, roots: Sequence[str], files: Sequence[str], as_json: bool) -> int:
     """Check structure, checksums and counts. With ``recompute``, also make samples again and compare. Returns the exit code."""
     dataset = open_dataset(path, partial=True)
     problems, total = _check_folder(dataset), 0
-    records = {record["file"]: record for record in dataset.index.get("shards", [])}
     with ThreadPoolExecutor(available_cpus()) as pool:  # checksums are computed without the interpreter's lock
-        for added, digest in pool.map(lambda file: _check_shard(dataset.folder / file, records.get(file, {})), dataset.files):
+        for added, digest in pool.map(lambda file: _check_shard(dataset, file), dataset.files):
             problems += added
             total += digest
     if dataset.digest and not problems and digest_text(total) != dataset.digest:
         problems.append(Problem(INDEX, "", "its digest does not match the digests of the samples"))
+    noticed: list[str] = []
+    if dataset.digest:
+        problems += [Problem(file, "", problem) for file, problem in audit(dataset.folder, dataset.index)]
+        wrong, noticed = notices(dataset.folder, dataset.index)
+        problems += [Problem(file, "", problem) for file, problem in wrong]
     remade = 0
     if recompute:
         from blurkit.pipeline.remake import remake
 
         numbers = _share(recompute, len(dataset))
         remade = len(numbers)
-        problems += [Problem(*problem) for problem in remake(dataset, numbers, roots)]
-    _print(dataset, problems, remade, as_json)
+        problems += [Problem(*problem) for problem in remake(dataset, numbers, roots, files)]
+    _print(dataset, problems, noticed, remade, as_json)
     return FAILED if problems else OK
 
 
@@ -66,29 +71,51 @@ def _check_folder(dataset: Dataset) -> list[Problem]:
     return problems + [Problem(name, "", notice) for name in temporary]
 
 
-def _check_shard(path: Path, record: dict[str, Any]) -> tuple[list[Problem], int]:
+def _check_shard(dataset: Dataset, file: str) -> tuple[list[Problem], int]:
     """The problems of one shard, and the sum of the digests of its samples."""
+    path, record = dataset.folder / file, dataset.record(file)
     problems: list[Problem] = []
     try:
-        with open(path, "rb") as file:
-            size, sha256 = os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
-        shard = Shard(path)
-    except FileNotFoundError:
-        return [Problem(path.name, "", "missing; run the same `blurkit generate` again")], 0
+        size, sha256 = _whole_file(path, follow_links=not dataset.index)
+    except UnreadableFileError as error:
+        if error.reason == "missing":
+            return [Problem(file, "", "missing; run the same `blurkit generate` again")], 0
+        problems, size, sha256 = [Problem(file, "", str(error))], 0, ""  # parts of it may still be readable
+    try:
+        shard = Shard(path, follow_links=not dataset.index)
     except CorruptShardError as error:
-        return [Problem(path.name, "", str(error))], 0
-    if record and len(shard) != record["samples"]:
-        problems.append(Problem(path.name, "", f"has {len(shard)} samples, but its record says {record['samples']}"))
+        return [*problems, Problem(file, "", str(error))], 0
+    problems += [Problem(file, "", problem) for problem in _differences(dataset, shard, file)]
     total = 0
     for index in range(len(shard)):
+        name = f"sample {index}"
         try:
+            name = shard.name(index)
+            total += shard.digest(index)
             shard.verify(index)
         except CorruptShardError as error:
-            problems.append(Problem(path.name, shard.name(index), str(error)))
-        total += shard.digest(index)
+            problems.append(Problem(file, name, str(error)))
     if record and (size, sha256) != (record["bytes"], record["sha256"]) and not problems:
-        problems.append(Problem(path.name, "", "its sha256 does not match its record: bytes outside of the samples have changed"))
+        problems.append(Problem(file, "", "its sha256 does not match its record: bytes outside of the samples have changed"))
     return problems, total
+
+
+def _whole_file(path: Path, *, follow_links: bool) -> tuple[int, str]:
+    """The size and the sha256 of a file. Raises :class:`UnreadableFileError`."""
+    with open_regular(path, follow_links=follow_links) as descriptor, open(descriptor, "rb", closefd=False) as file:
+        return os.fstat(descriptor).st_size, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _differences(dataset: Dataset, shard: Shard, file: str) -> Iterator[str]:
+    """What a shard says of itself that its record or the index says differently."""
+    record, number = dataset.record(file), shard_number(file)
+    if record and len(shard) != record["samples"]:
+        yield f"has {len(shard)} samples, but its record says {record['samples']}"
+    if record and shard.attributes.get("shard", number) != number:
+        yield f"is a copy of shard {shard.attributes['shard']}"
+    recipe = dataset.index.get("recipe", "")
+    if recipe and shard.attributes.get("recipe_digest", recipe) != recipe:
+        yield f"was made with another recipe than {INDEX} says"
 
 
 def _share(text: str, total: int) -> list[int]:
@@ -103,11 +130,14 @@ def _share(text: str, total: int) -> list[int]:
     return list(evenly_spaced(total, count)) if total else []
 
 
-def _print(dataset: Dataset, problems: list[Problem], remade: int, as_json: bool) -> None:
+def _print(dataset: Dataset, problems: list[Problem], noticed: list[str], remade: int, as_json: bool) -> None:
     if as_json:
         numbers = {"samples": len(dataset), "shards": len(dataset.files), "recomputed": remade, "digest": dataset.digest}
-        print(json.dumps({**numbers, "problems": [asdict(problem) for problem in problems]}, ensure_ascii=False))
+        listed = [asdict(problem) for problem in problems]
+        print(json.dumps({**numbers, "problems": listed, "notices": noticed}, ensure_ascii=False))
         return
+    for notice in noticed:
+        print(notice)
     for problem in problems:
         print(f"{problem.shard} {problem.sample}: {problem.problem}" if problem.sample else f"{problem.shard}: {problem.problem}")
     what = f"{dataset.folder}: {plural(len(dataset), 'sample')} in {plural(len(dataset.files), 'shard')}"

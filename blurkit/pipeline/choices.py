@@ -13,7 +13,7 @@ from blurkit.program.toml import parse_value
 from blurkit.recipes.load import DEFAULT, load_recipe
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
-from blurkit.shard.index import DEFAULT_SHARD_BYTES
+from blurkit.shard.documents import DEFAULT_SHARD_BYTES
 from blurkit.sources.selection import Selection, select
 
 

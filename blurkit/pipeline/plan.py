@@ -27,8 +27,8 @@ from blurkit.pipeline.settings import Settings, size_text
 from blurkit.pipeline.task import ShardTask
 from blurkit.program.checks import require
 from blurkit.program.files import locked, write_atomic
+from blurkit.shard.documents import PLAN, is_dataset_file, read_plan, read_record
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
-from blurkit.shard.index import PLAN, is_dataset_file, read_record
 from blurkit.shard.ledger import Failure, failures_of
 from blurkit.sources.record import ImageRecord, Source, path_id
 from blurkit.sources.table import RecordTable
@@ -183,20 +183,6 @@ def refuse_foreign_files(folder: Path) -> None:
     names = [] if (folder / PLAN).exists() else [path.name for path in folder.iterdir() if is_dataset_file(path.name)]
     if names:
         raise UsageError(f"{folder} holds {min(names)} but no {PLAN}: blurkit did not make this folder; choose another --out")
-
-
-def read_plan(folder: Path) -> dict[str, Any] | None:
-    """Reads the folder's ``plan.json``. Returns ``None`` if the file does not exist."""
-    try:
-        plan = json.loads((folder / PLAN).read_bytes())
-        plan["configuration"], plan["roots"], plan["files"]
-        return dict(plan)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{folder / PLAN} is damaged ({error}); start again with --overwrite, or choose another --out"
-        ) from error
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

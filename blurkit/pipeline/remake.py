@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from blurkit.errors import BadImageError, UsageError
+from blurkit.errors import BadImageError, CorruptShardError, UsageError
 from blurkit.pipeline.machine import difference
-from blurkit.pipeline.plan import read_plan
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import Settings, parse_size
-from blurkit.recipes.load import recipe_from_toml
+from blurkit.recipes.load import stored_recipe
+from blurkit.shard.documents import read_plan
 from blurkit.shard.format import Sample
 from blurkit.shard.index import Dataset
 from blurkit.shard.reader import Shard
@@ -23,24 +25,30 @@ from blurkit.sources.record import ImageRecord
 from blurkit.sources.selection import per_source
 
 
-def remake(dataset: Dataset, numbers: Sequence[int], roots: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+def remake(
+    dataset: Dataset, numbers: Sequence[int], roots: Sequence[str], files: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
     """Makes samples again, and yields (shard, sample, difference) for each sample that differs from the stored sample.
-    ``numbers``: of the samples in the dataset. ``roots``: where the photographs are now, if they were moved: ``DIR``, or
-    ``NAME=DIR`` for one of several sources. Raises :class:`UsageError` if the dataset has no ``plan.json``."""
+
+    ``numbers``: of the samples in the dataset. ``roots``: the folders of the photographs: ``DIR``, or ``NAME=DIR`` for one of
+    several sources. ``files``: the files of the recipe, as ``KEY=PATH``.
+
+    The dataset can come from a stranger. So nothing that its plan or its recipe names is opened, only what the user names, and
+    the photographs in the package. Raises :class:`UsageError`, which says what to name, or that there is no ``plan.json``."""
     plan = read_plan(dataset.folder)
     if plan is None:
         raise UsageError(f"{dataset.folder} has no plan.json, and --recompute needs it; run the command without --recompute")
-    root, moved = per_source(roots, list(plan["roots"]), "--root", Path)
-    places = {name: moved.get(name, root or Path(place)) for name, place in plan["roots"].items()}
-    records = _records(dataset, numbers, plan["configuration"], places)
+    places = _places(plan["roots"], roots)
+    sound = _sound(dataset, numbers)
+    records = _records(set(sound.values()), plan["configuration"], places)
     settings, machine = None, difference(plan["configuration"].get("machine"))
-    for number in numbers:
+    for number, photograph in sound.items():
         shard, row = dataset.locate(number)
-        stored, source = shard[row], shard.photograph(row)[0]
-        record = records.get(shard.photograph(row))
-        settings = settings or _settings(shard, plan)
+        stored, record = shard[row], records.get(photograph)
+        settings = settings or _settings(shard, plan, files)
         if record is None:
-            yield shard.path.name, stored.name, f"its photograph is not in {places[source]}; give its folder by --root DIR"
+            place = places.get(photograph[0]) or "the package"
+            yield shard.path.name, stored.name, f"its photograph is not in {place}; name its folder with --root DIR"
             continue
         try:
             made = next(make_samples(record, settings, [stored.meta["variant"]]))
@@ -52,26 +60,52 @@ def remake(dataset: Dataset, numbers: Sequence[int], roots: Sequence[str]) -> It
             yield shard.path.name, stored.name, differing
 
 
-def _settings(shard: Shard, plan: dict[str, Any]) -> Settings:
+def _places(sources: dict[str, str], roots: Sequence[str]) -> dict[str, Path | None]:
+    """The folder of each source, ``None`` for the photographs in the package. ``sources``: where they were, for messages."""
+    root, named = per_source(roots, list(sources), "--root", Path)
+    places = {name: None if name == "sample" else named.get(name, root) for name in sources}
+    for name, place in places.items():
+        if place is None and name != "sample":
+            option = f"--root {shlex.quote(sources[name])}" if len(sources) == 1 else f"--root {shlex.quote(f'{name}=DIR')}"
+            raise UsageError(
+                f"--recompute reads the photographs of {name} only in a folder that you name; the plan says {sources[name]!r}. "
+                f"If you trust it, add {option}"
+            )
+    return places
+
+
+def _settings(shard: Shard, plan: dict[str, Any], files: Sequence[str]) -> Settings:
     """The settings of the stored samples: the recipe from the shard, all other values from the plan."""
-    files = [f"{key}={path}" for key, path in plan["files"].items()]
-    recipe = recipe_from_toml(shard.attributes["recipe"], where=str(shard.path), settings=files)
+    named = dict(text.partition("=")[::2] for text in files)
+    if not all(named.values()):
+        raise UsageError(f"--file takes KEY=PATH, such as response.decode=curve.txt, got {', '.join(files)}")
+    recipe = stored_recipe(str(shard.attributes.get("recipe", "")), named, where=f"the recipe in {shard.path}")
     names = {field.name for field in dataclasses.fields(Settings)} - {"recipe", "size"}
     values = {name: value for name, value in plan["configuration"].items() if name in names}
-    return Settings(recipe, size=parse_size(plan["configuration"]["size"]), **values)
+    return Settings(recipe, size=parse_size(plan["configuration"].get("size", "")), **values)
+
+
+def _sound(dataset: Dataset, numbers: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """The photographs of samples, (source, id) by number, without damaged samples, which ``blurkit verify`` names anyway."""
+    sound = {}
+    for number in numbers:
+        with contextlib.suppress(CorruptShardError):
+            shard, row = dataset.locate(number)
+            shard.verify(row)
+            sound[number] = shard.photograph(row)
+    return sound
 
 
 def _records(
-    dataset: Dataset, numbers: Iterable[int], configuration: dict[str, Any], places: dict[str, Path]
+    wanted: set[tuple[str, str]], configuration: dict[str, Any], places: dict[str, Path | None]
 ) -> dict[tuple[str, str], ImageRecord]:
-    """The records of these samples by (source, id). The sources are opened again."""
-    wanted = {shard.photograph(row) for shard, row in map(dataset.locate, numbers)}
-    masks, version = configuration["masks"], configuration["annotations"]
+    """The records of these photographs by (source, id). The sources are opened again."""
+    masks, version = configuration.get("masks", True), configuration.get("annotations", "newest")
     records: dict[tuple[str, str], ImageRecord] = {}
     for name, place in places.items():
         source = open_source(
             name if name in SOURCES else "folder",
-            root=None if name == "sample" else place,
+            root=place,
             masks=masks,
             annotations=version if name == "mapillary" and version != "newest" else None,
             label=name,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from blurkit.pipeline.plan import Plan
-from blurkit.program.files import write_atomic
+from blurkit.program.documents import MOST_BYTES
+from blurkit.program.files import read_regular, write_atomic
 from blurkit.report.card.describe import describe
-from blurkit.shard.index import INDEX, LEDGER, read_record, total_digest
+from blurkit.shard.documents import INDEX, LEDGER, PLAN, read_record, sealed, total_digest
 from blurkit.shard.ledger import count_failures, failures_of
 
 
@@ -28,7 +30,9 @@ def seal(folder: Path, plan: Plan, tell: Callable[[str], None] = lambda _: None)
         return None
     failures = failures_of(records)
     ledger = (*plan.passed_over(), *failures)
-    write_atomic(folder / LEDGER, "".join(failure.line() + "\n" for failure in ledger).encode())
+    text = "".join(failure.line() + "\n" for failure in ledger).encode()
+    write_atomic(folder / LEDGER, text)
+    written = {PLAN: read_regular(folder / PLAN, most=MOST_BYTES, follow_links=False), LEDGER: text}
     index = {
         "format": "blurkit-dataset",
         "version": 1,
@@ -38,9 +42,10 @@ def seal(folder: Path, plan: Plan, tell: Callable[[str], None] = lambda _: None)
         **count_failures(failures),
         "configuration": plan.configuration,
         "recipe": plan.settings.recipe.digest(),
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in written.items()},
         "shards": [{key: value for key, value in record.items() if key != "failures"} for record in records],
     }
     for notice in describe(folder, index, ledger):
         tell(notice)
-    write_atomic(folder / INDEX, json.dumps(index, ensure_ascii=False, indent=1).encode())
+    write_atomic(folder / INDEX, json.dumps(sealed(index), ensure_ascii=False, indent=1).encode())
     return index

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from blurkit.program.checks import require
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
-from blurkit.shard.index import DEFAULT_SHARD_BYTES
+from blurkit.shard.documents import DEFAULT_SHARD_BYTES
 
 DEFAULT_SIZE = "320"
 

@@ -13,8 +13,8 @@ from blurkit.errors import BadImageError
 from blurkit.pipeline.produce import Photograph, load_photograph, make_sample
 from blurkit.pipeline.settings import Settings
 from blurkit.program.files import append_line, write_atomic
+from blurkit.shard.documents import LEDGER, record_path, shard_name
 from blurkit.shard.format import Sample, digest_text
-from blurkit.shard.index import LEDGER, record_path, shard_name
 from blurkit.shard.ledger import Failure, stage_of
 from blurkit.shard.writer import write_shard
 from blurkit.sources.record import ImageRecord, path_id

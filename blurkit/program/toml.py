@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+import sys
 import tomllib
 import typing
 from collections.abc import Sequence
@@ -16,10 +16,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from blurkit.errors import UsageError, nearest
+from blurkit.errors import UnreadableFileError, UsageError, nearest
+from blurkit.program.files import read_regular
 from blurkit.program.text import decode_text
 
 _Dataclass = TypeVar("_Dataclass")
+
+#: A recipe is much smaller.
+_MOST_BYTES = 16 << 20
 
 
 def from_dict(cls: type[_Dataclass], values: dict[str, Any], *, where: str) -> _Dataclass:
@@ -79,7 +83,7 @@ def parse_value(text: str) -> Any:
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # not TOML, nested too deeply, or a number with thousands of digits
         return text
 
 
@@ -102,8 +106,8 @@ def named_text(package: str, name: str) -> tuple[str, Path | None]:
     if not (name.endswith(".toml") or Path(name).is_file()):
         raise UsageError(f"unknown recipe {name!r}: it is none of {', '.join(known)}, nor a .toml file{nearest(name, known)}")
     try:
-        return decode_text(Path(name).read_bytes(), where=f"recipe {name}"), Path(name).parent
-    except OSError as error:
+        return decode_text(read_regular(name, most=_MOST_BYTES), where=f"recipe {name}"), Path(name).parent
+    except UnreadableFileError as error:
         raise UsageError(f"recipe {name} cannot be read: {error}") from error
 
 
@@ -111,7 +115,9 @@ def parse_toml(text: str, *, where: str) -> dict[str, Any]:
     """The values of a TOML text."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise UsageError(f"{where}: not valid TOML: it is nested too deeply") from error
+    except ValueError as error:  # also of a number with thousands of digits
         raise UsageError(f"{where}: not valid TOML: {error}") from error
 
 
@@ -143,10 +149,12 @@ def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
             return tuple(_convert(item, inner[0], key, where) for item in items)
         raise UsageError(f"{where}: {key} takes {len(inner)} numbers, the ends of a range, got {value!r}")
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value):
+        if abs(value) <= sys.float_info.max:  # false for NaN too, and no overflow for any whole number
             return float(value)
         raise UsageError(f"{where}: {key} takes a finite number, got {value!r}")
     if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        if hint is int and not -(2**63) <= value < 2**63:
+            raise UsageError(f"{where}: {key} takes a whole number of at most 64 bits, got {value}")
         return value
     kinds = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
     raise UsageError(f"{where}: {key} takes {kinds[hint]}, got {value!r}")

@@ -7,14 +7,14 @@ If a mixture is stored with a dataset, its TOML contains all of its recipes unde
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from blurkit.errors import UsageError, nearest
 from blurkit.program import toml as configuration
 from blurkit.program.checks import require
-from blurkit.program.toml import from_dict, named_text, parse_toml, parse_value, with_setting, with_value
+from blurkit.program.toml import assign, from_dict, named_text, parse_toml, parse_value, with_setting, with_value
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe, file_digest
 
@@ -56,6 +56,49 @@ def recipe_from_toml(
     if "mixture" in values:
         return _mixture(values, where, folder, list(settings))
     return _recipe(values, where, folder, settings)
+
+
+def stored_recipe(text: str, files: Mapping[str, str], *, where: str) -> Recipe | Mixture:
+    """Returns the recipe of a TOML text that is stored with a dataset. The dataset can come from a stranger, so no path in the
+    text is opened.
+
+    ``files``: the paths that the user names, by key: ``response.decode``, or ``street.kernels`` in a mixture. A file is used only
+    if it has the sha256 that is stored with the recipe. Raises :class:`UsageError`, which says what to name.
+    """
+    values = parse_toml(text, where=where)
+    table, parts = values.get("mixture"), values.get("recipes", {})
+    if table is None:
+        _name_files(values, "", dict(files), where)
+        return _recipe(values, where, None, ())
+    whole = isinstance(table, dict) and isinstance(parts, dict) and parts.keys() == table.keys()
+    require(whole, f"{where}: [recipes] must hold each recipe of the mixture")
+    rest = dict(files)
+    for label, part in parts.items():
+        require(isinstance(part, dict), f"{where}: recipes.{label} is a table, got {part!r:.60}")
+        inner = {key: rest.pop(key) for key in files if key.startswith(f"{label}.")}
+        _name_files(part, f"{label}.", inner, where)
+    require(not rest, f"--file {next(iter(rest), '')}: the mixture has no recipe of this name; it has {', '.join(parts)}")
+    return _mixture(values, where, None, [])
+
+
+def _name_files(values: dict[str, Any], prefix: str, files: dict[str, str], where: str) -> None:
+    """Replaces each path in the values of a stored recipe by a path that the user names, after its sha256 is compared."""
+    digests = values.get("files", {})
+    require(isinstance(digests, dict), f"{where}: files is a table of digests, got {digests!r:.60}")
+    plain = {key: value for key, value in values.items() if key != "files"}
+    named = from_dict(Recipe, plain, where=where).named_files()
+    for key in files:
+        inner = key.removeprefix(prefix)
+        require(inner in named, f"--file {key}: the recipe names no such file; it names {', '.join(named) or 'none'}")
+    for key, stored in named.items():
+        option = f"--file {prefix}{key}=PATH"
+        problem = f"{where}: the recipe reads a file, {prefix}{key} = {stored!r:.100}; files that a dataset names are not opened"
+        require(prefix + key in files, f"{problem}, so name your copy of it with {option}")
+        digest = digests.get(key)
+        require(isinstance(digest, str), f"{where}: the recipe has no sha256 of its file {prefix}{key}, so it is not used")
+        path = files[prefix + key]
+        require(digest == file_digest(path), f"{path} is not the original: its sha256 differs; name the original with {option}")
+        assign(values, key, path)
 
 
 def _recipe(values: dict[str, Any], where: str, folder: Path | None, settings: Iterable[str]) -> Recipe:

@@ -18,8 +18,9 @@ import numpy as np
 
 from blurkit.camera.noise import Noise
 from blurkit.camera.response import is_curve
-from blurkit.errors import UsageError
+from blurkit.errors import UnreadableFileError, UsageError
 from blurkit.program.checks import one_of, require
+from blurkit.program.files import read_regular
 from blurkit.program.toml import assign, to_dict, to_toml
 from blurkit.recipes import sections
 
@@ -29,6 +30,9 @@ _EXCLUSIONS = {
     "objects": (("kernels", "defocus"), "objects move relative to a path of the camera, and everything is in focus"),
     "rotation": (("kernels", "trajectory"), "no single kernel is valid for the whole frame"),
 }
+
+#: A recipe reads no larger file.
+MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def file_digest(path: str) -> str:
     digest = hashlib.sha256()
     try:
         for part in parts:
-            digest.update(part.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; the recipe names this file") from error
+            digest.update(read_regular(part, most=MOST_BYTES))
+    except UnreadableFileError as error:
+        raise UsageError(f"{path}: {error} The recipe names this file.") from error
     return digest.hexdigest()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -21,17 +21,22 @@ Columns = dict[str, NDArray[Any]]
 #: The truth of one kind and one sample, by column: a Python integer for a number, an array for the rows of a flat column.
 Rows = dict[str, Any]
 
+#: For each flat column, where the rows of each sample end, int64 (N + 1,): those of sample i lie from ends[i] to ends[i + 1].
+Ends = dict[str, NDArray[np.int64]]
+
 #: (height, width) of an image.
 Shape = tuple[int, int]
 
 
 class Flat(NamedTuple):
     """A flat column. ``type``: its dtype, ``S`` for text. ``length``: a function that returns how many rows belong to a sample,
-    from the sample's numbers and its rows of the columns before. ``row``: the shape of one row."""
+    from the sample's numbers and its rows of the small columns before. ``row``: the shape of one row. ``small``: whether the
+    column is read whole when a shard is opened, because :meth:`Kind.valid` or a length needs its values."""
 
     type: str
     length: Callable[[Rows, Shape], int]
     row: tuple[int, ...] = ()
+    small: bool = False
 
 
 def counted_by(number: str) -> Callable[[Rows, Shape], int]:
@@ -62,8 +67,8 @@ class Kind(ABC):
     def unpack(self, rows: Rows, shape: Shape) -> Any:
         """The value of these rows, of a sample of this size. Raises :class:`UsageError` if a hostile file made the rows."""
 
-    def valid(self, columns: Columns) -> bool:
-        """Whether flat columns of counts and flags hold only counts and flags. It is called before they are used."""
+    def valid(self, columns: Mapping[str, NDArray[Any]]) -> bool:
+        """Whether small flat columns of counts and flags hold only counts and flags. It is called before they are used."""
         return True
 
     def none(self) -> Rows:
@@ -90,8 +95,12 @@ class Kind(ABC):
         flat = {name: np.concatenate([rows[name] for rows in samples]) for name in self.flat}
         return {**numbers, **{name: values.astype(self.types[name], copy=False) for name, values in flat.items()}}
 
-    def rows(self, columns: Columns, shapes: list[Shape]) -> list[Rows] | None:
-        """The rows of every sample, as views of columns of the right types. ``None`` if the columns do not fit together."""
+    def ends(self, columns: Mapping[str, NDArray[Any]], shapes: list[Shape], places: Mapping[str, Any]) -> Ends | None:
+        """Where the rows of each sample end in each flat column. ``None`` if the columns do not fit together.
+
+        ``columns``: the numbers and the small flat columns, with the right types. ``shapes``: the sizes of the samples.
+        ``places``: the (dtype, shape, offset) of every column.
+        """
         for name, kind in self.numbers.items():
             values = columns[name]
             if values.shape != (len(shapes),) or values.min() < 0 or (kind == "u1" and values.max() > 1):
@@ -101,11 +110,13 @@ class Kind(ABC):
         samples: list[Rows] = [dict(zip(self.numbers, row, strict=True)) for row in zip(*numbers, strict=True)]
         if not self.valid(columns) or any(any(rows.values()) and not self.present(rows) for rows in samples):
             return None
+        found = {}
         for name, column in self.flat.items():
             lengths = [column.length(rows, shape) for rows, shape in zip(samples, shapes, strict=True)]
-            places = [0, *itertools.accumulate(lengths)]
-            if columns[name].shape != (places[-1], *column.row):
+            ends = list(itertools.accumulate(lengths, initial=0))
+            if places[name][1] != (ends[-1], *column.row):
                 return None
-            for rows, start, end in zip(samples, places, places[1:], strict=False):
-                rows[name] = columns[name][start:end]
-        return samples
+            for rows, start, end in zip(samples, ends, ends[1:], strict=False):
+                rows[name] = columns[name][start:end] if column.small else None
+            found[name] = np.array(ends, np.int64)
+        return found

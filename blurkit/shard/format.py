@@ -116,7 +116,11 @@ def band_count(height: int) -> int:
 
 def band_crc(name: str, field: str, band: int, image: NDArray[np.uint8]) -> int:
     """The checksum of one band of an image. Its key also reveals rows that were swapped or copied over other rows."""
-    rows = image[band * BAND_ROWS : (band + 1) * BAND_ROWS]
+    return rows_crc(name, field, band, image[band * BAND_ROWS : (band + 1) * BAND_ROWS])
+
+
+def rows_crc(name: str, field: str, band: int, rows: NDArray[np.uint8]) -> int:
+    """The checksum of the rows of one band."""
     return zlib.crc32(np.ascontiguousarray(rows).data, zlib.crc32(f"{name}/{field}/{band}".encode()))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
-from blurkit.shard.columns import Columns, Flat, Kind, Rows, Shape, counted_by
+from blurkit.shard.columns import Flat, Kind, Rows, Shape, counted_by
 from blurkit.shard.packed import PackedMasks, pack, plane_bytes, unpack_planes
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks
@@ -24,7 +25,7 @@ class ObjectsKind(Kind):
         "mask": Flat("u1", lambda rows, shape: rows["mask_count"] * plane_bytes(*shape)),
         "mask_name": Flat("S", counted_by("mask_count")),
         "mask_class": Flat("<i4", counted_by("mask_count")),
-        "mask_crowd": Flat("u1", counted_by("mask_count")),
+        "mask_crowd": Flat("u1", counted_by("mask_count"), small=True),
     }
 
     def pack(self, value: Masks, shape: Shape) -> Rows:
@@ -45,7 +46,7 @@ class ObjectsKind(Kind):
         bits, crowd = rows["mask"].reshape(count, -1), rows["mask_crowd"].astype(bool)
         return PackedMasks(bits, shape, names, tuple(rows["mask_class"].tolist()), tuple(crowd.tolist()))
 
-    def valid(self, columns: Columns) -> bool:
+    def valid(self, columns: Mapping[str, NDArray[Any]]) -> bool:
         return bool(np.all(columns["mask_crowd"] <= 1))
 
     def crc(self, rows: Rows, crc: int) -> int:
@@ -64,9 +65,9 @@ class NodesKind(Kind):
     flat: ClassVar = {
         "node_y": Flat("<f8", counted_by("node_rows")),
         "node_x": Flat("<f8", counted_by("node_columns")),
-        "tap_count": Flat("<i4", lambda rows, _: rows["node_rows"] * rows["node_columns"]),
+        "tap_count": Flat("<i4", lambda rows, _: rows["node_rows"] * rows["node_columns"], small=True),
         "tap_place": Flat("<i2", lambda rows, _: int(rows["tap_count"].sum(dtype=np.int64)), (2,)),
-        "tap_weight": Flat("<f4", lambda rows, _: len(rows["tap_place"])),
+        "tap_weight": Flat("<f4", lambda rows, _: int(rows["tap_count"].sum(dtype=np.int64))),
     }
 
     def pack(self, value: KernelField | None, shape: Shape) -> Rows:
@@ -92,7 +93,7 @@ class NodesKind(Kind):
         field.check()
         return field
 
-    def valid(self, columns: Columns) -> bool:
+    def valid(self, columns: Mapping[str, NDArray[Any]]) -> bool:
         return columns["tap_count"].min(initial=0) >= 0 and np.array_equal(columns["node_rows"] > 0, columns["node_columns"] > 0)
 
 
@@ -153,7 +154,7 @@ class MovesKind(Kind):
 
     numbers: ClassVar = {"move_count": "<i4", "move_length": "<i4", "move_size": "<i4"}
     flat: ClassVar = {
-        "move_object": Flat("<i4", counted_by("move_count")),
+        "move_object": Flat("<i4", counted_by("move_count"), small=True),
         "move_path": Flat("<f4", lambda rows, _: rows["move_count"] * rows["move_length"], (2,)),
         "move_kernel": Flat("<f4", lambda rows, _: rows["move_count"] * rows["move_size"] ** 2),
     }
@@ -180,7 +181,7 @@ class MovesKind(Kind):
         moves.check()
         return moves
 
-    def valid(self, columns: Columns) -> bool:
+    def valid(self, columns: Mapping[str, NDArray[Any]]) -> bool:
         return bool(columns["move_object"].min(initial=0) >= 0)
 
 

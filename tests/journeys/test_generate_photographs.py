@@ -17,7 +17,7 @@ def test_a_folder_whose_name_is_no_text_serves_as_a_source(photographs, tmp_path
     strange = os.fsdecode(b"caf\xe9")
     photographs.rename(tmp_path / strange)
     assert result("generate", "--src", strange, *SMALL, "--out", strange + "-shards", cwd=tmp_path)["made"] == 6
-    checked = result("verify", strange + "-shards", "--recompute", "100%", cwd=tmp_path)
+    checked = result("verify", strange + "-shards", "--recompute", "100%", "--root", strange, cwd=tmp_path)
     assert (checked["recomputed"], checked["problems"]) == (6, [])
 
 
@@ -85,7 +85,7 @@ def test_moved_photographs_make_the_same_dataset(photographs, tmp_path):
     photographs.rename(tmp_path / "moved")
     assert result("generate", "--src", "moved", *SMALL, "--out", "again", cwd=tmp_path)["digest"] == first["digest"]
     done = run("verify", "shards", "--recompute", "100%", cwd=tmp_path, code=2)
-    assert "no such folder" in done.stderr
+    assert f"add --root {photographs}" in done.stderr
     run("verify", "shards", "--recompute", "100%", "--root", "moved", cwd=tmp_path)
 
 
@@ -95,15 +95,18 @@ def test_a_bank_of_kernels_serves_as_a_recipe(photographs, tmp_path):
         "generate", "--src", photographs, "--recipe", "bank", "--set", "kernels=mine.mat", "--size", "48", cwd=tmp_path
     )
     assert printed["made"] == 6
-    run("verify", "shards", "--recompute", "100%", cwd=tmp_path)
+    done = run("verify", "shards", "--recompute", "100%", "--root", photographs, cwd=tmp_path, code=2)
+    assert "name your copy of it with --file kernels=PATH" in done.stderr
+    named = ("--root", photographs, "--file", "kernels=mine.mat")
+    assert "6 made again" in run("verify", "shards", "--recompute", "100%", *named, cwd=tmp_path).stdout
     assert all(0 <= sample.meta["bank_index"] < 5 for sample in open_dataset(tmp_path / "shards"))
 
 
 def test_verify_finds_photographs_that_have_changed(photographs, tmp_path):
     run("generate", "--src", photographs, *SMALL, cwd=tmp_path)
     cv2.imwrite(str(photographs / "inner" / "2.png"), np.full((80, 100, 3), 7, np.uint8))
-    done = run("verify", "shards", "--recompute", "100%", cwd=tmp_path, code=1)
+    done = run("verify", "shards", "--recompute", "100%", "--root", photographs, cwd=tmp_path, code=1)
     assert "inner/2.png#0: its photograph has changed since (sha256)" in done.stdout
     (photographs / "inner" / "2.png").unlink()
-    done = run("verify", "shards", "--recompute", "100%", cwd=tmp_path, code=1)
+    done = run("verify", "shards", "--recompute", "100%", "--root", photographs, cwd=tmp_path, code=1)
     assert "is not in" in done.stdout

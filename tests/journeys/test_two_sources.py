@@ -103,7 +103,7 @@ def test_roots_that_have_moved_are_named_and_make_the_same(folder):
     os.rename(folder / "coco", folder / "elsewhere" / "c")
     os.rename(folder / "vistas", folder / "elsewhere" / "m")
     try:
-        assert "there is no such folder" in run("verify", "--recompute", "100%", cwd=folder, code=2).stderr
+        assert "add --root coco=DIR" in run("verify", "--recompute", "100%", cwd=folder, code=2).stderr
         assert (
             "has none of" in run("verify", "--recompute", "1%", "--root", "coco=elsewhere", *THERE[2:], cwd=folder, code=2).stderr
         )

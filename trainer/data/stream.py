@@ -1,4 +1,4 @@
-"""Makes batches for training: random crops of memory-mapped shards, read ahead by threads. A stream can be resumed exactly.
+"""Makes batches for training: random crops of shards, read ahead by threads. A stream can be resumed exactly.
 
 pairs = open_pairs(["shards/"])
 recipe = TrainingRecipe(batch=8, crop=256, seed=1)
@@ -53,7 +53,7 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
     place and orientation are drawn for this position. ``process`` is (rank, world). The k-th joint batch of all processes starts
     at position k * batch * world, and process ``rank`` takes part number ``rank`` of it. Several processes therefore see the same
     crops as one process with their joint batch. ``threads`` and ``prefetch`` (the number of batches that are read ahead) do not
-    change the batches. The threads copy from memory maps with numpy, which releases the interpreter lock while it copies.
+    change the batches. The threads read with system calls, which release the interpreter lock.
 
     ``consumed``: the number of positions that all processes have consumed, without the batches that were only read ahead. A
     continuation needs nothing else. Raises UsageError if a pair is smaller than the crop. If a shard is corrupt, its error is

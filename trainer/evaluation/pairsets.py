@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from blurkit.decode.image import image_size, read_image
 from blurkit.errors import BadImageError, UsageError
 from blurkit.program.checks import require
-from blurkit.shard.index import INDEX, PLAN
+from blurkit.shard.documents import INDEX, PLAN
 from trainer.data.pairs import open_pairs
 from trainer.evaluation.images import walk
 

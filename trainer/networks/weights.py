@@ -7,23 +7,27 @@ depend only on these. ``generator.json`` describes the weights for people: step,
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from blurkit.errors import BlurkitError, UsageError
+from blurkit.errors import BlurkitError, UnreadableFileError, UsageError
 from blurkit.program.checks import require
-from blurkit.program.files import write_atomic
+from blurkit.program.documents import parse_document, read_document
+from blurkit.program.files import read_regular, write_atomic
 from trainer.networks.generators import build_generator
 
 NAME = "generator.safetensors"
 DESCRIPTION = "generator.json"
+
+#: A generator is much smaller.
+_MOST_BYTES = 8 << 30
 
 #: The only key of the metadata. With several keys the bytes would vary, because safetensors writes them in a random order.
 KEY = "blurkit"
@@ -79,14 +83,15 @@ def infer_spec(state: Mapping[str, Tensor], *, where: str) -> dict[str, Any]:
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Returns tensors by name, on the CPU, and metadata, of a ``.safetensors`` file or a state dictionary saved by torch."""
-    require(path.exists(), f"{path}: no such file")
+    try:
+        data = read_regular(path, most=_MOST_BYTES)  # not mapped: a mapped file that is cut off kills the process
+    except UnreadableFileError as error:
+        raise UsageError(f"{path}: {'no such file' if error.reason == 'missing' else error}") from error
     try:
         if path.suffix == ".safetensors":
-            with safetensors.safe_open(path, "pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
+            header = parse_document(data[8 : 8 + int.from_bytes(data[:8], "little")])
+            return safetensors.torch.load(data), dict(header.get("__metadata__") or {})
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # both libraries raise many types of errors for truncated and foreign files
         kind = type(error).__name__
         raise UsageError(f"{path}: cannot be read as weights; the file is damaged or of another kind ({kind})") from error
@@ -99,13 +104,13 @@ def _verified(path: Path, state: Mapping[str, Tensor], metadata: str) -> dict[st
     try:
         written = json.loads(metadata)
         spec, digest = dict(written["generator"]), written["digest"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{path}: the metadata do not describe a generator") from error
     if digest != _digest(spec, state):
         raise BlurkitError(f"{path}: the weights differ from those that were written; copy the file again, or train again")
     try:
-        description = dict(json.loads(path.with_name(DESCRIPTION).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        description = read_document(path.with_name(DESCRIPTION))
+    except UnreadableFileError:
         description = {}
     # after a kill between the two writes, the JSON file still describes the older weights
     return {**(description if description.get("digest") == digest else {}), "generator": spec}

@@ -19,9 +19,12 @@ import numpy as np
 import scipy.io
 
 from blurkit.camera.arrays import Array
+from blurkit.decode.arrays import read_array, read_header
 from blurkit.errors import UsageError
 from blurkit.kernels.bank.choice import MAX_SIDE, Variable, array_variable, choose, fault
+from blurkit.kernels.bank.limits import MOST_BYTES, Budget, check_matlab, check_size, check_storage
 from blurkit.program.checks import require
+from blurkit.program.files import read_regular
 
 Kernels = tuple[list[Array], list[str] | None]
 
@@ -43,6 +46,7 @@ def read_kernels(path: Path) -> Kernels:
 def _reader(path: Path) -> Callable[[Path], Kernels]:
     if path.is_dir():
         return _read_folder
+    check_size(path)
     with path.open("rb") as file:
         head = file.read(128)
     for signature, reader in ((PNG_SIGNATURE, _read_png), (b"\x93NUMPY", _read_npy), (b"PK\x03\x04", _read_npz)):
@@ -73,7 +77,7 @@ def _read_png(path: Path) -> Kernels:
 
 
 def _decode_png(path: Path) -> Array:
-    data = path.read_bytes()
+    data = read_regular(path, most=MOST_BYTES)
     require(data.startswith(PNG_SIGNATURE) and len(data) >= 24, f"{path}: not a PNG file, in spite of its name")
     width, height = struct.unpack(">II", data[16:24])
     size = f"{path}: {height}x{width} pixels"  # checked before decoding, because the header may claim gigabytes
@@ -93,16 +97,23 @@ def _decode_png(path: Path) -> Array:
 def _read_npy(path: Path) -> Kernels:
     with path.open("rb") as file:
         shape, dtype = _numpy_header(path, path.stem, file)
-    return choose(path, [array_variable(path.stem, shape, dtype, lambda: np.load(path, allow_pickle=False), last=False)], [])
+
+    def read() -> Array:
+        with path.open("rb") as file:
+            return read_array(file, most=MOST_BYTES)
+
+    return choose(path, [array_variable(path.stem, shape, dtype, read, last=False)], [])
 
 
 def _read_npz(path: Path) -> Kernels:
-    variables, titles = [], []
+    variables, titles, budget = [], [], Budget(path)
     with zipfile.ZipFile(path) as archive:
 
         def read(member: str) -> Array:
             with archive.open(member) as file:
-                return np.lib.format.read_array(file, allow_pickle=False)
+                budget.take(*_extent(read_header(file)))
+                file.seek(0)
+                return read_array(file, most=MOST_BYTES)
 
         for member in archive.namelist():
             if not member.endswith(".npy"):
@@ -119,60 +130,81 @@ def _read_npz(path: Path) -> Kernels:
 
 def _numpy_header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and dtype without the values, so that a large image is not read. Raises UsageError for pickled objects."""
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
+    shape, dtype = read_header(file)
     advice = "save the kernels as plain arrays instead: numpy.savez(path, *kernels)"
     require(not dtype.hasobject, f"{path}: {name} holds pickled objects, which may run code when read; {advice}")
     return shape, dtype
 
 
+def _extent(header: tuple[tuple[int, ...], np.dtype[Any]]) -> tuple[tuple[int, ...], int]:
+    return header[0], header[1].itemsize
+
+
 def _read_hdf5(path: Path) -> Kernels:
     variables: list[Variable] = []
     titles: list[str] = []
+    budget = Budget(path)
     with h5py.File(path, "r") as file:
 
         def visit(name: str, item: h5py.HLObject) -> None:
             if name.startswith("#") or not isinstance(item, h5py.Dataset) or item.shape is None:
                 return
             if name == "names" and not _elsewhere(item):
-                titles.extend(_hdf5_texts(file, item))
+                titles.extend(_hdf5_texts(file, item, budget))
             else:
-                variables.append(_hdf5_variable(file, name, item))
+                variables.append(_hdf5_variable(file, name, item, budget))
 
         file.visititems(visit)  # this follows only hard links, which never lead to another file
         return choose(path, variables, titles)
 
 
-def _hdf5_variable(file: h5py.File, name: str, item: h5py.Dataset) -> Variable:
+def _hdf5_variable(file: h5py.File, name: str, item: h5py.Dataset, budget: Budget) -> Variable:
+    def read() -> Array:
+        return _hdf5_values(item, budget)
+
     matlab = item.attrs.get("MATLAB_class")
     if _elsewhere(item):
         return Variable(name, "x".join(map(str, item.shape)), "its values lie in another file, which is not read", tuple)
     if h5py.check_ref_dtype(item.dtype) is h5py.Reference:
-        return Variable(name, f"{item.size} cells", "", lambda: [_hdf5_cell(file, reference) for reference in item[()].ravel()])
+        cell = partial(_hdf5_cell, file, budget)
+        return Variable(name, f"{item.size} cells", "", lambda: [cell(reference) for reference in read().ravel()])
     if matlab in (b"char", b"logical") or "MATLAB_empty" in item.attrs:
         return Variable(name, "MATLAB array", "text, truth values or empty", tuple)
     if matlab is None:
-        return array_variable(name, item.shape, item.dtype, lambda: item[()], last=False)
+        return array_variable(name, item.shape, item.dtype, read, last=False)
     # MATLAB stores columns first and HDF5 rows first, so MATLAB shows the transpose of the stored array.
-    return array_variable(name, item.shape[::-1], item.dtype, lambda: item[()].T, last=True)
+    return array_variable(name, item.shape[::-1], item.dtype, lambda: read().T, last=True)
 
 
-def _hdf5_cell(file: h5py.File, reference: h5py.Reference) -> Array:
+def _hdf5_values(item: h5py.Dataset, budget: Budget) -> Array:
+    """The values of a data set, after what it declares is checked."""
+    check_storage(budget.path, item.name, item)
+    budget.take(item.shape, item.dtype.itemsize)
+    return np.asarray(item[()])
+
+
+def _hdf5_cell(file: h5py.File, budget: Budget, reference: h5py.Reference) -> Array:
     """The matrix that a cell refers to, or an empty matrix if it refers to something else or is too large for a kernel."""
     item = file[reference] if reference else None
     if not isinstance(item, h5py.Dataset) or item.shape is None or len(item.shape) != 2 or max(item.shape) > MAX_SIDE:
         return np.zeros((0, 0))
     if _elsewhere(item) or "MATLAB_empty" in item.attrs:
         return np.zeros((0, 0))
-    return np.asarray(item[()].T if "MATLAB_class" in item.attrs else item[()])
+    values = _hdf5_values(item, budget)
+    return values.T if "MATLAB_class" in item.attrs else values
 
 
-def _hdf5_texts(file: h5py.File, item: h5py.Dataset) -> list[str]:
+def _hdf5_texts(file: h5py.File, item: h5py.Dataset, budget: Budget) -> list[str]:
     if h5py.check_string_dtype(item.dtype):
-        return [str(text) for text in item.asstr()[()].ravel()]
+        check_storage(budget.path, item.name, item)
+        budget.take(item.shape, item.dtype.itemsize)
+        texts = []
+        for place in np.ndindex(item.shape):  # one by one: many texts can be one text in the file
+            texts.append(str(item.asstr()[place]))
+            budget.take((len(texts[-1]),), 4)
+        return texts
     if h5py.check_ref_dtype(item.dtype) is h5py.Reference:
-        codes = (_hdf5_cell(file, reference).ravel() for reference in item[()].ravel())
+        codes = (_hdf5_cell(file, budget, reference).ravel() for reference in _hdf5_values(item, budget).ravel())
         return [code.astype("<u2").tobytes().decode("utf-16-le", "replace") for code in codes]
     return []
 
@@ -182,19 +214,21 @@ def _elsewhere(item: h5py.Dataset) -> bool:
 
 
 def _read_matlab(path: Path) -> Kernels:
-    def read(name: str) -> Array:
+    def read(name: str, shape: tuple[int, ...]) -> Array:
+        budget.take(shape, 8)
         return np.asarray(scipy.io.loadmat(path, variable_names=[name])[name])
 
-    variables, titles = [], []
+    check_matlab(path)
+    variables, titles, budget = [], [], Budget(path)
     for name, shape, kind in scipy.io.whosmat(path):
         if kind == "cell":
-            cells = list(read(name).ravel(order="F"))
+            cells = list(read(name, shape).ravel(order="F"))
             if name == "names":
                 titles = [str(cell.item()) for cell in cells if cell.dtype.kind == "U" and cell.size == 1]
             else:
                 variables.append(Variable(name, f"{len(cells)} cells", "", partial(tuple, cells)))
         elif kind in ("single", "double") or re.fullmatch(r"u?int\d+", kind):
-            variables.append(array_variable(name, shape, np.dtype(kind), partial(read, name), last=True))
+            variables.append(array_variable(name, shape, np.dtype(kind), partial(read, name, shape), last=True))
         else:
             variables.append(Variable(name, kind, "not an array of numbers", tuple))
     return choose(path, variables, titles)

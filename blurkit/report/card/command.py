@@ -10,7 +10,7 @@ from typing import Any
 from blurkit.program.toml import from_dict, to_dict, to_toml
 from blurkit.recipes.load import packaged_text, recipe_names
 from blurkit.recipes.recipe import Recipe
-from blurkit.shard.index import DEFAULT_SHARD_BYTES
+from blurkit.shard.documents import DEFAULT_SHARD_BYTES
 from blurkit.sources.open import SOURCES
 
 #: The texts of a recipe. They do not change a pixel.

@@ -13,7 +13,8 @@ from blurkit.report.card.examples import draw_examples
 from blurkit.report.card.facts import gather
 from blurkit.report.card.stamp import NONE, Stamp, key_of, read_stamp, stamped
 from blurkit.report.card.text import card
-from blurkit.shard.index import CARD, CROISSANT, EXAMPLES, Dataset
+from blurkit.shard.documents import CARD, CROISSANT, EXAMPLES
+from blurkit.shard.index import Dataset
 from blurkit.shard.ledger import Failure, left_out
 
 
@@ -30,14 +31,24 @@ def describe(folder: Path, index: dict[str, Any], failures: Sequence[Failure]) -
     stamps = {name: read_stamp(folder / name) for name in (CROISSANT, EXAMPLES, CARD)}
     kept = {name: stamp for name, stamp in stamps.items() if stamp is not None and not stamp.whole}
     pictured = bool(index["samples"]) and EXAMPLES not in kept
-    rows = [[*reason, *counts] for reason, counts in left_out(failures).items()]
-    key = key_of(json.dumps([index, rows, pictured]).encode())
+    key = _key(index, failures, pictured=pictured)
     wanted = {CROISSANT, CARD, *([EXAMPLES] if pictured else [])} - kept.keys()
     if not all(stamp is not None and stamp.key == key for name, stamp in stamps.items() if name in wanted):
         _write(folder, index, failures, wanted, key)
     if EXAMPLES not in wanted | kept.keys():
         (folder / EXAMPLES).unlink(missing_ok=True)
     return [_notice(folder / name, stamp) for name, stamp in kept.items() if stamp.key != key]
+
+
+def card_keys(index: dict[str, Any], failures: Sequence[Failure]) -> set[str]:
+    """The keys that the stamps of these files can have: with a picture, and without."""
+    described = {key: value for key, value in index.items() if key != "check"}  # the check is added after the files are written
+    return {_key(described, failures, pictured=pictured) for pictured in (False, True)}
+
+
+def _key(index: dict[str, Any], failures: Sequence[Failure], *, pictured: bool) -> str:
+    rows = [[*reason, *counts] for reason, counts in left_out(failures).items()]
+    return key_of(json.dumps([index, rows, pictured]).encode())
 
 
 def remove_description(folder: Path) -> None:

@@ -4,14 +4,12 @@ import itertools
 import os
 import resource
 import shutil
-from unittest import mock
 
 import numpy as np
 import pytest
 from command_line import SMALL, run
 from pair_folders import variants, write_folder
 
-import trainer.data.pairs
 from blurkit.errors import CorruptShardError, UsageError
 from blurkit.shard import open_dataset
 from trainer.data.pairs import hold_out, open_pairs
@@ -103,40 +101,43 @@ def test_digests_of_different_pairs_differ(folder, second):
     assert open_pairs([second]).digest == open_pairs([second / "00000.h5"]).digest  # with and without an index
 
 
-def test_more_shards_than_files_may_be_open(tmp_path, make_sample):
+def test_no_file_stays_open(tmp_path, make_sample):
+    """Thirty shards, and eight file handles that are free."""
     samples = [make_sample(number, 8, 8) for number in range(30)]
     folder = write_folder(tmp_path / "many", [[sample] for sample in samples])
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = {int(name) for name in os.listdir("/dev/fd")}  # other tests may have left files open, with gaps between them
     free = (number for number in itertools.count() if number not in used)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (next(itertools.islice(free, 15, None)), limits[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(itertools.islice(free, 8, None)), limits[1]))
     try:
-        with (
-            mock.patch.object(resource, "getrlimit", return_value=(100, 100)),
-            mock.patch.object(resource, "setrlimit"),
-            mock.patch.object(trainer.data.pairs, "MOST_OPEN", 3),
-        ):
-            pairs = open_pairs([folder])
-        for index in [*range(30), 0, 4]:
-            assert np.array_equal(pairs.images(index)[0], samples[index].sharp)
+        pairs = open_pairs([folder])
+        kept = [pairs.images(index) for index in range(30)] + list(open_dataset(folder))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert pairs._shard.cache_info().currsize == 3
-    assert open_pairs([folder])._shard.cache_info().currsize == 30
+    for (sharp, _), sample in zip(kept, samples, strict=False):
+        assert np.array_equal(sharp, sample.sharp)
+    assert len(kept) == 60
 
 
 def test_a_shard_that_its_index_does_not_know(tmp_path, make_sample):
     folder = write_folder(tmp_path / "a", [[make_sample(number, 8, 8)] for number in range(2)])
     other = write_folder(tmp_path / "b", [[make_sample(number, 8, 8) for number in range(2)]])
     shutil.copy(other / "00000.h5", folder / "00001.h5")
-    with pytest.raises(CorruptShardError, match="the shards do not match their index"):
+    with pytest.raises(CorruptShardError, match=r"00001\.h5 is not the shard .* it holds 2 samples, its record says 1"):
         open_pairs([folder])
 
 
-def test_the_limit_of_open_files_is_raised(folder):
-    with mock.patch.object(resource, "getrlimit", return_value=(64, 130)), mock.patch.object(resource, "setrlimit") as changed:
-        open_pairs([folder])
-    changed.assert_called_once_with(resource.RLIMIT_NOFILE, (130, 130))
+def test_a_shard_copied_over_another_is_not_served_as_that_other(tmp_path, make_sample):
+    """Two shards of one size and one number of samples."""
+    folder = write_folder(tmp_path / "a", [[make_sample(number, 8, 8)] for number in (4, 8)])
+    assert (folder / "00000.h5").stat().st_size == (folder / "00001.h5").stat().st_size
+    shutil.copy(folder / "00000.h5", folder / "00001.h5")
+    pairs = open_pairs([folder])
+    assert pairs.name(0) == "züge/4.jpg#0"
+    with pytest.raises(CorruptShardError, match=r"00001\.h5 is not the shard .* its samples are others"):
+        pairs.crop(1, 0, 0, 8)
+    with pytest.raises(CorruptShardError, match=r"00001\.h5 is not the shard .* its samples are others"):
+        open_dataset(folder)[1]
 
 
 def test_missing_data_says_what_to_do(tmp_path, folder):
