@@ -28,8 +28,8 @@ from trainer.training.step import build_step
 from trainer.training.watch import Watch
 
 _ROUNDED = (
-    "; the checkpoint was written with another number of processes or parts of a batch, so sums are rounded differently and "
-    "dropout draws other masks than in an undisturbed run"
+    "; the checkpoint was written with another number of processes or parts of a batch, so sums may be rounded differently, and "
+    "dropout draws other masks, than in an undisturbed run"
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,10 +47,11 @@ class Restorer:
         side = _rounded_up(self._tile or (TILE if height * width > WHOLE else 0), self._multiple)
         return side if max(height, width) > side else 0
 
-    def __call__(self, image: NDArray[_Pixels]) -> NDArray[_Pixels]:
+    def __call__(self, image: NDArray[_Pixels], *, tell: Callable[[int, int], None] | None = None) -> NDArray[_Pixels]:
         """Returns the restored image, with the shape and type of ``image``: uint8 or uint16 (H, W, 3) RGB of any size.
 
-        Raises :class:`UsageError` for other shapes and types.
+        ``tell`` is called after each tile with the number of restored tiles and of all tiles. Raises :class:`UsageError` for
+        other shapes and types.
         """
         valid = image.dtype.name in _PEAKS and image.ndim == 3 and image.shape[2] == 3 and image.size > 0
         require(valid, f"an image is uint8 or uint16 (H, W, 3), got {image.dtype} {image.shape}")
@@ -59,17 +60,17 @@ class Restorer:
         try:
             self._generator.eval()
             with torch.inference_mode():
-                return self._tiled(image, side) if side else _codes(self._restore(image), image.dtype)
+                return self._tiled(image, side, tell) if side else _codes(self._restore(image), image.dtype)
         finally:
             self._generator.train(training)  # the generator may be in training
 
-    def _tiled(self, image: NDArray[_Pixels], side: int) -> NDArray[_Pixels]:
+    def _tiled(self, image: NDArray[_Pixels], side: int, tell: Callable[[int, int], None] | None) -> NDArray[_Pixels]:
         """Restore one row of tiles after the other. The pixels that the next row overlaps are completed with that row."""
         height, width = image.shape[:2]
         result = np.empty_like(image)
         unfinished = np.zeros((0, width, 3), np.float32)
         rows, columns = (list(_windows(length, side, self._overlap)) for length in (height, width))
-        ends = [top for top, _ in rows[1:]] + [height]
+        ends, done = [top for top, _ in rows[1:]] + [height], 0
         for (top, down), end in zip(rows, ends, strict=True):
             strip = np.zeros((len(down), width, 3), np.float32)
             strip[: len(unfinished)] = unfinished
@@ -77,6 +78,9 @@ class Restorer:
                 place = slice(left, left + len(across))
                 restored = self._restore(image[top : top + len(down), place])
                 strip[:, place] += restored * down[:, None, None] * across[:, None]
+                done += 1
+                if tell is not None:
+                    tell(done, len(rows) * len(columns))
             result[top:end] = _codes(strip[: end - top], image.dtype)
             unfinished = strip[end - top :]
         return result
