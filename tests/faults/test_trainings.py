@@ -34,10 +34,10 @@ def place(tmp_path_factory):
     return folder
 
 
-def train(place, out, *before, **how):
+def train(place, out, *before, settings=(), **how):
     """Run the trainer to its end. ``before``: a command that starts it."""
     options = ["--data", place / "00000.h5", "--recipe", place / "tiny.toml", "--out", out, "--device", "cpu"]
-    command = [*before, sys.executable, "-m", "trainer", "run", *options]
+    command = [*before, sys.executable, "-m", "trainer", "run", *options, *(f"--set={text}" for text in settings)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, **how)
 
@@ -72,16 +72,20 @@ def test_killed_by_the_kernel_at_a_rename_it_ends_with_the_same_files(place, tmp
 
 
 def test_a_checkpoint_that_the_disk_refuses_is_reported(place, tmp_path):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+    """Pictures fit the limit, a checkpoint does not."""
 
-    done = train(place, tmp_path / "run", preexec_fn=limit)
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+    wider = "generator.width=12"
+    done = train(place, tmp_path / "run", settings=(wider,), preexec_fn=limit)
     assert done.returncode == 1
-    assert os.strerror(errno.EFBIG) in done.stderr
-    assert ".ckpt" in done.stderr
+    assert f".ckpt: {os.strerror(errno.EFBIG)}" in done.stderr
     assert "run the same command again" in done.stderr
     assert not list((tmp_path / "run").rglob("*.tmp"))
-    check_continued(place, tmp_path / "run")
+    for name in ("run", "calm"):
+        assert train(place, tmp_path / name, settings=(wider,)).returncode == 0
+    assert differing_files(tmp_path / "run", tmp_path / "calm") == []
 
 
 def test_little_shared_memory_is_enough(place, tmp_path):
@@ -96,14 +100,9 @@ def test_little_shared_memory_is_enough(place, tmp_path):
 
 
 def test_a_limit_of_memory_is_named(place, tmp_path):
-    text = TEXT.replace("width = 2\n[critic]", "width = 256\n[critic]")
-    recipe = write_recipe(tmp_path, text)
-    shutil.copy(place / "00000.h5", tmp_path)
-
     def limit():
-        resource.setrlimit(resource.RLIMIT_DATA, (700 << 20, 700 << 20))
+        resource.setrlimit(resource.RLIMIT_DATA, (1500 << 20, 1500 << 20))
 
-    done = train(recipe.parent, tmp_path / "run", preexec_fn=limit)
+    done = train(place, tmp_path / "run", settings=("batch=20000", "generator.width=64"), preexec_fn=limit)
     assert done.returncode == 1, done.stderr
-    assert "out of memory" in done.stderr
-    assert "lower --set batch" in done.stderr
+    assert "trainer: out of memory; lower --set batch=10000 or --set crop=8, or raise --set accumulate" in done.stderr
