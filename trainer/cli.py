@@ -111,17 +111,21 @@ def evaluate(weights: Path, data: Path, **values: Any) -> int:
 @weights_argument
 @click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 @click.option("-o", "--out", type=PATH, required=True, help="Folder to write to, or a file if there is one photograph.")
+@click.option("--overwrite", is_flag=True, help="Restore photographs again whose files are already there.")
 @tile_option
 @device_option
-def deblur(weights: Path, inputs: tuple[str, ...], out: Path, tile: int, device: str) -> int:
+@json_option
+@quiet_option
+def deblur(weights: Path, inputs: tuple[str, ...], out: Path, **values: Any) -> int:
     """Restore photographs of any size.
 
     WEIGHTS is the folder of a run or a file of weights. IN are photographs, folders of photographs, or patterns such as
-    'album/**/*.jpg'. Files keep their names, sizes and bits per channel. Inputs are never overwritten.
+    'album/**/*.jpg'. Files keep their names, sizes, bits per channel, colour profiles and Exif. Inputs are never overwritten.
+    Files that are already in --out are kept, so the same command continues a run that was stopped.
     """
     from trainer.commands.deblur import deblur
 
-    return deblur(weights, inputs, out, tile=tile, device=device)
+    return deblur(weights, inputs, out, **values)
 
 
 name_variables(cli, "TRAINER")

@@ -72,7 +72,7 @@ def kill_at(number, task, *, halfway):
 
 
 def with_calls(folder, answer, work):
-    """Have every call on a file in the folder, or on the folder, go through ``answer(name, path, call)`` while work is done."""
+    """Have every call on the folder, or on a file somewhere in it, go through ``answer(name, path, call)`` while work is done."""
 
     def wrap(name, original):
         def wrapped(*arguments, **named):
@@ -83,7 +83,7 @@ def with_calls(folder, answer, work):
 
             target = arguments[1] if name == "rename" else arguments[0]
             place = Path(os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else target)
-            return answer(name, place, call) if folder in (place, place.parent) else call()
+            return answer(name, place, call) if folder in (place, *place.parents) else call()
 
         return wrapped
 

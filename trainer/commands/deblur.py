@@ -2,93 +2,110 @@
 
 from __future__ import annotations
 
-import glob
-import itertools
+import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from blurkit.errors import FAILED, OK, BadImageError, UsageError
-from blurkit.program.checks import require
+from blurkit.errors import FAILED, OK, BadImageError
 from blurkit.program.files import make_folder
 from blurkit.program.progress import plural
-from trainer.evaluation.images import WRITABLE, read_photograph, walk, write_photograph
+from trainer.evaluation.album import Album, plan
+from trainer.evaluation.images import read_photograph, write_photograph
 from trainer.evaluation.restore import Restorer
 from trainer.networks.weights import load_generator
 from trainer.training.device import choose_device, memory_advice
 
+_SECONDS_BETWEEN_LINES = 30.0
 
-def deblur(weights: Path, inputs: Sequence[str], out: Path, *, tile: int, device: str) -> int:
-    """Restore every photograph. One that cannot be read is named and skipped. Returns the exit code."""
-    work = plan(inputs, out)
+
+def deblur(
+    weights: Path, inputs: Sequence[str], out: Path, *, tile: int, device: str, overwrite: bool, as_json: bool, quiet: bool
+) -> int:
+    """Restore every photograph. One that cannot be restored is named and skipped, and one that is already there is skipped.
+
+    A file is written as a whole or not at all, so a file that is there is complete. Returns the exit code.
+    """
+    album = plan(inputs, out)
     place, reason = choose_device(device)
     generator, _ = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)
-    print(f"{weights} on {plural(len(work), 'photograph')}; {reason}", file=sys.stderr)
-    bad = 0
-    for number, (source, target) in enumerate(work.items(), 1):
-        begin = time.monotonic()
+    say = Reporter(quiet=quiet)
+    say.line(f"{weights} on {plural(len(album.work), 'photograph')}; {reason}")
+    if album.passed:
+        say.line(f"{plural(len(album.passed), 'file')} passed over, which are no images: {', '.join(map(str, album.passed[:5]))}")
+    done: dict[str, list[dict[str, Any]]] = {"restored": [], "skipped": [], "failed": []}
+    for source, problem in album.refused.items():
+        done["failed"].append(_failed(source, problem))
+    for number, (source, target) in enumerate(album.work.items(), 1):
+        say.number = f"{number} of {len(album.work)}: "
+        if target.exists() and not overwrite:
+            done["skipped"].append({"source": str(source), "target": str(target)})
+            continue
         try:
-            line = f"{target}, {_restore(restore, source, target)}, {time.monotonic() - begin:.1f} s"
+            made = _restore(restore, source, target, say)
         except BadImageError as error:
-            bad, line = bad + 1, f"{source} cannot be restored: {error}"
-        print(f"{number} of {len(work)}: {line}", file=sys.stderr, flush=True)
-    print(f"{out}: {plural(len(work) - bad, 'photograph')} restored" + (f", {bad} could not be read" if bad else ""))
-    return FAILED if bad else OK
+            done["failed"].append(_failed(source, error))
+        else:
+            done["restored"].append(made)
+            say.line(f"{say.number}{target}, {made['text']}")
+    return _report(out, album, done, as_json=as_json)
 
 
-def plan(inputs: Sequence[str], out: Path) -> dict[Path, Path]:
-    """Returns the output file of each photograph.
+class Reporter:
+    """Prints on standard error what is done, unless ``quiet``. ``number``: the beginning of the lines of one photograph."""
 
-    ``inputs``: files, folders and patterns. If there is one photograph, ``out`` may be a file. Otherwise ``out`` is a folder, and
-    a photograph keeps its path relative to the folder that it was found in. A format that cannot be written becomes PNG. Raises
-    :class:`UsageError` if there is no photograph, if two photographs have the same output, or if an input would be overwritten.
-    """
-    names = {file: name for text in inputs for file, name in _photographs_of(text, out)}
-    require(len(names) > 0, f"no photographs in {', '.join(inputs)}")
-    if out.suffix.lower() in WRITABLE and not out.is_dir():
-        require(len(names) == 1, f"{len(names)} photographs cannot be written to one file, {out}; use a folder as --out")
-        work = dict.fromkeys(names, out)
-    else:
-        work = {
-            file: out / (name if name.suffix.lower() in WRITABLE else name.with_suffix(".png")) for file, name in names.items()
-        }
-    sources = {(status.st_dev, status.st_ino) for status in (file.stat() for file in work)}
-    taken: dict[Path, Path] = {}
-    for file, target in work.items():
-        if taken.setdefault(target, file) != file:
-            raise UsageError(f"{file} and {taken[target]} would both be written to {target}; restore them into two folders")
-        if target.exists() and (target.stat().st_dev, target.stat().st_ino) in sources:
-            raise UsageError(f"{target} is one of the inputs, and inputs are never overwritten; choose another --out")
-    return work
+    def __init__(self, *, quiet: bool) -> None:
+        self.number = ""
+        self._quiet, self._terminal, self._last = quiet, sys.stderr.isatty(), time.monotonic()
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        if not self._quiet:
+            print(f"\r\x1b[K{text}" if self._terminal else text, file=sys.stderr, flush=True)
+        self._last = time.monotonic()
+
+    def tiles(self, done: int, total: int) -> None:
+        """Show how many tiles of a photograph are restored: at each tile on a terminal, else every 30 seconds."""
+        text = f"{self.number}{done} of {total} tiles"
+        if self._terminal and not self._quiet:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
+            self.line(text)
 
 
-def _photographs_of(text: str, out: Path) -> Iterator[tuple[Path, Path]]:
-    """Yields the photographs that an argument names, with relative paths. Files in ``out``, of an earlier run, are left out."""
-    path = Path(text)
-    if path.is_dir():
-        top, files = path, walk(path)
-    elif path.exists():
-        top, files = path.parent, [path]
-    else:
-        matches = map(Path, sorted(glob.glob(text, recursive=True)))
-        files = [file for match in matches for file in (walk(match) if match.is_dir() else [match])]
-        require(len(files) > 0, f"{text}: no such file or folder, and no photograph matches it as a pattern")
-        top = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
-    output = out.resolve()
-    for file in files:
-        if file == path or top.resolve() not in output.parents or output not in file.resolve().parents:
-            yield file, file.relative_to(top)
-
-
-def _restore(restore: Restorer, source: Path, target: Path) -> str:
-    """Read, restore and write a photograph. Returns its size and what was changed, in words."""
-    pixels, notes = read_photograph(source)
-    height, width = pixels.shape[:2]
+def _restore(restore: Restorer, source: Path, target: Path, say: Reporter) -> dict[str, Any]:
+    """Read, restore and write a photograph. Returns its description, with the key "text": the same in words."""
+    begin = time.monotonic()
+    photograph = read_photograph(source)
+    height, width = photograph.pixels.shape[:2]
     with memory_advice("lower --tile"):
-        restored = restore(pixels)
+        restored = restore(photograph.pixels, tell=say.tiles)
     make_folder(target.parent)
-    notes += write_photograph(target, restored)
-    side = restore.tile(height, width)
-    return ", ".join((f"{width}x{height}", *([f"tiles of {side}"] if side else []), *notes))
+    notes = [*photograph.notes, *write_photograph(target, photograph._replace(pixels=restored))]
+    side, seconds = restore.tile(height, width), time.monotonic() - begin
+    text = ", ".join((f"{width}x{height}", *([f"tiles of {side}"] if side else []), *notes, f"{seconds:.1f} s"))
+    size = {"width": width, "height": height, "tile": side}
+    return {"source": str(source), "target": str(target), **size, "notes": notes, "text": text}
+
+
+def _failed(source: Path, error: BadImageError) -> dict[str, Any]:
+    print(f"{source} cannot be restored: {error}", file=sys.stderr, flush=True)
+    return {"source": str(source), "reason": error.reason, "message": str(error)}
+
+
+def _report(out: Path, album: Album, done: dict[str, list[dict[str, Any]]], *, as_json: bool) -> int:
+    """Print what was done. Returns the exit code."""
+    restored, skipped, failed = (len(done[name]) for name in ("restored", "skipped", "failed"))
+    if as_json:
+        for made in done["restored"]:
+            del made["text"]
+        print(json.dumps({"out": str(out), **done, "passed_over": list(map(str, album.passed))}, ensure_ascii=False))
+    else:
+        parts = [f"{plural(restored, 'photograph')} restored"]
+        parts += [f"{skipped} already there (--overwrite restores them again)"] if skipped else []
+        parts += [f"{failed} could not be restored"] if failed else []
+        print(f"{out}: {', '.join(parts)}")
+    return FAILED if failed else OK

@@ -11,20 +11,26 @@ from pathlib import Path
 import numpy as np
 
 from blurkit.errors import OK, UsageError
+from blurkit.program.checks import require
 from blurkit.program.files import locked, make_folder, write_atomic
 from blurkit.program.progress import plural
 from blurkit.program.signals import stopping
 from trainer.config import differences, load_recipe, parse_recipe
 from trainer.data.pairs import Pairs, hold_out, open_pairs
+from trainer.networks.weights import NAME
 from trainer.training import checkpoint
 from trainer.training.checkpoint import Checkpoint
 from trainer.training.device import choose_device, memory_advice
 from trainer.training.distributed import joined
 from trainer.training.loop import TrainingRun, run_steps
+from trainer.training.outputs import CURVES, RECIPE, SHEET, clean, complete
 from trainer.training.step import build_step
 from trainer.training.watch import Watch
 
-RECIPE = "recipe.toml"
+_ROUNDED = (
+    "; the checkpoint was written with another number of processes or parts of a batch, so sums may be rounded differently, and "
+    "dropout draws other masks, than in an undisturbed run"
+)
 
 
 @dataclass(frozen=True)
@@ -55,43 +61,59 @@ def run(options: RunOptions) -> int:
         if ranks.first:
             make_folder(out)
             stack.enter_context(locked(out / ".lock"))
-        begin = _begin(options.resume, training)
+        stop = stack.enter_context(stopping())
+        begin, exactly = _begin(options.resume, training)
+        advice = f"lower --set batch={max(recipe.batch // 2, 1)} or --set crop={recipe.crop // 2}, or raise --set accumulate"
+        with memory_advice(advice):
+            step = build_step(recipe, device, ranks)
+            if begin is not None:
+                step.load_state_dict(begin.state)
         ranks.wait()  # all processes have read the checkpoint before the first one changes the folder
         watch = None
         if ranks.first:
-            start = begin.step if begin else 0
-            checkpoint.clean(out, after=start)
-            write_atomic(out / RECIPE, recipe.toml().encode())
-            watch = Watch(out, start=start, steps=recipe.steps, every=recipe.log_every, quiet=options.quiet)
+            begin = _prepared(training, begin)
+            watch = Watch(out, begin, steps=recipe.steps, every=recipe.log_every, quiet=options.quiet)
             stack.callback(watch.close)
             watch.message(f"on {reason}\n{_pairs_text(train, held, named=bool(options.val))}")
-            if begin:
-                watch.message(f"resumed at step {start:,}")
-        advice = f"lower --set batch={max(recipe.batch // 2, 1)} or --set crop={recipe.crop // 2}, or raise --set accumulate"
-        stop = stack.enter_context(stopping())
+            if begin is not None:
+                watch.message(f"resumed at step {begin.step:,}{'' if exactly else _ROUNDED}")
         with memory_advice(advice):
-            end = run_steps(training, build_step(recipe, device, ranks), begin, stop=stop, watch=watch)
+            end = run_steps(training, step, begin, stop=stop, watch=watch)
         if ranks.first:
             _report(out, end, as_json=options.json)
     return OK
 
 
-def _begin(resume: str, run: TrainingRun) -> Checkpoint | None:
-    """The checkpoint to continue from, or None. Raises :class:`UsageError` if it belongs to another run."""
+def _begin(resume: str, run: TrainingRun) -> tuple[Checkpoint | None, bool]:
+    """The checkpoint to continue from, or None, and whether the run continues it to the byte.
+
+    Raises :class:`UsageError` if it belongs to another run.
+    """
     if resume == "never":
-        return None
+        return None, True
     auto = resume == "auto"
     begin = checkpoint.newest(run.out) if auto else checkpoint.load(Path(resume))
     if begin is None:
-        return None
-    where, recorded = run.out if auto else Path(resume), run.out / RECIPE
-    if begin.origin.recipe != run.recipe.digest and recorded.exists():
-        changed = differences(parse_recipe(recorded.read_text(), where=str(recorded)), run.recipe)
+        return None, True
+    where, recorded, before, now = run.out if auto else Path(resume), run.out / RECIPE, begin.origin, run.origin
+    changed = before.recipe != now.recipe or (before.pairs != now.pairs and before.processes == now.processes)
+    if changed and recorded.exists():
+        values = differences(parse_recipe(recorded.read_text(), where=str(recorded)), run.recipe)
         raise UsageError(
-            f"{where} was started with another recipe: {'; '.join(changed) or 'only the name is the same'}. Use that recipe, "
+            f"{where} was started with another recipe: {'; '.join(values) or 'only the name is the same'}. Use that recipe, "
             "choose another --out, or start again with --resume never"
         )
-    begin.origin.require_same(run.origin, where)
+    exactly = before.require_same(now, where)
+    require(begin.step <= run.recipe.steps, f"{where} is at step {begin.step:,}, beyond the {run.recipe.steps:,} of the recipe")
+    return begin, exactly
+
+
+def _prepared(run: TrainingRun, begin: Checkpoint | None) -> Checkpoint | None:
+    """Clean and complete the folder of a run, and write its recipe. Returns the completed ``begin``, see :func:`complete`."""
+    clean(run.out, after=begin.step if begin else 0)
+    if begin is not None:
+        begin = complete(run.out, run.recipe, begin)
+    write_atomic(run.out / RECIPE, run.recipe.toml().encode())
     return begin
 
 
@@ -111,7 +133,7 @@ def _photographs(pairs: Pairs) -> int:
 
 def _report(out: Path, end: Checkpoint, *, as_json: bool) -> None:
     """Print the result of the last validation, and the files to look at."""
-    validation, names = end.validation, {"weights": "generator.safetensors", "sheet": "validation.png", "curves": "curves.png"}
+    validation, names = end.validation, {"weights": NAME, "sheet": SHEET, "curves": CURVES}
     files = {name: str(out / file) for name, file in names.items()}
     if as_json:
         levels = {key: round(validation[key], 4) for key in ("psnr_blurred", "psnr", "best")}

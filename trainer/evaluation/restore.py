@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from blurkit.program.checks import require
+from trainer.evaluation.statistics import Statistics
 
 #: By default, a photograph with more than WHOLE pixels is restored in tiles of TILE x TILE pixels.
 WHOLE, TILE = 2_000_000, 1024
 OVERLAP = 64
+#: The statistics of normalisation are measured on PATCHES x PATCHES patches, which together have as many pixels as a tile.
+PATCHES = 4
 
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0}
 
@@ -27,7 +31,8 @@ class Restorer:
     """Applies a generator to photographs.
 
     ``tile``: the side of a tile in pixels; 0 restores photographs up to :data:`WHOLE` pixels as a whole, and larger ones in tiles
-    of :data:`TILE`. Because of instance normalisation the results differ, so reported figures state which was used. ``overlap``:
+    of :data:`TILE`. All tiles are normalised alike, see :mod:`trainer.evaluation.statistics`, but not quite as the whole would
+    be, so reported figures state which was used. ``overlap``:
     the least number of pixels that neighbouring tiles share, where a raised cosine blends them. ``bf16``: autocast to bfloat16.
     Memory: the network's for one tile, and float32 for one row of tiles.
     """
@@ -38,6 +43,7 @@ class Restorer:
         valid = not tile or tile >= 4 * overlap
         require(valid, f"tiles that overlap by {overlap} pixels need sides of at least {4 * overlap} pixels, got {tile}")
         self._generator = generator.to(device)
+        self._compute: Callable[[Tensor], Tensor] = self._generator
         self._device, self._overlap, self._tile = device, overlap, tile
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
         self._multiple, self._least = (int(getattr(generator, name)) for name in ("multiple", "least"))
@@ -47,10 +53,11 @@ class Restorer:
         side = _rounded_up(self._tile or (TILE if height * width > WHOLE else 0), self._multiple)
         return side if max(height, width) > side else 0
 
-    def __call__(self, image: NDArray[_Pixels]) -> NDArray[_Pixels]:
+    def __call__(self, image: NDArray[_Pixels], *, tell: Callable[[int, int], None] | None = None) -> NDArray[_Pixels]:
         """Returns the restored image, with the shape and type of ``image``: uint8 or uint16 (H, W, 3) RGB of any size.
 
-        Raises :class:`UsageError` for other shapes and types.
+        ``tell`` is called after each tile with the number of restored tiles and of all tiles. Raises :class:`UsageError` for
+        other shapes and types.
         """
         valid = image.dtype.name in _PEAKS and image.ndim == 3 and image.shape[2] == 3 and image.size > 0
         require(valid, f"an image is uint8 or uint16 (H, W, 3), got {image.dtype} {image.shape}")
@@ -59,17 +66,20 @@ class Restorer:
         try:
             self._generator.eval()
             with torch.inference_mode():
-                return self._tiled(image, side) if side else _codes(self._restore(image), image.dtype)
+                if not side:
+                    return _codes(self._restore(image), image.dtype)
+                with self._same_statistics(image, side):
+                    return self._tiled(image, side, tell)
         finally:
             self._generator.train(training)  # the generator may be in training
 
-    def _tiled(self, image: NDArray[_Pixels], side: int) -> NDArray[_Pixels]:
+    def _tiled(self, image: NDArray[_Pixels], side: int, tell: Callable[[int, int], None] | None) -> NDArray[_Pixels]:
         """Restore one row of tiles after the other. The pixels that the next row overlaps are completed with that row."""
         height, width = image.shape[:2]
         result = np.empty_like(image)
         unfinished = np.zeros((0, width, 3), np.float32)
         rows, columns = (list(_windows(length, side, self._overlap)) for length in (height, width))
-        ends = [top for top, _ in rows[1:]] + [height]
+        ends, done = [top for top, _ in rows[1:]] + [height], 0
         for (top, down), end in zip(rows, ends, strict=True):
             strip = np.zeros((len(down), width, 3), np.float32)
             strip[: len(unfinished)] = unfinished
@@ -77,19 +87,50 @@ class Restorer:
                 place = slice(left, left + len(across))
                 restored = self._restore(image[top : top + len(down), place])
                 strip[:, place] += restored * down[:, None, None] * across[:, None]
+                done += 1
+                if tell is not None:
+                    tell(done, len(rows) * len(columns))
             result[top:end] = _codes(strip[: end - top], image.dtype)
             unfinished = strip[end - top :]
         return result
+
+    @contextlib.contextmanager
+    def _same_statistics(self, image: NDArray[_Pixels], side: int) -> Iterator[None]:
+        """Within the block all tiles are normalised by the statistics of patches, which need the memory of one tile."""
+        statistics = Statistics(self._generator)
+        if not statistics:
+            yield
+            return
+        patch = max(side // PATCHES // self._multiple * self._multiple, self._least)
+        sides = [min(patch, length // self._multiple * self._multiple) for length in image.shape[:2]]
+        if min(sides) < self._least:  # a strip of a few pixels
+            yield
+            return
+        middles = (np.arange(PATCHES) + 0.5) / PATCHES
+        tops, lefts = ((middles * n - m / 2).clip(0, n - m).astype(int) for n, m in zip(image.shape[:2], sides, strict=True))
+        places = [(slice(top, top + sides[0]), slice(left, left + sides[1])) for top in tops for left in lefts]
+        self._compute = self._generator.forward  # compiled code does not see the hooks of the statistics
+        try:
+            with statistics.measured():
+                self._apply(np.stack([image[place] for place in places]))
+            with statistics.used():
+                yield
+        finally:
+            self._compute = self._generator
 
     def _restore(self, image: NDArray[_Pixels]) -> NDArray[np.float32]:
         """The restored image, float32 (h, w, 3) in [-1, 1], computed as a whole."""
         height, width = image.shape[:2]
         padding = [(0, _rounded_up(max(side, self._least), self._multiple) - side) for side in (height, width)]
-        padded = np.pad(image, (*padding, (0, 0)), mode="reflect").transpose(2, 0, 1)[None]
-        scaled = np.ascontiguousarray(padded, np.float32) / np.float32(_PEAKS[image.dtype.name] / 2) - 1
+        padded = np.pad(image, (*padding, (0, 0)), mode="reflect")
+        return self._apply(padded[None])[0, :height, :width]
+
+    def _apply(self, images: NDArray[_Pixels]) -> NDArray[np.float32]:
+        """The output of the generator for images (B, h, w, 3) of a size that it accepts, float32 in [-1, 1]."""
+        scaled = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32) / np.float32(_PEAKS[images.dtype.name] / 2) - 1
         with self._autocast:
-            restored: Tensor = self._generator(torch.from_numpy(scaled).to(self._device))
-        return restored[0, :, :height, :width].permute(1, 2, 0).float().cpu().numpy()
+            restored: Tensor = self._compute(torch.from_numpy(scaled).to(self._device))
+        return restored.permute(0, 2, 3, 1).float().cpu().numpy()
 
 
 def _windows(length: int, side: int, overlap: int) -> Iterator[tuple[int, NDArray[np.float32]]]:

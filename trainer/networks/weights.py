@@ -38,13 +38,19 @@ def save_generator(folder: Path | str, generator: nn.Module, description: Mappin
 
     ``description`` is written to the JSON file. Its key "generator" is the specification that built ``generator``.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
-    path, spec = Path(folder) / NAME, dict(description["generator"])
+    for name, data in generator_files(generator.state_dict(), description).items():
+        write_atomic(Path(folder) / name, data)
+    return Path(folder) / NAME
+
+
+def generator_files(state: Mapping[str, Tensor], description: Mapping[str, Any]) -> dict[str, bytes]:
+    """Returns the bytes of the files that :func:`save_generator` writes, by name. ``state``: the weights of the generator."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    spec = dict(description["generator"])
     digest = _digest(spec, state)
-    write_atomic(path, safetensors.torch.save(state, {KEY: json.dumps({"generator": spec, "digest": digest}, sort_keys=True)}))
+    weights = safetensors.torch.save(state, {KEY: json.dumps({"generator": spec, "digest": digest}, sort_keys=True)})
     text = json.dumps({**description, "digest": digest}, indent=2, ensure_ascii=False)
-    write_atomic(path.with_name(DESCRIPTION), text.encode() + b"\n")
-    return path
+    return {NAME: weights, DESCRIPTION: text.encode() + b"\n"}
 
 
 def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,11 +22,11 @@ from trainer.evaluation.metrics import choose_metrics
 from trainer.evaluation.pictures import Row, draw_triples
 from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import Score, make_row, score_pairs
-from trainer.networks.weights import save_generator
 from trainer.training import checkpoint
 from trainer.training.checkpoint import Checkpoint, Origin
 from trainer.training.device import memory_advice
 from trainer.training.distributed import Ranks
+from trainer.training.outputs import BEST, CURVES, SHEET, write_weights
 from trainer.training.step import Step
 from trainer.training.watch import METRICS, Watch
 
@@ -55,12 +54,18 @@ class TrainingRun:
     @property
     def origin(self) -> Origin:
         """The origin that is stored in the checkpoints of this run."""
+        recipe, world = self.recipe, self.ranks.world
         threads = torch.get_num_threads() if self.device.type == "cpu" else 0
-        return Origin(self.recipe.digest, self.train.digest, self.device.type, threads, self.ranks.world)
+        digest = replace(recipe, batch=1, accumulate=1).digest
+        return Origin(
+            digest, self.train.digest, self.device.type, threads, recipe.batch * world, world, recipe.accumulate * world
+        )
 
 
 def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: Stop, watch: Watch | None) -> Checkpoint:
     """Trains from ``begin``, or from the start, to the last step of the recipe. Returns the last checkpoint.
+
+    ``step`` holds the state of ``begin`` already.
 
     If a validation or a checkpoint is due after a step, it is done before the next step, the validation first. After a signal,
     writes a checkpoint and raises :class:`StoppedError`. Raises :class:`BlurkitError` after ``MOST_SKIPPED`` skipped steps in
@@ -68,20 +73,20 @@ def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: S
     """
     recipe, ranks = run.recipe, run.ranks
     now = begin or Checkpoint(run.origin, 0, 0, {"best": -math.inf}, {})
-    if begin is not None:
-        step.load_state_dict(begin.state)
-    saved, process = now.step, (ranks.rank, ranks.world)
+    saved = now.step if (run.out / checkpoint.FOLDER / now.name).exists() else 0
+    process = ranks.rank, ranks.world
     with Stream(run.train, recipe, process=process, consumed=now.consumed, device=run.device) as stream:
         while True:
             if now.step and _due(now.step, recipe.validate_every, recipe.steps) and now.validation.get("step") != now.step:
                 now = replace(now, validation=_validated(run, step, now, stop, watch))
             stop.signal = ranks.agree(stop.signal, run.device)
             if saved != now.step and (stop or _due(now.step, recipe.checkpoint_every, recipe.steps)):
-                _save(run, step, now)
+                _save(run, step, now, watch)
                 saved = now.step
             if stop:
                 ranks.wait()  # the first process has to write the checkpoint first
-                raise stop.error(f"a checkpoint of step {now.step:,} is in {run.out}")
+                kept = f"a checkpoint of step {now.step:,} is in {run.out}"
+                raise stop.error(kept if now.step else "no step was completed, so there is no checkpoint")
             if now.step == recipe.steps:
                 return now
             losses = step(now.step, *next(stream))
@@ -129,7 +134,7 @@ def _validated(run: TrainingRun, step: Step, now: Checkpoint, stop: Stop, watch:
     best = max(now.validation["best"], after)
     validation = {"step": now.step, "psnr": after, "psnr_blurred": before, "best": best}
     if best > now.validation["best"]:
-        _save(run, step, replace(now, validation=validation), best=True)
+        _save(run, step, replace(now, validation=validation), watch, best=True)
     return validation
 
 
@@ -140,18 +145,14 @@ def validate(held: Pairs, restore: Restorer, stop: Stop) -> list[Score]:
 
 def draw(out: Path, rows: Sequence[Row], **titles: str) -> None:
     """Write ``validation.png``, a sheet of ``rows``, and ``curves.png``, the curves of ``metrics.jsonl``, to a folder."""
-    draw_triples(out / "validation.png", rows, **titles)
-    draw_curves(out / "curves.png", [json.loads(line) for line in (out / METRICS).read_text().splitlines()], **titles)
+    draw_triples(out / SHEET, rows, **titles)
+    draw_curves(out / CURVES, [json.loads(line) for line in (out / METRICS).read_text().splitlines()], **titles)
 
 
-def _save(run: TrainingRun, step: Step, now: Checkpoint, *, best: bool = False) -> None:
+def _save(run: TrainingRun, step: Step, now: Checkpoint, watch: Watch | None, *, best: bool = False) -> None:
     """Write a checkpoint and the generator (averaged, if the recipe says so) to the run's folder or its folder ``best``."""
-    if not run.ranks.first:
+    if watch is None:
         return
-    checkpoint.save(run.out, replace(now, state=step.state_dict()), best=best)
-    folder = run.out / "best" if best else run.out
-    folder.mkdir(exist_ok=True)
-    about: dict[str, Any] = {"generator": run.recipe.generator.spec, "recipe": run.recipe.name, "step": now.step}
-    validation = {key: value for key, value in now.validation.items() if math.isfinite(value)}
-    about |= {"recipe_digest": run.recipe.digest, "data_digest": run.train.digest, "validation": validation}
-    save_generator(folder, step.average, about)
+    now = replace(now, origin=run.origin, state=step.state_dict(), losses=watch.losses)
+    checkpoint.save(run.out, now, best=best)
+    write_weights(run.out / BEST if best else run.out, step.average.state_dict(), run.recipe, now)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from blurkit.errors import BlurkitError
 from trainer.config import Adversarial, TrainingRecipe
 from trainer.losses.adversarial import critic_loss, generator_loss
 from trainer.losses.content import ContentLoss, build_content
@@ -112,12 +113,21 @@ class Step:
         return {**networks, "skipped": self.skipped, **optimizers}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a state that :meth:`state_dict` returned."""
-        for name, network in self._networks.items():
-            network.load_state_dict(state[name])
-        self.skipped.copy_(state["skipped"])
-        for name, optimizer in self._optimizers.items():
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": state[f"{name} adam"]})
+        """Continue from a state that :meth:`state_dict` returned. Raises :class:`BlurkitError` for a state of other networks."""
+        try:
+            for name, network in self._networks.items():
+                network.load_state_dict(state[name])
+            self.skipped.copy_(state["skipped"])
+            for name, optimizer in self._optimizers.items():
+                moments = state[f"{name} adam"]
+                _require_moments(optimizer, moments)
+                optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise BlurkitError(
+                f"the checkpoint does not hold the state of these networks ({type(error).__name__}: {reason}); "
+                "start again with --resume never"
+            ) from error
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         """Fused Adam. Only the fused version reads ``found_inf`` on the device, so no step waits for the device."""
@@ -170,6 +180,14 @@ class Step:
         optimizer.step()
         logged |= dict(zip(terms, means[1:], strict=True))
         return finite
+
+
+def _require_moments(optimizer: torch.optim.Adam, moments: dict[int, dict[str, Tensor]]) -> None:
+    """Raise :class:`ValueError` unless ``moments`` has none or each of the optimiser's parameters. Torch does not check this."""
+    shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
+    given = [{moments[place][key].shape for key in ("exp_avg", "exp_avg_sq")} for place in range(len(moments))]
+    if given and given != [{shape} for shape in shapes]:
+        raise ValueError("the moments of Adam have other shapes than the weights")
 
 
 def build_step(recipe: TrainingRecipe, device: torch.device, ranks: Ranks) -> Step:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from blurkit.program.files import append_line, write_atomic
 from blurkit.program.progress import duration
+from trainer.training.checkpoint import Checkpoint
 
 METRICS = "metrics.jsonl"
 
@@ -22,18 +23,19 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 class Watch:
-    """Reports the steps from ``start`` to ``steps``. If ``quiet``, it only writes files.
+    """Reports the steps after ``begin``, or from the start, up to ``steps``. If ``quiet``, it only writes files.
 
     Each line of ``metrics.jsonl`` has ``step``, ``seconds`` since this start, and numbers by tags: ``loss/NAME``, a mean since
     the previous line; ``rate/generator``; ``val/psnr`` and ``val/psnr_blurred`` in decibels. It is in the file when the call
-    returns.
+    returns. ``losses``: the sum and the count of each loss since the last line.
     """
 
-    def __init__(self, out: Path, *, start: int, steps: int, every: int, quiet: bool = False) -> None:
+    def __init__(self, out: Path, begin: Checkpoint | None, *, steps: int, every: int, quiet: bool = False) -> None:
+        start = begin.step if begin else 0
         self._path, self._start, self._steps, self._every, self._quiet = out / METRICS, start, steps, every, quiet
-        _drop_lines_after(self._path, start)
+        _drop_lines_after(self._path, start, validated=begin is not None and begin.validation.get("step") == start)
         self._begin = self._last_shown = time.monotonic()
-        self._sums: dict[str, tuple[Tensor, int]] = {}  # sum and count of each loss since the last line
+        self.losses: dict[str, tuple[Tensor, int]] = dict(begin.losses) if begin else {}
         self._newest: dict[str, float] = {}
         self._board: Any = None
         with contextlib.suppress(ImportError):  # TensorBoard need not be installed
@@ -45,13 +47,13 @@ class Watch:
     def step(self, done: int, losses: dict[str, Tensor], rate: float) -> None:
         """Add the losses of a step, the ``done``-th. They are read only for a line, since reading waits for the device."""
         for name, loss in losses.items():
-            total, count = self._sums.get(name, (torch.zeros_like(loss), 0))
-            self._sums[name] = total + loss, count + 1
+            total, count = self.losses.get(name, (torch.zeros_like(loss), 0))
+            self.losses[name] = total.to(loss.device) + loss, count + 1
         if done % self._every == 0 or done == self._steps:
-            means = torch.stack([total.float() / count for total, count in self._sums.values()]).tolist()
-            tags = [f"loss/{name}" for name in self._sums]
+            means = torch.stack([total.float() / count for total, count in self.losses.values()]).tolist()
+            tags = [f"loss/{name}" for name in self.losses]
             self.write(done, {**dict(zip(tags, means, strict=True)), "rate/generator": rate})
-            self._sums = {}
+            self.losses = {}
         self._show(done)
 
     def write(self, done: int, values: dict[str, float]) -> None:
@@ -96,13 +98,15 @@ class Watch:
             self.message(text)
 
 
-def _drop_lines_after(path: Path, step: int) -> None:
-    """Drop the lines of steps that will be repeated, and a line that a kill cut short."""
+def _drop_lines_after(path: Path, step: int, *, validated: bool) -> None:
+    """Drop the lines of steps that will be repeated, and a line that a kill cut short. If the step ``step`` is not ``validated``,
+    its validation will be repeated too."""
     if not path.exists():
         return
     kept = []
     for line in path.read_bytes().splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            if json.loads(line)["step"] <= step:
+            values = json.loads(line)
+            if values["step"] < step or (values["step"] == step and (validated or "val/psnr" not in values)):
                 kept.append(line + b"\n")
     write_atomic(path, b"".join(kept))

@@ -92,6 +92,53 @@ def test_seams_are_blended_by_a_raised_cosine():
     np.testing.assert_allclose(values, 0.5 * expected - 0.5, atol=2e-5)
 
 
+class Normalising(Same):
+    """Normalises, and scales so that most values lie in [-1, 1]."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x):
+        return self.norm(super().forward(x)) / 4
+
+
+@pytest.mark.parametrize("norm", [nn.InstanceNorm2d(3), nn.GroupNorm(3, 3, affine=False), nn.InstanceNorm2d(3, affine=True)])
+@pytest.mark.parametrize("shape", [(128, 400), (300, 96), (200, 200)])
+def test_tiles_are_normalised_by_the_statistics_of_the_photograph(norm, shape):
+    """Statistics of each tile would make all tiles equally bright: a ramp would become a saw."""
+    ramp = np.linspace(20, 230, shape[0] * shape[1]).reshape(shape if shape[0] > shape[1] else shape[::-1])
+    image = (ramp if shape[0] > shape[1] else ramp.T).astype(np.uint8)[..., None].repeat(3, axis=2)
+    generator = Normalising(norm)
+    whole = Restorer(generator, CPU, tile=1024)(image).astype(int)
+    generator.sizes.clear()
+    tiled = Restorer(generator, CPU, tile=64, overlap=16)(image)
+    assert np.abs(tiled - whole).max() <= 6
+    patches, *tiles = generator.sizes
+    assert patches[0] * patches[2] * patches[3] <= 64 * 64
+    assert len(tiles) > 4
+    values = (image / 127.5 - 1).mean(axis=(0, 1))
+    spread = (image / 127.5 - 1).std(axis=(0, 1))
+    np.testing.assert_allclose(whole / 127.5 - 1, np.clip((image / 127.5 - 1 - values) / spread / 4, -1, 1), atol=0.005)
+
+
+def test_tiles_of_a_real_generator_keep_the_local_brightness(rng, monkeypatch):
+    torch.manual_seed(1)
+    generator = build_generator({"name": "resnet", "blocks": 1, "width": 4})
+    ramp, texture = np.linspace(-90, 90, 512)[None, :, None], rng.normal(0, 20, (256, 512, 3))
+    image = (128 + ramp + texture * np.linspace(0.1, 1, 256)[:, None, None]).clip(0, 255).astype(np.uint8)
+
+    def places(tile):
+        """The mean of each of 8 x 16 places."""
+        return Restorer(generator, CPU, tile=tile, overlap=32)(image).astype(float).reshape(8, 32, 16, 32, 3).mean(axis=(1, 3))
+
+    whole, joint = places(1024), places(128)
+    monkeypatch.setattr("trainer.evaluation.restore.Statistics", lambda _: ())
+    alone = places(128)
+    assert np.abs(joint - whole).mean() < 0.5 * np.abs(alone - whole).mean()
+    assert np.abs(joint - whole).max() < 0.7 * np.abs(alone - whole).max()
+
+
 def test_large_images_are_tiled_by_default_and_small_ones_are_not():
     restore = Restorer(Same(), CPU)
     assert restore.tile(1080, 1920) == 1024

@@ -4,6 +4,8 @@ import errno
 import io
 import os
 import pickle
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,12 +14,13 @@ from blurkit.errors import BlurkitError, UsageError
 from trainer.training import checkpoint
 from trainer.training.checkpoint import BEST, FOLDER, Checkpoint, Origin
 
-ORIGIN = Origin("a" * 64, "b" * 64, "cpu", 1, 1)
+ORIGIN = Origin("a" * 64, "b" * 64, "cpu", 1, 2, 1, 1)
 
 
 def made(step=7, origin=ORIGIN):
     state = {"generator": {"weight": torch.arange(6.0) + step}, "adam": {0: {"step": torch.tensor(3.0)}}}
-    return Checkpoint(origin, step, 14, {"best": -float("inf"), "psnr": 21.5}, state)
+    losses = {"loss/l1": (torch.tensor(0.5), 2)}
+    return Checkpoint(origin, step, 2 * step, {"best": -float("inf"), "psnr": 21.5}, state, losses)
 
 
 def names(out):
@@ -30,6 +33,15 @@ def test_what_is_loaded_is_what_was_saved(tmp_path):
     assert (loaded.origin, loaded.step, loaded.consumed, loaded.validation) == (ORIGIN, 7, 14, made().validation)
     assert torch.equal(loaded.state["generator"]["weight"], made().state["generator"]["weight"])
     assert torch.equal(loaded.state["adam"][0]["step"], torch.tensor(3.0))
+    assert loaded.losses == made().losses
+
+
+def test_a_checkpoint_that_was_loaded_is_saved_with_the_same_bytes(tmp_path):
+    checkpoint.save(tmp_path, made())
+    path = tmp_path / FOLDER / "00000007.ckpt"
+    first, loaded = path.read_bytes(), checkpoint.load(path)
+    checkpoint.save(tmp_path, loaded)
+    assert path.read_bytes() == first
 
 
 def test_the_last_two_and_the_best_are_kept(tmp_path):
@@ -84,6 +96,45 @@ def test_no_code_runs(tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": 10**9},
+        {"step": -1, "consumed": -2},
+        {"step": 7.0},
+        {"step": True, "consumed": 2},
+        {"consumed": 10**30},
+        {"validation": {}},
+        {"validation": {"best": "high"}},
+        {"state": [1, 2]},
+        {"losses": {"loss/l1": (torch.tensor(0.5), 0)}},
+        {"losses": {"loss/l1": 3}},
+        {"losses": None},
+        {"more": 1},
+    ],
+)
+def test_a_sealed_checkpoint_with_impossible_values_is_refused(tmp_path, changes):
+    buffer = io.BytesIO()
+    torch.save({**asdict(made()), **changes}, buffer)
+    path = tmp_path / "hostile.ckpt"
+    path.write_bytes(checkpoint._head(buffer.getvalue()) + buffer.getvalue())
+    with pytest.raises(BlurkitError, match="holds no checkpoint"):
+        checkpoint.load(path)
+
+
+def test_other_things_than_files_are_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero"), tmp_path / "none"):
+        with pytest.raises(UsageError, match="Name a file in the folder checkpoints/"):
+            checkpoint.load(path)
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path):
+    (tmp_path / "old.ckpt").write_bytes(b"trainer-checkpoint 1 " + b"0" * 64 + b"\n")
+    with pytest.raises(UsageError, match="another version"):
+        checkpoint.load(tmp_path / "old.ckpt")
+
+
 def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
     checkpoint.save(tmp_path, made(1))
 
@@ -118,7 +169,8 @@ def test_files_of_a_killed_run_are_removed(tmp_path):
         ({"data": "c" * 64}, "other training pairs"),
         ({"device": "cuda"}, "--device cuda"),
         ({"threads": 4}, "OMP_NUM_THREADS=4"),
-        ({"processes": 2}, "--nproc-per-node 2"),
+        ({"pairs": 8}, "use --set batch=8"),
+        ({"pairs": 8, "processes": 4, "threads": 2}, "8 pairs per step with 4 processes.*use --set batch=8"),
         ({"recipe": "d" * 64}, "another recipe"),
     ],
 )
@@ -126,4 +178,11 @@ def test_another_run_is_refused(tmp_path, change, message):
     other = Origin(**(vars(ORIGIN) | change))
     with pytest.raises(UsageError, match=f"{message}.*--resume never"):
         other.require_same(ORIGIN, tmp_path)
-    other.require_same(other, tmp_path)
+    assert other.require_same(other, tmp_path)
+
+
+def test_the_pairs_of_a_step_may_be_divided_differently(tmp_path):
+    for change in ({"processes": 2, "parts": 2}, {"processes": 2, "parts": 2, "threads": 4}, {"parts": 2}):
+        assert not replace(ORIGIN, **change).require_same(ORIGIN, tmp_path)
+    with pytest.raises(UsageError, match="3 processes cannot share 4 pairs"):
+        replace(ORIGIN, pairs=4).require_same(replace(ORIGIN, pairs=6, processes=3), tmp_path)

@@ -53,33 +53,79 @@ def test_two_processes_compute_the_weights_of_one_process(tmp_path):
     torch.testing.assert_close(first, alone, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.slow
-def test_torchrun_trains_as_one_process_does(tmp_path):
-    text = RECIPE.replace("blocks = 1", "blocks = 1\ndropout = 0.0")
+#: The command line, which sends a signal to itself within the step STOP_AT.
+PROGRAM = """
+import os, signal, sys
+from trainer.cli import main
+from trainer.training.step import Step
+
+call = Step.__call__
+
+def stop(self, number, *images):
+    if number == int(os.environ["STOP_AT"]):
+        os.kill(os.getpid(), signal.SIGTERM)
+    return call(self, number, *images)
+
+Step.__call__ = stop
+sys.exit(main())
+"""
+
+
+def torchrun(folder, out, processes, *settings, stop_at=-1):
+    """Train with several processes and return the finished process."""
+    start = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", str(free_port()), "--no-python"]
+    given = ["--data", str(folder / "00000.h5"), "--out", str(out), "--recipe", str(folder / "tiny.toml"), "--device", "cpu"]
+    command = [sys.executable, *start, sys.executable, "-c", PROGRAM, "run", *given, *(f"--set={text}" for text in settings)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "STOP_AT": str(stop_at)}
+    return subprocess.run(command, check=False, timeout=300, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def folder(tmp_path):
     write_pairs(tmp_path)
-    losses = {}
+    write_recipe(tmp_path, RECIPE.replace("blocks = 1", "blocks = 1\ndropout = 0.0"))
+    return tmp_path
+
+
+def numbers(out):
+    """All numbers of the metrics."""
+    lines = read_lines(out / "metrics.jsonl")
+    return [value for line in lines for tag, value in line.items() if tag not in ("seconds", "step")]
+
+
+@pytest.mark.slow
+def test_torchrun_trains_as_one_process_does(folder):
     for processes in (1, 2):
-        folder = tmp_path / str(processes)
-        folder.mkdir()
-        path = write_recipe(folder, text.replace("batch = 2", f"batch = {4 // processes}"))
-        start = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", str(free_port())]
-        command = [
-            sys.executable,
-            *start,
-            "-m",
-            "trainer",
-            "run",
-            "--data",
-            str(tmp_path / "00000.h5"),
-            "--out",
-            str(folder / "run"),
-        ]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([*command, "--recipe", str(path), "--device", "cpu"], check=True, timeout=300, env=environment)
-        lines = read_lines(folder / "run" / "metrics.jsonl")
-        losses[processes] = [value for line in lines for tag, value in line.items() if tag not in ("seconds", "step")]
-    assert losses[1]
-    assert losses[2] == pytest.approx(losses[1], rel=2e-3)
+        assert torchrun(folder, folder / str(processes), processes, f"batch={4 // processes}").returncode == 0
+    assert numbers(folder / "1")
+    assert numbers(folder / "2") == pytest.approx(numbers(folder / "1"), rel=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_another_number_of_processes_continues_a_run(folder, accumulate):
+    """Processes 1, 2, 1: to the byte if one process divides a step as two do, else to rounding, which Adam magnifies."""
+    alone = (1, "batch=4", f"accumulate={accumulate}")
+    whole, out = folder / "whole", folder / "changed"
+    assert torchrun(folder, whole, *alone).returncode == 0
+    assert "a checkpoint of step 4 is in" in torchrun(folder, out, *alone, stop_at=3).stderr
+    second = torchrun(folder, out, 2, "batch=2", stop_at=6).stderr
+    assert "resumed at step 4" in second
+    assert "sums may be rounded differently" in second
+    assert "a checkpoint of step 7 is in" in second
+    done = torchrun(folder, out, *alone)
+    assert done.returncode == 0, done.stderr
+    if accumulate == 2:
+        assert (out / "generator.safetensors").read_bytes() == (whole / "generator.safetensors").read_bytes()
+    assert numbers(out) == pytest.approx(numbers(whole), rel=2e-3)
+
+
+@pytest.mark.slow
+def test_a_number_of_processes_that_changes_the_pairs_of_a_step_is_refused(folder):
+    assert "a checkpoint of step 4" in torchrun(folder, folder / "run", 1, "batch=4", stop_at=3).stderr
+    done = torchrun(folder, folder / "run", 2, "batch=4")
+    assert done.returncode != 0
+    assert "4 pairs per step with 1 processes; this run, with 2, trains on 8; use --set batch=2" in done.stderr
 
 
 def test_a_single_process_exchanges_nothing(monkeypatch):

@@ -8,6 +8,7 @@ import torch
 from small_steps import lasting, networks, photographs, recipe, step_of
 
 from trainer.config import Adversarial, ContentWeights, Generator, Optimizer, Precision
+from trainer.losses.adversarial import critic_loss
 from trainer.training.distributed import Ranks
 from trainer.training.published import Published
 from trainer.training.step import seed_of
@@ -123,6 +124,28 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted():
     assert step.skipped.tolist() == [0, 2]
     assert weights(generator).isfinite().all()
     assert not torch.equal(weights(generator), before[: weights(generator).numel()])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_penalty_that_is_not_finite_updates_no_critic(monkeypatch, value):
+    """The other losses stay finite, so the generator is updated; the step counts as skipped."""
+    generator, critic, features = networks(torch.float32)
+    step = step_of(recipe(adversarial=Adversarial(critic_steps=2)), generator, critic, features)
+    blurred, sharp = photographs(dtype=torch.float32)
+    before, first = weights(critic).clone(), weights(generator).clone()
+
+    def wrong(*given, **named):
+        terms = critic_loss(*given, **named)
+        return {**terms, "penalty": terms["penalty"] * value}
+
+    monkeypatch.setattr("trainer.training.step.critic_loss", wrong)
+    losses = step(0, blurred, sharp)
+    assert not losses["penalty"].isfinite()
+    assert losses["critic"].isfinite()
+    assert torch.equal(weights(critic), before)
+    assert weights(generator).isfinite().all()
+    assert not torch.equal(weights(generator), first)
+    assert step.skipped.tolist() == [1, 1]
 
 
 def test_the_average_follows_the_weights():

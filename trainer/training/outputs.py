@@ -1,0 +1,78 @@
+"""The files that a run writes beside its checkpoints. All of them follow from a checkpoint and the lines of metrics.
+
+A kill between a checkpoint and these files leaves them old or missing. So a continued run completes them before its first step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from blurkit.errors import BlurkitError, UnreadableFileError
+from blurkit.program.files import open_regular, read_all, remove_temporaries, write_atomic
+from trainer.config import TrainingRecipe
+from trainer.networks.weights import DESCRIPTION, NAME, generator_files
+from trainer.training import checkpoint
+from trainer.training.checkpoint import Checkpoint
+from trainer.training.watch import METRICS
+
+RECIPE, SHEET, CURVES = "recipe.toml", "validation.png", "curves.png"
+#: The folder with the weights of the best validation.
+BEST = "best"
+
+
+def write_weights(folder: Path, state: Mapping[str, Tensor], recipe: TrainingRecipe, now: Checkpoint) -> None:
+    """Write the weights ``state`` of a generator and their description to a folder, unless it holds them already."""
+    about: dict[str, Any] = {"generator": recipe.generator.spec, "recipe": recipe.name, "step": now.step}
+    validation = {key: value for key, value in now.validation.items() if math.isfinite(value)}
+    about |= {"recipe_digest": recipe.digest, "data_digest": now.origin.data, "validation": validation}
+    folder.mkdir(exist_ok=True)
+    for name, data in generator_files(state, about).items():
+        if not _holds(folder / name, data):
+            write_atomic(folder / name, data)
+
+
+def clean(out: Path, *, after: int) -> None:
+    """Remove temporary files of a killed run, and the checkpoints of steps that are repeated; see :func:`checkpoint.clean`."""
+    checkpoint.clean(out, after=after)
+    remove_temporaries(out, {NAME, DESCRIPTION, RECIPE, METRICS, SHEET, CURVES}.__contains__)
+    remove_temporaries(out / BEST, {NAME, DESCRIPTION}.__contains__)
+
+
+def complete(out: Path, recipe: TrainingRecipe, begin: Checkpoint) -> Checkpoint:
+    """Complete the files of the folder ``out`` for a run that continues ``begin``.
+
+    Returns ``begin`` with the best PSNR of which the folder holds the weights. If a file of its validation is missing, it is
+    returned without this validation, so that the run repeats it.
+    """
+    validation = {**begin.validation, "best": _complete_best(out, recipe, begin)}
+    drawn = all((out / name).exists() for name in (SHEET, CURVES))
+    if validation.get("step") == begin.step and not (drawn and math.isfinite(validation["best"])):
+        validation = {"best": validation["best"]}
+    write_weights(out, begin.state["average"], recipe, begin)
+    return replace(begin, validation=validation)
+
+
+def _complete_best(out: Path, recipe: TrainingRecipe, begin: Checkpoint) -> float:
+    """Write the best weights from the best checkpoint. Returns its PSNR, or minus infinity if this run has no such checkpoint."""
+    try:
+        best = checkpoint.load(out / checkpoint.FOLDER / checkpoint.BEST)
+    except BlurkitError:  # missing or damaged: the next validation writes it
+        return -math.inf
+    if (best.origin.recipe, best.origin.data, best.origin.pairs) != (begin.origin.recipe, begin.origin.data, begin.origin.pairs):
+        return -math.inf
+    write_weights(out / BEST, best.state["average"], recipe, best)
+    return best.validation["best"]
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        with open_regular(path) as descriptor:
+            return read_all(descriptor, len(data) + 1) == data
+    except UnreadableFileError:
+        return False
