@@ -77,6 +77,8 @@ def notices(folder: Path, index: dict[str, Any]) -> tuple[list[Finding], list[st
 def _index(index: dict[str, Any]) -> Iterator[Finding]:
     if "check" in index and sealed(index)["check"] != index["check"]:
         yield INDEX, "its bytes are not those that were written (check)"
+    elif "check" not in index and "files" in index:
+        yield INDEX, "it has no check of itself"
     elif "check" not in index and unknown_entries(index):
         yield INDEX, f"it has an unknown entry {unknown_entries(index)[0]!r}"
     for key in ("samples", "bytes"):
