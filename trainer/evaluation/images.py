@@ -76,7 +76,11 @@ def read_photograph(path: Path) -> Photograph:
 def _alpha(data: bytes, header: Header, pixels: Pixels) -> Pixels | None:
     """The alpha channel, upright."""
     if header.format == "PNG":  # the pixels and the transparency alone; text could exhaust the memory
-        chunks = (data[at - 8 : at + size + 4] for name, at, size in png_chunks(data) if name == b"tRNS" or not name[0] & 0x20)
+        chunks = (
+            data[at - 8 : at + size + 4]
+            for name, at, size in png_chunks(data, len(data))
+            if name == b"tRNS" or not name[0] & 0x20
+        )
         data = data[:8] + b"".join(chunks)
     decoded, _ = imdecode(data, cv2.IMREAD_UNCHANGED)
     if header.format == "WebP" and decoded is not None and decoded.shape[2:] == (3,):

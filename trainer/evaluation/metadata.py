@@ -129,7 +129,7 @@ def _with_directory(data: bytes, tags: TiffImagePlugin.ImageFileDirectory_v2) ->
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    return {name: data[position : position + length] for name, position, length in png_chunks(data)}
+    return {name: data[position : position + length] for name, position, length in png_chunks(data, len(data))}
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

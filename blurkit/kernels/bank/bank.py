@@ -144,7 +144,8 @@ def _normalized(array: ArrayLike, which: str) -> F32:
     require(given.dtype.kind in "biuf", f"{which} holds {given.dtype}, not real numbers")
     good = given.ndim == 2 and given.size > 0
     require(good, f"{which} has shape {given.shape}; a kernel is a 2-D array that is not empty")
-    taps = given.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of a NaN; it is refused below
+        taps = given.astype(np.float64)
     if not np.isfinite(taps).all():
         raise UsageError(f"{which} holds NaN or infinity at {tuple(map(int, np.argwhere(~np.isfinite(taps))[0]))}")
     peak, lowest = float(taps.max()), float(taps.min())
