@@ -20,7 +20,8 @@ from blurkit.pipeline.engine import available_cpus, run_tasks
 from blurkit.pipeline.plan import Plan, check_or_write_plan, refuse_foreign_files
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.seal import seal
-from blurkit.program.files import locked, make_folder, remove_temporaries, require_space
+from blurkit.program.files import make_folder, remove_temporaries, require_space
+from blurkit.program.locks import locked
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import Stop, stopping
 from blurkit.report.card.describe import remove_description

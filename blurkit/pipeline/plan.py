@@ -25,7 +25,8 @@ from blurkit.pair.draw import truth_bytes
 from blurkit.pipeline.settings import Settings, size_text
 from blurkit.pipeline.task import ShardTask
 from blurkit.program.checks import require
-from blurkit.program.files import locked, write_atomic
+from blurkit.program.files import write_atomic
+from blurkit.program.locks import locked
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.index import PLAN, is_dataset_file, read_record
 from blurkit.shard.ledger import Failure, failures_of

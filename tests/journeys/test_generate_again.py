@@ -5,7 +5,7 @@ import shutil
 import pytest
 from command_line import SMALL, dataset_files, result, run
 
-from blurkit.program.files import locked
+from blurkit.program.locks import locked
 
 
 def test_a_second_run_makes_nothing_and_says_the_same(reference):

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from blurkit.errors import OK, UsageError
-from blurkit.program.files import locked, make_folder, write_atomic
+from blurkit.program.files import make_folder, write_atomic
+from blurkit.program.locks import locked
 from blurkit.program.progress import plural
 from blurkit.program.signals import stopping
 from trainer.config import differences, load_recipe, parse_recipe

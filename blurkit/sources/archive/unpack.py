@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from blurkit.errors import BlurkitError, UsageError
-from blurkit.program.files import locked, require_space, write_all
+from blurkit.program.files import require_space, write_all
+from blurkit.program.locks import locked
 from blurkit.program.progress import data_size
 from blurkit.sources.archive.download import LOCK
 
@@ -46,7 +47,7 @@ def unpack(archive: Path, root: Path, *, report: Callable[[int, int], None]) -> 
     Raises :class:`ArchiveError`, :class:`blurkit.errors.UsageError` if a file, folder or link is in the way,
     :class:`blurkit.errors.LockedError`, :class:`blurkit.errors.DiskFullError`.
     """
-    with locked(root / LOCK), _opened(archive) as zipped:
+    with locked(root / LOCK, what="fetch", option="--root"), _opened(archive) as zipped:
         files = check_members(zipped.infolist(), archive, root)
         for folder in {PurePosixPath(member.filename).parent for member in files}:
             _refuse_links(root, folder.parts)
