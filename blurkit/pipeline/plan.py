@@ -22,13 +22,14 @@ from blurkit import __version__
 from blurkit.errors import BadImageError, UsageError
 from blurkit.jit import source_digest
 from blurkit.pair.draw import truth_bytes
+from blurkit.pipeline.folder import refuse_other_files, require_own
 from blurkit.pipeline.settings import Settings, size_text
 from blurkit.pipeline.task import ShardTask
 from blurkit.program.checks import require
 from blurkit.program.files import write_atomic
 from blurkit.program.locks import locked
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
-from blurkit.shard.index import PLAN, is_dataset_file, read_record
+from blurkit.shard.index import PLAN, read_record
 from blurkit.shard.ledger import Failure, failures_of
 from blurkit.sources.record import ImageRecord, Source, path_id
 from blurkit.sources.table import RecordTable
@@ -149,7 +150,7 @@ def check_or_write_plan(folder: Path, plan: Plan) -> None:
     with locked(folder / ".lock-plan", wait=True):  # slices that start at the same time get one plan
         stored = read_plan(folder)
         if stored is None:
-            refuse_foreign_files(folder)
+            refuse_other_files(folder)
             files = {key: os.path.abspath(path) for key, path in plan.settings.recipe.files().items()}
             roots = {name: os.path.abspath(root) for name, root in plan.source.places().items()}
             places = {"roots": roots, "files": files}
@@ -161,6 +162,7 @@ def check_or_write_plan(folder: Path, plan: Plan) -> None:
     keys = sorted((theirs.keys() | ours.keys()) - _FREE_KEYS)
     differing = [key for key in keys if theirs.get(key) != ours.get(key)]
     if differing:
+        require_own(folder, [PLAN])  # advice to overwrite is for a folder of ours
         lines, needs = [], []
         for key in differing:
             explanation, need = next(_DIFFERENCES[start] for start in _DIFFERENCES if key.startswith(start))
@@ -174,13 +176,6 @@ def check_or_write_plan(folder: Path, plan: Plan) -> None:
         )
 
 
-def refuse_foreign_files(folder: Path) -> None:
-    """Raises :class:`UsageError` if blurkit did not begin the folder and a file in it has the name of a dataset's file."""
-    names = [] if (folder / PLAN).exists() else [path.name for path in folder.iterdir() if is_dataset_file(path.name)]
-    if names:
-        raise UsageError(f"{folder} holds {min(names)} but no {PLAN}: blurkit did not make this folder; choose another --out")
-
-
 def read_plan(folder: Path) -> dict[str, Any] | None:
     """Reads the folder's ``plan.json``. Returns ``None`` if the file does not exist."""
     try:
@@ -190,6 +185,7 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
+        require_own(folder, [PLAN])
         raise UsageError(
             f"{folder / PLAN} is damaged ({error}); start again with --overwrite, or choose another --out"
         ) from error

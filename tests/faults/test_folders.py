@@ -7,6 +7,8 @@ import shutil
 import pytest
 from messages import check_said
 
+from blurkit.program.files import temporary_path
+
 
 def state(folder):
     """Everything about every file of a folder that a careless program would change."""
@@ -39,7 +41,7 @@ def test_slices_run_side_by_side_and_each_but_once(blurkit, undisturbed, slowly,
 
 
 def test_what_a_killed_slice_left_is_removed_by_the_next(blurkit, undisturbed, begun):
-    (begun / "00003.h5").rename(begun / "00003.h5.abcdefgh.tmp")
+    (begun / "00003.h5").rename(temporary_path(begun / "00003.h5"))
     (begun / "00003.json").unlink()
     done = blurkit.generate(begun, "--slice", "1/2")
     assert (done.returncode, done.stderr) == (0, "")
