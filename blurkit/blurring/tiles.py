@@ -20,8 +20,8 @@ from blurkit.truth.box import Box
 #: The names of the borders. If a row ends with the pixels a b c d, they continue it with: c b a; d c b; d d d; a b c; 0 0 0.
 BORDERS = ("reflect101", "reflect", "replicate", "wrap", "zero")
 
-#: The number of pixels that a tile reads around its own: above, below, left, right. A number is negative if all taps of a kernel
-#: lie on the other side of its centre.
+#: The number of pixels that a tile reads around its own: above, below, left, right. A number can be negative: then no tap of the
+#: kernel lies on this side of its centre.
 Halo = tuple[int, int, int, int]
 
 _VECTOR = 16  # the float32 values of the widest vector register and of a cache line

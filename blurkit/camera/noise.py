@@ -1,6 +1,7 @@
 """Noise models, which draw two numbers for each sample: ``shot``, the light of one photon, and ``read``, the readout's deviation.
 
-Both are in units of full well. At linear light I the noise has the variance ``shot * I + read ** 2``.
+Both are in units of full well. At linear light I the noise has the variance ``shot * I + read ** 2``. ``sensor.py``
+adds it.
 
 - ``log-linear`` (Brooks et al., "Unprocessing images for learned raw denoising", CVPR 2019): shot is log-uniform. The logarithm
   of the readout's *variance* is a linear function of the logarithm of shot, plus a normal number.

@@ -34,8 +34,8 @@ def highlight_table(response: Response, highlight: float, threshold: float, gain
 
     Light of at least ``threshold`` in the response's decoding table is raised by ``highlight``. Then all light is multiplied by
     ``gain``. A photograph shows clipped light as 1, however bright the light was. Blur spreads the clipped light, so it is
-    restored before the blur. A gain gives the same result before and after the blur, so the sharp and the blurred image use the
-    same table.
+    restored before the blur. Blur is linear, so the gain may be applied before it. The sharp and the blurred image use the same
+    table.
     """
     response.require_inverse()
     table = response.table.copy()

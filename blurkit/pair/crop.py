@@ -41,7 +41,8 @@ def draw_sharp_crop(
 
 
 def draw_crop(shape: tuple[int, ...], size: tuple[int, int] | None, reach: int, *, rng: np.random.Generator) -> Box:
-    """Draws a crop of ``size`` in an image of ``shape``. Along each axis, its halo of ``reach`` pixels is inside if it fits."""
+    """Draws a crop of ``size`` in an image of ``shape``. Along each axis, the crop
+    stays ``reach`` pixels away from the border if the image is large enough. Otherwise it may touch the border."""
     if size is None:
         return Box(0, 0, shape[0], shape[1])
     if shape[0] < size[0] or shape[1] < size[1]:

@@ -1,4 +1,5 @@
-"""One exposure: the sensor and the camera turn blurred light into an image, band by band.
+"""One exposure: the sensor and the camera turn blurred light into an image, band by band. The exposed fraction of the path is
+drawn with the path, in ``shake.py`` and ``turn.py``.
 
     light -> saturation mask -> full well -> noise -> camera response -> 8 bits -> JPEG
 
@@ -31,9 +32,9 @@ BAND = 512
 
 @dataclass(frozen=True)
 class Exposure:
-    """What was drawn for one exposure. ``tone``: its table decodes a photograph to the light of the scene, and its thresholds
-    encode by the recipe's curve. ``camera``: with a Bayer mosaic, ``None`` without a Bayer stage. ``parameters``: the drawn
-    numbers, by name."""
+    """What was drawn for one exposure. ``tone``: decodes a photograph to the light of the scene with its table, and
+    encodes light with its thresholds. ``camera``: the camera with its Bayer mosaic, or ``None`` if the recipe has no Bayer stage.
+    ``parameters``: the drawn numbers, by name."""
 
     recipe: Recipe
     tone: Response

@@ -94,7 +94,10 @@ class Plan:
             yield ShardTask(number, folder, tuple(self.records[first:end]), self.settings, {**common, "shard": number})
 
     def left(self, folder: Path, *, retry_failed: bool = False) -> list[int]:
-        """The numbers of the shards that are not complete. With ``retry_failed``, also the shards that had failures."""
+        """The numbers of the shards that are not complete. A resumed run makes these from their beginning.
+
+        With ``retry_failed``, also the shards that had failures.
+        """
         records = ((number, read_record(folder, number)) for number in range(len(self.shards)))
         return [
             number

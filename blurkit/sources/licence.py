@@ -1,4 +1,7 @@
-"""Knows the licences of photographs: their short names, which are those of SPDX if SPDX has one, and their conditions."""
+"""Knows the licences of photographs: their short names, which are those of SPDX if SPDX has one, and their conditions.
+
+The source of a photograph, in ``known/``, says which licence it has.
+"""
 
 from __future__ import annotations
 
