@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from blurkit import __version__
-from blurkit.program.options import PATH, json_option, name_variables, quiet_option, run_program, settings_option
+from blurkit.program.options import (
+    PATH,
+    json_option,
+    name_variables,
+    overwrite_option,
+    quiet_option,
+    run_program,
+    settings_option,
+)
 
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="D", help="auto, cpu, cuda, or one GPU of several, such as cuda:1."
@@ -94,6 +102,7 @@ def bench(sections: tuple[str, ...], as_json: bool) -> int:
 @tile_option
 @device_option
 @click.option("-o", "--out", type=PATH, metavar="DIR", help="Also write images.csv, results.json and sheet.png to DIR.")
+@overwrite_option
 @json_option
 @quiet_option
 def evaluate(weights: Path, data: Path, **values: Any) -> int:
@@ -113,7 +122,8 @@ def evaluate(weights: Path, data: Path, **values: Any) -> int:
 @click.option("-o", "--out", type=PATH, required=True, help="Folder to write to, or a file if there is one photograph.")
 @tile_option
 @device_option
-def deblur(weights: Path, inputs: tuple[str, ...], out: Path, tile: int, device: str) -> int:
+@overwrite_option
+def deblur(weights: Path, inputs: tuple[str, ...], out: Path, tile: int, device: str, overwrite: bool) -> int:
     """Restore photographs of any size.
 
     WEIGHTS is the folder of a run or a file of weights. IN are photographs, folders of photographs, or patterns such as
@@ -121,7 +131,7 @@ def deblur(weights: Path, inputs: tuple[str, ...], out: Path, tile: int, device:
     """
     from trainer.commands.deblur import deblur
 
-    return deblur(weights, inputs, out, tile=tile, device=device)
+    return deblur(weights, inputs, out, tile=tile, device=device, overwrite=overwrite)
 
 
 name_variables(cli, "TRAINER")

@@ -12,6 +12,7 @@ from pathlib import Path
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
 from blurkit.program.checks import require
 from blurkit.program.files import make_folder
+from blurkit.program.origin import require_free
 from blurkit.program.progress import plural
 from trainer.evaluation.images import WRITABLE, read_photograph, walk, write_photograph
 from trainer.evaluation.restore import Restorer
@@ -19,9 +20,10 @@ from trainer.networks.weights import load_generator
 from trainer.training.device import choose_device, memory_advice
 
 
-def deblur(weights: Path, inputs: Sequence[str], out: Path, *, tile: int, device: str) -> int:
+def deblur(weights: Path, inputs: Sequence[str], out: Path, *, tile: int, device: str, overwrite: bool = False) -> int:
     """Restore every photograph. One that cannot be read is named and skipped. Returns the exit code."""
     work = plan(inputs, out)
+    require_free(work.values(), overwrite=overwrite)
     place, reason = choose_device(device)
     generator, _ = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)

@@ -22,6 +22,7 @@ from trainer.training.checkpoint import Checkpoint
 from trainer.training.device import choose_device, memory_advice
 from trainer.training.distributed import joined
 from trainer.training.loop import TrainingRun, run_steps
+from trainer.training.own_files import recipe_file, require_own
 from trainer.training.step import build_step
 from trainer.training.watch import Watch
 
@@ -56,13 +57,14 @@ def run(options: RunOptions) -> int:
         if ranks.first:
             make_folder(out)
             stack.enter_context(locked(out / ".lock"))
+            require_own(out)
         begin = _begin(options.resume, training)
         ranks.wait()  # all processes have read the checkpoint before the first one changes the folder
         watch = None
         if ranks.first:
             start = begin.step if begin else 0
             checkpoint.clean(out, after=start)
-            write_atomic(out / RECIPE, recipe.toml().encode())
+            write_atomic(out / RECIPE, recipe_file(recipe))
             watch = Watch(out, start=start, steps=recipe.steps, every=recipe.log_every, quiet=options.quiet)
             stack.callback(watch.close)
             watch.message(f"on {reason}\n{_pairs_text(train, held, named=bool(options.val))}")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from blurkit.decode.image import read_image
 from blurkit.program.checks import require
 from blurkit.program.files import write_atomic
+from blurkit.program.origin import marked
 
 #: uint8 or uint16 (H, W, 3), RGB.
 Pixels: TypeAlias = NDArray[np.integer[Any]]
@@ -40,6 +41,7 @@ def write_photograph(path: Path, pixels: Pixels) -> tuple[str, ...]:
     """Writes a photograph atomically in the format of its suffix. Returns notes on what was changed.
 
     PNG and TIFF keep 16 bits, other formats round to 8 bits. JPEG has quality 95, other formats are lossless.
+    PNG and JPEG carry the mark of blurkit, see :mod:`blurkit.program.origin`.
     """
     suffix, notes = path.suffix.lower(), []
     known = ", ".join(WRITABLE)
@@ -47,7 +49,7 @@ def write_photograph(path: Path, pixels: Pixels) -> tuple[str, ...]:
     if pixels.dtype == np.uint16 and suffix not in _DEEP:
         pixels, notes = np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257), np.uint8), ["16 bits rounded to 8"]
     _, encoded = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), WRITABLE[suffix])
-    write_atomic(path, encoded.tobytes())
+    write_atomic(path, marked(encoded.tobytes()))
     return tuple(notes)
 
 
