@@ -12,7 +12,8 @@ import errno
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from blurkit.errors import WriteError
@@ -53,32 +54,34 @@ _LOSSES = {
 
 
 def _lacks(folder: Path) -> dict[str, str | None]:
-    """The calls on a folder that can be tried without any effect, and that are refused, each with the reason."""
-    found = {}
+    """The calls that can be tried in a folder without leaving anything there, and that are refused, each with the reason."""
+    found: dict[str, str | None] = {}
+
+    def attempt(call: str, answers: Sequence[int], act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as error:
+            if error.errno in answers:
+                found[call] = error.strerror
+
+    with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+        attempt("fsync of files", NOT_OFFERED, lambda: os.fsync(file.fileno()))
+        attempt("flock", NO_LOCKS, lambda: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB))
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for call, attempt, answers in (
-                ("fsync of folders", lambda: os.fsync(descriptor), NOT_OFFERED_ON_FOLDERS),
-                ("flock", lambda: fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB), NO_LOCKS),
-            ):
-                try:
-                    attempt()
-                except OSError as error:
-                    if error.errno in answers:
-                        found[call] = error.strerror
-        finally:
-            os.close(descriptor)
+        attempt("fsync of folders", NOT_OFFERED_ON_FOLDERS, lambda: os.fsync(descriptor))
+        os.close(descriptor)
+    attempt("statvfs", NOT_OFFERED_ON_FOLDERS, lambda: os.statvfs(folder))
     return found
 
 
 @contextlib.contextmanager
 def naming(call: str, path: Path) -> Iterator[None]:
-    """Errors within the block name the file. If the file system does not offer the call, they name both of them too."""
+    """Errors within the block name the file. If the file system refuses the call altogether, they name both of them too."""
     try:
         yield
     except OSError as error:
-        if error.errno in NOT_OFFERED:
+        if error.errno in (*NOT_OFFERED, errno.EPERM):
             lack = f"the file system there{_kind_text(path.parent)} refuses {call} ({error.strerror})"
             raise WriteError(f"{path}: {lack}, which cannot be done without; choose a folder on another disk") from error
         error.filename = str(path)

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from blurkit.errors import BlurkitError, UsageError
 from blurkit.program.files import require_space, write_all
+from blurkit.program.lenient import naming
 from blurkit.program.locks import locked
 from blurkit.program.progress import data_size
 from blurkit.sources.archive.download import LOCK
@@ -30,6 +31,7 @@ TEMPORARY = ".unpack.tmp"
 LARGEST_RATIO = 20
 
 _CHUNK = 1 << 20
+_BLOCK = 4096  # bytes
 _ENCRYPTED = 0x1 | 0x40
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 
@@ -126,7 +128,9 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _require_space(root: Path, files: Sequence[zipfile.ZipInfo]) -> None:
-    needed, block = 0, os.statvfs(root).f_frsize
+    needed, block = 0, _BLOCK
+    with contextlib.suppress(OSError):  # some network file systems do not tell
+        block = os.statvfs(root).f_frsize or _BLOCK
     for member in files:
         with contextlib.suppress(OSError):
             if os.lstat(root / member.filename).st_size == member.file_size:
@@ -144,13 +148,13 @@ def _unpack_file(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path
         with contextlib.suppress(FileNotFoundError):
             os.unlink(TEMPORARY, dir_fd=folder)
         try:
-            _write(zipped, member, folder)
-            os.rename(TEMPORARY, name, src_dir_fd=folder, dst_dir_fd=folder)
+            with naming("write", root / member.filename):
+                _write(zipped, member, folder)
+            with naming("rename", root / member.filename):
+                os.rename(TEMPORARY, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException as error:
             with contextlib.suppress(OSError):
                 os.unlink(TEMPORARY, dir_fd=folder)
-            if isinstance(error, OSError):
-                error.filename = str(root / member.filename)  # the name that the user knows
             if isinstance(error, _DAMAGED):
                 raise ArchiveError(f"{archive} is damaged at {member.filename}: {error}; delete it and run again") from error
             raise
