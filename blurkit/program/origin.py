@@ -94,10 +94,15 @@ def require_replaceable(files: Mapping[Path, Recognise], advice: str) -> None:
     foreign = [path for path, recognise in files.items() if not is_replaceable(path, recognise)]
     if not foreign:
         return
-    names = ", ".join(map(str, foreign[:_LISTED])) + (f" and {len(foreign) - _LISTED} more" if foreign[_LISTED:] else "")
-    links = " (a symbolic link, which is not followed)" if len(foreign) == 1 and foreign[0].is_symlink() else ""
+    names = ", ".join(map(_described, foreign[:_LISTED])) + (f" and {len(foreign) - _LISTED} more" if foreign[_LISTED:] else "")
     was, them = ("was", "it") if len(foreign) == 1 else ("were", "them")
-    raise UsageError(f"{names}{links} {was} not written by blurkit, or {was} damaged since; {advice.format(them=them)}")
+    raise UsageError(f"{names} {was} not written by blurkit, or {was} damaged since; {advice.format(them=them)}")
+
+
+def _described(path: Path) -> str:
+    if path.is_symlink():
+        return f"{path} (a symbolic link, which is not followed)"
+    return f"{path} (a folder)" if path.is_dir() else str(path)
 
 
 def require_free(paths: Iterable[Path], *, overwrite: bool, recognise: Recognise = made_here) -> None:
