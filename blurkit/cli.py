@@ -14,7 +14,15 @@ from typing import Any
 import click
 
 from blurkit import __version__
-from blurkit.program.options import PATH, json_option, name_variables, quiet_option, run_program, settings_option
+from blurkit.program.options import (
+    PATH,
+    json_option,
+    name_variables,
+    overwrite_option,
+    quiet_option,
+    run_program,
+    settings_option,
+)
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -104,15 +112,16 @@ def generate(context: click.Context, **values: Any) -> int:
 @source_options
 @click.option("-n", "--count", default=12, help="Pairs on the sheet.")
 @click.option("-o", "--out", type=PATH, default=Path("preview.png"), help="File of the picture.")
+@overwrite_option
 @json_option
-def preview(shards: str | None, count: int, out: Path, as_json: bool, **values: Any) -> int:
+def preview(shards: str | None, count: int, out: Path, overwrite: bool, as_json: bool, **values: Any) -> int:
     """Draw a sheet of pairs with their kernels.
 
     SHARDS is a dataset or a single shard. Without it, the sheet shows the pairs that `generate` would make with these options.
     """
     from blurkit.commands.preview import preview
 
-    return preview(shards, _choices(values), count=count, out=out, as_json=as_json)
+    return preview(shards, _choices(values), count=count, out=out, overwrite=overwrite, as_json=as_json)
 
 
 @cli.command()
@@ -139,9 +148,17 @@ def verify(shards: str, recompute: str | None, root: tuple[str, ...], files: tup
 @click.option("--split", default="all", metavar="S", help="all, train, val or test.")
 @click.option("--hash", "hashes", is_flag=True, help="For a source: compare its archives with their known hashes.")
 @click.option("-o", "--out", type=PATH, help="For a dataset: also draw all distributions into this picture.")
+@overwrite_option
 @json_option
 def info(
-    shards: str | None, src: str | None, root: Path | None, split: str, hashes: bool, out: Path | None, as_json: bool
+    shards: str | None,
+    src: str | None,
+    root: Path | None,
+    split: str,
+    hashes: bool,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> int:
     """Describe a dataset or a source.
 
@@ -150,7 +167,7 @@ def info(
     if src is None:
         from blurkit.commands.info import info
 
-        return info(shards or "shards", out=out, as_json=as_json)
+        return info(shards or "shards", out=out, overwrite=overwrite, as_json=as_json)
     from blurkit.commands.inventory import inventory
 
     return inventory(src, root=root, split=split, hashes=hashes, as_json=as_json)

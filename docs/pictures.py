@@ -68,7 +68,7 @@ def main() -> None:
         places = {"pan": f"{folder}/pan", "kernels=bank.npz": f"kernels={folder}/bank.npz"}
         for command in COMMANDS:
             words = [places.get(word, word) for word in shlex.split(command)]
-            subprocess.run([sys.executable, "-m", *words], check=True, cwd=FOLDER.parent.parent)
+            subprocess.run([sys.executable, "-m", *words, "--overwrite"], check=True, cwd=FOLDER.parent.parent)
     with plt.rc_context(STYLE):
         pictures = {
             "kernels.png": draw_kernels,

@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from blurkit import __version__
-from blurkit.program.options import PATH, json_option, name_variables, quiet_option, run_program, settings_option
+from blurkit.program.options import (
+    PATH,
+    json_option,
+    name_variables,
+    overwrite_option,
+    quiet_option,
+    run_program,
+    settings_option,
+)
 
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="D", help="auto, cpu, cuda, or one GPU of several, such as cuda:1."
@@ -94,6 +102,7 @@ def bench(sections: tuple[str, ...], as_json: bool) -> int:
 @tile_option
 @device_option
 @click.option("-o", "--out", type=PATH, metavar="DIR", help="Also write images.csv, results.json and sheet.png to DIR.")
+@overwrite_option
 @json_option
 @quiet_option
 def evaluate(weights: Path, data: Path, **values: Any) -> int:

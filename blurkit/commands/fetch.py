@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
-from blurkit.errors import OK, LockedError, UsageError, nearest
+from blurkit.errors import OK, UsageError, nearest
 from blurkit.program.files import require_space
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import SIGNALS, Stop, stopping
@@ -60,13 +60,9 @@ def fetch(name: str, *, split: str, root: Path | None, keep: bool, mirror: str |
         place.mkdir(parents=True, exist_ok=True)
         missing = [archive for archive in archives if not _is_unpacked(run, archive)]
         _require_space(run, missing)
-        try:
-            for archive in missing:  # a mirror has the same paths as the server, below another address
-                url = archive.url if mirror is None else mirror.rstrip("/") + urlsplit(archive.url).path
-                _fetch_one(run, archive, url)
-        except LockedError as error:
-            message = f"another fetch is writing {place}: wait for it, stop it, or choose another --root"
-            raise LockedError(message) from error
+        for archive in missing:  # a mirror has the same paths as the server, below another address
+            url = archive.url if mirror is None else mirror.rstrip("/") + urlsplit(archive.url).path
+            _fetch_one(run, archive, url)
     _print(run, name, archives, time.monotonic() - begin, as_json)
     return OK
 

@@ -17,14 +17,15 @@ from typing import Any
 from blurkit.errors import FAILED, OK, BadImageError, UsageError
 from blurkit.pipeline.choices import Choices, parse_slice
 from blurkit.pipeline.engine import available_cpus, run_tasks
-from blurkit.pipeline.plan import Plan, check_or_write_plan, refuse_foreign_files
+from blurkit.pipeline.folder import clear, require_own_outputs
+from blurkit.pipeline.plan import Plan, check_or_write_plan
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.seal import seal
-from blurkit.program.files import locked, make_folder, remove_temporaries, require_space
+from blurkit.program.files import make_folder, remove_temporaries, require_space
+from blurkit.program.locks import locked
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import Stop, stopping
-from blurkit.report.card.describe import remove_description
-from blurkit.shard.documents import INDEX, LEDGER, PLAN, is_dataset_file, is_written, read_record, record_path, shard_name
+from blurkit.shard.documents import INDEX, LEDGER, is_written, read_record, record_path, shard_name
 from blurkit.shard.ledger import count_failures, failures_of
 
 
@@ -67,13 +68,14 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
     make_folder(options.out)
     with _locks(options.out, share):
         if options.overwrite:
-            _clear(options.out)
+            clear(options.out)
         check_or_write_plan(options.out, plan)
         shards = range(len(plan.shards)) if share is None else range(share[0], len(plan.shards), share[1])
         own = {file for number in shards for file in (shard_name(number), record_path(options.out, number).name)}
         is_ours = is_written if share is None else own.__contains__
         remove_temporaries(options.out, is_ours)
         missing = [number for number in plan.left(options.out, retry_failed=options.retry_failed) if number in shards]
+        require_own_outputs(options.out, missing)
         needed = math.ceil(plan.bytes * len(missing) / len(plan.shards))
         require_space(options.out, needed, "free some space, choose another --out, or make less (--limit, --per-image, --size)")
         _make(plan, missing, options, workers, stop)
@@ -112,16 +114,6 @@ def _locks(folder: Path, share: tuple[int, int] | None) -> Iterator[None]:
                 stack.enter_context(locked(own, shared=True))
             stack.enter_context(locked(folder / f".lock-{share[0]}-of-{share[1]}"))
         yield
-
-
-def _clear(folder: Path) -> None:
-    """Remove the files that blurkit wrote into a folder. Other files are kept."""
-    refuse_foreign_files(folder)
-    remove_description(folder)
-    for path in folder.iterdir():
-        if is_dataset_file(path.name) and path.name != PLAN:
-            path.unlink()
-    (folder / PLAN).unlink(missing_ok=True)  # last, since the plan shows that the other files are blurkit's
 
 
 def _make(plan: Plan, missing: list[int], options: GenerateOptions, workers: int, stop: Stop) -> None:

@@ -12,12 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from blurkit.errors import OK, UsageError
 from blurkit.kernels.rasterization import statistics
+from blurkit.program.origin import require_free
 from blurkit.report.histograms import finite_values, text_histogram
 from blurkit.shard.index import Dataset, open_dataset
 
 
-def info(shards: str, *, out: Path | None, as_json: bool) -> int:
+def info(shards: str, *, out: Path | None, as_json: bool, overwrite: bool = False) -> int:
     """Print counts and distributions as text or JSON. With ``out``, also draw the distributions. Returns the exit code."""
+    if out is not None:
+        require_free([out], overwrite=overwrite)
     dataset = open_dataset(shards, partial=True)
     if not len(dataset):
         raise UsageError(f"{shards} has no complete shard; run `blurkit generate --out {shards}`")

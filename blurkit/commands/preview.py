@@ -10,17 +10,21 @@ from blurkit.errors import OK, BadImageError, UsageError
 from blurkit.pipeline.choices import Choices
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import size_text
+from blurkit.program.origin import require_free
 from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
+from blurkit.report.page import require_format
 from blurkit.report.sheet import draw_sheet
 from blurkit.shard.format import Sample
 from blurkit.shard.index import open_dataset
 
 
-def preview(shards: str | None, choices: Choices, *, count: int, out: Path, as_json: bool) -> int:
+def preview(shards: str | None, choices: Choices, *, count: int, out: Path, as_json: bool, overwrite: bool = False) -> int:
     """Draw ``count`` pairs, evenly spaced over the dataset or the plan. Returns the exit code."""
     if count < 1:
         raise UsageError(f"-n must be at least 1, got {count}")
+    require_format(out)
+    require_free([out], overwrite=overwrite)
     samples, title, subtitle = _stored(shards, count) if shards else _made(choices, count)
     draw_sheet(samples, out, title=title, subtitle=subtitle)
     if as_json:

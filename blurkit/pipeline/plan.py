@@ -22,12 +22,14 @@ from blurkit import __version__
 from blurkit.errors import BadImageError, UsageError
 from blurkit.jit import source_digest
 from blurkit.pair.draw import truth_bytes
+from blurkit.pipeline.folder import refuse_other_files, require_own
 from blurkit.pipeline.machine import machine_kind
 from blurkit.pipeline.settings import Settings, size_text
 from blurkit.pipeline.task import ShardTask
 from blurkit.program.checks import require
-from blurkit.program.files import locked, write_atomic
-from blurkit.shard.documents import PLAN, is_dataset_file, read_plan, read_record
+from blurkit.program.files import write_atomic
+from blurkit.program.locks import locked
+from blurkit.shard.documents import PLAN, read_plan, read_record
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.ledger import Failure, failures_of
 from blurkit.sources.record import ImageRecord, Source, path_id
@@ -153,7 +155,7 @@ def check_or_write_plan(folder: Path, plan: Plan) -> None:
     with locked(folder / ".lock-plan", wait=True):  # slices that start at the same time get one plan
         stored = read_plan(folder)
         if stored is None:
-            refuse_foreign_files(folder)
+            refuse_other_files(folder)
             files = {key: os.path.abspath(path) for key, path in plan.settings.recipe.files().items()}
             roots = {name: os.path.abspath(root) for name, root in plan.source.places().items()}
             places = {"roots": roots, "files": files}
@@ -165,6 +167,7 @@ def check_or_write_plan(folder: Path, plan: Plan) -> None:
     keys = sorted((theirs.keys() | ours.keys()) - _FREE_KEYS)
     differing = [key for key in keys if theirs.get(key) != ours.get(key)]
     if differing:
+        require_own(folder, [PLAN])  # advice to overwrite is for a folder of ours
         lines, needs = [], []
         for key in differing:
             explanation, need = next(_DIFFERENCES[start] for start in _DIFFERENCES if key.startswith(start))
@@ -176,13 +179,6 @@ def check_or_write_plan(folder: Path, plan: Plan) -> None:
             f"{folder} was begun with another configuration and was not changed:\n{''.join(lines)}finish it with "
             f"{' and '.join(needs)}, choose another --out, or start again with --overwrite"
         )
-
-
-def refuse_foreign_files(folder: Path) -> None:
-    """Raises :class:`UsageError` if blurkit did not begin the folder and a file in it has the name of a dataset's file."""
-    names = [] if (folder / PLAN).exists() else [path.name for path in folder.iterdir() if is_dataset_file(path.name)]
-    if names:
-        raise UsageError(f"{folder} holds {min(names)} but no {PLAN}: blurkit did not make this folder; choose another --out")
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,15 +1,17 @@
-"""Reads and writes files safely: atomic commits, locks, checks of disk space, and careful reading of foreign files.
+"""Reads and writes files safely: atomic commits, checks of disk space, and careful reading of foreign files.
 
 A commit writes a file under a temporary name, syncs it, renames it, and syncs its folder. Without both syncs, a power cut can
-leave an empty file under the final name. A crash leaves at most a file that ends in ``.tmp``.
+leave an empty file under the final name. A crash leaves at most a file that ends in ``.tmp``, whose name nobody else gives to a
+file: it holds a check of itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
+import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -17,7 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from blurkit.errors import DiskFullError, LockedError, UnreadableFileError, WriteError
+from blurkit.errors import DiskFullError, UnreadableFileError, WriteError
+from blurkit.program.lenient import NOT_OFFERED, NOT_OFFERED_ON_FOLDERS, give_up, naming
 from blurkit.program.progress import data_size
 
 TEMPORARY = ".tmp"
@@ -26,6 +29,7 @@ FilePath: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 
 _WITHOUT_WAITING = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # else a named pipe blocks until a process writes to it
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_TEMPORARY = re.compile(r"(.+)\.([0-9a-f]{16})([0-9a-f]{8})\.tmp", re.DOTALL)
 
 
 @contextlib.contextmanager
@@ -88,27 +92,42 @@ def make_folder(folder: Path) -> None:
         raise WriteError(f"cannot make the folder {folder}: {error.strerror}; choose another with --out") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise WriteError(f"cannot write in {folder}: permission denied; choose another folder with --out")
+    sync_folder(folder)  # tries it early, so that one notice comes from this process and none from its workers
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[int]:
     """A descriptor of a temporary file, open to read and write. The file becomes ``path`` if the block ends without an error."""
-    temporary = f"{path}.{secrets.token_hex(8)}{TEMPORARY}"
+    temporary = temporary_path(path)
     try:
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with naming("open", path):
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             yield descriptor
-            os.fsync(descriptor)
+            sync_file(descriptor, path)
         finally:
-            os.close(descriptor)
-        os.rename(temporary, path)
+            with naming("close", path):
+                os.close(descriptor)
+        with naming("rename", path):
+            os.rename(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename in (None, temporary):
-            error.filename = str(path)  # the name that the user knows
+        if isinstance(error, OSError) and error.filename is None:  # in the block, most likely a write
+            with naming("write", path):
+                raise
         raise
     sync_folder(path.parent)
+
+
+def temporary_path(path: Path) -> Path:
+    """A new name for a temporary file of ``path``, in its folder. Its last digits are a check of the rest."""
+    token = secrets.token_hex(8)
+    return path.with_name(f"{path.name}.{token}{_check(path.name, token)}{TEMPORARY}")
+
+
+def _check(name: str, token: str) -> str:
+    return hashlib.blake2b(f"blurkit {name} {token}".encode(errors="surrogateescape"), digest_size=4).hexdigest()
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -127,22 +146,52 @@ def write_all(descriptor: int, data: bytes | memoryview, offset: int | None = No
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line in one system call, so that lines of several processes never mix."""
+    """Append one line in one system call, so that lines of several processes never mix. Links and pipes are refused."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | _WITHOUT_WAITING
     try:
-        with open(path, "ab", buffering=0) as file:
-            write_all(file.fileno(), line.encode() + b"\n")  # if one call writes a part, the next raises the reason
+        descriptor = os.open(path, flags, 0o666)
     except OSError as error:
-        error.filename = error.filename or str(path)
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, or a pipe without a reader
+            raise _no_plain_file(path) from error
         raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _no_plain_file(path)
+        with naming("write", path):
+            write_all(descriptor, line.encode() + b"\n")  # if one call writes a part, the next raises the reason
+    finally:
+        with naming("close", path):
+            os.close(descriptor)
+
+
+def _no_plain_file(path: Path) -> WriteError:
+    return WriteError(f"{path} is a symbolic link, a pipe or a device, and nothing is written through it: move it away")
+
+
+def sync_file(descriptor: int, path: Path) -> None:
+    """Sync an open file, so that a power cut does not leave it empty. ``path``: its name in errors."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        error.filename = str(path)
+        if error.errno not in NOT_OFFERED:
+            raise
+        give_up("fsync of files", path, error)
 
 
 def sync_folder(folder: Path) -> None:
     """Sync a folder, so that a power cut does not undo renames in it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        error.filename = str(folder)
+        if error.errno not in NOT_OFFERED_ON_FOLDERS:
+            raise
+        give_up("fsync of folders", folder, error)
 
 
 def remove_temporaries(folder: Path, is_ours: Callable[[str], bool]) -> None:
@@ -153,28 +202,18 @@ def remove_temporaries(folder: Path, is_ours: Callable[[str], bool]) -> None:
 
 
 def is_temporary(name: str, is_ours: Callable[[str], bool]) -> bool:
-    """Whether ``name`` is a temporary file of :func:`replacing`, with a final name that ``is_ours`` accepts."""
-    return name.endswith(TEMPORARY) and is_ours(name.removesuffix(TEMPORARY).rpartition(".")[0])
+    """Whether ``name`` is a name of :func:`temporary_path`, with a final name that ``is_ours`` accepts."""
+    match = _TEMPORARY.fullmatch(name)
+    return match is not None and match[3] == _check(match[1], match[2]) and is_ours(match[1])
 
 
 def require_space(folder: Path, needed: int, advice: str) -> None:
     """Raise :class:`DiskFullError` with ``advice`` if ``needed`` bytes do not fit on the folder's disk."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise DiskFullError(f"{folder} has {data_size(free)} free and this needs about {data_size(needed)}; {advice}")
-
-
-@contextlib.contextmanager
-def locked(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
-    """Hold a lock on a file during the block. Child processes do not inherit the lock.
-
-    If another process holds the lock, either ``wait`` or raise :class:`LockedError` at once.
-    """
-    with open(path, "a+b") as file:
-        try:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise LockedError(f"another run is writing {path.parent}: wait for it, stop it, or choose another --out") from error
-        yield
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError as error:
+        if error.errno not in NOT_OFFERED_ON_FOLDERS:
+            raise
+        return give_up("statvfs", folder, error)
+    if needed > usage.free and (usage.free or usage.total):  # some network file systems say that they have no space at all
+        raise DiskFullError(f"{folder} has {data_size(usage.free)} free and this needs about {data_size(needed)}; {advice}")

@@ -18,6 +18,7 @@ from blurkit.program.toml import packaged_names, packaged_text
 PATH = click.Path(path_type=Path)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that this program did not make.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress.")
 
 

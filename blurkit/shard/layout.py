@@ -21,6 +21,10 @@ from blurkit.shard.format import FIELDS
 
 _PAGE = 1 << 16
 
+#: Every allocation begins at a new page of this size, so the first objects of a shard have headers where no other file has them.
+_ALIGNMENT = 4096
+_SIGNATURE, _OBJECT = b"\x89HDF\r\n\x1a\n", b"OHDR"
+
 
 class SparseFile(io.RawIOBase):
     """A seekable file in memory. It keeps only pages that were written; all other bytes read as zeros."""
@@ -79,7 +83,7 @@ def build_layout(
     file = SparseFile()
     # Every allocation starts at a new page. So the offset of the images does not depend on their size, and they can be written
     # before their number is known.
-    with h5py.File(file, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=4096) as root:
+    with h5py.File(file, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=_ALIGNMENT) as root:
         offsets = {name: _allocate(root, name, shape) for name in FIELDS}
         for name, values in columns.items():
             root.create_dataset(name, data=values, track_times=False)
@@ -87,6 +91,12 @@ def build_layout(
             root.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else np.int64(value)
     pages = sorted(file.pages.items())
     return Layout([(page * _PAGE, bytes(data[: file.size - page * _PAGE])) for page, data in pages], offsets, file.size)
+
+
+def is_layout_opening(opening: bytes) -> bool:
+    """Whether a file that begins with these bytes has the layout of a shard, also if the rest of it is damaged or missing."""
+    headers = (_ALIGNMENT, 2 * _ALIGNMENT)
+    return opening.startswith(_SIGNATURE) and all(opening.startswith(_OBJECT, place) for place in headers)
 
 
 @functools.cache

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.program.files import replacing, write_all
+from blurkit.program.lenient import naming
 from blurkit.shard import format as fmt
 from blurkit.shard.columns import Columns, Rows, Shape
 from blurkit.shard.format import Sample
@@ -55,7 +56,8 @@ def write_shard(path: Path, samples: Iterable[Sample], *, attributes: Mapping[st
         layout = build_layout(_image_shape([row.shape for row in rows]), _columns(rows), attributes)
         if layout.offsets["sharp"] != start:
             raise RuntimeError(f"HDF5 put the pixels at {layout.offsets['sharp']}, they were written at {start}")
-        os.ftruncate(shard, layout.size)
+        with naming("ftruncate", path):
+            os.ftruncate(shard, layout.size)
         for offset, data in _without(layout.extents, start, end):
             write_all(shard, data, offset)
         spool.seek(0)

@@ -6,7 +6,9 @@ import shutil
 import h5py
 import pytest
 from damage import flip
+from messages import check_said
 
+from blurkit.program.files import temporary_path
 from blurkit.shard import Shard
 
 
@@ -63,10 +65,11 @@ def test_files_that_are_missing_cut_off_or_strange_are_named_and_mended(blurkit,
     flip(begun / "00005.h5", 0)  # the signature of HDF5
     (begun / "00006.h5").write_bytes(b"")
     shutil.copy(begun / "00003.h5", begun / "00042.h5")
-    (begun / "00007.h5.abcdefgh.tmp").write_bytes(b"half of a shard")
+    left = temporary_path(begun / "00007.h5")
+    left.write_bytes(b"half of a shard")
     named = [f"{number:05d}.h5" for number in (1, 2, 4, 5, 6, 42)]
     found = problems(blurkit.verify(begun, "--json", code=1))
-    assert sorted({shard for shard, _ in found}) == sorted([*named, "00007.h5.abcdefgh.tmp"])
+    assert sorted({shard for shard, _ in found}) == sorted([*named, left.name])
 
     for number in (4, 5):  # as the message of a damaged shard has it
         (begun / f"{number:05d}.h5").unlink()
@@ -83,10 +86,12 @@ def test_damaged_records_and_summaries_are_written_again(blurkit, undisturbed, b
     (begun / "00002.json").write_bytes(bytes(231))
     (begun / "00003.json").write_text("{}")
     (begun / "00004.json").write_bytes((begun / "00004.json").read_bytes()[:100])
-    (begun / "ledger.jsonl").write_text("half of a li")
+    (begun / "ledger.jsonl").write_bytes((begun / "ledger.jsonl").read_bytes()[:40])
     (begun / "dataset.json").write_bytes((begun / "dataset.json").read_bytes()[:500])
     done = blurkit.verify(begun, code=1)
     assert f"{begun / 'dataset.json'} is damaged" in done.stderr
+    check_said(blurkit.refused(begun), f"{begun / '00003.json'} was not written by blurkit, or was damaged since")
+    (begun / "00003.json").unlink()  # nobody but its owner knows what it is
     done = blurkit.generate(begun)
     assert (done.returncode, done.stderr) == (0, "")
     undisturbed.check_same(begun)

@@ -9,6 +9,7 @@ from messages import check_said
 
 from blurkit.decode import image
 from blurkit.pipeline.remake import remake
+from blurkit.program.files import temporary_path
 from blurkit.shard import open_dataset
 
 
@@ -43,7 +44,7 @@ def test_slices_run_side_by_side_and_each_but_once(blurkit, undisturbed, slowly,
 
 
 def test_what_a_killed_slice_left_is_removed_by_the_next(blurkit, undisturbed, begun):
-    (begun / "00003.h5").rename(begun / "00003.h5.abcdefgh.tmp")
+    (begun / "00003.h5").rename(temporary_path(begun / "00003.h5"))
     (begun / "00003.json").unlink()
     done = blurkit.generate(begun, "--slice", "1/2")
     assert (done.returncode, done.stderr) == (0, "")

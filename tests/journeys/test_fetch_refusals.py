@@ -8,7 +8,7 @@ from archives import contents
 from file_server import redirect
 from small_coco import PHOTOGRAPHS
 
-from blurkit.program.files import locked
+from blurkit.program.locks import locked
 from blurkit.sources.archive.download import LOCK
 
 

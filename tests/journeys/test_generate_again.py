@@ -1,11 +1,13 @@
 """Tests ``blurkit generate`` in a folder that is not empty: it continues, repairs, refuses or replaces what it finds there."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from command_line import SMALL, dataset_files, result, run
 
-from blurkit.program.files import locked
+from blurkit.program.files import temporary_path
+from blurkit.program.locks import locked
 
 
 def test_a_second_run_makes_nothing_and_says_the_same(reference):
@@ -22,7 +24,7 @@ def test_missing_shards_are_made_again(reference, tmp_path):
     (tmp_path / "shards" / "00001.h5").unlink()
     (tmp_path / "shards" / "00002.json").unlink()
     (tmp_path / "shards" / "dataset.json").unlink()
-    (tmp_path / "shards" / "00003.h5.abc.tmp").write_bytes(b"left behind")
+    temporary_path(tmp_path / "shards" / "00003.h5").write_bytes(b"left behind")
     assert result("generate", *SMALL, "--per-image", 3, cwd=tmp_path)["digest"] == printed["digest"]
     assert dataset_files(tmp_path / "shards") == dataset_files(folder / "shards")
     assert not list((tmp_path / "shards").glob("*.tmp"))
@@ -60,20 +62,22 @@ def test_overwrite_starts_afresh_and_leaves_other_files(reference, tmp_path):
 
 
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])
-@pytest.mark.parametrize("name", ["00000.h5", "dataset.json", "ledger.jsonl"])
+@pytest.mark.parametrize("name", ["00000.h5", "000001.json", "plan.json", "dataset.json", "ledger.jsonl"])
 def test_other_peoples_files_are_never_replaced(tmp_path, name, options):
     (tmp_path / "shards").mkdir()
     (tmp_path / "shards" / name).write_text("precious")
     (tmp_path / "shards" / "thesis.tmp").write_text("precious")
-    assert f"holds {name} but no plan.json" in run("generate", *SMALL, *options, cwd=tmp_path, code=2).stderr
+    assert f"shards/{name} was not written by blurkit" in run("generate", *SMALL, *options, cwd=tmp_path, code=2).stderr
     assert {path.read_text() for path in (tmp_path / "shards").iterdir() if path.suffix} == {"precious"}
 
 
 def test_temporary_files_of_others_are_left_alone(tmp_path):
     (tmp_path / "shards" / "folder.tmp").mkdir(parents=True)
-    (tmp_path / "shards" / "thesis.tmp").write_text("precious")
+    others = ("thesis.tmp", "00000.h5.mine.tmp", f"00000.h5.{'0' * 24}.tmp", temporary_path(Path("thesis.h5")).name)
+    for name in others:
+        (tmp_path / "shards" / name).write_text("precious")
     run("generate", *SMALL, "--limit", "1", cwd=tmp_path)
-    assert (tmp_path / "shards" / "thesis.tmp").read_text() == "precious"
+    assert [(tmp_path / "shards" / name).read_text() for name in others] == ["precious"] * 4
 
 
 def test_what_a_recipe_says_of_itself_may_change(reference, tmp_path):

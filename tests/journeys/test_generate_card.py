@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from command_line import SMALL, run
 
+from blurkit.program.files import temporary_path
 from blurkit.report.card.stamp import read_stamp
 from blurkit.shard import open_dataset
 
@@ -97,7 +98,7 @@ def test_another_slice_may_write_them_at_any_moment(begun, reference, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_missing_is_written_again(begun, reference, tmp_path, name):
     (begun / name).unlink()
-    (begun / f"{name}.abcdefgh.tmp").write_bytes(b"half")
+    temporary_path(begun / name).write_bytes(b"half")
     assert again(tmp_path) == ""
     assert contents(begun) == contents(reference)
     assert not list(begun.glob("*.tmp"))

@@ -12,7 +12,8 @@ import pytest
 
 from blurkit.errors import DiskFullError, LockedError, WriteError
 from blurkit.program import files
-from blurkit.program.files import append_line, locked, make_folder, replacing, require_space, write_all, write_atomic
+from blurkit.program.files import append_line, make_folder, replacing, require_space, write_all, write_atomic
+from blurkit.program.locks import locked
 
 
 def test_a_commit_replaces_the_file_whole(tmp_path):
@@ -99,7 +100,7 @@ def is_free(lock):
 def test_a_lock_ends_with_its_process_and_is_not_inherited(tmp_path):
     lock = tmp_path / ".lock"
     program = (
-        "import subprocess, sys; from pathlib import Path; from blurkit.program.files import locked\n"
+        "import subprocess, sys; from pathlib import Path; from blurkit.program.locks import locked\n"
         f"with locked(Path({str(lock)!r})):\n"
         "    child = subprocess.Popen(['sleep', '60'], close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
         "    print(child.pid, flush=True)\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 from blurkit.errors import OK
 from blurkit.program.files import make_folder, write_atomic
+from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import Progress, plural
 from trainer.evaluation.metrics import Metric, choose_metrics
 from trainer.evaluation.pairsets import PairSet, open_pairset
@@ -24,12 +26,31 @@ from trainer.training.device import choose_device, memory_advice
 #: The files that are written to the folder ``--out``.
 IMAGES, RESULTS, SHEET = "images.csv", "results.json", "sheet.png"
 
+#: How each of them is known by its opening, so that no file of somebody else is replaced.
+_OUTPUTS: dict[str, Recognise] = {
+    IMAGES: lambda opening: opening.startswith(b"name,height,width,"),
+    RESULTS: lambda opening: re.match(rb'\{\s*"n": \d+,\s*"blurred": \{', opening) is not None,
+    SHEET: made_here,
+}
+
 
 def evaluate(
-    weights: Path, data: Path, *, metrics: str, tile: int, device: str, out: Path | None, as_json: bool, quiet: bool
+    weights: Path,
+    data: Path,
+    *,
+    metrics: str,
+    tile: int,
+    device: str,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    overwrite: bool = False,
 ) -> int:
     """Score every pair and print a table or a JSON object. With ``out``, also write files. Returns the exit code."""
     chosen = choose_metrics(metrics)
+    if out is not None:
+        for name, recognise in _OUTPUTS.items():
+            require_free([out / name], overwrite=overwrite, recognise=recognise)
     place, reason = choose_device(device)
     pairs = open_pairset(data)
     generator, description = load_generator(weights)

@@ -12,7 +12,8 @@ import numpy as np
 
 from blurkit.errors import OK, UsageError
 from blurkit.program.checks import require
-from blurkit.program.files import locked, make_folder, write_atomic
+from blurkit.program.files import make_folder, write_atomic
+from blurkit.program.locks import locked
 from blurkit.program.progress import plural
 from blurkit.program.signals import stopping
 from trainer.config import differences, load_recipe, parse_recipe
@@ -24,6 +25,7 @@ from trainer.training.device import choose_device, memory_advice
 from trainer.training.distributed import joined
 from trainer.training.loop import TrainingRun, run_steps
 from trainer.training.outputs import CURVES, RECIPE, SHEET, clean, complete
+from trainer.training.own_files import recipe_file, require_own
 from trainer.training.step import build_step
 from trainer.training.watch import Watch
 
@@ -61,6 +63,7 @@ def run(options: RunOptions) -> int:
         if ranks.first:
             make_folder(out)
             stack.enter_context(locked(out / ".lock"))
+            require_own(out)
         stop = stack.enter_context(stopping())
         begin, exactly = _begin(options.resume, training)
         advice = f"lower --set batch={max(recipe.batch // 2, 1)} or --set crop={recipe.crop // 2}, or raise --set accumulate"
@@ -113,7 +116,7 @@ def _prepared(run: TrainingRun, begin: Checkpoint | None) -> Checkpoint | None:
     clean(run.out, after=begin.step if begin else 0)
     if begin is not None:
         begin = complete(run.out, run.recipe, begin)
-    write_atomic(run.out / RECIPE, run.recipe.toml().encode())
+    write_atomic(run.out / RECIPE, recipe_file(run.recipe))
     return begin
 
 

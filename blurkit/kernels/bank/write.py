@@ -10,7 +10,6 @@ import errno
 import io
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,8 @@ from blurkit.camera.arrays import F32
 from blurkit.errors import DiskFullError, WriteError, nearest
 from blurkit.kernels.bank.choice import MAX_SIDE
 from blurkit.program.checks import require
-from blurkit.program.files import TEMPORARY, write_atomic
+from blurkit.program.files import sync_folder, temporary_path, write_atomic
+from blurkit.program.lenient import naming
 
 Kernels = Sequence[F32]
 
@@ -46,7 +46,7 @@ def write_kernels(path: str | os.PathLike[str], kernels: Kernels, names: Sequenc
             _write_folder(target, kernels, names)
         else:
             advice = "choose another name, or replace the file with --overwrite (in Python, overwrite=True)"
-            require(overwrite or not target.exists(), f"{path} exists; {advice}")
+            require(overwrite or not os.path.lexists(target), f"{path} exists; {advice}")
             write_atomic(target, data)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -59,17 +59,21 @@ def _write_folder(path: Path, kernels: Kernels, names: Sequence[str]) -> None:
     empty = not path.exists() or (path.is_dir() and not any(path.iterdir()))
     require(empty, f"{path} exists and is not an empty folder; choose another name")
     # It has the same parent, because a rename is atomic only within one file system. mkdtemp would make a private folder.
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
-    temporary.mkdir()
+    temporary = temporary_path(path)
+    with naming("mkdir", path):
+        temporary.mkdir()
     try:
         width = max(5, len(str(len(kernels) - 1)))
         for i, (kernel, name) in enumerate(zip(kernels, names, strict=True)):
             image = np.rint(kernel * (65535 / kernel.max().astype(np.float64))).astype(np.uint16)
             safe = re.sub(r"[^\w.-]+", "_", name)[:60]  # 60 characters of up to 4 bytes: a file name has at most 255 bytes
             (temporary / f"{i:0{width}d}_{safe}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        os.rename(temporary, path)
+        os.sync()  # once for all files: syncing each of a thousand takes minutes on a slow disk
+        with naming("rename", path):
+            os.rename(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    sync_folder(path.parent)
 
 
 def _npz(kernels: Kernels, names: Sequence[str]) -> bytes:

@@ -20,7 +20,9 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from blurkit.errors import BlurkitError, UsageError
-from blurkit.program.files import locked, require_space, sync_folder, write_all, write_atomic
+from blurkit.program.files import require_space, sync_file, sync_folder, write_all, write_atomic
+from blurkit.program.lenient import naming
+from blurkit.program.locks import locked
 from blurkit.program.progress import data_size, duration
 from blurkit.sources.archive.http import describe, is_web_address, open_url
 
@@ -78,7 +80,7 @@ def download(
     if not is_web_address(url):
         raise UsageError(f"{url} is no http or https address; if you have the file, copy it to {target}")
     part = part_path(target)
-    with locked(target.parent / LOCK):
+    with locked(target.parent / LOCK, what="fetch", option="--root"):
         if os.path.lexists(target):
             _require_right(target, size, sha256)
             if part.exists():  # the rest of an earlier download; since then, the user has provided the file
@@ -92,9 +94,10 @@ def download(
             advice = f"make room for {target.name}, or choose another --root"
             require_space(target.parent, (size or 0) - transfer.have, advice)
             transfer.persist(retry_policy)
-            os.fsync(descriptor)
+            sync_file(descriptor, part)
         finally:
-            os.close(descriptor)
+            with naming("close", part):
+                os.close(descriptor)
         if (got := _sha256(part)) != sha256:
             part.unlink()
             delete_version_note(target)
@@ -102,7 +105,8 @@ def download(
                 f"{url} is not the expected file: sha256 {got}, expected {sha256}. The download is deleted; run the same "
                 "command again to start anew, or use --mirror to get the file from another server"
             )
-        os.rename(part, target)
+        with naming("rename", target):
+            os.rename(part, target)
         sync_folder(target.parent)
 
 
@@ -253,11 +257,8 @@ class _Transfer:
             if end is not None and have + len(data) > end:
                 self._start_anew()
                 raise DownloadError(f"{response.url} goes on after the expected {end:,} bytes: it is another file; try --mirror")
-            try:
+            with naming("write", part_path(self.target)):
                 write_all(self.descriptor, data, have)
-            except OSError as error:
-                error.filename = str(part_path(self.target))
-                raise
             have += len(data)
             self.report(have)
         if end is not None and have < end:

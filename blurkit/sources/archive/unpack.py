@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from blurkit.errors import BlurkitError, UsageError
-from blurkit.program.files import locked, require_space, write_all
+from blurkit.program.files import require_space, write_all
+from blurkit.program.lenient import naming
+from blurkit.program.locks import locked
 from blurkit.program.progress import data_size
 from blurkit.sources.archive.download import LOCK
 
@@ -29,6 +31,7 @@ TEMPORARY = ".unpack.tmp"
 LARGEST_RATIO = 20
 
 _CHUNK = 1 << 20
+_BLOCK = 4096  # bytes
 _ENCRYPTED = 0x1 | 0x40
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 
@@ -46,7 +49,7 @@ def unpack(archive: Path, root: Path, *, report: Callable[[int, int], None]) -> 
     Raises :class:`ArchiveError`, :class:`blurkit.errors.UsageError` if a file, folder or link is in the way,
     :class:`blurkit.errors.LockedError`, :class:`blurkit.errors.DiskFullError`.
     """
-    with locked(root / LOCK), _opened(archive) as zipped:
+    with locked(root / LOCK, what="fetch", option="--root"), _opened(archive) as zipped:
         files = check_members(zipped.infolist(), archive, root)
         for folder in {PurePosixPath(member.filename).parent for member in files}:
             _refuse_links(root, folder.parts)
@@ -125,7 +128,9 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _require_space(root: Path, files: Sequence[zipfile.ZipInfo]) -> None:
-    needed, block = 0, os.statvfs(root).f_frsize
+    needed, block = 0, _BLOCK
+    with contextlib.suppress(OSError):  # some network file systems do not tell
+        block = os.statvfs(root).f_frsize or _BLOCK
     for member in files:
         with contextlib.suppress(OSError):
             if os.lstat(root / member.filename).st_size == member.file_size:
@@ -143,13 +148,13 @@ def _unpack_file(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path
         with contextlib.suppress(FileNotFoundError):
             os.unlink(TEMPORARY, dir_fd=folder)
         try:
-            _write(zipped, member, folder)
-            os.rename(TEMPORARY, name, src_dir_fd=folder, dst_dir_fd=folder)
+            with naming("write", root / member.filename):
+                _write(zipped, member, folder)
+            with naming("rename", root / member.filename):
+                os.rename(TEMPORARY, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException as error:
             with contextlib.suppress(OSError):
                 os.unlink(TEMPORARY, dir_fd=folder)
-            if isinstance(error, OSError):
-                error.filename = str(root / member.filename)  # the name that the user knows
             if isinstance(error, _DAMAGED):
                 raise ArchiveError(f"{archive} is damaged at {member.filename}: {error}; delete it and run again") from error
             raise

@@ -8,7 +8,7 @@ from downloads import CONTENT, OTHER
 from file_server import answer, redirect
 
 from blurkit.errors import DiskFullError, LockedError, UsageError
-from blurkit.program.files import locked
+from blurkit.program.locks import locked
 from blurkit.sources.archive.download import LOCK, DownloadError, part_path
 
 

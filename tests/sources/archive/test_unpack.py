@@ -12,7 +12,7 @@ from archives import FILES, contents, nothing, packed
 from waiting import wait_until
 
 from blurkit.errors import DiskFullError, LockedError, UsageError
-from blurkit.program.files import locked
+from blurkit.program.locks import locked
 from blurkit.sources.archive.download import LOCK
 from blurkit.sources.archive.unpack import TEMPORARY, unpack
 

@@ -207,9 +207,9 @@ def run(monkeypatch, capsys):
     """The command with a generator of known answer; returns its output, with the names of the weights in its place."""
     monkeypatch.setattr(evaluate, "load_generator", lambda path: (Darker(), {"step": 7}))
 
-    def call(data, *, out=None, as_json=False, metrics="psnr,ssim", tile=0):
+    def call(data, *, out=None, as_json=False, metrics="psnr,ssim", tile=0, **options):
         code = evaluate.evaluate(
-            "runs/x", data, metrics=metrics, tile=tile, device="cpu", out=out, as_json=as_json, quiet=as_json
+            "runs/x", data, metrics=metrics, tile=tile, device="cpu", out=out, as_json=as_json, quiet=as_json, **options
         )
         assert code == 0
         return capsys.readouterr()
@@ -229,6 +229,17 @@ def test_the_command_prints_and_writes(folder, run, tmp_path):
     assert len((tmp_path / "out/images.csv").read_text().splitlines()) == 6
     sheet = cv2.imread(str(tmp_path / "out/sheet.png"))
     assert sheet.shape[1] > 1000
+
+
+@pytest.mark.parametrize("name", ["images.csv", "results.json", "sheet.png"])
+def test_files_of_somebody_else_are_kept_and_own_ones_replaced(folder, run, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text('{"n": 5, "name": "mine"}')
+    with pytest.raises(UsageError, match=rf"out/{name} was not written by blurkit.*--overwrite"):
+        run(folder, out=tmp_path / "out")
+    assert (tmp_path / "out" / name).read_text() == '{"n": 5, "name": "mine"}'
+    run(folder, out=tmp_path / "out", overwrite=True)
+    run(folder, out=tmp_path / "out")
 
 
 def test_json_is_one_strict_object(folder, run, tmp_path):

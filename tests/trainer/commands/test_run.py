@@ -16,7 +16,7 @@ from tensors import threads
 from tiny_runs import write_pairs, write_recipe
 
 from blurkit.errors import BlurkitError, LockedError, StoppedError, UsageError
-from blurkit.program.files import locked
+from blurkit.program.locks import locked
 from blurkit.shard import Shard
 from trainer.commands import run as run_command
 from trainer.commands.run import RunOptions, run

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from blurkit.errors import BlurkitError, UsageError
+from blurkit.program.files import temporary_path
 from trainer.training import checkpoint
 from trainer.training.checkpoint import BEST, FOLDER, Checkpoint, Origin
 
@@ -152,7 +153,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
 def test_files_of_a_killed_run_are_removed(tmp_path):
     checkpoint.save(tmp_path, made(1))
     checkpoint.save(tmp_path, made(1), best=True)
-    for name in ("00000002.ckpt.x3f.tmp", "best.ckpt.u2.tmp", "mine.tmp"):
+    for name in (*(temporary_path(Path(name)).name for name in ("00000002.ckpt", BEST)), "mine.tmp"):
         (tmp_path / FOLDER / name).touch()
     checkpoint.clean(tmp_path, after=1)
     assert names(tmp_path) == ["00000001.ckpt", BEST, "mine.tmp"]

@@ -1,0 +1,141 @@
+"""Tests commands on disks that fill up: the error names the file, nothing is torn, and with more room the command finishes."""
+
+import errno
+import os
+import shutil
+import subprocess
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+from command_line import run as blurkit
+from tiny_runs import write_pairs, write_recipe
+from torch import nn
+
+import trainer.commands.deblur
+from blurkit.errors import guard
+from blurkit.sources.archive.unpack import unpack
+from trainer.commands.run import RunOptions, run
+from trainer.training import checkpoint, loop
+
+FULL = os.strerror(errno.ENOSPC)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A function that gives a small file system of its own this many bytes, and returns its folder. Again: it grows."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def sized(size):
+        options = f"size={size}" + (",remount" if os.path.ismount(place) else "")
+        command = ["mount", "-t", "tmpfs", "-o", options, "blurkit-test", str(place)]
+        done = subprocess.run(command, capture_output=True, text=True) if shutil.which("mount") else None
+        if done is None or done.returncode:
+            pytest.skip(f"cannot mount a small file system: {done.stderr.strip() if done else 'no mount command'}")
+        return place
+
+    yield sized
+    if os.path.ismount(place):
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    write_pairs(folder)
+    write_recipe(folder)
+    return folder
+
+
+def train(place, out):
+    rest = {"weight": (), "settings": (), "device": "cpu", "resume": "auto", "json": True, "quiet": True}
+    return run(RunOptions(data=(place / "00000.h5",), val=(), out=out, recipe=str(place / "tiny.toml"), **rest))
+
+
+def weights(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("generator.*")}
+
+
+@pytest.mark.slow
+def test_a_training_on_a_full_disk_is_finished_when_there_is_room(place, disk, monkeypatch, capsys):
+    """The disk has more room in each round, so that it is full at one file after the other."""
+    monkeypatch.setattr(loop, "draw", lambda *_, **__: None)
+    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)  # its thread hides errors
+    assert train(place, place / "whole") == 0
+    whole, named = weights(place / "whole"), set()
+    for pages in (1, *range(8, 400, 12)):
+        out = disk(pages * 4096) / "run"
+        code = guard("trainer", lambda out=out: train(place, out))
+        said = capsys.readouterr().err
+        if code == 0:
+            break
+        assert code == 1, said
+        assert FULL in said or " free and this needs " in said
+        assert str(out) in said
+        named |= {word.rstrip(":").rpartition("/")[2] for word in said.split() if word.startswith(str(out))}
+        assert not list(out.rglob("*.tmp"))
+        for path in checkpoint.list_checkpoints(out):
+            checkpoint.load(path)
+    assert code == 0
+    assert weights(out) == whole
+    assert len(named) > 2
+    assert any(name.endswith(".ckpt") for name in named)
+
+
+class Negative(nn.Module):
+    multiple, least = 4, 8
+
+    def forward(self, x):
+        return -x
+
+
+def test_a_restored_photograph_that_does_not_fit_is_named_and_not_torn(disk, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("trainer.commands.deblur.load_generator", lambda path: (Negative(), {}))
+    album, out = tmp_path / "album", disk(1 << 16) / "out"
+    album.mkdir()
+    for name, side in (("a.png", 64), ("b.png", 400)):
+        noise = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
+        cv2.imwrite(str(album / name), noise)
+    restore = lambda: trainer.commands.deblur.deblur("x", [str(album)], out, tile=0, device="cpu")  # noqa: E731
+    assert guard("trainer", restore) == 1
+    assert f"{out / 'b.png'}: {FULL}" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["a.png"]
+    disk(1 << 22)
+    assert guard("trainer", restore) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png"]
+
+
+COMMANDS = {
+    "preview": ("preview", "-n", "2", "-o", "disk/preview.png"),
+    "bank": ("kernels", "-n", "100", "-o", "disk/bank.npz"),
+    "folder": ("kernels", "-n", "100", "-o", "disk/bank"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_picture_or_a_bank_that_does_not_fit_leaves_nothing(disk, tmp_path, name):
+    place = disk(1 << 14)
+    said = blurkit(*COMMANDS[name], cwd=tmp_path, code=1).stderr
+    assert FULL in said
+    assert COMMANDS[name][-1] in said
+    assert list(place.iterdir()) == []
+    disk(1 << 23)
+    blurkit(*COMMANDS[name], cwd=tmp_path)
+    assert [path.name for path in place.iterdir()] == [COMMANDS[name][-1].rpartition("/")[2]]
+
+
+def test_an_archive_that_does_not_fit_is_finished_when_there_is_room(disk, tmp_path, monkeypatch, capsys):
+    archive, content = tmp_path / "a.zip", np.random.default_rng(1).bytes(40_000)
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for number in range(4):
+            zipped.writestr(f"val/{number}.jpg", content)
+    monkeypatch.setattr("blurkit.sources.archive.unpack.require_space", lambda *_: None)  # others fill the disk meanwhile
+    root = disk(100_000)
+    assert guard("blurkit", lambda: unpack(archive, root, report=lambda *_: None)) == 1
+    assert f"{root / 'val/2.jpg'}: {FULL}" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (root / "val").iterdir()} == {"0.jpg": content, "1.jpg": content}
+    disk(1 << 20)
+    assert unpack(archive, root, report=lambda *_: None) == 4
+    assert {path.read_bytes() for path in (root / "val").iterdir()} == {content}
