@@ -45,19 +45,12 @@ class GenerateOptions:
 
 def generate(choices: Choices, options: GenerateOptions) -> int:
     """Make what is missing of a dataset. Returns the exit code."""
-    with stopping() as stop:
-        return _generate(choices, options, stop)
-
-
-def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
     tolerance = parse_max_bad(options.max_bad)
     share = parse_slice(options.slice)
     if options.overwrite and share is not None:
         raise UsageError("--overwrite and --slice do not go together: clear the folder with one unsliced run first")
     workers = options.workers or available_cpus()
     plan = choices.plan()
-    if stop:
-        raise stop.error("nothing was written yet")
     if not options.quiet:
         for notice in plan.notices():
             print(notice, file=sys.stderr)
@@ -65,7 +58,7 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
         return _dry_run(plan, workers, options.json)
     begin = time.monotonic()
     make_folder(options.out)
-    with _locks(options.out, share):
+    with stopping() as stop, _locks(options.out, share):
         if options.overwrite:
             _clear(options.out)
         check_or_write_plan(options.out, plan)
@@ -129,8 +122,10 @@ def _make(plan: Plan, left: list[int], options: GenerateOptions, workers: int, s
     for number in left:  # a record stands for the shard beside it, never for one that is being replaced
         record_path(options.out, number).unlink(missing_ok=True)
     tasks, made = plan.tasks(options.out, left), 0
-    with contextlib.closing(Progress(_pairs(plan, left), quiet=options.quiet)) as progress:
-        for finished in run_tasks(tasks, workers=min(workers, len(left)), stop=stop, tick=progress.show):
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(contextlib.closing(Progress(_pairs(plan, left), quiet=options.quiet)))
+        run = run_tasks(tasks, workers=min(workers, len(left)), stop=stop, tick=progress.show)
+        for finished in stack.enter_context(contextlib.closing(run)):
             made += 1
             progress.done += finished.samples
             progress.show()

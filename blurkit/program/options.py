@@ -38,8 +38,8 @@ def run_program(program: str, group: click.Group) -> int:
     def run() -> int:
         try:
             return int(group(prog_name=program, standalone_mode=False) or 0)
-        except click.exceptions.Abort:
-            raise KeyboardInterrupt from None
+        except click.exceptions.Abort as abort:  # click's word for KeyboardInterrupt and EOFError
+            raise abort.__cause__ or abort from None
         except click.ClickException as error:
             error.show()
             return error.exit_code

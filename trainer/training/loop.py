@@ -81,7 +81,7 @@ def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: S
                 saved = now.step
             if stop:
                 ranks.wait()  # the first process has to write the checkpoint first
-                raise stop.error(f"a checkpoint of step {now.step:,} is in {run.out}")
+                raise stop.error(f"a checkpoint of step {now.step:,} is in {run.out}" if now.step else "no step was done")
             if now.step == recipe.steps:
                 return now
             losses = step(now.step, *next(stream))
