@@ -124,7 +124,8 @@ def test_deaths_with_a_finished_shard_between_them_never_end_the_run(run):
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_that_all_die_before_they_begin_end_the_run(run, workers):
-    with pytest.raises(BlurkitError, match=rf"^{10 * workers} worker processes died.*before it began shard \d \(signal 9, Killed\)"):
+    said = rf"^{10 * workers} worker processes died.*before it began shard \d \(signal 9, Killed\)"
+    with pytest.raises(BlurkitError, match=said):
         run(dies(), workers=workers, starts=[False] * 1000)
 
 
