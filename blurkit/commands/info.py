@@ -1,4 +1,4 @@
-"""``blurkit info SHARDS``: what a dataset holds."""
+"""``blurkit info SHARDS``: prints what a dataset contains."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from blurkit.shard.index import Dataset, open_dataset
 
 
 def info(shards: str, *, out: Path | None, as_json: bool) -> int:
-    """Counts and distributions, as text or JSON and, with ``out``, as a plot. Returns the exit code."""
+    """Print counts and distributions as text or JSON. With ``out``, also draw the distributions. Returns the exit code."""
     dataset = open_dataset(shards, partial=True)
     if not len(dataset):
-        raise UsageError(f"{shards} holds no complete shard yet; run `blurkit generate --out {shards}`")
+        raise UsageError(f"{shards} has no complete shard; run `blurkit generate --out {shards}`")
     counts, columns = _counts(dataset), _columns(dataset)
     if out is not None:
         from blurkit.report.plots import draw_histograms
@@ -31,14 +31,14 @@ def info(shards: str, *, out: Path | None, as_json: bool) -> int:
         print(json.dumps({**counts, "quantiles": spreads}, ensure_ascii=False))
         return OK
     for key, value in counts.items():
-        if value is not None:  # unknown until the dataset is complete
+        if value is not None:  # some values are unknown until the dataset is complete
             print(f"{key:<10} {value_text(value)}")
     for label in ("blur extent [px]", "effective length [px]"):
         if label in columns:  # averaged frames have no kernels
             print()
             print(text_histogram(columns[label], label=label))
     if out is not None:
-        print(f"\n{out}: all distributions as a plot")
+        print(f"\n{out}: plots of all distributions")
     return OK
 
 
@@ -73,7 +73,7 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
 
 
 def _columns(dataset: Dataset) -> dict[str, NDArray[np.float64]]:
-    """Distributions over all samples; what a recipe does not draw is left out."""
+    """Label -> values of all samples. A quantity that the recipe does not draw is left out."""
     columns: dict[str, list[float]] = collections.defaultdict(list)
     for number in range(len(dataset.files)):
         shard = dataset.shard(number)
@@ -90,13 +90,13 @@ def _columns(dataset: Dataset) -> dict[str, NDArray[np.float64]]:
 
 
 def quantiles(values: ArrayLike, digits: int = 3) -> dict[str, float]:
-    """The least, the greatest and some between them, of the finite values, by their names."""
+    """Returns the 0, 10, 50, 90 and 100 % quantiles of the finite values, as ``p0`` to ``p100``, rounded to ``digits``."""
     finite = finite_values(values)
     return {f"p{q}": round(float(np.percentile(finite, q)), digits) for q in (0, 10, 50, 90, 100)}
 
 
 def value_text(value: Any) -> str:
-    """A count, or counts by name, for people."""
+    """Returns a count, or a dict of counts, as text for people."""
     if isinstance(value, dict):
         return ", ".join(f"{key}: {count:,}" for key, count in value.items())
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
