@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -67,6 +68,22 @@ class SignalHandler:
                 os.write(2, f"{self._program}: {self.stop.sentence()}\n".encode())
             _end_at_once(self.stop.exit_code)
         raise Interruption(self.stop.sentence(), self.stop.exit_code, number)
+
+
+@contextlib.contextmanager
+def handling_signals(program: str) -> Iterator[None]:
+    """In the block, a :class:`SignalHandler` is in place. One that is in place already stays; so do the handlers of a thread."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    is_handled = any(isinstance(getattr(handler, "__self__", None), SignalHandler) for handler in before.values())
+    if is_handled or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    SignalHandler(program).install()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
