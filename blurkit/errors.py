@@ -49,6 +49,14 @@ class StoppedError(BlurkitError):
         self.exit_code = exit_code
 
 
+class Interruption(BaseException):
+    """A signal has ended a command that has nothing to finish. It is no ``Exception``, so that nobody handles it as a failure."""
+
+    def __init__(self, message: str, exit_code: int, signal: int) -> None:
+        super().__init__(message)
+        self.exit_code, self.signal = exit_code, signal
+
+
 class UnreadableFileError(BlurkitError):
     """A file that cannot be read.
 
@@ -86,7 +94,7 @@ def guard(program: str, command: Callable[[], int]) -> int:
     """Run ``command`` and return its exit code. If it raises, print a message on standard error and return the error's code."""
     try:
         return command()
-    except BlurkitError as error:
+    except (BlurkitError, Interruption) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:

@@ -1,8 +1,14 @@
-"""Runs the command line with ``python -m trainer``."""
+"""The program ``trainer``: the console script, and ``python -m trainer``."""
 
 import sys
 
-from trainer.cli import main
+from blurkit.program.entry import enter
+
+
+def main() -> int:
+    """Run a command and return its exit code."""
+    return enter("trainer", "trainer.cli")
+
 
 if __name__ == "__main__":
     sys.exit(main())

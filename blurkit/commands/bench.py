@@ -6,7 +6,6 @@ time of each is that of its fastest repetition.
 
 from __future__ import annotations
 
-import multiprocessing
 import re
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from blurkit.pipeline.seeds import generator, seed_words
 from blurkit.pipeline.task import make_shard
 from blurkit.program.benchmark import Figure, measure, times
 from blurkit.program.signals import Stop
+from blurkit.program.workers import Report, run_apart
 from blurkit.recipes.load import load_recipe
 from blurkit.shard import Shard
 from blurkit.shard.documents import shard_name
@@ -106,13 +106,13 @@ def _memory() -> Iterator[Figure]:
     """Measured in a separate process, from the peak that the operating system records. Only Linux can reset this peak."""
     if sys.platform != "linux":
         return
-    with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
+    with tempfile.TemporaryDirectory() as folder:
         source = _folder_of_photographs(Path(folder), SIZES[1], count=1)
-        used = pool.apply(_megabytes_above_idle, (source,))
+        used = run_apart(_megabytes_above_idle, source)
     yield Figure("memory of a worker above its idle size, 8 megapixels", used, 250, "MB", at_most=True)
 
 
-def _megabytes_above_idle(source: Path) -> float:
+def _megabytes_above_idle(source: Path, _: Report) -> float:
     """The peak memory while pairs of whole photographs are made, minus the memory after small pairs were made, in MB."""
 
     def kilobytes(key: str) -> int:

@@ -8,19 +8,16 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 from urllib.parse import urlsplit
 
 from blurkit.errors import OK, UsageError, nearest
 from blurkit.program.files import require_space
 from blurkit.program.progress import Progress, data_size, duration, plural
-from blurkit.program.signals import SIGNALS, Stop, stopping
+from blurkit.program.signals import interruptible
 from blurkit.sources.archive.download import RetryPolicy, delete_version_note, download, is_downloaded, part_path
 from blurkit.sources.archive.unpack import unpack
 from blurkit.sources.known.manifest import OF_SOURCE, Archive, Manifest, Split, load_manifest
@@ -43,7 +40,6 @@ class _Fetch:
     splits: list[Split]
     keep: bool
     quiet: bool
-    stop: Stop
     downloaded: int = 0
 
 
@@ -54,9 +50,8 @@ def fetch(name: str, *, split: str, root: Path | None, keep: bool, mirror: str |
     place = root if root is not None else Path(os.environ.get("BLURKIT_DATA") or "data", name)
     archives = [archive for archive in manifest.archives if not archive.split or archive.split in {part.name for part in splits}]
     begin = time.monotonic()
-    with stopping() as stop:
-        _end_at_once(stop)
-        run = _Fetch(place, splits, keep, quiet, stop)
+    with interruptible(_KEPT):
+        run = _Fetch(place, splits, keep, quiet)
         place.mkdir(parents=True, exist_ok=True)
         missing = [archive for archive in archives if not _is_unpacked(run, archive)]
         _require_space(run, missing)
@@ -135,7 +130,7 @@ class _Bytes(Progress):
 
     def __init__(self, what: str, total: int, run: _Fetch) -> None:
         super().__init__(total, quiet=True)  # quiet, since the bar of `Progress` counts pairs
-        self._what, self._stop, self._quiet = what, run.stop, run.quiet
+        self._what, self._quiet = what, run.quiet
         self.received, self._begun = 0, False
         if sys.stderr.isatty() and not run.quiet:
             from tqdm import tqdm
@@ -146,8 +141,6 @@ class _Bytes(Progress):
 
     def report(self, done: int, total: int | None = None) -> None:
         """Show that ``done`` bytes are there, including those of earlier runs."""
-        if self._stop:
-            raise self._stop.error(_KEPT)
         self.received += max(done - self.done, 0) if self._begun else 0
         self.done, self.total, self._begun = done, total or self.total, True
         if self._bar is not None:
@@ -167,21 +160,6 @@ class _Bytes(Progress):
         left = duration((self.total - count) / rate) if rate else "unknown"
         counts = f"{data_size(count)} of {data_size(self.total)} ({count / self.total:.0%})"
         self.say(f"{self._what}: {counts}, {data_size(rate)}/s, {left} left")
-
-
-def _end_at_once(stop: Stop) -> None:
-    """From now on, the first signal not only sets ``stop`` but also raises :class:`StoppedError`, wherever the program is.
-
-    So the run also ends while it waits for a silent server. An interrupted download can be resumed.
-    """
-    set_stop: Any = signal.getsignal(SIGNALS[0])
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        set_stop(number, frame)
-        raise stop.error(_KEPT)
-
-    for number in SIGNALS:
-        signal.signal(number, handle)
 
 
 def _print(run: _Fetch, name: str, archives: list[Archive], seconds: float, as_json: bool) -> None:

@@ -46,19 +46,12 @@ class GenerateOptions:
 
 def generate(choices: Choices, options: GenerateOptions) -> int:
     """Make the missing shards of a dataset. Returns the exit code: 1 if more pairs failed than ``max_bad`` allows."""
-    with stopping() as stop:
-        return _generate(choices, options, stop)
-
-
-def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
     tolerance = parse_max_bad(options.max_bad)
     share = parse_slice(options.slice)
     if options.overwrite and share is not None:
         raise UsageError("--overwrite and --slice cannot be combined: empty the folder first, with one run without --slice")
     workers = options.workers or available_cpus()
     plan = choices.plan()
-    if stop:
-        raise stop.error("nothing was written")
     if not options.quiet:
         for notice in plan.notices():
             print(notice, file=sys.stderr)
@@ -66,7 +59,7 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
         return _dry_run(plan, workers, options.json)
     begin = time.monotonic()
     make_folder(options.out)
-    with _locks(options.out, share):
+    with stopping() as stop, _locks(options.out, share):
         if options.overwrite:
             clear(options.out)
         check_or_write_plan(options.out, plan)
@@ -124,8 +117,10 @@ def _make(plan: Plan, missing: list[int], options: GenerateOptions, workers: int
     for number in missing:  # a record must not describe a shard that is being replaced
         record_path(options.out, number).unlink(missing_ok=True)
     tasks, made = plan.tasks(options.out, missing), 0
-    with contextlib.closing(Progress(_pairs(plan, missing), quiet=options.quiet)) as progress:
-        for finished in run_tasks(tasks, workers=min(workers, len(missing)), stop=stop, tick=progress.show):
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(contextlib.closing(Progress(_pairs(plan, missing), quiet=options.quiet)))
+        run = run_tasks(tasks, workers=min(workers, len(missing)), stop=stop, tick=progress.show)
+        for finished in stack.enter_context(contextlib.closing(run)):
             made += 1
             progress.done += finished.samples
             progress.show()

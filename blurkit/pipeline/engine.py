@@ -1,39 +1,39 @@
-"""Runs shard tasks in local processes. A task makes one shard in one thread. No pixels pass between processes.
+"""Makes shards in local worker processes. A task makes one shard in one thread. No pixels pass between processes.
 
-Workers are spawned. They die with their parent, and are replaced when they die. If workers die again and again on the same
-photograph, this photograph is left out, with a line of the ledger. If a photograph was only at work while another one killed a
-worker, it is made when its shard runs again on its own.
+A worker that dies is replaced. If it died on a photograph, its shard is made again at the end, while no other worker runs. If a
+worker dies again and again on the same photograph there, this photograph is left out, with a line of the ledger. Any other death
+is nobody's fault: its shard is made again after a pause. The run is given up if too many workers die and no shard is finished.
 """
 
 from __future__ import annotations
 
 import collections
 import contextlib
-import ctypes
-import multiprocessing
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from multiprocessing.connection import wait
 from typing import Any
 
 import cv2
 
 from blurkit.errors import BlurkitError
-from blurkit.pipeline.task import ShardTask, make_shard
-from blurkit.program.signals import Stop, holding_signals, ignore_signals
+from blurkit.pipeline.task import Report, ShardTask, make_shard
+from blurkit.program.signals import Stop
+from blurkit.program.workers import DONE, FAILED, Worker, WorkerDiedError
 
-#: A photograph is left out after this many deaths of a worker on it, while no other task was in the pool.
+#: A photograph is left out after this many deaths of a worker on it, while no other worker ran.
 _MAX_DEATHS = 2
+
+#: A run is given up after this many deaths per worker without a photograph to blame and without a finished shard between them.
+_MAX_FRUITLESS = 10
+
+#: Seconds before a worker is replaced: after the first such death, and at most. The pause doubles with each death.
+_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 
 #: Seconds between two reports of progress.
 _TICK = 0.1
-
-#: Environment variables that limit numerical libraries to one thread. The libraries read them when a worker imports them.
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 #: A function that is called regularly, with the number of samples that are made or given up in unfinished shards.
 Tick = Callable[[int], None]
@@ -48,140 +48,153 @@ class Finished:
     samples: int
 
 
+@dataclass(frozen=True)
+class _Death:
+    """A worker died on a record of a task, or while it wrote the shard; then ``position`` is the number of records."""
+
+    task: ShardTask
+    position: int
+    cause: str
+
+
 def available_cpus() -> int:
     """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_tasks(tasks: Iterable[ShardTask], *, workers: int, stop: Stop, tick: Tick) -> Iterator[Finished]:
+def run_tasks(tasks: Iterable[ShardTask], *, workers: int, stop: Stop, tick: Tick) -> Generator[Finished, None, None]:
     """Makes shards in ``workers`` processes, and yields each shard when it is committed. After a stop, no new shard is begun. The
-    shards that were begun are finished and yielded."""
-    waiting = iter(tasks)
+    shards that were begun are finished and yielded. If this iterator is closed early, the workers end at once."""
     suspects: collections.deque[ShardTask] = collections.deque()
+    with _Crew(workers, stop) as crew:
+        for event in crew.run(iter(tasks), tick):
+            if isinstance(event, Finished):
+                yield event
+            else:
+                suspects.append(event.task)
     deaths: collections.Counter[tuple[int, int]] = collections.Counter()
-    while not stop:
-        alone = bool(suspects)  # after a death, the unfinished tasks run one by one, to find the cause
-        batch = iter([suspects.popleft()]) if alone else waiting
-        with _Pool(1 if alone else workers) as pool:
-            yield from pool.run(batch, stop, tick)
-        if not pool.broken:
-            if not suspects and not alone:
-                return
-            continue
-        for task, position in pool.unfinished():
-            if alone:
-                deaths[task.number, position] += 1
-                if deaths[task.number, position] >= _MAX_DEATHS:
-                    task = _without(task, position)
-            suspects.append(task)
+    with _Crew(1, stop) as crew:
+        for event in crew.run(_taken_from(suspects), tick):
+            if isinstance(event, Finished):
+                yield event
+                continue
+            deaths[event.task.number, event.position] += 1
+            if event.position == len(event.task.records):
+                crew.endure(event.cause, f"while it wrote shard {event.task.number}")
+                suspects.appendleft(event.task)
+            else:
+                again = deaths[event.task.number, event.position] < _MAX_DEATHS
+                suspects.appendleft(event.task if again else without(event.task, event.position))
 
 
-def _without(task: ShardTask, position: int) -> ShardTask:
-    """The task without a photograph. Raises :class:`BlurkitError` if no photograph was at work."""
-    if not 0 <= position < len(task.records):
-        moment = "before it began" if position < 0 else "while it wrote"
-        raise BlurkitError(
-            f"a worker process died {_MAX_DEATHS} times {moment} shard {task.number}: out of memory, or a broken installation; "
-            "try fewer --workers or a smaller shard_bytes"
-        )
+def _taken_from(suspects: collections.deque[ShardTask]) -> Iterator[ShardTask]:
+    while suspects:
+        yield suspects.popleft()
+
+
+def without(task: ShardTask, position: int) -> ShardTask:
+    """The task without the photograph at this position."""
     return replace(task, crashed_on=task.crashed_on | {position})
 
 
-class _Pool:
-    """A process pool, and a board in shared memory where each running task writes its progress. The board has no lock, because a
-    killed worker would never release it."""
+def make_shard_alone(task: ShardTask, report: Report) -> dict[str, Any]:
+    """:func:`blurkit.pipeline.task.make_shard` with OpenCV on one thread, for a worker."""
+    cv2.setNumThreads(1)
+    return make_shard(task, report)
 
-    def __init__(self, workers: int) -> None:
-        self.broken = False
-        self._running: dict[Future[dict[str, Any]], tuple[ShardTask, int]] = {}
-        self._free = list(range(workers))
-        context = multiprocessing.get_context("spawn")
-        with holding_signals():  # the first shared memory starts a helper process of multiprocessing
-            self.board = context.RawArray("q", [-1, 0] * workers)  # per slot: position of the record, samples made or given up
-            self._executor = ProcessPoolExecutor(workers, context, _start_worker, (self.board, os.getpid()))
 
-    def __enter__(self) -> _Pool:
+@dataclass
+class _Seat:
+    """The place of one worker. ``task``: what it makes, or will make when it is ``ready``. ``begun``: the task was sent to it.
+    ``due``: when a missing worker may be started, in seconds of the monotonic clock."""
+
+    worker: Worker | None = None
+    ready: bool = False
+    task: ShardTask | None = None
+    begun: bool = False
+    due: float = 0.0
+
+
+class _Crew:
+    """Seats of workers. Workers start when there are tasks for them, and end with the block."""
+
+    def __init__(self, workers: int, stop: Stop) -> None:
+        self._seats = [_Seat() for _ in range(workers)]
+        self._stop = stop
+        self._fruitless = 0  # deaths that no photograph explains, since the last finished shard
+
+    def __enter__(self) -> _Crew:
         return self
 
     def __exit__(self, *error: object) -> None:
-        # A worker that is killed leaves at most a temporary file. In a broken pool, a worker may wait forever for a lock that a
-        # dead worker holds, and it ignores the SIGTERM of the pool.
-        if self.broken or error[0] is not None:
-            for process in list((self._executor._processes or {}).values()):
-                process.kill()
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        for seat in self._seats:
+            if seat.worker is not None:
+                seat.worker.end()
 
-    def run(self, tasks: Iterator[ShardTask], stop: Stop, tick: Tick) -> Iterator[Finished]:
-        """Keeps every worker busy until the tasks end, the pool breaks, or a signal stops the run. Yields finished shards."""
+    def run(self, tasks: Iterator[ShardTask], tick: Tick) -> Iterator[Finished | _Death]:
+        """Keeps every worker busy until the tasks end or a signal stops the run. Yields finished shards, and deaths that the task
+        may explain; the task is then no longer in the crew. Raises the error of a task."""
         while True:
-            with _one_thread(), holding_signals():
-                while self._free and not stop and not self.broken and (task := next(tasks, None)):
-                    self._submit(task)
-            if not self._running or self.broken:
+            for seat in self._seats:
+                self._fill(seat, tasks)
+            if not any(seat.task for seat in self._seats):
                 return
-            done, _ = wait(self._running, timeout=_TICK, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield from self._collect(future)
-            tick(sum(self.board[2 * slot + 1] for _, slot in self._running.values()))
+            seats = {seat.worker.pipe: seat for seat in self._seats if seat.worker}
+            for pipe in wait(list(seats), timeout=_TICK):
+                yield from self._hear(seats[pipe])  # type: ignore[index]  # a pipe, as it was given
+            tick(sum(seat.worker.progress[1] for seat in self._seats if seat.worker and seat.begun))
 
-    def unfinished(self) -> list[tuple[ShardTask, int]]:
-        """The tasks that ran when the pool broke, each with the position of its current record, -1 before the first."""
-        return [(task, self.board[2 * slot]) for task, slot in self._running.values()]
+    def endure(self, cause: str, moment: str) -> None:
+        """Count a death that no photograph explains. Raises :class:`BlurkitError` if there are too many."""
+        self._fruitless += 1
+        if self._fruitless >= _MAX_FRUITLESS * len(self._seats):
+            raise BlurkitError(
+                f"{self._fruitless} worker processes died, and no shard was finished between them; the last one died {moment} "
+                f"({cause}): out of memory, or a broken installation; try fewer --workers or a smaller shard_bytes"
+            )
 
-    def _submit(self, task: ShardTask) -> None:
-        slot = self._free.pop()
-        self.board[2 * slot], self.board[2 * slot + 1] = -1, 0
+    def _fill(self, seat: _Seat, tasks: Iterator[ShardTask]) -> None:
+        """Give a seat a task and a worker, if it has none."""
+        if self._stop:
+            seat.task = seat.task if seat.begun else None
+        elif seat.task is None:
+            seat.task = next(tasks, None)
+            if seat.ready:
+                self._begin(seat)
+        if seat.task is not None and seat.worker is None and time.monotonic() >= seat.due:
+            seat.worker = Worker(make_shard_alone)
+
+    def _begin(self, seat: _Seat) -> None:
+        if seat.task is not None and seat.worker is not None and not self._stop:
+            seat.begun = True
+            with contextlib.suppress(WorkerDiedError):  # its pipe tells this too
+                seat.worker.send(seat.task)
+
+    def _hear(self, seat: _Seat) -> Iterator[Finished | _Death]:
+        assert seat.worker is not None
         try:
-            self._running[self._executor.submit(_run, task, slot)] = (task, slot)
-        except BrokenProcessPool:
-            self.broken = True
-            self._running[Future()] = (task, slot)
-
-    def _collect(self, future: Future[dict[str, Any]]) -> Iterator[Finished]:
-        task, slot = self._running[future]
-        try:
-            record = future.result()
-        except BrokenProcessPool:
-            self.broken = True
+            kind, value = seat.worker.receive()
+        except WorkerDiedError:
+            yield from self._bury(seat, seat.worker)
             return
-        del self._running[future]
-        self._free.append(slot)
-        yield Finished(task.number, record, len(task.records) * task.settings.per_image)
+        if kind == FAILED:
+            raise value
+        if kind == DONE and seat.task is not None:
+            task, seat.task, seat.begun, self._fruitless = seat.task, None, False, 0
+            yield Finished(task.number, value, len(task.records) * task.settings.per_image)
+        else:
+            seat.ready = True
+            self._begin(seat)
 
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    before = {name: os.environ[name] for name in _ONE_THREAD if name in os.environ}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    try:
-        yield
-    finally:
-        for name in _ONE_THREAD:
-            del os.environ[name]
-        os.environ.update(before)
-
-
-_board: Any = None
-
-
-def _start_worker(board: Any, parent: int) -> None:
-    global _board
-    _board = board
-    ignore_signals()
-    _die_with(parent)
-    cv2.setNumThreads(1)
-
-
-def _die_with(parent: int) -> None:
-    """Asks Linux for SIGKILL when the parent dies. On other systems, a worker ends when it next waits for work."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # the parent died before the request
-        os._exit(1)
-
-
-def _run(task: ShardTask, slot: int) -> dict[str, Any]:
-    def report(position: int, decided: int) -> None:
-        _board[2 * slot], _board[2 * slot + 1] = position, decided
-
-    return make_shard(task, report)
+    def _bury(self, seat: _Seat, worker: Worker) -> Iterator[_Death]:
+        task, position = seat.task, worker.progress[0] if seat.begun else -1
+        cause = worker.cause_of_death()
+        seat.worker, seat.ready, seat.begun = None, False, False
+        if task is not None and position >= 0:
+            seat.task = None
+            yield _Death(task, position, cause)
+        else:
+            self.endure(cause, "while it waited for work" if task is None else f"before it began shard {task.number}")
+        if self._fruitless:
+            doublings = (self._fruitless - 1) // len(self._seats)
+            seat.due = time.monotonic() + min(_PAUSE * 2**doublings, _LONGEST_PAUSE)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from blurkit.errors import USAGE, guard
+from blurkit.program.signals import handling_signals
 from blurkit.program.toml import packaged_names, packaged_text
 
 PATH = click.Path(path_type=Path)
@@ -38,9 +39,10 @@ def run_program(program: str, group: click.Group) -> int:
 
     def run() -> int:
         try:
-            return int(group(prog_name=program, standalone_mode=False) or 0)
-        except click.exceptions.Abort:
-            raise KeyboardInterrupt from None
+            with handling_signals(program):
+                return int(group(prog_name=program, standalone_mode=False) or 0)
+        except click.exceptions.Abort as abort:  # click's word for KeyboardInterrupt and EOFError
+            raise abort.__cause__ or abort from None
         except click.ClickException as error:
             error.show()
             return error.exit_code

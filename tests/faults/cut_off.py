@@ -1,7 +1,7 @@
 """Makes the same shards twice: without disturbance, and in child processes that are killed at each system call in turn.
 
-test_commits.py runs it. It prints the calls of one shard's commit as JSON. There are two killed shards for each of these calls:
-one is killed before the call, the other after the call, or after half of a write.
+test_commits.py and test_system_calls.py run it. It prints the calls of one shard's commit as JSON. There are two killed shards
+for each of these calls: one is killed before the call, the other after the call, or after half of a write.
 """
 
 import json
@@ -18,8 +18,11 @@ from blurkit.pipeline.task import make_shard
 CALLS = ("open", "write", "pwrite", "ftruncate", "fchmod", "fsync", "close", "rename", "unlink")
 
 
-def main(source, calm, out):
-    """Make a whole dataset in ``calm``, and in ``out`` a shard that is whole and two that are not for each of its calls."""
+def main(source, calm, out, *, traced=False):
+    """Make a whole dataset in ``calm``, and in ``out`` a shard that is whole and two that are not for each of its calls.
+
+    With ``traced``, strace kills a shard before each of its calls, so that one shard is not whole for each call.
+    """
     plan = Choices(src=(source,), size="64", recipe="clean", settings=("shard_bytes=100000",)).plan()
     for folder in (calm, out):
         folder.mkdir()
@@ -28,11 +31,26 @@ def main(source, calm, out):
         make(task)
     seal(calm, plan)
     tasks = plan.tasks(out, range(len(plan.shards)))
+    if traced:
+        kill_traced(tasks, out)
+        return
     calls = list_calls(next(tasks))
     for number in range(len(calls)):
         for halfway in (False, True):
             kill_at(number, next(tasks), halfway=halfway)
     print(json.dumps(calls))
+
+
+def kill_traced(tasks, out):
+    """Make one shard, and kill the next at its first system call, the one after it at its second, and so on."""
+    from traced import kill_at, list_calls  # here, since the other kills need no strace
+
+    task = next(tasks)
+    calls = list_calls(lambda: make(task), out)
+    for name, before, _ in calls:
+        task = next(tasks)
+        kill_at(lambda: make(task), name, before)  # noqa: B023
+    print(json.dumps([line for *_, line in calls]))
 
 
 def make(task):
@@ -96,4 +114,4 @@ def with_calls(folder, answer, work):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(Path, sys.argv[2:]))
+    main(sys.argv[1], *map(Path, sys.argv[2:4]), traced="traced" in sys.argv[4:])

@@ -1,6 +1,6 @@
-"""Tests killed processes: the whole group, a worker, the parent, or the process that opens a certain photograph."""
+"""Tests killed runs: the whole group at random times, or the parent alone."""
 
-import json
+import math
 import os
 import random
 import shutil
@@ -9,15 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
-from json_lines import read_lines
 from marks import needs_proc
 
-from blurkit.shard import Shard
+#: How often the tests of the storm kill a run.
+KILLS = int(os.environ.get("BLURKIT_TEST_KILLS", "200"))
 
 
 def storm(blurkit, out, rounds, longest, check, *options, env=None):
     """Kill a run again and again, at a random time after it has begun to write; at the end let it finish."""
-    chance = random.Random(rounds)
+    chance = random.Random(str(out))
     out.mkdir()
     for _ in range(rounds):
         before = set(os.listdir(out))
@@ -45,100 +45,11 @@ def test_killed_many_times_it_ends_with_the_same_bytes(blurkit, snapshot, tmp_pa
     options = ("--workers", "2", "--per-image", "30", "--set", "shard_bytes=1")
     assert blurkit.generate(tmp_path / "calm", *options).returncode == 0
     calm = snapshot(tmp_path / "calm")
-    storm(blurkit, tmp_path / "shards", 12, 0.1, calm.check_whole, *options)
-    calm.check_same(tmp_path / "shards")
-
-
-@needs_proc
-@pytest.mark.slow
-def test_a_killed_worker_is_replaced(blurkit, undisturbed, slowly, wait_until, worker_processes, tmp_path):
-    out = tmp_path / "shards"
-    process = blurkit.start(out, env=slowly)
-    wait_until(lambda: len(list(out.glob("*.h5"))) >= 6 and list(out.glob("*.h5.*.tmp")))
-    os.kill(worker_processes(process.pid)[0], signal.SIGKILL)
-    assert not (out / "dataset.json").exists()
-    done = blurkit.finish(process)
-    assert (done.returncode, done.stderr) == (0, "")
-    undisturbed.check_same(out)
-
-
-@needs_proc
-@pytest.mark.slow
-def test_workers_killed_at_any_time_are_replaced(blurkit, undisturbed, slowly, wait_until, worker_processes, tmp_path):
-    out, chance = tmp_path / "shards", random.Random(3)
-    process = blurkit.start(out, "--workers", "2", env=slowly)
-    for finished in (0, 2, 4, 6, 8):
-        wait_until(lambda: worker_processes(process.pid) and len(list(out.glob("*.h5"))) >= finished)  # noqa: B023
-        time.sleep(chance.uniform(0, 0.5))
-        for worker in worker_processes(process.pid)[:1]:
-            os.kill(worker, signal.SIGKILL)
-    done = blurkit.finish(process)
-    assert (done.returncode, done.stderr) == (0, "")
-    undisturbed.check_same(out)
-
-
-@needs_proc
-def test_a_worker_killed_while_it_waits_for_work_holds_up_nobody(blurkit, lingering_over, wait_until, worker_processes, tmp_path):
-    """It dies with the lock of the queue in its hands, which the worker that is still busy will want."""
-    out, busy = tmp_path / "shards", tmp_path / "lingering"
-    process = blurkit.start(out, "--limit", "4", "--workers", "2", env=lingering_over("first/astronaut.jpg", 1))
-    wait_until(lambda: (out / "00001.json").exists() and busy.exists() and busy.read_text())
-    (idle,) = set(worker_processes(process.pid)) - {int(busy.read_text())}
-    os.kill(idle, signal.SIGKILL)
-    busy.unlink()
-    done = blurkit.finish(process, patience=30)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def deadly(*photographs):
-    """Code that ends whoever opens one of these photographs as a segmentation fault does."""
-    return f"""
-        import os, signal, sys
-
-        def die(event, arguments):
-            if event == "open" and str(arguments[0]).endswith({photographs!r}):
-                os.kill(os.getpid(), signal.SIGSEGV)
-
-        sys.addaudithook(die)
-        """
-
-
-def died(out):
-    """What the ledger says of photographs on which a worker died."""
-    lines = read_lines(out / "ledger.jsonl")
-    return [(line["id"], line["stage"], line["items"]) for line in lines if line["reason"] == "worker_died"]
-
-
-def test_a_photograph_that_kills_its_worker_is_left_out(blurkit, sabotage, tmp_path):
-    done = blurkit.generate(tmp_path / "shards", "--limit", "2", env=sabotage(deadly("first/brick.jpg")))
-    assert done.returncode == 0, done.stderr
-    assert died(tmp_path / "shards") == [("first/brick.jpg", "process", 3)]
-    index = json.loads((tmp_path / "shards" / "dataset.json").read_text(encoding="utf-8"))
-    assert (index["samples"], index["failed"]) == (3, 3)
-
-
-@pytest.mark.slow
-def test_photographs_that_kill_are_left_out_and_can_be_tried_again(blurkit, undisturbed, sabotage, tmp_path):
-    out = tmp_path / "shards"
-    names = ("first/brick.jpg", "second/grass.jpg", "second/gravel.jpg")
-    done = blurkit.generate(out, "--workers", "2", env=sabotage(deadly(*names)))
-    assert done.returncode == 0, done.stderr
-    assert died(out) == [(name, "process", 3) for name in names]
-    index = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
-    assert (index["samples"], index["failed"]) == (15 * 3, 6 * 3)
-    touched = [f"{shard_of(name, undisturbed.folder)}.*" for name in names]
-    of_the_whole = ("dataset.json", "README.md", "croissant.json", "examples.jpg")
-    ignore = shutil.ignore_patterns(*of_the_whole, *touched)
-    undisturbed.check_whole(shutil.copytree(out, tmp_path / "others", ignore=ignore))
-
-    done = blurkit.generate(out, "--retry-failed")  # the cause is gone
-    assert done.returncode == 0, done.stderr
-    undisturbed.check_same(out)
-
-
-def shard_of(photograph, folder):
-    """The stem of the shard that holds a photograph."""
-    return next(path.stem for path in folder.glob("*.h5") if photograph.encode() in Shard(path).columns["id"])
+    for number in range(math.ceil(KILLS / 10)):  # a run is finished after ten kills, and another begins
+        out = tmp_path / f"shards-{number}"
+        storm(blurkit, out, 10, 0.1, calm.check_whole, *options)
+        calm.check_same(out)
+        shutil.rmtree(out)
 
 
 @needs_proc
@@ -161,3 +72,27 @@ def group_of(leader):
         except (FileNotFoundError, ProcessLookupError):
             continue
     return members
+
+
+@needs_proc
+@pytest.mark.parametrize("module", ["cv2", pytest.param("numba", marks=pytest.mark.slow)])
+def test_a_parent_killed_while_its_workers_import_leaves_nobody(blurkit, lingering, wait_until, are_gone, tmp_path, module):
+    importing = f'event == "import" and arguments[0] == {module!r} and "spawn_main" in " ".join(sys.orig_argv)'
+    process = blurkit.start(tmp_path / "shards", "--workers", "2", env=lingering(importing, 1000))
+    wait_until((tmp_path / "lingering").exists)
+    process.kill()
+    wait_until(lambda: are_gone(group_of(process.pid)))  # they would import for 1000 s
+    assert blurkit.finish(process).returncode == -signal.SIGKILL
+
+
+@needs_proc
+@pytest.mark.slow
+def test_a_parent_killed_at_any_time_while_workers_start_leaves_no_process_behind(blurkit, wait_until, are_gone, tmp_path):
+    chance = random.Random(4)
+    for number in range(20):
+        process = blurkit.start(tmp_path / f"shards-{number}", "--workers", "4", "--set", "shard_bytes=1")
+        wait_until(lambda: len(group_of(process.pid)) > 2 or process.poll() is not None)  # noqa: B023
+        time.sleep(chance.uniform(0, 1))
+        process.kill()
+        wait_until(lambda: are_gone(group_of(process.pid)))  # noqa: B023
+        assert blurkit.finish(process).returncode == -signal.SIGKILL

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 from marks import needs_proc
@@ -88,14 +89,44 @@ def test_a_signal_to_the_group_while_workers_start_ends_it_quietly(blurkit, ling
     check_stopped(blurkit.finish(process), tmp_path / "shards", number)
 
 
+def check_interrupted(done, number):
+    """It said in one line that it was stopped, although there was nothing to keep."""
+    assert done.returncode == CODES[number], done.stderr
+    assert done.stderr == f"blurkit: stopped by {signal.Signals(number).name}; run the same command again\n"
+
+
 @pytest.mark.parametrize("number", [TERM, *slow([INT], [USR1])])
-def test_a_signal_while_it_plans_ends_it_with_the_same_code(blurkit, slowly, wait_until, tmp_path, number):
-    process = blurkit.start(tmp_path / "shards", "--size", "full", env=slowly)  # it reads the size of every photograph
+def test_a_signal_while_it_plans_ends_it_with_the_same_code(blurkit, lingering_over, wait_until, tmp_path, number):
+    env = lingering_over("first/gravel.jpg", 1000)
+    process = blurkit.start(tmp_path / "shards", "--size", "full", env=env)  # it reads the size of every photograph
     wait_until((tmp_path / "lingering").exists)
     process.send_signal(number)
-    done = blurkit.finish(process)
-    assert done.returncode == CODES[number], done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    check_interrupted(blurkit.finish(process), number)
+    assert not (tmp_path / "shards").exists()
+
+
+@pytest.mark.parametrize("module", ["click", *slow(["numpy"], ["cv2"], ["numba"], ["blurkit.pair"])])
+@pytest.mark.parametrize("number", [TERM, *slow([INT], [USR1])])
+def test_a_signal_while_it_imports_ends_it_with_the_same_code(blurkit, lingering, wait_until, tmp_path, module, number):
+    env = lingering(f'event == "import" and arguments[0] == {module!r}', 1000)
+    process = blurkit.start(tmp_path / "shards", env=env)
+    wait_until((tmp_path / "lingering").exists)
+    process.send_signal(number)
+    check_interrupted(blurkit.finish(process), number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [TERM, INT, USR1])
+def test_a_second_signal_keeps_the_code_until_the_process_is_gone(blurkit, slowly, wait_until, tmp_path, number):
+    """Also while Python tidies up, when no Python code can handle a signal any more."""
+    for delay in (0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2):
+        process = blurkit.start(tmp_path / "shards", "--overwrite", env=slowly)
+        wait_until(lambda: begun(tmp_path / "shards"))
+        process.send_signal(number)
+        assert "stopped by" in process.stderr.readline()
+        time.sleep(delay)
+        process.send_signal(number)
+        assert blurkit.finish(process).returncode == CODES[number]
 
 
 @needs_proc

@@ -1,15 +1,20 @@
 """Tests that the stored bytes do not depend on the number of processes, the order, the locale, the time zone or the cache."""
 
+import multiprocessing
 import os
 import random
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from blurkit.pipeline.choices import Choices
+from blurkit.pipeline.task import make_shard
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 4, 7])
+@pytest.mark.parametrize("workers", [1, 2, 4, 7])
 def test_any_number_of_workers_makes_the_same_bytes(blurkit, undisturbed, tmp_path, workers):
     done = blurkit.generate(tmp_path / "shards", "--workers", str(workers))
     assert done.returncode == 0, done.stderr
@@ -24,11 +29,53 @@ def test_any_order_makes_the_same_bytes(blurkit, undisturbed, tmp_path):
     undisturbed.check_same(tmp_path / "shards")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_processes_of_any_kind_make_the_same_shards_in_any_order(photographs, undisturbed, tmp_path, method):
+    plan = Choices(src=(str(photographs),), size="64", recipe="clean", per_image=3, settings=("shard_bytes=300000",)).plan()
+    tasks = list(plan.tasks(tmp_path, range(len(plan.shards))))
+    random.Random(8).shuffle(tasks)
+    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+        for answer in [pool.submit(make_shard, task, print) for task in tasks]:
+            answer.result(timeout=300)
+    made = {path.name: path.read_bytes() for path in tmp_path.glob("0*")}
+    assert made == {path.name: path.read_bytes() for path in undisturbed.folder.glob("0*")}
+
+
+@pytest.mark.slow
+def test_neither_the_clock_nor_the_age_of_files_changes_a_byte(blurkit, undisturbed, sabotage, tmp_path):
+    """The clock jumps forth and back by years while the run goes on, and the files of a copy are from the future."""
+    jumping = sabotage("""
+        import itertools, time
+        jumps = itertools.cycle([0, 4e8, -9e8])
+        now = time.time
+        time.time = lambda: now() + next(jumps)
+        """)
+    out = tmp_path / "shards"
+    done = blurkit.generate(out, "--slice", "0/2", env=jumping)
+    assert done.returncode == 0, done.stderr
+    copy = Path(shutil.copytree(out, tmp_path / "elsewhere" / "copy", copy_function=shutil.copyfile))
+    for path in copy.iterdir():
+        os.utime(path, (5e9, 5e9))
+    kept = {path: path.stat().st_mtime for path in copy.glob("0*")}
+    assert kept
+    done = blurkit.generate(copy, env=jumping)
+    assert done.returncode == 0, done.stderr
+    undisturbed.check_same(copy)
+    assert {path: path.stat().st_mtime for path in kept} == kept, "shards of the copy were made again"
+
+
 PLACES = {
     "Turkish": {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "1"},
     "plain": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "America/St_Johns", "PYTHONHASHSEED": "7"},
     "threads": dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "3"),
     "no IPP": {"OPENCV_IPP": "disabled", "OPENCV_LOG_LEVEL": "DEBUG"},  # the first use of OpenCV in each process is a warning
+    "many threads": {
+        "OPENCV_FOR_THREADS_NUM": "7",
+        "OMP_NUM_THREADS": "7",
+        "OMP_DYNAMIC": "true",
+        "NUMBA_THREADING_LAYER": "omp",
+    },
     "optimised": {"PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"},
 }
 
