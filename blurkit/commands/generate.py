@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import json
 import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from blurkit.errors import FAILED, OK, BadImageError, UsageError
+from blurkit.commands.outcome import outcome_of, parse_max_bad
+from blurkit.errors import OK, BadImageError, BlurkitError, UsageError
 from blurkit.pipeline.choices import Choices, parse_slice
 from blurkit.pipeline.engine import available_cpus, run_tasks
+from blurkit.pipeline.fit import Fit, require_fit
 from blurkit.pipeline.plan import Plan, check_or_write_plan, refuse_foreign_files
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.seal import seal
@@ -24,8 +24,7 @@ from blurkit.program.files import locked, make_folder, remove_temporaries, requi
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import Stop, stopping
 from blurkit.report.card.describe import remove_description
-from blurkit.shard.index import INDEX, LEDGER, PLAN, is_dataset_file, is_written, read_record, record_path, shard_name
-from blurkit.shard.ledger import count_failures, failures_of
+from blurkit.shard.index import INDEX, PLAN, is_dataset_file, is_written, record_path, shard_name
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,9 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
     if not options.quiet:
         for notice in plan.notices():
             print(notice, file=sys.stderr)
+    fit = require_fit(plan)
     if options.dry_run:
-        return _dry_run(plan, workers, options.json)
+        return _dry_run(plan, fit, workers, options.json)
     begin = time.monotonic()
     make_folder(options.out)
     with _locks(options.out, share):
@@ -79,20 +79,11 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
         _make(plan, left, options, workers, stop)
         remove_temporaries(options.out, is_ours)  # of workers that died
         index = seal(options.out, plan, lambda notice: print(notice, file=sys.stderr))
-    summary = _summary(plan, options.out, mine, time.monotonic() - begin, index)
-    print(json.dumps(summary, ensure_ascii=False) if options.json else _sentences(summary, options.out, share))
-    return FAILED if summary["failed"] > tolerance(summary["pairs"]) else OK
-
-
-def parse_max_bad(text: str) -> Callable[[int], float]:
-    """``"1%"`` or ``"20"`` as a function from planned pairs to how many may fail."""
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf or (text.endswith("%") and value > 100):
-        raise UsageError(f"--max-bad is a share such as 1% or a number of pairs, got {text!r}")
-    return (lambda pairs: pairs * value / 100) if text.endswith("%") else (lambda pairs: value)
+    outcome = outcome_of(plan, options.out, mine, _pairs(plan, mine), time.monotonic() - begin, index)
+    print(json.dumps(outcome.summary, ensure_ascii=False) if options.json else outcome.text(share))
+    if fault := outcome.fault(tolerance):
+        raise BlurkitError(fault)
+    return OK
 
 
 @contextlib.contextmanager
@@ -143,52 +134,21 @@ def _pairs(plan: Plan, shards: Iterable[int]) -> int:
     return sum(end - first for first, end in (plan.shards[number] for number in shards)) * plan.settings.per_image
 
 
-def _summary(plan: Plan, folder: Path, mine: range, seconds: float, index: dict[str, Any] | None) -> dict[str, Any]:
-    records = [record for record in (read_record(folder, number) for number in mine) if record]
-    failures = failures_of(records)
-    return {
-        "out": str(folder),
-        "images": len(plan.records),
-        "pairs": _pairs(plan, mine),
-        "made": sum(record["samples"] for record in records),
-        **count_failures(failures),
-        "passed_over": dict(collections.Counter(entry.reason for entry in plan.source.passed_over).most_common()),
-        "incomplete": sum(failure.items == 0 for failure in failures),
-        "shards": len(records),
-        "bytes": sum(record["bytes"] for record in records),
-        "seconds": round(seconds, 3),
-        "complete": index is not None,
-        "digest": index["digest"] if index else None,
-    }
-
-
-def _sentences(summary: dict[str, Any], folder: Path, share: tuple[int, int] | None) -> str:
-    counts = f"{plural(summary['made'], 'pair')} in {plural(summary['shards'], 'shard')}"
-    lines = [f"{folder}: {counts}, {data_size(summary['bytes'])}, after {duration(summary['seconds'])}"]
-    if summary["failed"] or summary["skipped"]:
-        lines.append(f"{summary['failed']} failed, {summary['skipped']} skipped: {folder / LEDGER} names each with its reason")
-    if summary["incomplete"]:
-        lines.append(f"{plural(summary['incomplete'], 'photograph')} used without some of their objects, see the ledger")
-    if summary["passed_over"]:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in summary["passed_over"].items())
-        lines.append(f"passed over in the source: {reasons}; see the ledger")
-    if summary["complete"]:
-        lines += [f"digest {summary['digest']}", f"look at it: blurkit preview {folder}    check it: blurkit verify {folder}"]
-    elif share is not None:
-        lines.append(f"slice {share[0]}/{share[1]} is done; the dataset is complete when all slices are")
-    return "\n".join(lines)
-
-
-def _dry_run(plan: Plan, workers: int, as_json: bool) -> int:
-    seconds = _seconds_per_pair(plan) * plan.pairs / workers
+def _dry_run(plan: Plan, fit: Fit, workers: int, as_json: bool) -> int:
+    pairs, size = round(plan.pairs * fit.share), round(plan.bytes * fit.share)
+    seconds = _seconds_per_pair(plan) * pairs / workers
     if as_json:
-        numbers = {"images": len(plan.records), "pairs": plan.pairs, "shards": len(plan.shards), "bytes": plan.bytes}
-        print(json.dumps({**numbers, "minutes": round(seconds / 60, 2)}))
-    else:
-        print(
-            f"{plural(len(plan.records), 'image')}, {plural(plan.pairs, 'pair')} in {plural(len(plan.shards), 'shard')}, about "
-            f"{data_size(plan.bytes)}, about {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
-        )
+        numbers = {"images": len(plan.records), "pairs": pairs, "shards": len(plan.shards), "bytes": size}
+        print(json.dumps({**numbers, "minutes": round(seconds / 60, 2), "planned": plan.pairs, **asdict(fit)}))
+        return OK
+    about = "" if fit.share == 1 or fit.looked == len(plan.records) else "about "
+    print(
+        f"{plural(len(plan.records), 'image')}, {about}{plural(pairs, 'pair')} in {plural(len(plan.shards), 'shard')}, about "
+        f"{data_size(size)}, about {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
+    )
+    if fit.share < 1:
+        looked = plural(fit.looked, "photograph")
+        print(f"of {looked} that were looked at, {fit.small} are smaller than --size, and {fit.unreadable} cannot be read")
     return OK
 
 

@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.errors import OK, UsageError
+from blurkit.commands.outcome import LEFT_OUT, nothing_stored, reason_lines
+from blurkit.errors import OK
 from blurkit.kernels.rasterization import statistics
 from blurkit.report.histograms import finite_values, text_histogram
-from blurkit.shard.index import Dataset, open_dataset
+from blurkit.shard.index import LEDGER, Dataset, open_dataset
+from blurkit.shard.ledger import read_ledger
 
 
 def info(shards: str, *, out: Path | None, as_json: bool) -> int:
     """Counts and distributions, as text or JSON and, with ``out``, as a plot. Returns the exit code."""
     dataset = open_dataset(shards, partial=True)
     if not len(dataset):
-        raise UsageError(f"{shards} holds no complete shard yet; run `blurkit generate --out {shards}`")
+        raise nothing_stored(shards, dataset)
     counts, columns = _counts(dataset), _columns(dataset)
     if out is not None:
         from blurkit.report.plots import draw_histograms
@@ -33,6 +35,9 @@ def info(shards: str, *, out: Path | None, as_json: bool) -> int:
     for key, value in counts.items():
         if value is not None:  # unknown until the dataset is complete
             print(f"{key:<10} {value_text(value)}")
+    if lines := read_ledger(dataset.folder / LEDGER):
+        print(LEFT_OUT, *reason_lines(lines), sep="\n")
+        print(f"{dataset.folder / LEDGER} names each")
     for label in ("blur extent [px]", "effective length [px]"):
         if label in columns:  # averaged frames have no kernels
             print()

@@ -9,7 +9,7 @@ from pathlib import Path
 from blurkit.decode.disparity import SUFFIXES as SUFFIXES_OF_MAPS
 from blurkit.decode.disparity import find_map
 from blurkit.errors import UsageError
-from blurkit.sources.listing import SUFFIXES, Listing, is_open_folder, refusal
+from blurkit.sources.listing import SUFFIXES, Listing, is_open_folder
 from blurkit.sources.record import ImageRecord, Source, path_id
 
 LAYOUT = "a folder, nested as you like, of images (.jpg, .png, .webp, .bmp, .tif, .gif)"
@@ -38,12 +38,10 @@ def _records(listing: Listing, source: str) -> Iterator[ImageRecord]:
             if is_open_folder(entry):
                 pending.append(_listed(listing, relative))
                 break
-            if not (reason := refusal(entry, SUFFIXES)):
+            if entry.name not in maps and listing.takes(inside, entry, SUFFIXES):
                 found = find_map(entry.name, maps)
                 disparity = os.path.join(os.path.dirname(entry.path), found) if found else ""
                 yield ImageRecord(path_id(relative), entry.path, source, disparity=disparity)
-            elif entry.name not in maps:
-                listing.pass_over(relative, reason)
         else:
             pending.pop()
 

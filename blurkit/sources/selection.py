@@ -70,7 +70,8 @@ def select(selection: Selection, *, masks: bool) -> Source:
     records = RecordTable(itertools.islice(mix(parts, weights, limits), total))
     passed_over = [entry for part in parts for entry in part.passed_over]
     places = tuple(replace(part, records=(), passed_over=[]) for part in parts)  # without records, which would take memory twice
-    return Source("+".join(names), parts[0].root, records, passed_over, places)
+    outputs = [path for part in parts for path in part.outputs]
+    return Source("+".join(names), parts[0].root, records, passed_over, places, outputs)
 
 
 def _names(src: Sequence[str]) -> list[str]:

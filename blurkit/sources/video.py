@@ -12,7 +12,7 @@ from pathlib import Path
 from blurkit.decode.image import image_size
 from blurkit.decode.video import KINDS, FrameFolder, open_video_file
 from blurkit.errors import BadImageError, UsageError
-from blurkit.sources.listing import REASONS, SUFFIXES, Listing, is_open_folder, refusal
+from blurkit.sources.listing import REASONS, SUFFIXES, Listing, is_open_folder
 from blurkit.sources.record import ImageRecord, Source, path_id
 
 #: The suffixes of videos. The decoder checks the bytes later.
@@ -67,8 +67,7 @@ def _clips(listing: Listing, inside: str) -> Iterator[ImageRecord]:
         relative = os.path.join(inside, entry.name)
         if is_open_folder(entry):
             frames = _clips(listing, relative)
-        elif reason := refusal(entry, SUFFIXES | VIDEO_SUFFIXES):
-            listing.pass_over(relative, reason)
+        elif not listing.takes(inside, entry, SUFFIXES | VIDEO_SUFFIXES):
             continue
         elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
             images.append(entry.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Collection
 from pathlib import Path
 
@@ -49,14 +51,20 @@ def _what_is_there(place: Path, folders: Collection[str]) -> str:
 
 def is_folder(path: Path) -> bool:
     """Whether a folder of a dataset exists. Raises :class:`UsageError` if a link or a file is in its place."""
-    if path.is_symlink():
+    try:
+        mode = os.lstat(path).st_mode  # not Path.is_dir, which may take a disk that fails for a folder that is not there
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise
+    if stat.S_ISLNK(mode):
         raise UsageError(
             f"{path} is a symbolic link; nothing outside a dataset's root is read: move or mount the folder there, "
             "or use --root with the folder that contains the target"
         )
-    if path.exists() and not path.is_dir():
+    if not stat.S_ISDIR(mode):
         raise UsageError(f"{path} is no folder")
-    return path.is_dir()
+    return True
 
 
 def choose_splits(split: str, known: dict[str, str], source: str) -> list[str]:
