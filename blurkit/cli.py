@@ -1,4 +1,4 @@
-"""The command line of ``blurkit``: the options of each command.
+"""Defines the command line of ``blurkit``: its commands and their options.
 
 Each command is one function in :mod:`blurkit.commands`. It is imported when the command runs, so that ``--help`` is fast.
 """
@@ -48,14 +48,17 @@ source_options = _options(
         help="Use only photographs under these licences, such as by,by-sa.",
     ),
     click.option("--weight", multiple=True, metavar="NAME=W", help="How many photographs of a source, relative to the others."),
-    click.option("--annotations", metavar="V", help="Masks of mapillary: v1.2 or v2.0.  [default: the newest]"),
+    click.option("--annotations", metavar="V", help="Annotations of mapillary for masks: v1.2 or v2.0.  [default: the newest]"),
     recipe_option,
     settings_option("Change a value of the recipe, or shard_bytes."),
     click.option("--size", default="320", metavar="N|HxW|full", help="Size of the crops; full: whole photographs."),
     click.option("--per-image", default=1, metavar="K", help="Pairs to make of each photograph."),
     click.option("--downscale", default=1, metavar="F", help="Make photographs F times smaller first."),
     click.option(
-        "--min-sharpness", default=0.0, metavar="T", help="Skip blurred or empty crops: a Laplacian with a variance below T."
+        "--min-sharpness",
+        default=0.0,
+        metavar="T",
+        help="Skip a blurred or empty crop: the variance of its Laplacian is below T.",
     ),
     click.option("--masks", is_flag=True, help="Also store the masks of objects, if the source has them."),
     click.option("--seed", default=0, metavar="N", help="Seed of all random numbers, from 0."),
@@ -66,7 +69,7 @@ source_options = _options(
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True})
 @click.version_option(__version__, prog_name="blurkit")
 def cli() -> None:
-    """Large paired datasets of motion-blurred and sharp photographs.
+    """Make large paired datasets of motion-blurred and sharp photographs.
 
     Every command works without options, on the photographs in the package. Try `blurkit generate`, then `blurkit preview shards/`
     and `blurkit verify shards/`. Environment variables can set options, for example BLURKIT_GENERATE_SEED=3.
@@ -77,9 +80,9 @@ def cli() -> None:
 @source_options
 @click.option("--out", type=PATH, default=Path("shards"), help="Folder of the dataset. Run the same command again to resume.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Worker processes.  [default: the number of processors]")
-@click.option("--slice", metavar="I/N|slurm", help="Make every N-th shard, from shard I (from 0); slurm: as the array task says.")
+@click.option("--slice", metavar="I/N|slurm", help="Make every N-th shard, from shard I (from 0); slurm: as in the array task.")
 @click.option("--dry-run", is_flag=True, help="Print the numbers of images, pairs, shards, bytes, minutes; write nothing.")
-@click.option("--retry-failed", is_flag=True, help="Make the shards again in which photographs failed.")
+@click.option("--retry-failed", is_flag=True, help="Make a shard again if photographs failed in it.")
 @click.option("--max-bad", default="1%", metavar="P%|N", help="Exit with 1 if more pairs than this failed.")
 @click.option("--overwrite", is_flag=True, help="First remove the dataset in --out.")
 @json_option
@@ -130,7 +133,7 @@ def verify(shards: str, recompute: str | None, root: tuple[str, ...], as_json: b
 @cli.command()
 @click.argument("shards", required=False)
 @click.option("--src", metavar="NAME|FOLDER", help="Describe a source instead of a dataset.")
-@click.option("--root", type=PATH, metavar="DIR", help="Where a named source lies.")
+@click.option("--root", type=PATH, metavar="DIR", help="Folder of a named source.")
 @click.option("--split", default="all", metavar="S", help="all, train, val or test.")
 @click.option("--hash", "hashes", is_flag=True, help="For a source: compare its archives with their known hashes.")
 @click.option("-o", "--out", type=PATH, help="For a dataset: also draw all distributions into this picture.")
@@ -222,6 +225,7 @@ def main() -> int:
 
 
 def _choices(values: dict[str, Any]) -> Any:
+    """Removes from ``values`` the options that decide what is made, and returns them as ``Choices``."""
     from dataclasses import fields
 
     from blurkit.pipeline.choices import Choices
@@ -230,6 +234,7 @@ def _choices(values: dict[str, Any]) -> Any:
 
 
 def _print_origins(context: click.Context) -> None:
+    """Print the value of each option, and whether it is a default, from the command line or from the environment."""
     for name, value in context.params.items():
         origin = context.get_parameter_source(name)
         print(f"{name} = {value!r} ({origin.name.lower() if origin else 'unknown'})", file=sys.stderr)

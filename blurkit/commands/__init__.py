@@ -1,1 +1,1 @@
-"""One module per command, each a function that returns an exit code."""
+"""The commands of ``blurkit``. Each module holds one command: a function that returns an exit code."""

@@ -1,7 +1,7 @@
-"""``blurkit bench``: what is promised about speed and memory, measured in one run, each figure beside its limit.
+"""``blurkit bench``: measures speed and memory, and prints each figure beside its promised limit.
 
-Machines differ and are noisy, so nearly all figures are ratios of two things done alternately here and now, on one thread, each
-by its fastest repetition.
+Machines differ and are noisy. So nearly all figures are ratios of two computations, which run alternately on one thread. The
+time of each is that of its fastest repetition.
 """
 
 from __future__ import annotations
@@ -40,14 +40,15 @@ from blurkit.shard.format import FIELDS
 from blurkit.shard.index import shard_name
 from blurkit.sources.open import open_source
 
-#: (height, width) of the two images that are blurred: a photograph of COCO's size and one of eight megapixels.
+#: (height, width) of the images that are blurred: the size of a photograph of COCO, and eight megapixels.
 SIZES = ((480, 640), (2448, 3264))
+#: The side of the square canvas that cv2.filter2D gets, in pixels, and about how many taps the kernel has.
 CANVAS = 65
 TAPS = 125
 
 
 def bench(sections: tuple[str, ...], *, as_json: bool) -> int:
-    """Measure the named sections, or all; see :func:`blurkit.program.benchmark.measure`."""
+    """Measure these sections, or all if none is named. Returns the exit code of :func:`blurkit.program.benchmark.measure`."""
     cv2.setNumThreads(1)
     return measure(SECTIONS, sections, as_json=as_json)
 
@@ -82,7 +83,7 @@ def _fused() -> Iterator[Figure]:
     for size, least in zip(SIZES, (4.0, 3.5), strict=True):
         codes = _photograph(size)
         ours, theirs = times(lambda: blur_codes(codes, kernel, response), lambda: steps(codes), repeats=5)  # noqa: B023
-        yield Figure(f"blur in linear light over the same by cv2 and tables, {size[1]}x{size[0]}x3", theirs / ours, least, "x")
+        yield Figure(f"blur in linear light over cv2.filter2D with tables, {size[1]}x{size[0]}x3", theirs / ours, least, "x")
 
 
 def _workers() -> Iterator[Figure]:
@@ -93,7 +94,7 @@ def _workers() -> Iterator[Figure]:
 
 
 def _pairs_per_second(source: Path, out: Path, workers: int) -> float:
-    """The rate of a run while all workers are busy: from the first committed shard to the last."""
+    """The rate of a run while all workers are busy. The first shard of each worker and the last shard are not counted."""
     plan = Choices(src=(str(source),), size="256", per_image=160, settings=("shard_bytes=67108864",)).plan()
     out.mkdir()
     run = run_tasks(plan.tasks(out, range(len(plan.shards))), workers=workers, stop=Stop(), tick=lambda _: None)
@@ -102,7 +103,7 @@ def _pairs_per_second(source: Path, out: Path, workers: int) -> float:
 
 
 def _memory() -> Iterator[Figure]:
-    """In a process of its own, by the kernel's own count of the peak; Linux alone keeps one that can be set back."""
+    """Measured in a separate process, from the peak that the operating system records. Only Linux can reset this peak."""
     if sys.platform != "linux":
         return
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -112,7 +113,7 @@ def _memory() -> Iterator[Figure]:
 
 
 def _megabytes_above_idle(source: Path) -> float:
-    """The peak while pairs of whole photographs are made, above what the process has after small ones."""
+    """The peak memory while pairs of whole photographs are made, minus the memory after small pairs were made, in MB."""
 
     def kilobytes(key: str) -> int:
         return int(re.findall(rf"{key}:\s+(\d+)", Path("/proc/self/status").read_text())[0])
@@ -149,27 +150,29 @@ def _reading() -> Iterator[Figure]:
                 for pixels in mapped:
                     np.ascontiguousarray(pixels[index, y : y + 256, x : x + 256])
 
-        mine, bare = times(ours, theirs, repeats=5)
-    yield Figure("256x256 crop pairs/s over np.memmap", bare / mine, 0.6, "x")
+        with_checks, without_checks = times(ours, theirs, repeats=5)
+    yield Figure("256x256 crop pairs/s over np.memmap", without_checks / with_checks, 0.6, "x")
 
 
 def _start() -> Iterator[Figure]:
     def run(*arguments: str) -> None:
         subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
-    helped, bare = times(lambda: run("-m", "blurkit", "--help"), lambda: run("-c", "pass"), repeats=10)
-    yield Figure("`blurkit --help` beyond the interpreter's own start", (helped - bare) * 1e3, 150, "ms", at_most=True)
+    with_help, interpreter = times(lambda: run("-m", "blurkit", "--help"), lambda: run("-c", "pass"), repeats=10)
+    yield Figure("`blurkit --help` beyond the interpreter's own start", (with_help - interpreter) * 1e3, 150, "ms", at_most=True)
 
 
 def _typical_kernel() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The first kernel of the published process that has about ``TAPS`` taps and fits the canvas; and on the canvas, turned as
-    ``cv2.filter2D`` takes it, which correlates."""
+    """The first kernel of the published process with about ``TAPS`` taps that fits the canvas, and this kernel on the canvas.
+
+    On the canvas it is rotated by 180 degrees, since ``cv2.filter2D`` correlates.
+    """
     for number in range(10_000):
         rng = generator(seed_words(0, "bench", str(number), 0))
         kernel = rasterize(boracchi_foi(length=60, anxiety=0.005, rng=rng))
         if abs(statistics(kernel).taps - TAPS) <= 2 and len(kernel) <= CANVAS:
             return kernel, np.pad(kernel[::-1, ::-1], (CANVAS - len(kernel)) // 2)
-    raise RuntimeError("no kernel of the published process has as many taps")
+    raise RuntimeError(f"no kernel of the published process has {TAPS} taps and fits {CANVAS}x{CANVAS} pixels")
 
 
 def _filter2d(image: NDArray[np.float32], canvas: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -177,7 +180,7 @@ def _filter2d(image: NDArray[np.float32], canvas: NDArray[np.float32]) -> NDArra
 
 
 def _photograph(size: tuple[int, int], number: int = 0) -> NDArray[np.uint8]:
-    """A packaged photograph at this (height, width)."""
+    """A photograph of the package, resized to this (height, width)."""
     records = list(open_source("sample").records)
     pixels = read_image(records[number % len(records)].path).pixels
     return cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_CUBIC)

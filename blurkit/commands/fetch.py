@@ -1,4 +1,4 @@
-"""``blurkit fetch``: a known dataset from its own server, checked and unpacked where `generate` looks for it."""
+"""``blurkit fetch``: downloads a known dataset from its own server, checks it, and unpacks it where `generate` looks for it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from blurkit.sources.archive.download import RetryPolicy, delete_version_note, d
 from blurkit.sources.archive.unpack import unpack
 from blurkit.sources.known.manifest import OF_SOURCE, Archive, Manifest, Split, load_manifest
 
-#: Of the server, for about a minute of failures in a row.
+#: Retries a failing server for about a minute.
 RETRY_POLICY = RetryPolicy()
 
-#: The names that COCO gives to its photographs.
+#: The file names of the photographs of COCO.
 _PHOTOGRAPH = re.compile(r"\d{12}\.jpg")
 
-#: What a run says that a signal has ended.
-_KEPT = "what has arrived is kept"
+#: The part of the message after a signal that says what is kept.
+_KEPT = "the downloaded data is kept"
 
 
 @dataclass
 class _Fetch:
-    """One run. ``downloaded``: bytes."""
+    """One run of the command. ``root``: the target folder. ``keep``: keep the archives. ``downloaded``: bytes in this run."""
 
     root: Path
     splits: list[Split]
@@ -48,7 +48,7 @@ class _Fetch:
 
 
 def fetch(name: str, *, split: str, root: Path | None, keep: bool, mirror: str | None, as_json: bool, quiet: bool) -> int:
-    """Download, check and unpack what is missing of a dataset. Returns the exit code."""
+    """Download, check and unpack the missing parts of a dataset. Returns the exit code."""
     manifest = _manifest(name)
     splits = list(manifest.splits) if split == "all" else [manifest.split(split)]
     place = root if root is not None else Path(os.environ.get("BLURKIT_DATA") or "data", name)
@@ -58,10 +58,10 @@ def fetch(name: str, *, split: str, root: Path | None, keep: bool, mirror: str |
         _end_at_once(stop)
         run = _Fetch(place, splits, keep, quiet, stop)
         place.mkdir(parents=True, exist_ok=True)
-        left = [archive for archive in archives if not _is_unpacked(run, archive)]
-        _require_space(run, left)
+        missing = [archive for archive in archives if not _is_unpacked(run, archive)]
+        _require_space(run, missing)
         try:
-            for archive in left:  # a mirror has the same paths below another base
+            for archive in missing:  # a mirror has the same paths as the server, below another address
                 url = archive.url if mirror is None else mirror.rstrip("/") + urlsplit(archive.url).path
                 _fetch_one(run, archive, url)
         except LockedError as error:
@@ -73,7 +73,7 @@ def fetch(name: str, *, split: str, root: Path | None, keep: bool, mirror: str |
 
 def _manifest(name: str) -> Manifest:
     if name not in OF_SOURCE:
-        raise UsageError(f"no dataset {name!r} is known: it is one of {', '.join(OF_SOURCE)}{nearest(name, OF_SOURCE)}")
+        raise UsageError(f"unknown dataset {name!r}; use one of {', '.join(OF_SOURCE)}{nearest(name, OF_SOURCE)}")
     manifest = load_manifest(OF_SOURCE[name])
     if not manifest.archives or not all(archive.url and archive.bytes and archive.sha256 for archive in manifest.archives):
         raise UsageError(f"{manifest.title} is not fetched by blurkit. {manifest.obtain.strip()}")
@@ -81,9 +81,9 @@ def _manifest(name: str) -> Manifest:
 
 
 def _is_unpacked(run: _Fetch, archive: Archive) -> bool:
-    """Whether all of an archive is there that is asked for.
+    """Whether all requested files of an archive are unpacked.
 
-    While the archive lies there too, it is not taken for granted: the files are compared with it again.
+    ``False`` if the archive itself is still there, since its files are then compared with it again.
     """
     if (run.root / archive.name).exists():
         return False
@@ -98,7 +98,7 @@ def _annotations(root: Path, split: Split) -> Path:
 
 
 def _photographs(folder: Path) -> int:
-    """How many photographs of the dataset are in a folder; other files do not count, nor empty ones, which a power cut leaves."""
+    """The number of the dataset's photographs in a folder. Empty files, which a power failure can leave, do not count."""
     if not folder.is_dir():
         return 0
     with os.scandir(folder) as entries:
@@ -106,39 +106,39 @@ def _photographs(folder: Path) -> int:
 
 
 def _require_space(run: _Fetch, archives: list[Archive]) -> None:
-    """Room for what is unpacked, which takes at least as much as its archive, and for the archives on their way."""
+    """Raises if the disk has no room for the archives and their files. The files take at least as much as their archive."""
     kept = most = 0
     for archive in archives:
         if (run.root / archive.name).exists():
-            continue  # unpacking knows what it takes
+            continue  # `unpack` checks the space for its files
         part = part_path(run.root / archive.name)
         size, here = archive.bytes or 0, part.stat().st_size if part.exists() else 0
         most = max(most, kept + 2 * size - here)
         kept += 2 * size - here if run.keep else size - here
-    together = "an archive and what is unpacked of it are there together for a while"
+    together = "for a while, the disk holds both an archive and its files"
     require_space(run.root, most, f"{together}: make room, or choose another --root")
 
 
 def _fetch_one(run: _Fetch, archive: Archive, url: str) -> None:
     target, size = run.root / archive.name, archive.bytes or 0
     if not run.quiet:
-        from_where = "is there already" if target.exists() else f"({data_size(size)}) from {url}"
+        from_where = "is already there" if target.exists() else f"({data_size(size)}) from {url}"
         print(f"{archive.name} {from_where}, into {run.root}", file=sys.stderr, flush=True)
     with contextlib.closing(_Bytes(archive.name, size, run)) as shown:
         download(url, target, size=size, sha256=archive.sha256, report=shown.report, say=shown.say, retry_policy=RETRY_POLICY)
         run.downloaded += shown.received
     with contextlib.closing(_Bytes(f"unpacking {archive.name}", size, run)) as shown:
         unpack(target, run.root, report=shown.report)
-    if is_downloaded(target) and not run.keep:  # an archive that the user has put there is not ours to delete
+    if is_downloaded(target) and not run.keep:  # an archive that the user put there is kept
         target.unlink()
     delete_version_note(target)
 
 
 class _Bytes(Progress):
-    """Progress in bytes, of one archive. ``received``: how many came in this run."""
+    """Progress through one archive in bytes. ``received``: the bytes that this run downloaded or unpacked."""
 
     def __init__(self, what: str, total: int, run: _Fetch) -> None:
-        super().__init__(total, quiet=True)  # its bar would count pairs
+        super().__init__(total, quiet=True)  # quiet, since the bar of `Progress` counts pairs
         self._what, self._stop, self._quiet = what, run.stop, run.quiet
         self.received, self._begun = 0, False
         if sys.stderr.isatty() and not run.quiet:
@@ -149,19 +149,19 @@ class _Bytes(Progress):
             self._bar = tqdm(desc=what, smoothing=0.1, file=sys.stderr, **sizes)
 
     def report(self, done: int, total: int | None = None) -> None:
-        """Show that ``done`` bytes are there, those of earlier runs among them."""
+        """Show that ``done`` bytes are there, including those of earlier runs."""
         if self._stop:
             raise self._stop.error(_KEPT)
         self.received += max(done - self.done, 0) if self._begun else 0
         self.done, self.total, self._begun = done, total or self.total, True
         if self._bar is not None:
-            if done < self._bar.n:  # it started anew
+            if done < self._bar.n:  # the server sends the file from its beginning
                 self._bar.reset()
             self._bar.total = self.total
         self.show()
 
     def say(self, sentence: str) -> None:
-        """A line of its own, beside the bar."""
+        """Print a sentence on its own line. The bar is drawn again below it."""
         if self._bar is not None:
             self._bar.clear()
         print(sentence, file=sys.stderr, flush=True)
@@ -174,12 +174,14 @@ class _Bytes(Progress):
 
 
 def _end_at_once(stop: Stop) -> None:
-    """From now on, while signals are noted in ``stop``, the first one also raises :class:`StoppedError`, wherever the program is:
-    while it waits for a silent server, too. What is cut off resumes."""
-    note: Any = signal.getsignal(SIGNALS[0])
+    """From now on, the first signal not only sets ``stop`` but also raises :class:`StoppedError`, wherever the program is.
+
+    So the run also ends while it waits for a silent server. An interrupted download can be resumed.
+    """
+    set_stop: Any = signal.getsignal(SIGNALS[0])
 
     def handle(number: int, frame: FrameType | None) -> None:
-        note(number, frame)
+        set_stop(number, frame)
         raise stop.error(_KEPT)
 
     for number in SIGNALS:
@@ -195,8 +197,8 @@ def _print(run: _Fetch, name: str, archives: list[Archive], seconds: float, as_j
         print(json.dumps({**result, "seconds": round(seconds, 3), "next": following}, ensure_ascii=False))
         return
     for split in run.splits:
-        print(f"{run.root / split.folder}: {plural(split.images, 'photograph')}; {_annotations(run.root, split)}: their objects")
+        print(f"{run.root / split.folder}: {plural(split.images, 'photograph')}; {_annotations(run.root, split)}: annotations")
     for archive in kept:
-        print(f"{run.root / archive}: kept; delete it when you like")
-    print(f"{data_size(run.downloaded)} downloaded, after {duration(seconds)}" if run.downloaded else "nothing was to download")
+        print(f"{run.root / archive}: kept; you can delete it")
+    print(f"{data_size(run.downloaded)} downloaded, after {duration(seconds)}" if run.downloaded else "nothing to download")
     print(f"use it: {following}")

@@ -1,4 +1,4 @@
-"""``blurkit generate``: photographs in, shards out."""
+"""``blurkit generate``: makes shards of pairs from photographs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from blurkit.shard.index import INDEX, PLAN, is_dataset_file, is_written, record
 
 @dataclass(frozen=True)
 class GenerateOptions:
-    """How a run goes about it; none of this changes a sample."""
+    """The options of a run that do not change a sample. The command line explains each of them."""
 
     out: Path
     workers: int | None = None
@@ -43,7 +43,7 @@ class GenerateOptions:
 
 
 def generate(choices: Choices, options: GenerateOptions) -> int:
-    """Make what is missing of a dataset. Returns the exit code."""
+    """Make the missing shards of a dataset. Returns the exit code: 1 if more pairs failed than ``max_bad`` allows."""
     with stopping() as stop:
         return _generate(choices, options, stop)
 
@@ -52,11 +52,11 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
     tolerance = parse_max_bad(options.max_bad)
     share = parse_slice(options.slice)
     if options.overwrite and share is not None:
-        raise UsageError("--overwrite and --slice do not go together: clear the folder with one unsliced run first")
+        raise UsageError("--overwrite and --slice cannot be combined: empty the folder first, with one run without --slice")
     workers = options.workers or available_cpus()
     plan = choices.plan()
     if stop:
-        raise stop.error("nothing was written yet")
+        raise stop.error("nothing was written")
     if not options.quiet:
         for notice in plan.notices():
             print(notice, file=sys.stderr)
@@ -69,17 +69,17 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
         if options.overwrite:
             _clear(options.out)
         check_or_write_plan(options.out, plan)
-        mine = range(len(plan.shards)) if share is None else range(share[0], len(plan.shards), share[1])
-        own = {file for number in mine for file in (shard_name(number), record_path(options.out, number).name)}
+        shards = range(len(plan.shards)) if share is None else range(share[0], len(plan.shards), share[1])
+        own = {file for number in shards for file in (shard_name(number), record_path(options.out, number).name)}
         is_ours = is_written if share is None else own.__contains__
         remove_temporaries(options.out, is_ours)
-        left = [number for number in plan.left(options.out, retry_failed=options.retry_failed) if number in mine]
-        needed = math.ceil(plan.bytes * len(left) / len(plan.shards))
-        require_space(options.out, needed, "free some, choose another --out, or make less (--limit, --per-image, --size)")
-        _make(plan, left, options, workers, stop)
-        remove_temporaries(options.out, is_ours)  # of workers that died
+        missing = [number for number in plan.left(options.out, retry_failed=options.retry_failed) if number in shards]
+        needed = math.ceil(plan.bytes * len(missing) / len(plan.shards))
+        require_space(options.out, needed, "free some space, choose another --out, or make less (--limit, --per-image, --size)")
+        _make(plan, missing, options, workers, stop)
+        remove_temporaries(options.out, is_ours)  # files of workers that died
         index = seal(options.out, plan, lambda notice: print(notice, file=sys.stderr))
-    outcome = outcome_of(plan, options.out, mine, _pairs(plan, mine), time.monotonic() - begin, index)
+    outcome = outcome_of(plan, options.out, shards, _pairs(plan, shards), time.monotonic() - begin, index)
     print(json.dumps(outcome.summary, ensure_ascii=False) if options.json else outcome.text(share))
     if fault := outcome.fault(tolerance):
         raise BlurkitError(fault)
@@ -88,49 +88,49 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
 
 @contextlib.contextmanager
 def _locks(folder: Path, share: tuple[int, int] | None) -> Iterator[None]:
-    """A whole run has the folder to itself; slices of one count share it, each alone in its own."""
+    """Lock the folder. A run without --slice holds it alone. Slices with the same N share it, and each slice has only one run."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(folder / ".lock", shared=share is not None))
         if share is not None:
-            mine = folder / f".lock-of-{share[1]}"
-            with locked(folder / ".lock-plan", wait=True):  # one at a time, so that two counts cannot begin together
+            own = folder / f".lock-of-{share[1]}"
+            with locked(folder / ".lock-plan", wait=True):  # so that slices with different N cannot start together
                 for other in folder.glob(".lock-of-*"):
-                    with locked(other, shared=other == mine):
+                    with locked(other, shared=other == own):
                         pass
-                stack.enter_context(locked(mine, shared=True))
+                stack.enter_context(locked(own, shared=True))
             stack.enter_context(locked(folder / f".lock-{share[0]}-of-{share[1]}"))
         yield
 
 
 def _clear(folder: Path) -> None:
-    """Remove what blurkit wrote in a folder, and nothing else."""
+    """Remove the files that blurkit wrote into a folder. Other files are kept."""
     refuse_foreign_files(folder)
     remove_description(folder)
     for path in folder.iterdir():
         if is_dataset_file(path.name) and path.name != PLAN:
             path.unlink()
-    (folder / PLAN).unlink(missing_ok=True)  # last: while it is there, the rest is known to be ours
+    (folder / PLAN).unlink(missing_ok=True)  # last, since the plan shows that the other files are blurkit's
 
 
-def _make(plan: Plan, left: list[int], options: GenerateOptions, workers: int, stop: Stop) -> None:
-    """Make the shards that are left, or raise where a signal ended it before the last."""
-    if not left:
+def _make(plan: Plan, missing: list[int], options: GenerateOptions, workers: int, stop: Stop) -> None:
+    """Make the missing shards. Raises if a signal ends the run before the last shard."""
+    if not missing:
         return
     (options.out / INDEX).unlink(missing_ok=True)
-    for number in left:  # a record stands for the shard beside it, never for one that is being replaced
+    for number in missing:  # a record must not describe a shard that is being replaced
         record_path(options.out, number).unlink(missing_ok=True)
-    tasks, made = plan.tasks(options.out, left), 0
-    with contextlib.closing(Progress(_pairs(plan, left), quiet=options.quiet)) as progress:
-        for finished in run_tasks(tasks, workers=min(workers, len(left)), stop=stop, tick=progress.show):
+    tasks, made = plan.tasks(options.out, missing), 0
+    with contextlib.closing(Progress(_pairs(plan, missing), quiet=options.quiet)) as progress:
+        for finished in run_tasks(tasks, workers=min(workers, len(missing)), stop=stop, tick=progress.show):
             made += 1
             progress.done += finished.samples
             progress.show()
-    if stop and made < len(left):
-        raise stop.error(f"{made} of {len(left)} shards were finished and are kept")
+    if stop and made < len(missing):
+        raise stop.error(f"{made} of {len(missing)} shards were finished and are kept")
 
 
 def _pairs(plan: Plan, shards: Iterable[int]) -> int:
-    """How many pairs are planned for these shards."""
+    """The number of pairs that are planned for these shards."""
     return sum(end - first for first, end in (plan.shards[number] for number in shards)) * plan.settings.per_image
 
 
@@ -153,7 +153,7 @@ def _dry_run(plan: Plan, fit: Fit, workers: int, as_json: bool) -> int:
 
 
 def _seconds_per_pair(plan: Plan) -> float:
-    """Measured on a few photographs of the plan, after a first that compiles; 0 where none of them can be used."""
+    """The time for a pair, measured on a few photographs after a first one that compiles; 0 if none of them can be used."""
     step = max(len(plan.records) // 4, 1)
     taken = []
     for record in (plan.records[0], *plan.records[::step][:4]):

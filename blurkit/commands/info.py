@@ -1,4 +1,4 @@
-"""``blurkit info SHARDS``: what a dataset holds."""
+"""``blurkit info SHARDS``: prints what a dataset contains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from blurkit.shard.ledger import read_ledger
 
 
 def info(shards: str, *, out: Path | None, as_json: bool) -> int:
-    """Counts and distributions, as text or JSON and, with ``out``, as a plot. Returns the exit code."""
+    """Print counts and distributions as text or JSON. With ``out``, also draw the distributions. Returns the exit code."""
     dataset = open_dataset(shards, partial=True)
     if not len(dataset):
         raise nothing_stored(shards, dataset)
@@ -33,7 +33,7 @@ def info(shards: str, *, out: Path | None, as_json: bool) -> int:
         print(json.dumps({**counts, "quantiles": spreads}, ensure_ascii=False))
         return OK
     for key, value in counts.items():
-        if value is not None:  # unknown until the dataset is complete
+        if value is not None:  # some values are unknown until the dataset is complete
             print(f"{key:<10} {value_text(value)}")
     if lines := read_ledger(dataset.folder / LEDGER):
         print(LEFT_OUT, *reason_lines(lines), sep="\n")
@@ -43,7 +43,7 @@ def info(shards: str, *, out: Path | None, as_json: bool) -> int:
             print()
             print(text_histogram(columns[label], label=label))
     if out is not None:
-        print(f"\n{out}: all distributions as a plot")
+        print(f"\n{out}: plots of all distributions")
     return OK
 
 
@@ -78,7 +78,7 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
 
 
 def _columns(dataset: Dataset) -> dict[str, NDArray[np.float64]]:
-    """Distributions over all samples; what a recipe does not draw is left out."""
+    """Label -> values of all samples. A quantity that the recipe does not draw is left out."""
     columns: dict[str, list[float]] = collections.defaultdict(list)
     for number in range(len(dataset.files)):
         shard = dataset.shard(number)
@@ -95,13 +95,13 @@ def _columns(dataset: Dataset) -> dict[str, NDArray[np.float64]]:
 
 
 def quantiles(values: ArrayLike, digits: int = 3) -> dict[str, float]:
-    """The least, the greatest and some between them, of the finite values, by their names."""
+    """Returns the 0, 10, 50, 90 and 100 % quantiles of the finite values, as ``p0`` to ``p100``, rounded to ``digits``."""
     finite = finite_values(values)
     return {f"p{q}": round(float(np.percentile(finite, q)), digits) for q in (0, 10, 50, 90, 100)}
 
 
 def value_text(value: Any) -> str:
-    """A count, or counts by name, for people."""
+    """Returns a count, or a dict of counts, as text for people."""
     if isinstance(value, dict):
         return ", ".join(f"{key}: {count:,}" for key, count in value.items())
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

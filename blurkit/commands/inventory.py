@@ -1,4 +1,4 @@
-"""``blurkit info --src``: what of a source is there, held against what its manifest says of the whole dataset."""
+"""``blurkit info --src``: prints which parts of a source are there, compared with the manifest of the dataset."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from blurkit.sources.known.manifest import OF_SOURCE, Archive, load_manifest
 from blurkit.sources.open import open_source
 from blurkit.sources.record import Source
 
-#: What an archive is found to be, for people.
+#: State of an archive -> its description for people.
 _STATES = {
     "absent": "not here",
-    "here": "here, of the right size; --hash checks its bytes",
-    "incomplete": "here, but of another size: not all of it, or another release",
-    "sound": "here, its sha256 is right",
-    "damaged": "here, but its sha256 is wrong: delete it and get it again",
-    "unknown": "here; no hash of it is known",
+    "here": "here, with the right size; --hash also checks its content",
+    "incomplete": "here, but with another size: it is incomplete, or another release",
+    "sound": "here, and its sha256 is right",
+    "damaged": "here, but its sha256 is wrong: delete it and download it again",
+    "unknown": "here; its right hash is not known",
 }
 
-#: Entries that were passed over are shown up to this many; the ledger of a run has all.
+#: The largest number of passed-over entries that are printed. The ledger of a run lists all.
 _SHOWN = 8
 
 
 def inventory(name: str, *, root: Path | None, split: str, hashes: bool, as_json: bool) -> int:
-    """Counts, sizes, licences and gaps of a source. Returns the exit code: 1 where an archive is damaged."""
+    """Print counts, sizes, licences and missing parts of a source. Returns the exit code: 1 if an archive is damaged."""
     source = open_source(name, root=root, split=split)
     manifest = load_manifest(OF_SOURCE[source.name]) if source.name in OF_SOURCE else None
     archives = {archive.name: _state(archive, source.root, hashes) for archive in manifest.archives} if manifest else {}
@@ -48,7 +48,7 @@ def inventory(name: str, *, root: Path | None, split: str, hashes: bool, as_json
 
 
 def _describe(source: Source) -> dict[str, Any]:
-    """What a pass over the records and the headers of their files finds."""
+    """Counts and sizes, from the records and the headers of their files."""
     licences, annotated, unreadable, size, last = collections.Counter[str](), 0, 0, 0, ""
     smallest = largest = (0, 0)
     for record in source.records:
@@ -78,7 +78,7 @@ def _describe(source: Source) -> dict[str, Any]:
 
 
 def _state(archive: Archive, root: Path, hashes: bool) -> str:
-    """What an archive in the root, or beside it, is found to be: a key of :data:`_STATES`."""
+    """The state of an archive, a key of :data:`_STATES`. The archive may lie in the root or in the folder above."""
     path = next((folder / archive.name for folder in (root, root.parent) if (folder / archive.name).is_file()), None)
     if path is None:
         return "absent"

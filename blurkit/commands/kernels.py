@@ -1,4 +1,4 @@
-"""``blurkit kernels``: a bank of kernels drawn by a recipe, for other people's work."""
+"""``blurkit kernels``: draws a bank of kernels from a recipe, for use in other programs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from blurkit.recipes.recipe import Recipe
 
 
 def kernels(recipe: Recipe | Mixture, *, count: int, seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
-    """Draw ``count`` kernels and save them as a bank. Kernel i depends on (seed, i) and the recipe alone."""
+    """Draw ``count`` kernels and save them as a bank. Kernel i depends only on the seed, i and the recipe.
+
+    Returns the exit code.
+    """
     if count < 1:
-        raise UsageError(f"-n is at least 1, got {count}")
+        raise UsageError(f"-n must be at least 1, got {count}")
     begin = time.perf_counter()
     drawn = [draw_kernel(recipe, rng=generator(seed_words(seed, "kernels", str(i), 0))) for i in range(count)]
     seconds = time.perf_counter() - begin

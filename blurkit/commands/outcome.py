@@ -32,7 +32,7 @@ class Tolerance:
 
 
 def parse_max_bad(text: str) -> Tolerance:
-    """Converts ``"1%"`` or ``"20"``. Raises :class:`UsageError`."""
+    """Converts a share such as ``"1%"`` or a number of pairs such as ``"20"``. Raises :class:`UsageError` for any other text."""
     try:
         value = float(text.removesuffix("%"))
     except ValueError:
@@ -65,7 +65,7 @@ class Outcome:
         if summary["complete"] and summary["made"]:
             lines.append(f"look at it: blurkit preview {folder}    check it: blurkit verify {folder}")
         elif share is not None and not summary["complete"]:
-            lines.append(f"slice {share[0]}/{share[1]} is done; the dataset is complete when all slices are")
+            lines.append(f"slice {share[0]}/{share[1]} is done; the dataset is complete when all slices are done")
         return "\n".join(lines)
 
     def fault(self, tolerance: Tolerance) -> str:
@@ -143,7 +143,7 @@ def reason_lines(lines: Iterable[Failure]) -> list[str]:
 def nothing_stored(shards: str, dataset: Dataset) -> UsageError:
     """The error for a dataset without a pair: no shard is complete yet, or everything was left out for the reasons it names."""
     if not dataset.digest:
-        return UsageError(f"{shards} holds no complete shard yet; run the same `blurkit generate` again, it resumes")
+        return UsageError(f"{shards} has no complete shard; run the same `blurkit generate` again, it resumes")
     lines = read_ledger(dataset.folder / LEDGER)
     reasons = "".join(f"\n{line}" for line in reason_lines(lines))
     return UsageError(f"{shards} is complete and holds no pair, because every photograph was left out:{reasons}")

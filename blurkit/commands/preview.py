@@ -1,4 +1,4 @@
-"""``blurkit preview``: a sheet of pairs, as ``generate`` would store them or as a dataset holds them."""
+"""``blurkit preview``: draws a sheet of the pairs of a dataset, or of the pairs that ``generate`` would make."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from blurkit.shard.index import open_dataset
 
 
 def preview(shards: str | None, choices: Choices, *, count: int, out: Path, as_json: bool) -> int:
-    """Draw ``count`` pairs, spread evenly over the dataset or the source. Returns the exit code."""
+    """Draw ``count`` pairs, evenly spaced over the dataset or the plan. Returns the exit code."""
     if count < 1:
-        raise UsageError(f"-n is at least 1, got {count}")
+        raise UsageError(f"-n must be at least 1, got {count}")
     samples, title, subtitle = _stored(shards, count) if shards else _made(choices, count)
     draw_sheet(samples, out, title=title, subtitle=subtitle)
     if as_json:
@@ -56,7 +56,7 @@ def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
         except BadImageError as error:
             reasons.append(f"{plan.records[image].id}: {error}")
     if not samples:
-        raise UsageError("none of the photographs can be used; the first: " + reasons[0])
+        raise UsageError("none of the photographs can be used. The first one: " + reasons[0])
     for reason in reasons:
         print(f"left out: {reason}", file=sys.stderr)
     subtitle = f"seed {settings.seed}, size {size_text(settings.size)}. {settings.recipe.summary}"

@@ -1,4 +1,4 @@
-"""``blurkit verify``: is every byte of a dataset what was written, and can the samples be made again?"""
+"""``blurkit verify``: checks that no byte of a dataset has changed, and if asked, that its samples can be made again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from blurkit.shard.reader import Shard
 
 @dataclass(frozen=True)
 class Problem:
-    """``sample`` is empty where the whole shard is concerned."""
+    """``shard``: a file name. ``sample``: its name, empty if the problem is of the whole file. ``problem``: a sentence."""
 
     shard: str
     sample: str
@@ -31,42 +31,43 @@ class Problem:
 
 
 def verify(path: str, *, recompute: str | None, roots: Sequence[str], as_json: bool) -> int:
-    """Check structure, checksums, counts and, on request, samples against their photographs. Returns the exit code."""
+    """Check structure, checksums and counts. With ``recompute``, also make samples again and compare. Returns the exit code."""
     dataset = open_dataset(path, partial=True)
     problems, total = _check_folder(dataset), 0
     records = {record["file"]: record for record in dataset.index.get("shards", [])}
-    with ThreadPoolExecutor(available_cpus()) as pool:  # checksums are taken outside of the interpreter's lock
-        for found, digest in pool.map(lambda file: _check_shard(dataset.folder / file, records.get(file, {})), dataset.files):
-            problems += found
+    with ThreadPoolExecutor(available_cpus()) as pool:  # checksums are computed without the interpreter's lock
+        for added, digest in pool.map(lambda file: _check_shard(dataset.folder / file, records.get(file, {})), dataset.files):
+            problems += added
             total += digest
     if dataset.digest and not problems and digest_text(total) != dataset.digest:
-        problems.append(Problem(INDEX, "", "its digest is not that of the samples"))
+        problems.append(Problem(INDEX, "", "its digest does not match the digests of the samples"))
     remade = 0
     if recompute:
         from blurkit.pipeline.remake import remake
 
         numbers = _share(recompute, len(dataset))
         remade = len(numbers)
-        problems += [Problem(*found) for found in remake(dataset, numbers, roots)]
+        problems += [Problem(*problem) for problem in remake(dataset, numbers, roots)]
     _print(dataset, problems, remade, as_json)
     return FAILED if problems else OK
 
 
 def _check_folder(dataset: Dataset) -> list[Problem]:
-    """A dataset that is not complete, and shards that do not belong to it."""
+    """Problems of the folder: an incomplete dataset, shards that do not belong to it, and temporary files."""
     if not dataset.index:
         return []
     problems = []
     if not dataset.digest:
-        problems.append(Problem(INDEX, "", "the dataset is not complete; run the same `blurkit generate` again, it resumes"))
-    strange = sorted(file.name for file in dataset.folder.glob("*.h5") if file.name not in dataset.files)
-    problems += [Problem(name, "", "not part of the dataset: it has no completion record") for name in strange]
-    left = sorted(file.name for file in dataset.folder.glob("*" + TEMPORARY) if is_temporary(file.name, is_written))
-    return problems + [Problem(name, "", "left behind by a killed run; the next `blurkit generate` removes it") for name in left]
+        problems.append(Problem(INDEX, "", "the dataset is not complete; run the same `blurkit generate` again to resume"))
+    foreign = sorted(file.name for file in dataset.folder.glob("*.h5") if file.name not in dataset.files)
+    problems += [Problem(name, "", "not part of the dataset: it has no completion record") for name in foreign]
+    temporary = sorted(file.name for file in dataset.folder.glob("*" + TEMPORARY) if is_temporary(file.name, is_written))
+    notice = "temporary file of a killed run; the next `blurkit generate` removes it"
+    return problems + [Problem(name, "", notice) for name in temporary]
 
 
 def _check_shard(path: Path, record: dict[str, Any]) -> tuple[list[Problem], int]:
-    """Problems of one shard, and the sum of its samples' digests."""
+    """The problems of one shard, and the sum of the digests of its samples."""
     problems: list[Problem] = []
     try:
         with open(path, "rb") as file:
@@ -77,7 +78,7 @@ def _check_shard(path: Path, record: dict[str, Any]) -> tuple[list[Problem], int
     except CorruptShardError as error:
         return [Problem(path.name, "", str(error))], 0
     if record and len(shard) != record["samples"]:
-        problems.append(Problem(path.name, "", f"{len(shard)} samples, its record says {record['samples']}"))
+        problems.append(Problem(path.name, "", f"has {len(shard)} samples, but its record says {record['samples']}"))
     total = 0
     for index in range(len(shard)):
         try:
@@ -86,12 +87,12 @@ def _check_shard(path: Path, record: dict[str, Any]) -> tuple[list[Problem], int
             problems.append(Problem(path.name, shard.name(index), str(error)))
         total += shard.digest(index)
     if record and (size, sha256) != (record["bytes"], record["sha256"]) and not problems:
-        problems.append(Problem(path.name, "", "its bytes are not those that were written, outside of any sample (sha256)"))
+        problems.append(Problem(path.name, "", "its sha256 does not match its record: bytes outside of the samples have changed"))
     return problems, total
 
 
 def _share(text: str, total: int) -> list[int]:
-    """Sample numbers of a share such as ``1%``, evenly apart, at least one."""
+    """The numbers of an evenly spaced share of the samples, at least one. ``text``: such as ``1%``."""
     try:
         percent = float(text.removesuffix("%"))
     except ValueError:
@@ -111,4 +112,4 @@ def _print(dataset: Dataset, problems: list[Problem], remade: int, as_json: bool
         print(f"{problem.shard} {problem.sample}: {problem.problem}" if problem.sample else f"{problem.shard}: {problem.problem}")
     what = f"{dataset.folder}: {plural(len(dataset), 'sample')} in {plural(len(dataset.files), 'shard')}"
     again = f", {remade} made again and equal" if remade else ""
-    print(f"{what}, {plural(len(problems), 'problem')}" if problems else f"{what}{again}, all sound")
+    print(f"{what}, {plural(len(problems), 'problem')}" if problems else f"{what}{again}, no problems")

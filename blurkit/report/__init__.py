@@ -1,4 +1,4 @@
-"""What people look at: sheets of pairs, histograms, pages of pictures, and the card of a dataset."""
+"""Draws contact sheets, histograms and pages of pictures, and writes the card of a dataset."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from blurkit.report.plots import draw_histograms as draw_histograms
     from blurkit.report.sheet import draw_sheet as draw_sheet
 
-_HOMES = {  # loaded when they are used: matplotlib takes a while, and few commands draw
+_HOMES = {  # imported on first use: matplotlib is slow to import, and few commands draw
     "Page": "blurkit.report.page",
     "draw_histograms": "blurkit.report.plots",
     "draw_sheet": "blurkit.report.sheet",

@@ -1,4 +1,4 @@
-"""Histograms of any numbers: bins with round edges, and bars of text for the terminal."""
+"""Computes histograms with round bin edges, and prints them as bars of text."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 from blurkit.errors import UsageError
 from blurkit.program.progress import plural
 
-#: Left blocks of none to seven eighths of a character cell.
+#: Block characters that fill 0 to 7 eighths of a character cell, from the left.
 _EIGHTHS = ("", *"▏▎▍▌▋▊▉")
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """``counts``: int64 (n,), how many values lie in ``lower <= value < upper``, both float64 (n,). Where the values are few
-    distinct ones, as of a setting, each has its own bin with ``lower == upper``. No values: n = 0."""
+    """``counts``: the number of values with ``lower <= value < upper``, int64 (n,). ``lower`` and ``upper``: float64 (n,).
+
+    If there are few distinct values, as for a setting, each has its own bin with ``lower == upper``. Without values, n = 0.
+    """
 
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
@@ -26,14 +28,17 @@ class Histogram:
 
     @property
     def discrete(self) -> bool:
-        """Whether each bin is one value."""
+        """Whether each bin holds a single distinct value."""
         return bool((self.lower == self.upper).all())
 
 
 def histogram(values: ArrayLike, *, bins: int = 12) -> Histogram:
-    """The finite values in at most ``bins`` bins of one width, 1, 2 or 5 times a power of ten."""
-    if bins < 2:  # one round bin cannot hold both signs
-        raise UsageError(f"a histogram has room for at least 2 bins, got {bins}")
+    """Returns the histogram of the finite values: at most ``bins`` bins of equal width, 1, 2 or 5 times a power of ten.
+
+    Raises :class:`UsageError` if ``bins`` is less than 2.
+    """
+    if bins < 2:  # a single bin with round edges cannot hold both signs
+        raise UsageError(f"a histogram needs at least 2 bins, got {bins}")
     finite = finite_values(values)
     distinct, counts = np.unique(finite, return_counts=True)
     if len(distinct) <= 1 or (len(distinct) <= bins and 2 * len(distinct) <= len(finite)):
@@ -47,14 +52,17 @@ def histogram(values: ArrayLike, *, bins: int = 12) -> Histogram:
 
 
 def finite_values(values: ArrayLike) -> NDArray[np.float64]:
-    """The values that are numbers, float64 (n,)."""
+    """Returns the finite values, float64 (n,)."""
     flat = np.asarray(values, np.float64).ravel()
     return flat[np.isfinite(flat)]
 
 
 def text_histogram(values: ArrayLike, *, label: str, bins: int = 12, width: int = 40) -> str:
-    """A histogram as lines of text: a heading with median and 10 and 90 % quantiles, then a bar of at most ``width``
-    characters for each of at most ``bins`` bins. Values that are not finite are counted in the heading alone."""
+    """Returns a histogram as lines of text.
+
+    The first line is a heading with the median and the 10 and 90 % quantiles. Each of the at most ``bins`` bins follows as a
+    bar of at most ``width`` characters. Values that are not finite are counted only in the heading.
+    """
     finite = finite_values(values)
     others = np.size(values) - len(finite)
     heading = f"{label}: {plural(len(finite), 'value')}"
@@ -71,25 +79,25 @@ def text_histogram(values: ArrayLike, *, label: str, bins: int = 12, width: int 
 
 
 def quantiles(finite: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
-    """The 10, 50 and 90 % quantiles, float64 (3,), and a text that says them."""
-    found = np.quantile(finite, (0.1, 0.5, 0.9))
-    low, median, high = map(number_text, found)
-    return found, f"median {median}, 10–90 %: {low} to {high}"
+    """Returns the 10, 50 and 90 % quantiles, float64 (3,), and a text with these numbers."""
+    levels = np.quantile(finite, (0.1, 0.5, 0.9))
+    low, median, high = map(number_text, levels)
+    return levels, f"median {median}, 10–90 %: {low} to {high}"
 
 
 def number_text(value: float) -> str:
-    """A number to three digits, whole ones up to a million in full: ``0.125``, ``23.4``, ``1,234``."""
+    """Returns a number as text with three digits; from 1,000 to a million as a whole number: ``0.125``, ``23.4``, ``1,234``."""
     return f"{value:,.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def round_below(limit: float) -> float:
-    """The largest of 1, 2 and 5 times a power of ten that is at most ``limit``, which is positive."""
+    """Returns the largest number ≤ ``limit`` that is 1, 2 or 5 times a power of ten. ``limit`` is positive."""
     power = 10.0 ** math.floor(math.log10(limit))
     return power * max(factor for factor in (1, 2, 5) if factor == 1 or factor * power <= limit)
 
 
 def _names(tally: Histogram, *, whole: bool) -> list[str]:
-    """The bins as text, edges aligned. Bins of whole numbers are named by the first and the last they hold."""
+    """The edges of each bin as text, aligned. A bin of whole numbers shows the first and the last number that it can hold."""
     upper = tally.upper - 1 if whole and (tally.upper - tally.lower >= 1).all() else tally.upper
     first, last = ([f"{value:,.10g}" for value in edges] for edges in (tally.lower, upper))
     if (tally.lower == upper).all():
@@ -99,10 +107,11 @@ def _names(tally: Histogram, *, whole: bool) -> list[str]:
 
 
 def _bar(share: float, width: int) -> str:
-    """A bar of a share of ``width``, to an eighth of a character; never invisible unless the share is zero."""
+    """A bar over a share of ``width``, rounded to an eighth of a character. It is empty only if the share is zero."""
     whole, eighths = divmod(max(round(share * width * 8), int(share > 0)), 8)
     return "█" * whole + _EIGHTHS[eighths]
 
 
 def _bin_numbers(values: NDArray[np.float64], step: float) -> NDArray[np.int64]:
-    return np.floor(np.round(values / step, 9)).astype(np.int64)  # 0.3 / 0.1 is a hair below 3, and belongs to bin 3
+    # Rounded first, since 0.3 / 0.1 is slightly below 3 and belongs to bin 3.
+    return np.floor(np.round(values / step, 9)).astype(np.int64)

@@ -1,6 +1,6 @@
-"""A page laid out in whole pixels, so that pictures keep theirs: text, rectangles, pictures and lines.
+"""Draws text, rectangles, pictures and lines on a page. Positions are whole pixels, so the pixels of a picture stay sharp.
 
-Matplotlib is imported in this module alone; that takes a while, so commands import this module where they need it.
+This module imports matplotlib, which is slow. So commands import it only when they draw.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from blurkit.program.files import make_folder, write_atomic
 from blurkit.report.raster import resampled
 from blurkit.truth.box import Box
 
-#: File suffixes that can be written.
+#: The suffixes of the picture files that can be written.
 FORMATS = (".png", ".jpg", ".jpeg")
 
-#: A power of two: pixels become inches, and inches pixels again, without rounding.
+#: A power of two, so that converting pixels to inches and back is exact.
 DPI = 128
 _POINT = DPI / 72
 
@@ -39,13 +39,13 @@ TIME, LIGHT = (OPENS, "#8b6cff", CLOSES), (PANEL, "#65676e", "#c6c7cc")
 
 
 def require_format(path: Path) -> None:
-    """Raise :class:`UsageError` where the suffix of ``path`` names no format that can be written."""
+    """Raises :class:`UsageError` if the suffix of ``path`` is not one of :data:`FORMATS`."""
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path}: {path.suffix or 'no suffix'} is no picture format; use one of {', '.join(FORMATS)}")
+        raise UsageError(f"{path}: {path.suffix or 'no suffix'} is not a picture format; use one of {', '.join(FORMATS)}")
 
 
 class Page:
-    """A dark page of a size in pixels. Colours are "#rrggbb" or "#rrggbbaa", or RGB in [0, 1]; all lengths are pixels."""
+    """A dark page. All lengths are in pixels. A colour is "#rrggbb", "#rrggbbaa", or RGB in [0, 1]."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width = width
@@ -56,20 +56,23 @@ class Page:
         self._axes.set(xlim=(0, width), ylim=(height, 0))
 
     def text(self, x: float, y: float, text: str, size: float, color: str, *, room: float = math.inf, bold: bool = False) -> None:
-        """Text that begins at ``x``, with its baseline at ``y``; see :func:`fitted` for ``room``."""
+        """Draw text that begins at ``x``, with its baseline at ``y``. :func:`fitted` shortens it to the width ``room``."""
         self._axes.text(x, y, fitted(text, size, room, bold=bold), **style(size, color, bold=bold))
 
     def rectangle(self, box: Box, color: str) -> None:
-        """A filled rectangle, behind all pictures and lines."""
+        """Draw a filled rectangle. It lies below all pictures and lines, whatever the order of the calls."""
         self._axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, facecolor=color, linewidth=0, zorder=-1))
 
     def picture(self, image: NDArray[np.uint8], box: Box) -> None:
-        """An image, uint8 (H, W, 3) RGB, resampled to fill a box."""
+        """Draw an image, uint8 (H, W, 3), RGB, resampled to fill a box."""
         extent = (box.x, box.right, box.bottom, box.y)
         self._axes.imshow(resampled(image, box.height, box.width), extent=extent, aspect="auto", interpolation="none")
 
     def line(self, points: NDArray[np.floating], color: Any, width: float, *, inside: Box | None = None) -> None:
-        """A line through points (n, 2), of one colour or of n - 1, seen within a box."""
+        """Draw a line through points (n, 2), (x, y). ``color``: one colour, or one for each of the n - 1 segments.
+
+        The parts of the line outside of the box ``inside`` are not drawn.
+        """
         parts = [points] if isinstance(color, str) else list(np.stack((points[:-1], points[1:]), axis=1))
         lines = LineCollection(parts, colors=color, linewidths=width / _POINT, capstyle="round", joinstyle="round")
         self._axes.add_collection(lines, autolim=False)
@@ -77,26 +80,29 @@ class Page:
             lines.set_clip_path(Rectangle((inside.x, inside.y), inside.width, inside.height, transform=self._axes.transData))
 
     def dot(self, point: NDArray[np.floating], color: str, edge: str, width: float) -> None:
-        """A disc of a diameter of four widths, with an edge of one."""
+        """Draw a disc with a diameter of 4 ``width`` and an edge of 1 ``width``."""
         size, line = 4 * width / _POINT, width / _POINT
         self._axes.plot(*point, "o", markersize=size, markeredgewidth=line, markerfacecolor=color, markeredgecolor=edge)
 
     def save(self, path: Path) -> None:
-        """Write the page in the format of the suffix, complete or not at all."""
+        """Write the page atomically. The suffix of ``path`` chooses the format."""
         save_figure(self._figure, path)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the suffix, one of :data:`FORMATS`, complete or not at all."""
+    """Write a figure atomically. The suffix of ``path``, one of :data:`FORMATS`, chooses the format."""
     buffer = io.BytesIO()
-    jpeg = {"quality": 93, "subsampling": 0}  # PNG takes no notice of them
+    jpeg = {"quality": 93, "subsampling": 0}  # ignored for PNG
     figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=DPI, facecolor=PAPER, pil_kwargs=jpeg)
     make_folder(path.parent)
     write_atomic(path, buffer.getvalue())
 
 
 def fitted(text: str, size: float, room: float = math.inf, *, bold: bool = False) -> str:
-    """Text on one line: characters without a glyph as escapes, and an ellipsis for the middle of what is wider than ``room``."""
+    """Returns text as one line. A character without a glyph becomes an escape.
+
+    If the text is wider than ``room`` pixels, an ellipsis replaces its middle.
+    """
     glyphs = get_font(_font_file(bold)).get_charmap()
     text = "".join(c if c.isprintable() and ord(c) in glyphs else c.encode("unicode_escape").decode() for c in text)
     if text_width(text, size, bold=bold) <= room:
@@ -110,12 +116,12 @@ def fitted(text: str, size: float, room: float = math.inf, *, bold: bool = False
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
-    """The width of a line of text in pixels."""
+    """Returns the width of a line of text in pixels."""
     return float(text_to_path.get_text_width_height_descent(text, _font(size, bold), False)[0]) * _POINT
 
 
 def style(size: float, color: str, *, bold: bool) -> dict[str, Any]:
-    """How matplotlib draws text of a size in pixels: as it is, without any markup."""
+    """Returns the arguments with which matplotlib draws text of a size in pixels, without reading it as markup."""
     return {"fontproperties": _font(size, bold), "color": color, "parse_math": False, "usetex": False}
 
 
@@ -125,5 +131,5 @@ def _font(size: float, bold: bool) -> FontProperties:
 
 
 def _font_file(bold: bool) -> Path:
-    """DejaVu Sans of matplotlib itself: no font of the system can change a page."""
+    """The file of DejaVu Sans in matplotlib. So the fonts of the system do not change a page."""
     return Path(matplotlib.get_data_path()) / "fonts/ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")

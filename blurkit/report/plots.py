@@ -1,4 +1,4 @@
-"""Plots in the colours of a page, laid out by matplotlib: panels in a grid, each with a heading and its figures above it."""
+"""Draws plots as a grid of panels in the colours of a page. Above each panel are its heading and its main numbers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from blurkit.report.histograms import finite_values, histogram, quantiles
 from blurkit.report.page import BAR, BRIGHT, CLOSES, DPI, MUTED, PANEL, fitted, require_format, save_figure, style, text_width
 
 _GRID = "#ffffff1c"
-_TALL, _LOW = 380, 300  # pixels: the heights of wide and of narrow panels
+_TALL, _LOW = 380, 300  # the heights of wide and of narrow panels, in pixels
 
 
 class Plots:
-    """A figure with a panel for each of ``wide``, over the whole width, then for each of ``narrow``, ``columns`` to a row.
+    """A figure with named panels. Each panel of ``wide`` fills a row; below, the panels of ``narrow`` share rows of ``columns``.
 
-    ``panels``: matplotlib's axes by these names.
+    ``panels``: the axes of matplotlib by the name of the panel. ``width``: of the figure, in pixels.
     """
 
     def __init__(
@@ -56,25 +56,25 @@ class Plots:
             axes.tick_params(length=0, which="both", labelcolor=MUTED, labelsize=8.5, labelfontfamily="DejaVu Sans")
 
     def head(self, name: str, figures: str, colour: str) -> None:
-        """Put a panel's name above it at the left, and its figures, in a colour, at the right."""
+        """Write above a panel: its name at the left, and the text ``figures`` at the right, in a colour."""
         heading = fitted(name, 18, self._widths[name] - text_width(figures, 16) - 80, bold=True)
         self.panels[name].set_title(figures, loc="right", pad=8, **style(16, colour, bold=False))
         self.panels[name].set_title(heading, loc="left", pad=8, **style(18, BRIGHT, bold=True))
 
     def save(self, path: Path) -> None:
-        """Write the figure in the format of the suffix, complete or not at all."""
+        """Write the figure atomically. The suffix of ``path`` chooses the format."""
         save_figure(self._figure, path)
 
 
 def draw_histograms(columns: Mapping[str, ArrayLike], path: Path, *, title: str = "") -> None:
-    """A histogram of each column, by its label, with the median and the 10 and 90 % quantiles.
+    """Draw a histogram of each column, with its label, its median and its 10 and 90 % quantiles.
 
-    Values that are not finite are left out. ``path``: where it is written, atomically, in the format of its suffix. Raises
-    :class:`UsageError` for an unknown suffix, or without columns.
+    Values that are not finite are left out. ``path``: the picture, written atomically; its suffix, one of ``FORMATS``, chooses
+    the format. Raises :class:`UsageError` if the suffix is unknown or ``columns`` is empty.
     """
     require_format(path)
     if not columns:
-        raise UsageError("there are no columns to draw histograms of")
+        raise UsageError("there are no columns to draw")
     across = 2 if len(columns) in (2, 4) else min(len(columns), 3)
     plots = Plots([], list(columns), columns=across, width=600 * across, title=title)
     for label, values in columns.items():
@@ -89,7 +89,7 @@ def draw_histograms(columns: Mapping[str, ArrayLike], path: Path, *, title: str 
 
 
 def _draw_bars(axes: Axes, values: NDArray[np.float64], places: NDArray[np.float64]) -> None:
-    """Bars, and lines at the quantiles, the middle one the median. A few distinct values have equally wide bars."""
+    """Draw bars, and lines at the quantiles ``places``. The bars of a few distinct values are equally wide and equally spaced."""
     tally = histogram(values, bins=30)
     if tally.discrete:
         axes.bar(range(len(tally.counts)), tally.counts, color=BAR)

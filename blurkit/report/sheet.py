@@ -1,4 +1,4 @@
-"""Contact sheets of samples, and histograms of a dataset, laid out in whole pixels so that pictures keep theirs."""
+"""Draws contact sheets of samples."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from blurkit.truth.box import Box
 
 
 def draw_sheet(samples: Sequence[Sample], path: Path, *, title: str = "", subtitle: str = "") -> None:
-    """A contact sheet: of each sample the sharp and the blurred image, and its kernel with the camera's path.
+    """Draw a contact sheet. It shows each sample's sharp image, blurred image, and kernel with the path of the camera.
 
-    Images of mixed sizes fill each row at one height. Each kernel has its own scale, which a bar gives, and a brightness that is
-    the square root of its light. The noise in the captions is its standard deviation in white, in percent of white.
+    The images in a row have the same height, also if their sizes differ. Each kernel has its own scale, shown by a scale bar. Its
+    brightness is the square root of its light. The noise in a caption is the standard deviation at white, in percent of white.
 
-    ``path``: where it is written, atomically, in the format of its suffix (see ``FORMATS``).
-    Raises :class:`UsageError` for an unknown suffix, or without samples.
+    ``path``: the picture, written atomically; its suffix, one of ``FORMATS``, chooses the format.
+    Raises :class:`UsageError` if the suffix is unknown or ``samples`` is empty.
     """
     require_format(path)
     if not samples:
@@ -45,7 +45,7 @@ def draw_sheet(samples: Sequence[Sample], path: Path, *, title: str = "", subtit
 
 
 def _draw_heading(page: Page, title: str, subtitle: str, *, legend: bool) -> None:
-    """Title and subtitle at the left; on the upper line, at the right, what the colours of a path mean."""
+    """Draw the title and the subtitle at the left, and the legend of the path's colours at the right of the first line."""
     base = MARGIN + (26 if title else 20)
     room = page.width - 2 * MARGIN
     beside = _draw_legend(page, base) - GUTTER - MARGIN if legend else room
@@ -56,8 +56,8 @@ def _draw_heading(page: Page, title: str, subtitle: str, *, legend: bool) -> Non
 
 
 def _draw_legend(page: Page, base: int) -> float:
-    """Ends at the right margin; returns where it begins."""
-    labels, strokes, space = ("shutter opens", "closes", "goes on unseen"), (96, 48, 0), 14
+    """Draw the legend so that it ends at the right margin. Returns the x coordinate of its left end."""
+    labels, strokes, space = ("shutter opens", "closes", "not exposed"), (96, 48, 0), 14
     widths = [text_width(label, 20) for label in labels]
     x = left = page.width - MARGIN - sum(widths) - sum(strokes) - 4 * space
     for label, width, stroke in zip(labels, widths, strokes, strict=True):
@@ -73,7 +73,7 @@ def _draw_legend(page: Page, base: int) -> float:
 
 
 def _draw_triple(page: Page, sample: Sample, boxes: tuple[Box, Box, Box], size: float) -> None:
-    """Sharp, blurred and kernel in their boxes, with captions of a size of text below."""
+    """Draw the sharp image, the blurred image and the kernel in their boxes, with captions of text size ``size`` below."""
     page.picture(shown(sample.sharp), boxes[0])
     page.picture(shown(sample.blurred), boxes[1])
     for points, moved in sheet_layout.outlines(sample, boxes[0]):
@@ -89,29 +89,29 @@ def _draw_triple(page: Page, sample: Sample, boxes: tuple[Box, Box, Box], size: 
 
 
 def _draw_kernel(page: Page, sample: Sample, panel: Box, text: float) -> None:
-    """The kernel's light in crisp pixels, the camera's path over it, and a scale bar."""
+    """Draw the kernel's light in sharp pixels, the path of the camera over it, and a scale bar."""
     page.rectangle(panel, PANEL)
     if not sample.kernel.size:
-        return  # of averaged frames nobody knows it
+        return  # the kernel of averaged frames is not known
     kernel = sheet_layout.kernels_shown(sample)
     left, top, wide, high = cv2.boundingRect((kernel > 0).astype(np.uint8))
-    room = panel._replace(height=panel.height - round(1.6 * text))  # the scale bar lies below it
+    room = panel._replace(height=panel.height - round(1.6 * text))  # leaves room for the scale bar below
     scale = sheet_layout.kernel_scale(wide, high, sample.path, room)
     width, height = max(round(wide * scale), 1), max(round(high * scale), 1)
     lit = Box(room.y + (room.height - height) // 2, room.x + (room.width - width) // 2, height, width)
     light = shade(LIGHT, np.sqrt(kernel[top : top + high, left : left + wide] / kernel.max()))
     page.picture(np.rint(255 * light).astype(np.uint8), lit)
     if len(sample.path):
-        center = kernel.shape[0] / 2 - np.array([left, top])  # of the kernel, from the corner of what is lit
+        center = kernel.shape[0] / 2 - np.array([left, top])  # the kernel's centre, from the corner of its lit part
         points = (sample.path + center) * scale + (lit.x, lit.y)
         seen = sheet_layout.exposed(sample, points)
         page.line(thinned(points[len(seen) - 1 :]), UNSEEN, text / 14, inside=room)
-        _draw_exposed(page, thinned(seen), min(max(0.4 * scale, text / 14), text / 7))  # the light shows beside it
+        _draw_exposed(page, thinned(seen), min(max(0.4 * scale, text / 14), text / 7))  # narrow, so that the light shows too
     _draw_scale_bar(page, panel, scale, text)
 
 
 def _draw_exposed(page: Page, points: NDArray[np.floating], width: float, *, inside: Box | None = None) -> None:
-    """A path coloured by time, from a ring to a dot."""
+    """Draw a path coloured by time, with a ring at its start and a dot at its end."""
     page.line(points, shade(TIME, np.linspace(0, 1, max(len(points) - 1, 1))), width, inside=inside)
     page.dot(points[0], PANEL, OPENS, 0.9 * width)
     page.dot(points[-1], CLOSES, PANEL, 0.9 * width)

@@ -1,4 +1,4 @@
-"""What a contact sheet shows of its samples: where, how large, and with which words. The drawing is left to the sheet."""
+"""Computes the layout of a contact sheet: positions, sizes, captions, outlines and paths. ``sheet.py`` draws them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from blurkit.report.raster import shown
 from blurkit.shard.format import Sample
 from blurkit.truth.box import Box
 
-#: In pixels: around the sheet, between triples that share a row, and between the pictures of a triple.
+#: Space in pixels: around the sheet, between triples (sharp, blurred, kernel) in a row, and between the pictures of a triple.
 MARGIN, GUTTER, GAP = 32, 36, 5
-#: Kernels of a field are shown along each axis.
+#: If the blur varies over the frame, GRID x GRID of its kernels are shown.
 GRID = 5
 
 
 @dataclass(frozen=True)
 class Grid:
-    """How many triples share a row; in pixels, the width of a square picture, that of a kernel, and the size of the text."""
+    """``columns``: triples in a row. In pixels: ``picture``, the width of a square image; ``kernel``, the width of a kernel;
+    ``text``, the size of the text."""
 
     columns: int
     picture: int
@@ -33,32 +34,35 @@ class Grid:
 
     @property
     def width(self) -> int:
-        """Of the whole sheet."""
+        """The width of the whole sheet in pixels."""
         return self.columns * (2 * self.picture + self.kernel + 2 * GAP) + (self.columns - 1) * GUTTER + 2 * MARGIN
 
     @property
     def below(self) -> int:
-        """The height of two lines of text below a picture."""
+        """The height of two lines of text below a picture, in pixels."""
         return round(3.1 * self.text)
 
 
-#: By the largest number of samples. Pictures of 320 px, the default size of a sample, keep their pixels in the first two.
+#: The largest number of samples -> the grid. The first two grids show images of 320 px, the default size, at a whole scale.
 GRIDS = {1: Grid(1, 640, 480, 22), 16: Grid(2, 320, 240, 20), 60: Grid(3, 208, 156, 14), math.inf: Grid(4, 148, 111, 11)}
 
 
 def choose_grid(samples: int) -> Grid:
-    """The grid for a number of samples."""
+    """Returns the grid for a number of samples."""
     return next(grid for most, grid in GRIDS.items() if samples <= most)
 
 
 def arrange(samples: Sequence[Sample], grid: Grid, top: int) -> list[tuple[Box, Box, Box]]:
-    """The boxes of each sample's sharp image, blurred image and kernel. A row has one height, with which it fills the width."""
+    """Returns the boxes of each sample's sharp image, blurred image and kernel, in pixels of the page.
+
+    The images in a row have the same height, chosen so that the row fills the width. ``top``: y of the first row.
+    """
     triples = []
     for first in range(0, len(samples), grid.columns):
         shapes = [shown(sample.sharp).shape for sample in samples[first : first + grid.columns]]
         aspects = np.array([width / height for height, width, _ in shapes])
         exact = len(shapes) * grid.picture / float(aspects.sum())
-        ends = np.rint(np.cumsum(aspects) * exact).astype(int)  # rounded together, so that all rows end at one pixel
+        ends = np.rint(np.cumsum(aspects) * exact).astype(int)  # the sums are rounded, so that all rows end at the same pixel
         x, height = MARGIN, round(exact)
         for width in np.diff(ends, prepend=0).tolist():
             sharp = Box(top, x, height, width)
@@ -71,7 +75,10 @@ def arrange(samples: Sequence[Sample], grid: Grid, top: int) -> list[tuple[Box, 
 
 
 def captions(sample: Sample) -> tuple[list[str], list[str], list[str]]:
-    """Up to two lines each below the sharp image, the blurred image and the kernel, of what is known."""
+    """Returns the captions below the sharp image, the blurred image and the kernel, up to two lines each.
+
+    A value that is not in the metadata of the sample is left out.
+    """
     meta = _known(sample)
     variant = f" #{meta['variant']}" if meta.get("variant") else ""
     part = "middle of " if shown(sample.sharp).shape != sample.sharp.shape else ""
@@ -94,19 +101,25 @@ def captions(sample: Sample) -> tuple[list[str], list[str], list[str]]:
 
 
 def outlines(sample: Sample, box: Box) -> list[tuple[NDArray[np.float64], bool]]:
-    """The contours of the objects, points (n, 2) of the page where the sharp image fills a box; and whether the object moved."""
+    """Returns the contours of the objects, each with whether its object moved.
+
+    A contour is float64 (n, 2), (x, y) in pixels of the page, if the sharp image fills ``box``.
+    """
     contours = []
     for number, mask in enumerate(sample.masks):
         seen = shown(mask)
-        found, _ = cv2.findContours(seen.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        closed = (np.concatenate((contour[:, 0], contour[:1, 0])) + 0.5 for contour in found if len(contour) > 2)
+        outer, _ = cv2.findContours(seen.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        closed = (np.concatenate((contour[:, 0], contour[:1, 0])) + 0.5 for contour in outer if len(contour) > 2)
         contours += [(_placed(points, seen, box), number in sample.moves.objects) for points in closed]
     return contours
 
 
 def moved_paths(sample: Sample, box: Box) -> list[NDArray[np.float64]]:
-    """Where each object that moved was while the shutter was open, points (n, 2) of the page where the image fills a box: its own
-    motion, and that of the camera where it is the same all over the frame."""
+    """Returns the path of each object that moved, while the shutter was open.
+
+    A path is float64 (n, 2), (x, y) in pixels of the page, if the image fills ``box``. It is the motion of the object itself,
+    plus the motion of the camera if this is the same in the whole frame.
+    """
     paths = []
     for number, own in zip(sample.moves.objects, sample.moves.paths, strict=True):
         seen = shown(sample.masks[number])
@@ -117,35 +130,39 @@ def moved_paths(sample: Sample, box: Box) -> list[NDArray[np.float64]]:
 
 
 def _placed(points: NDArray[np.floating], image: NDArray[Any], box: Box) -> NDArray[np.float64]:
-    """Points (n, 2) of an image (H, W) as points of the page where the image fills a box."""
+    """Converts points (n, 2) of an image (H, W) to points of the page, if the image fills ``box``."""
     return points * (box.width / image.shape[1], box.height / image.shape[0]) + (box.x, box.y)
 
 
 def kernels_shown(sample: Sample) -> NDArray[np.float32]:
-    """The kernel; of a blur that varies over the frame those of a grid of pixels, each where it holds, float32 (h, w)."""
+    """Returns the kernel to show, float32 (h, w). If the blur varies over the frame: a grid of kernels, each at its position."""
     if sample.nodes is None:
         return sample.kernel
     rows, columns = ((np.arange(GRID) + 0.5) * side / GRID for side in sample.sharp.shape[:2])
     kernels = np.array([[sample.nodes.at(y, x) for x in columns] for y in rows])
     reach = kernels.shape[2] // 2
-    lit = np.abs(np.argwhere(kernels.max(axis=(0, 1)) > 0) - reach).max() + 1  # and an empty pixel between neighbours
+    lit = np.abs(np.argwhere(kernels.max(axis=(0, 1)) > 0) - reach).max() + 1  # with an empty pixel between neighbours
     inner = slice(reach + 1 - lit, reach + 2 + lit)
     return np.block([[np.pad(kernel, 1)[inner, inner] for kernel in row] for row in kernels])
 
 
 def exposed(sample: Sample, path: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The points of a path, or of one along with it, that were seen: those from its start while the shutter was open."""
+    """Returns the first points of a path, at which the shutter was open. ``path``: (n, 2), of the camera or of an object."""
     return path[: len(exposure_weights(len(path), _known(sample).get("exposure", 1.0)))]
 
 
 def kernel_scale(width: int, height: int, path: NDArray[np.floating], room: Box) -> float:
-    """Page pixels per pixel: a kernel of this size fills the room, less where its path goes on; a tiny one stays small."""
+    """Returns the scale of a kernel, in pixels of the page per pixel. ``width``, ``height``: its lit part. ``path``: (n, 2).
+
+    The kernel fills the room. It is smaller if its path continues after the exposure, and a tiny kernel stays small.
+    """
     lit = np.array([width, height])
-    whole = np.ptp(path, axis=0) if len(path) else lit
-    held = np.clip(1.1 * whole, 1.2 * lit, 1.7 * lit)
-    scale = float(min(room.width / held[0], room.height / held[1], room.width / 10))
+    extent = np.ptp(path, axis=0) if len(path) else lit
+    fitting = np.clip(1.1 * extent, 1.2 * lit, 1.7 * lit)
+    scale = float(min(room.width / fitting[0], room.height / fitting[1], room.width / 10))
     return math.floor(scale) if scale > 1 else scale
 
 
 def _known(sample: Sample) -> dict[str, Any]:
+    """The metadata without numbers that are NaN."""
     return {key: value for key, value in sample.meta.items() if not (isinstance(value, float) and math.isnan(value))}

@@ -41,7 +41,7 @@ def test_quiet_says_nothing_but_the_result(fetch):
 def test_what_is_there_is_not_fetched_again(server, fetch):
     fetch("coco")
     server.requests.clear()
-    assert "nothing was to download" in fetch("coco").stdout
+    assert "nothing to download" in fetch("coco").stdout
     assert asked(server) == []
     fetch("coco", "--split", "train")
     assert asked(server) == ["train2017.zip"]
@@ -81,7 +81,7 @@ def test_archives_that_the_user_put_there_are_used_and_stay(server, fetch):
     (fetch.root / "val2017.zip").write_bytes(server.files["/zips/val2017.zip"])
     done = fetch("coco")
     assert asked(server) == ["annotations_trainval2017.zip"]
-    assert "val2017.zip is there already" in done.stderr
+    assert "val2017.zip is already there" in done.stderr
     assert contents(fetch.root) == {**VAL, "val2017.zip": server.files["/zips/val2017.zip"]}
 
 

@@ -57,7 +57,7 @@ def test_a_signal_ends_it_at_once_and_keeps_what_has_arrived(server, start, fetc
     _, said = process.communicate(timeout=20)
     assert server.silent == 1, "it waited for what the server would send"
     assert process.returncode == code, said
-    assert f"stopped by {number.name}; what has arrived is kept; run the same command again to resume" in said
+    assert f"stopped by {number.name}; the downloaded data is kept; run the same command again to resume" in said
     assert part.stat().st_size == 50_000
     fetch("coco")
     assert contents(fetch.root) == VAL

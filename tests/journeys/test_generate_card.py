@@ -117,7 +117,7 @@ def test_files_of_somebody_s_own_are_kept_and_named_once(tmp_path, name, options
     (tmp_path / "shards" / name).write_text("precious")
     said = generate(*SMALL, *options, cwd=tmp_path)
     assert said.count("\n") == 1
-    assert f"shards/{name} is not blurkit's and stays as it is" in said
+    assert f"shards/{name} was not written by blurkit and is kept" in said
     assert (tmp_path / "shards" / name).read_text() == "precious"
     others = [other for other in NAMES if other != name]
     assert all(read_stamp(tmp_path / "shards" / other).whole for other in others)
@@ -130,7 +130,7 @@ def test_a_card_that_was_changed_by_hand_is_kept(begun, tmp_path):
     path.write_text(path.read_text(encoding="utf-8").replace("# Motion-blurred pairs", "# My pairs"), encoding="utf-8")
     assert again(tmp_path) == ""  # it is of this dataset
     said = generate(*SMALL, "--seed", 5, "--overwrite", cwd=tmp_path)
-    assert "README.md was changed by hand and stays as it is, but the dataset is another now" in said
+    assert "README.md was changed by hand and is kept, but the dataset has changed" in said
     assert "# My pairs" in path.read_text(encoding="utf-8")
     assert open_dataset(begun).digest in (begun / "croissant.json").read_text(encoding="utf-8")
 

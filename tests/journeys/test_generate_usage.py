@@ -24,7 +24,7 @@ def test_a_bad_recipe_is_refused_before_anything_is_written(tmp_path):
         (("--set", "shard_bytes=many"), "whole number"),
         (("--size", "0"), "--size is a side"),
         (("--slice", "2/2"), "--slice is I/N"),
-        (("--slice", "0/2", "--overwrite"), "do not go together"),
+        (("--slice", "0/2", "--overwrite"), "cannot be combined"),
         (("--max-bad", "few"), "--max-bad is a share"),
         (("--limit", "0"), "--limit is at least 1"),
         (("--per-image", "0"), "--per-image is at least 1"),

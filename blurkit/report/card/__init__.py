@@ -1,1 +1,1 @@
-"""What a finished dataset says of itself: a card with a picture for people, and a description for programs."""
+"""Describes a finished dataset: a card with a picture for people, and Croissant metadata for programs."""

@@ -1,4 +1,4 @@
-"""The command that makes a dataset again, found from the configuration that is stored with it."""
+"""Writes the command that makes a dataset again, from the configuration that is stored with the dataset."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from blurkit.recipes.recipe import Recipe
 from blurkit.shard.index import DEFAULT_SHARD_BYTES
 from blurkit.sources.open import SOURCES
 
-#: What a recipe says of itself changes no pixel.
+#: The texts of a recipe. They do not change a pixel.
 _WORDS = ("name", "summary", "provenance")
 
-#: The options of a command in their order, each with the value at which it is left out; ``None``: it is given always.
+#: Option -> the value at which it is left out of the command, in the order of the command. ``None``: it is never left out.
 _OPTIONS: dict[str, Any] = {
     **{"src": None, "root": [], "split": "all", "shares": "", "limit": [], "weight": [], "license": "all"},
     **{"annotations": "newest", "recipe": None, "set": [], "size": None, "per_image": 1, "downscale": 1, "min_sharpness": 0},
     **{"masks": False, "seed": None},
 }
 
-#: As many settings as a person would give on the command line; a recipe that differs more is given as a file.
+#: A recipe with more changed values than this is given as a file, since the command would be hard to read.
 _MOST_SETTINGS = 6
 
 RECIPE_FILE = "recipe.toml"
 
 
 def command_line(configuration: dict[str, Any]) -> str:
-    """The command, one option to a line, without any path: ``DIR`` stands for the place of photographs of one's own, and
-    :data:`RECIPE_FILE` for a recipe that is more than a packaged one with a few settings."""
+    """Returns the command, one option per line. It contains no path of this machine.
+
+    ``DIR`` stands for the folder of the user's own photographs. :data:`RECIPE_FILE` stands for a recipe that is not a packaged
+    recipe with a few changed values.
+    """
     values = _OPTIONS | configuration
     recipe, names = configuration["recipe"], list(configuration["images_of"])
     own = [name for name in names if name in ("folder", "video")]
     if values["split"] == "all" or not (own or set(names) - SOURCES.keys()):
-        values["shares"] = ""  # nothing is split by them
+        values["shares"] = ""  # no source is split by shares
     settings = _settings(recipe)
     shard_bytes = configuration["shard_bytes"]
     values["src"] = names
@@ -54,14 +57,17 @@ def command_line(configuration: dict[str, Any]) -> str:
 
 
 def _settings(recipe: dict[str, Any]) -> list[str] | None:
-    """How a recipe differs from the packaged one of its name, as KEY=VALUE; ``None`` where it is one of its own."""
+    """Returns the changes to the packaged recipe of the same name, as KEY=VALUE.
+
+    ``None`` if there is no packaged recipe of this name, or if there are more than :data:`_MOST_SETTINGS` changes.
+    """
     if recipe["name"] not in recipe_names() or "mixture" in recipe:
         return None
     packaged = from_dict(Recipe, tomllib.loads(packaged_text(recipe["name"])), where=f"recipe {recipe['name']}")
-    ours, theirs = dict(recipe), json.loads(json.dumps(to_dict(packaged)))  # with lists, as TOML has, for tuples
+    ours, theirs = dict(recipe), json.loads(json.dumps(to_dict(packaged)))  # JSON turns tuples into lists, as in TOML
     ours.pop("files", None)
     if ours.get("kernels"):
-        theirs.pop("trajectory", None)  # kernels of a bank come instead
+        theirs.pop("trajectory", None)  # a recipe with a bank has no trajectory
     settings = []
     for key in (key for key in {**theirs, **ours} if key not in _WORDS and ours.get(key) != theirs.get(key)):
         if key not in ours:
@@ -75,4 +81,5 @@ def _settings(recipe: dict[str, Any]) -> list[str] | None:
 
 
 def _text(value: Any) -> str:
+    """A value as TOML."""
     return to_toml({"value": value}).removeprefix("value = ").rstrip("\n")

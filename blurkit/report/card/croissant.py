@@ -1,4 +1,4 @@
-"""The description of a dataset for programs: Croissant 1.1, https://docs.mlcommons.org/croissant/."""
+"""Writes the description of a dataset for programs: Croissant 1.1, https://docs.mlcommons.org/croissant/."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _HDF5 = "application/x-hdf5"
 
 
 def croissant(facts: Facts) -> str:
-    """The description as JSON-LD, with a place for a stamp.
+    """Returns the description as JSON-LD, with a placeholder for the stamp.
 
-    What nobody has stated is left out: who publishes the dataset, when and where, and a licence where none is known.
+    Unknown facts are left out: who publishes the dataset, when and where, and the licence if no licence is known.
     """
     licences = filter(None, facts.pairs_by_licence())
     cited = [origin.manifest for origin in facts.origins if origin.manifest is not None]
@@ -43,7 +43,7 @@ def croissant(facts: Facts) -> str:
 
 
 def _context() -> dict[str, Any]:
-    """The terms of Croissant 1.1, as in the manifests of the datasets that photographs are from."""
+    """The JSON-LD context of Croissant 1.1. It is read from a manifest in the package, which has the same context."""
     text = (resources.files("blurkit.data_manifests") / "sample.json").read_text(encoding="utf-8")
     return {key: value for key, value in sorted(json.loads(text)["@context"].items()) if key != "blurkit:layout"}
 
@@ -90,7 +90,7 @@ def _licence_counts(facts: Facts) -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": "licences",
         "name": "licences",
-        "description": "How many pairs are made of photographs of each source under each licence; an empty licence is not known.",
+        "description": "How many pairs are made of photographs of each source under each licence. An empty licence is not known.",
         "field": [
             {"@type": "cr:Field", "@id": f"licences/{name}", "name": f"licences/{name}", "dataType": kind}
             for name, kind in kinds.items()

@@ -1,4 +1,4 @@
-"""Writing what a dataset says of itself beside its shards, and leaving alone what others have written there."""
+"""Writes the description of a dataset into its folder. Files that other people wrote or changed are kept."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from blurkit.shard.ledger import Failure, left_out
 
 
 def describe(folder: Path, index: dict[str, Any], failures: Sequence[Failure]) -> list[str]:
-    """Write ``croissant.json``, ``examples.jpg`` and ``README.md``, unless they were written for this very dataset.
+    """Write ``croissant.json``, ``examples.jpg`` and ``README.md``, unless all of them already describe this dataset.
 
-    ``index``: what ``dataset.json`` will hold. ``failures``: the lines of its ledger. Files of these names that blurkit did not
-    write, or that somebody has changed since, stay as they are. Returns a sentence for each of them that may not fit the dataset.
+    ``index``: the content of ``dataset.json``, which may be written later. ``failures``: the lines of the ledger. A file with one
+    of these names is kept if blurkit did not write it, or if it was changed since. Returns a sentence for each kept file that may
+    not fit the dataset.
 
-    Raises :class:`blurkit.errors.CorruptShardError` where a shard is damaged.
+    Raises :class:`blurkit.errors.CorruptShardError` if a shard is damaged.
     """
-    # Read once each: another slice may write them at any moment.
-    found = {name: read_stamp(folder / name) for name in (CROISSANT, EXAMPLES, CARD)}
-    kept = {name: stamp for name, stamp in found.items() if stamp is not None and not stamp.whole}
+    # Each file is read only once, since another slice may write it at any moment.
+    stamps = {name: read_stamp(folder / name) for name in (CROISSANT, EXAMPLES, CARD)}
+    kept = {name: stamp for name, stamp in stamps.items() if stamp is not None and not stamp.whole}
     pictured = bool(index["samples"]) and EXAMPLES not in kept
     rows = [[*reason, *counts] for reason, counts in left_out(failures).items()]
     key = key_of(json.dumps([index, rows, pictured]).encode())
     wanted = {CROISSANT, CARD, *([EXAMPLES] if pictured else [])} - kept.keys()
-    if not all(stamp is not None and stamp.key == key for name, stamp in found.items() if name in wanted):
+    if not all(stamp is not None and stamp.key == key for name, stamp in stamps.items() if name in wanted):
         _write(folder, index, failures, wanted, key)
     if EXAMPLES not in wanted | kept.keys():
         (folder / EXAMPLES).unlink(missing_ok=True)
@@ -40,7 +41,7 @@ def describe(folder: Path, index: dict[str, Any], failures: Sequence[Failure]) -
 
 
 def remove_description(folder: Path) -> None:
-    """Remove what :func:`describe` wrote, and nothing else."""
+    """Remove the files that :func:`describe` wrote. Files that were changed since are kept."""
     for name in (CROISSANT, EXAMPLES, CARD):
         stamp = read_stamp(folder / name)
         if stamp is not None and stamp.whole:
@@ -65,5 +66,5 @@ def _encoded(text: str) -> bytes:
 
 def _notice(path: Path, stamp: Stamp) -> str:
     if stamp == NONE:
-        return f"{path} is not blurkit's and stays as it is; move it away to have one written"
-    return f"{path} was changed by hand and stays as it is, but the dataset is another now; move it away to have one written"
+        return f"{path} was not written by blurkit and is kept; move it away and run the command again to get a new one"
+    return f"{path} was changed by hand and is kept, but the dataset has changed; move it away and run the command again"

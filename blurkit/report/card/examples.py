@@ -1,4 +1,4 @@
-"""The picture of a dataset: a few of its pairs side by side, sharp above blurred, with the kernel in the corner."""
+"""Draws the picture of a dataset: a few pairs side by side, sharp above blurred, each with its kernel in the corner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from blurkit.report.card.stamp import PLACE
 from blurkit.report.raster import resampled
 from blurkit.shard.index import Dataset
 
-#: In pixels: the side of an image and of a kernel, the gaps between images, and the side of the part of a sample that is shown.
+#: In pixels: the drawn side of an image and of a kernel, the gap between images, and the largest side of the part of a sample
+#: that is shown.
 _IMAGE, _KERNEL, _GAP = 224, 60, 6
 LARGEST_PART = 320
 
@@ -22,10 +23,10 @@ _QUALITIES = (90, 85, 80, 70, 60, 45)
 
 
 def draw_examples(dataset: Dataset, numbers: Sequence[int]) -> bytes:
-    """A JPEG of these samples, with a place for a stamp. Only the parts that are shown are read.
+    """Returns a JPEG file with the samples of these numbers, and with a placeholder for the stamp.
 
-    Without any number, kernels from all over the dataset are shown, and nothing of any photograph.
-    Raises :class:`blurkit.errors.CorruptShardError` where what is shown is damaged.
+    Only the parts that are shown are read. If ``numbers`` is empty, the picture shows kernels from all parts of the dataset, and
+    no photograph. Raises :class:`blurkit.errors.CorruptShardError` if a part that is read is damaged.
     """
     columns = [_column(dataset, number) for number in numbers]
     columns = columns or [_kernel(dataset, number, _IMAGE) for number in spread(len(dataset))]
@@ -40,15 +41,15 @@ def _column(dataset: Dataset, index: int) -> NDArray[np.uint8]:
     sharp, blurred = (resampled(image, _IMAGE, _IMAGE) for image in images)
     kernel = _kernel(dataset, index, _KERNEL - 2)
     if kernel.any():
-        blurred[-_KERNEL:, -_KERNEL:] = 255  # a frame
+        blurred[-_KERNEL:, -_KERNEL:] = 255  # white, as a frame around the kernel
         blurred[2 - _KERNEL :, 2 - _KERNEL :] = kernel
     return np.vstack([sharp, np.full((_GAP, _IMAGE, 3), 255, np.uint8), blurred])
 
 
 def _kernel(dataset: Dataset, index: int, side: int) -> NDArray[np.uint8]:
-    """A kernel in grey on black, at the scale of its own largest value; the square root keeps its faint parts visible.
+    """A kernel in grey on black, relative to its largest value. The square root keeps faint parts visible.
 
-    All black where there is none, as of averaged frames.
+    If the sample has no kernel, as for averaged frames, the picture is black.
     """
     shard, row = dataset.locate(index)
     kernel = shard.kernel(row)
@@ -57,7 +58,7 @@ def _kernel(dataset: Dataset, index: int, side: int) -> NDArray[np.uint8]:
 
 
 def _encode(picture: NDArray[np.uint8]) -> bytes:
-    """A JPEG file that is not too large, with a place for a stamp, as a comment, behind its first segment, the JFIF header."""
+    """A JPEG of limited size. The placeholder for the stamp is a comment after the first segment, the JFIF header."""
     for quality in _QUALITIES:
         _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
         if len(data) <= _LARGEST:

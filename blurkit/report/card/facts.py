@@ -1,4 +1,4 @@
-"""What there is to say about a finished dataset: its licences, what was left out, and where its photographs are from."""
+"""Collects the facts about a finished dataset: its sources, its licences, and the photographs that were left out."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from blurkit.shard.ledger import Failure, left_out
 from blurkit.sources.known.manifest import OF_SOURCE, Manifest, load_manifest
 from blurkit.sources.licence import may_be_shown
 
-#: Pairs that are shown of a dataset, at most.
+#: The largest number of pairs in the picture of a dataset.
 MOST_EXAMPLES = 6
 
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """One source. ``manifest``: ``None`` for photographs of one's own. ``images``: those planned, ``pairs``: those made."""
+    """One source. ``manifest``: ``None`` for photographs of the user. ``images``: photographs planned. ``pairs``: pairs made."""
 
     name: str
     manifest: Manifest | None
@@ -32,16 +32,16 @@ class SourceSummary:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The usual name of the source."""
         words = {"folder": "own photographs", "video": "video frames"}
         return self.manifest.title if self.manifest is not None else words.get(self.name, self.name)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """``index``: the content of ``dataset.json``. ``licences``: pairs by (source, licence). ``left_out``: (stage, reason) ->
-    (entries of the source, pairs that are not made for them). ``examples``: a few samples whose licences allow to show
-    them, as (number, id of the photograph)."""
+    """``index``: the content of ``dataset.json``. ``licences``: (source, licence) -> number of pairs. ``left_out``:
+    (stage, reason) -> (entries of the source, pairs that were not made because of them). ``examples``: a few samples that may be
+    shown under their licences, as (number, id of the photograph)."""
 
     index: dict[str, Any]
     licences: collections.Counter[tuple[str, str]]
@@ -50,12 +50,12 @@ class Facts:
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """What the dataset was made with."""
+        """The configuration of the dataset's plan."""
         return dict(self.index["configuration"])
 
     @property
     def origins(self) -> list[SourceSummary]:
-        """The sources, in the order in which they were named."""
+        """The sources, in the order of the options ``--src``."""
         pairs = collections.Counter[str]()
         for (source, _), count in self.licences.items():
             pairs[source] += count
@@ -69,7 +69,7 @@ class Facts:
 
     @property
     def summary(self) -> str:
-        """What the pairs are, in two sentences."""
+        """Two sentences that describe the pairs."""
         recipe = self.configuration["recipe"]
         if "mixture" in recipe:
             blur, truth = f"a mixture of recipes ({', '.join(recipe['mixture'])})", "the truth about its blur and "
@@ -87,7 +87,7 @@ class Facts:
         )
 
     def pairs_by_licence(self) -> dict[str, int]:
-        """Pairs of each licence, the most frequent first; an empty text for those of which none is known."""
+        """Returns licence -> number of pairs, the most frequent licence first. The key of an unknown licence is empty."""
         counts = collections.Counter[str]()
         for (_, licence), count in self.licences.items():
             counts[licence] += count
@@ -95,7 +95,7 @@ class Facts:
 
 
 def gather(dataset: Dataset, failures: Iterable[Failure]) -> Facts:
-    """The facts about a complete dataset. Columns are read, and no pixels."""
+    """Returns the facts about a complete dataset. Only columns are read, no pixels."""
     licences, allowed = collections.Counter[tuple[str, str]](), functools.cache(may_be_shown)
     shown, first = [np.empty(0, np.int64)], 0
     for number in range(len(dataset.files)):
@@ -112,7 +112,7 @@ def gather(dataset: Dataset, failures: Iterable[Failure]) -> Facts:
 
 
 def spread(total: int) -> list[int]:
-    """The middles of :data:`MOST_EXAMPLES` equal parts of ``range(total)``; all of it where it is shorter."""
+    """Returns the middles of :data:`MOST_EXAMPLES` equal parts of ``range(total)``, or all its numbers if there are fewer."""
     count = min(total, MOST_EXAMPLES)
     return list(evenly_spaced(total, 2 * count))[1::2]
 

@@ -1,4 +1,4 @@
-"""Pieces of Markdown, safe for texts that others wrote."""
+"""Writes pieces of Markdown. Texts that other people wrote cannot break them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections.abc import Iterable, Sequence
 
 
 def plain(text: str) -> str:
-    """Text of others in one line, in which nothing is markup."""
+    """Returns a text as one line, with all markup escaped."""
     return re.sub(r"([\\`*_\[\]<>|#~$&!])", r"\\\1", " ".join(text.split()))
 
 
 def code(text: str) -> str:
-    """Text of others in one line of code."""
+    """Returns a text as one line of code."""
     return f"`{' '.join(text.replace('`', chr(39)).replace('|', '/').split())}`"
 
 
 def fenced(language: str, text: str) -> str:
-    """A block of code; whatever fences the text holds, its own is longer."""
+    """Returns a block of code. Its fence is longer than any fence in the text."""
     fence = "`" * max((len(run) + 1 for run in re.findall("`{3,}", text)), default=3)
     return f"{fence}{language}\n{text}\n{fence}"
 
 
 def table(rows: Iterable[Sequence[str]], align: str) -> str:
-    """A table, the first row its head; ``align`` has an ``l`` or an ``r`` for each column."""
+    """Returns a table. The first row is its head. ``align``: ``l`` (left) or ``r`` (right) for each column."""
     head, *body = rows
     rules = ["---:" if side == "r" else "---" for side in align]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rules, *body))
 
 
 def linked(text: str) -> str:
-    """Text of a manifest, with its addresses as links."""
+    """Returns the text with its web addresses as links."""
     return re.sub(r"https?://[^\s)]+", lambda found: f"<{found[0]}>", text)
 
 
 def bibtex(citation: str) -> str:
-    """A BibTeX entry of one line with a line for each field."""
+    """Returns a BibTeX entry of one line with each field on a line of its own."""
     return re.sub(r",\s+(?=\w+ = \{)", ",\n  ", citation).removesuffix("}") + "\n}"

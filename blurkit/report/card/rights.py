@@ -1,4 +1,4 @@
-"""The part of a card about licences: how many pairs are under which, and what whoever uses or shares them has to know."""
+"""Writes the part of a card about licences: the number of pairs under each, and what its conditions mean for users."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from blurkit.program.progress import plural
 from blurkit.report.card.markdown import plain, table
 from blurkit.sources.licence import licence_address, licence_conditions, licence_words
 
-#: Condition of a licence -> what it means for the pairs.
+#: Condition of a licence -> its name, and what it means for the pairs. The empty condition: no licence is known.
 _MEANINGS = {
     "ND": (
         "No derivatives",
-        "Their photographs may not be shared in an adapted version, and a crop or a blurred copy is one: do not publish them.",
+        "Adapted versions of their photographs, such as crops and blurred copies, may not be shared: do not publish these pairs.",
     ),
-    "NC": ("Non-commercial", "Their photographs may not be used commercially, and neither may the pairs."),
-    "SA": ("Share alike", "Whoever shares them does so under the licence of their photograph."),
+    "NC": ("Non-commercial", "Neither their photographs nor these pairs may be used commercially."),
+    "SA": ("Share alike", "If you share these pairs, do so under the licence of their photograph."),
     "BY": (
         "Attribution",
-        "Whoever shares them names the author of the photograph and says that it was changed; the columns `source` and `id` "
-        "lead from a pair to its photograph.",
+        "If you share these pairs, name the author of each photograph and say that it was changed. The columns `source` and `id` "
+        "identify the photograph of a pair.",
     ),
-    "": ("Not known", "Where no licence is known, none is given: find out before you share these pairs."),
+    "": ("Not known", "Without a known licence, there is no permission: find out the licence before you share these pairs."),
 }
 
 
 def rights(counts: Mapping[str, int]) -> Iterator[str]:
-    """Paragraphs. ``counts``: pairs by licence, an empty text for those of which none is known."""
+    """Yields paragraphs. ``counts``: licence -> number of pairs. The key of an unknown licence is empty."""
     if not counts:
-        yield "There is no pair, and so no licence."
+        yield "The dataset has no pairs, so no licence applies."
         return
-    yield "A pair is under the licence of its photograph. This is a summary; the licence itself is what counts."
+    yield "A pair is under the licence of its photograph. This is only a summary: the text of the licence counts."
     rows = ((_named(licence), f"{count:,}", licence_words(licence)) for licence, count in counts.items())
     yield table((("licence of the photograph", "pairs", "conditions"), *rows), "lrl")
     conditions = {licence: set(licence_conditions(licence)) if licence else {""} for licence in counts}
@@ -42,7 +42,7 @@ def rights(counts: Mapping[str, int]) -> Iterator[str]:
             yield f"**{title}: {plural(pairs, 'pair')}.** {meaning}"
     free = [licence.lower() or "unknown" for licence in counts if not {"ND", "NC"} & conditions[licence]]
     if 0 < len(free) < len(counts) and not re.search("[`,]", "".join(free)):
-        yield f"A dataset without the non-commercial and the no-derivatives ones: `--license {shlex.quote(','.join(free))}`."
+        yield f"To leave out non-commercial and no-derivatives photographs: `--license {shlex.quote(','.join(free))}`."
 
 
 def _named(licence: str) -> str:

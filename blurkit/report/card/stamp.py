@@ -1,6 +1,6 @@
-"""A line in a file that says which dataset it was written for, and that nobody has changed it since.
+"""Writes and reads the stamp of a file: a line with a key of its dataset and a digest of its content.
 
-So a file that blurkit wrote can be told from one of somebody's own, and from one of blurkit's that somebody has made his own.
+The stamp tells whether blurkit wrote the file, for which dataset, and whether the file was changed since.
 """
 
 from __future__ import annotations
@@ -16,47 +16,46 @@ from blurkit.program.files import read_regular
 _DIGITS = 32
 _STAMP = re.compile(rb"blurkit-stamp ([0-9a-f]{32}) ([0-9a-f]{32})")
 
-#: What stands in the content until it is stamped.
+#: The placeholder for the stamp in a content that is not yet stamped.
 PLACE = f"blurkit-stamp {'0' * _DIGITS} {'0' * _DIGITS}"
 
-#: A larger file is none that blurkit wrote.
+#: blurkit does not write a larger file with a stamp.
 _MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """``key``: which dataset the file was written for, empty where it has no stamp. ``whole``: it still has the bytes that were
-    written."""
+    """``key``: of the dataset that the file was written for; empty without a stamp. ``whole``: the file was not changed since."""
 
     key: str
     whole: bool
 
 
-#: Of a file that blurkit did not write.
+#: The stamp of a file that blurkit did not write.
 NONE = Stamp("", whole=False)
 
 
 def key_of(content: bytes) -> str:
-    """A key of 32 hexadecimal digits."""
+    """Returns a key of the content: 32 hexadecimal digits of its sha256."""
     return hashlib.sha256(content).hexdigest()[:_DIGITS]
 
 
 def stamped(content: bytes, key: str) -> bytes:
-    """The content with its :data:`PLACE`, which it holds once, filled in: with the key, and with that of the content itself."""
-    assert content.count(PLACE.encode()) == 1, "a place for one stamp"
+    """Returns the content with its only :data:`PLACE` replaced by a stamp: ``key``, and a digest of the content itself."""
+    assert content.count(PLACE.encode()) == 1, "the content has exactly one placeholder for a stamp"
     return _fill(content, key, key_of(_fill(content, key)))
 
 
 def read_stamp(path: Path) -> Stamp | None:
-    """The stamp of a file, :data:`NONE` where it has none or is no plain file, or ``None`` where nothing is there."""
+    """Returns the stamp of a file; :data:`NONE` if it has none or is not a regular file; ``None`` if no file exists."""
     try:
         content = read_regular(path, most=_MOST_BYTES, follow_links=False)
     except UnreadableFileError as error:
         return None if error.reason == "missing" else NONE
-    found = _STAMP.search(content)
-    if found is None:
+    match = _STAMP.search(content)
+    if match is None:
         return NONE
-    key, digest = (part.decode() for part in found.groups())
+    key, digest = (part.decode() for part in match.groups())
     return Stamp(key, key_of(_fill(content, key)) == digest)
 
 

@@ -1,4 +1,4 @@
-"""The card of a dataset, ``README.md``: what is in it, where it is from, on what terms, and how to read, check and make it."""
+"""Writes the card of a dataset, ``README.md``: its content, sources and licences, and how to read, check and make it again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from blurkit.report.card.rights import rights
 from blurkit.report.card.stamp import PLACE
 from blurkit.sources.licence import hub_name
 
-#: Pairs below which the Hugging Face Hub calls a dataset by each name.
+#: A number of pairs -> the Hugging Face Hub's name for the size of a dataset with fewer pairs.
 _SIZES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<n<1M", 1e7: "1M<n<10M", math.inf: "10M<n<100M"}
 
 _OWN = (
-    "They are from files of whoever made this dataset, and blurkit knows neither who took them nor on what terms they may be "
-    "used. **To do before sharing:** if you took them, say so here and name a licence; if others did, ask them, and name them. "
-    "Once it is changed by hand, blurkit leaves this card as it is."
+    "The photographs are files of the person who made this dataset. blurkit does not know who took them, or under which licence "
+    "they may be used. **To do before sharing:** if you took them, say so here and name a licence. If other people took them, "
+    "ask for their permission and name them. After you change this card by hand, blurkit does not replace it."
 )
 
 _READING = """\
@@ -35,12 +35,12 @@ dataset = open_dataset(".")  # this folder
 pair = dataset[0]
 pair.sharp, pair.blurred  # uint8 (height, width, 3), RGB
 pair.kernel  # float32 (k, k), sum 1
-pair.path  # float32 (n, 2), (x, y) in pixels; empty where kernels are from a bank
+pair.path  # float32 (n, 2), (x, y) in pixels; empty if the kernel is from a bank
 pair.id, pair.meta["licence"]  # the photograph, and its licence
 ```
 
-The shards are plain HDF5, uncompressed and contiguous, which `h5py` and `numpy.memmap` read too; the conventions of their \
-columns are attributes of each file. Whether every byte is still what was written:
+The shards are plain HDF5 files, uncompressed and contiguous. `h5py` and `numpy.memmap` can also read them. The attributes of \
+each file describe the conventions of its columns. This command checks that no byte has changed since the shards were written:
 
 ```sh
 blurkit verify .
@@ -48,7 +48,7 @@ blurkit verify .
 
 
 def card(facts: Facts, picture: str) -> str:
-    """The card as Markdown, with a place for a stamp. ``picture``: the name of the picture beside it, empty for none."""
+    """Returns the card as Markdown, with a placeholder for the stamp. ``picture``: the file name of its picture, or empty."""
     configuration = facts.configuration
     made = f"Made by blurkit {configuration['versions']['blurkit']} with the recipe {code(configuration['recipe']['name'])}."
     parts = (
@@ -60,13 +60,13 @@ def card(facts: Facts, picture: str) -> str:
         *("## What was left out", *_left_out(facts)),
         *("## How to read it", _READING),
         *("## How to make it again", *_again(configuration)),
-        f"<!-- {PLACE}: written by blurkit, which replaces it when the dataset changes, unless it was changed by hand. -->",
+        f"<!-- {PLACE}: written by blurkit. If the dataset changes, blurkit replaces it, unless it was edited by hand. -->",
     )
     return "\n\n".join(parts) + "\n"
 
 
 def _front_matter(facts: Facts) -> str:
-    """What the Hugging Face Hub reads. The picture alone is no dataset to be viewed, so its viewer is off."""
+    """The metadata for the Hugging Face Hub. Its viewer is off, since it would show only the picture of the card."""
     licences = "\n- ".join(sorted({hub_name(licence) for licence in facts.pairs_by_licence()} or {"unknown"}))
     size = next(name for most, name in _SIZES.items() if facts.index["samples"] < most)
     return (
@@ -78,14 +78,14 @@ def _front_matter(facts: Facts) -> str:
 
 def _picture(facts: Facts, picture: str) -> tuple[str, str]:
     if not facts.examples:
-        why = "No pair is shown, since the licences of all photographs forbid adapted versions."
+        why = "No pair is shown, because the licences of all photographs forbid adapted versions."
         return f"![Blur kernels in a row]({picture})", f"*Kernels of the dataset. {why}*"
     height, _, width = facts.configuration["size"].partition("x")
-    part = "" if height == width and int(height) <= LARGEST_PART else " Of each pair the middle is shown."
+    part = "" if height == width and int(height) <= LARGEST_PART else " Only the middle of each pair is shown."
     names = ", ".join(code(name) for _, name in facts.examples)
     return (
         f"![Photographs in a row, sharp above and blurred below, with the blur kernel of each]({picture})",
-        f"*Pairs from all over the dataset, sharp above, blurred below, kernels in the corner.{part} Left to right: {names}.*",
+        f"*Pairs from the whole dataset: sharp above, blurred below, the kernel in the corner.{part} Left to right: {names}.*",
     )
 
 
@@ -96,20 +96,20 @@ def _contents(facts: Facts) -> list[tuple[str, str]]:
     rows = (
         (True, "pairs", f"{facts.index['samples']:,}"),
         (True, "photographs", f"{made['images']:,}" + (f", split {code(made['split'])}" if made["split"] != "all" else "")),
-        (made["per_image"] > 1, "pairs of each photograph", f"{made['per_image']:,}, each with a crop and a blur of its own"),
+        (made["per_image"] > 1, "pairs of each photograph", f"{made['per_image']:,}, each with its own crop and blur"),
         (True, "size", "whole photographs" if height == "full" else f"crops of {width} × {height} px"),
         (made["downscale"] > 1, "downscaled", f"{made['downscale']} times, in linear light, before the blur"),
         (made["min_sharpness"] > 0, "least sharpness", f"{made['min_sharpness']:g}, the variance of a sharp crop's Laplacian"),
-        (made["masks"], "masks", "of the objects of a photograph, where its source outlines them"),
+        (made["masks"], "masks", "of the objects of a photograph, if its source has them"),
         (True, "seed", str(made["seed"])),
         (True, "files", f"{plural(shards, 'shard')} (HDF5), {data_size(facts.index['bytes'])}"),
         (True, "digest", code(facts.index["digest"])),
     )
-    return [(name, text) for said, name, text in rows if said]
+    return [(name, text) for included, name, text in rows if included]
 
 
 def _recipe(recipe: dict[str, Any]) -> Iterator[str]:
-    """What the recipe says of itself, and the recipe."""
+    """The texts of the recipe, then the full recipe."""
     words = [text if text.endswith(".") else f"{text}." for text in (recipe["summary"], recipe["provenance"]) if text]
     if words:
         yield f"The recipe {code(recipe['name'])}: {plain(' '.join(words))}"
@@ -131,7 +131,7 @@ def _left_out(facts: Facts) -> Iterator[str]:
     index, configuration = facts.index, facts.configuration
     planned = configuration["images"] * configuration["per_image"]
     if index["samples"] == planned:
-        yield f"No pair: all {planned:,} that were planned are here."
+        yield f"No pair was left out: all {planned:,} planned pairs were made."
     else:
         yield (
             f"{plural(planned, 'pair')} planned, {index['samples']:,} made, {index['failed']:,} failed because something is "
@@ -141,16 +141,17 @@ def _left_out(facts: Facts) -> Iterator[str]:
         counts = sorted(facts.left_out.items())
         rows = ((code(reason), stage, f"{entries:,}", f"{pairs:,}") for (stage, reason), (entries, pairs) in counts)
         yield table((("reason", "stage", "entries", "pairs not made"), *rows), "llrr")
-        yield "`ledger.jsonl` names each entry, with a sentence. No pair was planned for those at the stage `source`."
+        yield "`ledger.jsonl` lists each entry with the reason. No pair was planned for the entries at the stage `source`."
 
 
 def _again(configuration: dict[str, Any]) -> tuple[str, str]:
     command, versions = command_line(configuration), dict(configuration["versions"])
-    notes = ["`DIR` stands for where the photographs lie."] if re.search(r"[ =]DIR\b", command) else []
+    notes = ["`DIR` stands for the folder of the photographs."] if re.search(r"[ =]DIR\b", command) else []
     if f"--recipe {RECIPE_FILE}" in command:
-        notes.append(f"`{RECIPE_FILE}` is the recipe in full, as above.")
+        notes.append(f"`{RECIPE_FILE}` stands for a file with the full recipe above.")
     files = configuration["recipe"].get("files", {})
-    notes += [f"The recipe's {code(key)} is a file of sha256 {code(digest)}." for key, digest in files.items()]
-    own = f"blurkit's own code of digest {code(versions.pop('code'))}"
+    notes += [f"{code(key)} in the recipe is a file with the sha256 {code(digest)}." for key, digest in files.items()]
+    blurkit_code = f"code of blurkit with the digest {code(versions.pop('code'))}"
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return fenced("sh", command), " ".join((*notes, f"The digest comes out the same with {packages}, and {own}."))
+    notes.append(f"The new dataset has the same digest if it is made with {packages}, and the {blurkit_code}.")
+    return fenced("sh", command), " ".join(notes)

@@ -91,7 +91,7 @@ def test_known_sources_are_cited_and_one_s_own_are_left_to_their_owner(facts):
     assert "8 pairs of 3 photographs." in text
     assert "author = {Lin, Tsung-Yi and Maire, Michael" in text
     assert "<https://cocodataset.org/>" in text
-    assert "2 pairs of 1 photograph. They are from files of whoever made this dataset" in text
+    assert "2 pairs of 1 photograph. The photographs are files of the person who made this dataset" in text
 
 
 def test_licences_are_counted_and_their_conditions_named(facts):

@@ -38,7 +38,7 @@ def test_mixed_sizes_odd_names_and_many_rows(tmp_path, rng):
         assert read(tmp_path / f"{count}.jpg").shape[1] > 1000
     with pytest.raises(UsageError, match="at least one"):
         draw_triples(tmp_path / "none.png", [])
-    with pytest.raises(UsageError, match="no picture format"):
+    with pytest.raises(UsageError, match="not a picture format"):
         draw_triples(tmp_path / "x.gif", rows)
 
 
