@@ -9,7 +9,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from blurkit.commands.outcome import outcome_of, parse_max_bad
@@ -139,7 +139,7 @@ def _dry_run(plan: Plan, fit: Fit, workers: int, as_json: bool) -> int:
     seconds = _seconds_per_pair(plan) * pairs / workers
     if as_json:
         numbers = {"images": len(plan.records), "pairs": pairs, "shards": len(plan.shards), "bytes": size}
-        print(json.dumps({**numbers, "minutes": round(seconds / 60, 2), "planned": plan.pairs, **asdict(fit)}))
+        print(json.dumps({**numbers, "minutes": round(seconds / 60, 2)}))
         return OK
     about = "" if fit.share == 1 or fit.looked == len(plan.records) else "about "
     print(

@@ -71,9 +71,9 @@ def draw_frames(
         numbers = window(frames.count if frames else 1, rule.count, rng=rng, centre=frames.place if frames else 0)
     except UsageError as error:
         where = f"frame {frames.place} of {frames.count}" if frames else "the single photograph"
-        advice = f"use a longer clip, or fewer frames with --set frames.count=[3,{max(rule.count[1], 3)}]"
-        message = f"the recipe averages {rule.count[0] | 1} frames at least, and there are fewer around {where}; {advice}"
-        raise BadImageError("too_few_frames", message) from error
+        fewer = f", or average fewer with --set frames.count=[3,{rule.count[1]}]" if rule.count[0] > 3 else ""
+        least = f"the recipe averages {rule.count[0] | 1} frames at least, and there are fewer around {where}"
+        raise BadImageError("too_few_frames", f"{least}; use a longer clip{fewer}") from error
     assert frames is not None, "a window of three or more frames needs a clip"
     drawn = {"frames": float(len(numbers)), "first_frame": float(numbers[0]), "frame_steps": float(rule.steps)}
     return AveragedFrames(frames, numbers, rule.steps, parameters=drawn)

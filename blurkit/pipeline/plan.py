@@ -131,7 +131,7 @@ def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] =
     recipe = settings.recipe
     if all(part.frames for part in recipe.parts) and not any(record.clip for record in _first(records)):
         raise UsageError(
-            f"recipe {recipe.name!r} averages frames, and {source.name} has single photographs; use --src video --root PATH"
+            f"recipe {recipe.name!r} averages frames, and {source.name} has single photographs; take --src video --root PATH"
         )
     truth = truth_bytes(recipe, settings.size) + _COLUMN_BYTES
     shards, first, filled, total = [], 0, 0, 0

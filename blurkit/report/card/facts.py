@@ -23,7 +23,7 @@ MOST_EXAMPLES = 6
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """One source. ``manifest``: ``None`` for photographs of the user. ``images``: photographs planned. ``pairs``: pairs made."""
+    """One source. ``manifest``: ``None`` for photographs of the user. ``images``: photographs that have a pair."""
 
     name: str
     manifest: Manifest | None
@@ -39,12 +39,13 @@ class SourceSummary:
 
 @dataclass(frozen=True)
 class Facts:
-    """``index``: the content of ``dataset.json``. ``licences``: (source, licence) -> number of pairs. ``left_out``:
-    (stage, reason) -> (entries of the source, pairs that were not made because of them). ``examples``: a few samples that may be
-    shown under their licences, as (number, id of the photograph)."""
+    """``index``: the content of ``dataset.json``. ``licences``: (source, licence) -> number of pairs. ``photographs``: source ->
+    number of photographs that have a pair. ``left_out``: (stage, reason) -> (entries of the source, pairs that were not made
+    because of them). ``examples``: a few samples that may be shown under their licences, as (number, id of the photograph)."""
 
     index: dict[str, Any]
     licences: collections.Counter[tuple[str, str]]
+    photographs: collections.Counter[str]
     left_out: dict[tuple[str, str], tuple[int, int]]
     examples: tuple[tuple[int, str], ...]
 
@@ -59,8 +60,8 @@ class Facts:
         pairs = collections.Counter[str]()
         for (source, _), count in self.licences.items():
             pairs[source] += count
-        images = self.configuration["images_of"]
-        return [SourceSummary(name, _manifest(name, self.configuration), images[name], pairs[name]) for name in images]
+        names, images = self.configuration["images_of"], self.photographs
+        return [SourceSummary(name, _manifest(name, self.configuration), images[name], pairs[name]) for name in names]
 
     @property
     def title(self) -> str:
@@ -96,19 +97,22 @@ class Facts:
 
 def gather(dataset: Dataset, failures: Iterable[Failure]) -> Facts:
     """Returns the facts about a complete dataset. Only columns are read, no pixels."""
-    licences, allowed = collections.Counter[tuple[str, str]](), functools.cache(may_be_shown)
+    licences, photographs = collections.Counter[tuple[str, str]](), collections.Counter[str]()
+    allowed = functools.cache(may_be_shown)
     shown, first = [np.empty(0, np.int64)], 0
     for number in range(len(dataset.files)):
         columns = dataset.shard(number).columns
         sources, terms = (np.char.decode(columns[name], "utf-8", "replace").tolist() for name in ("source", "licence"))
         licences.update(zip(sources, terms, strict=True))
+        # All pairs of a photograph are in one shard.
+        photographs.update(source for source, _ in set(zip(sources, columns["id"].tolist(), strict=True)))
         shown.append(first + np.flatnonzero([allowed(licence) for licence in terms]))
         first += len(terms)
     numbers = np.concatenate(shown)
     chosen = numbers[spread(len(numbers))].tolist()
     located = [(number, *dataset.locate(number)) for number in chosen]
     examples = tuple((number, shard.photograph(row)[1]) for number, shard, row in located)
-    return Facts(dataset.index, licences, left_out(failures), examples)
+    return Facts(dataset.index, licences, photographs, left_out(failures), examples)
 
 
 def spread(total: int) -> list[int]:
