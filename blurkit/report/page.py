@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
 from blurkit.program.files import make_folder, write_atomic
+from blurkit.program.origin import marked
 from blurkit.report.raster import resampled
 from blurkit.truth.box import Box
 
@@ -93,9 +94,11 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure atomically. The suffix of ``path``, one of :data:`FORMATS`, chooses the format."""
     buffer = io.BytesIO()
     jpeg = {"quality": 93, "subsampling": 0}  # ignored for PNG
-    figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=DPI, facecolor=PAPER, pil_kwargs=jpeg)
+    kind = path.suffix.lower()[1:]
+    unnamed = {"Software": None} if kind == "png" else None  # else matplotlib writes its own name and version
+    figure.savefig(buffer, format=kind, dpi=DPI, facecolor=PAPER, pil_kwargs=jpeg, metadata=unnamed)
     make_folder(path.parent)
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, marked(buffer.getvalue()))
 
 
 def fitted(text: str, size: float, room: float = math.inf, *, bold: bool = False) -> str:

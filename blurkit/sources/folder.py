@@ -38,7 +38,7 @@ def _records(listing: Listing, source: str) -> Iterator[ImageRecord]:
             if is_open_folder(entry):
                 pending.append(_listed(listing, relative))
                 break
-            if entry.name not in maps and listing.takes(inside, entry, SUFFIXES):
+            if entry.name not in maps and listing.takes_foreign(inside, entry, SUFFIXES):
                 found = find_map(entry.name, maps)
                 disparity = os.path.join(os.path.dirname(entry.path), found) if found else ""
                 yield ImageRecord(path_id(relative), entry.path, source, disparity=disparity)

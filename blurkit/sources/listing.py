@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from blurkit.errors import UsageError
-from blurkit.sources.ours import is_output
+from blurkit.sources.ours import is_output, is_picture
 from blurkit.sources.record import ImageRecord, PassedOver, Source, path_id
 from blurkit.sources.table import RecordTable
 
@@ -26,6 +26,9 @@ SYSTEM_FOLDERS = frozenset(
         *("system volume information", "lost+found", "~snapshot"),
     )
 )
+
+#: Files of a source that are opened to know the pictures of blurkit and trainer. A million would take minutes on a network drive.
+_LOOKED_INTO = 100_000
 
 #: Reason for the ledger -> sentence, for entries that are left out.
 REASONS = {
@@ -49,6 +52,7 @@ class Listing:
     reasons: Mapping[str, str] = field(default_factory=lambda: REASONS)
     passed_over: list[PassedOver] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    _taken: int = 0
 
     def pass_over(self, relative: str, reason: str, message: str = "", *, path: str = "") -> None:
         """Adds an entry to ``passed_over``. ``message``: by default the reason's sentence. ``path``: by default ``relative``."""
@@ -81,6 +85,19 @@ class Listing:
         if reason := refusal(entry, suffixes):
             self.pass_over(os.path.join(inside, entry.name), reason)
         return not reason
+
+    def takes_foreign(self, inside: str, entry: os.DirEntry[str], suffixes: Collection[str]) -> bool:
+        """As :meth:`takes`, and the file is no picture that blurkit or trainer drew. Otherwise it is added to ``outputs``.
+
+        Only the first :data:`_LOOKED_INTO` files are opened for this.
+        """
+        if not self.takes(inside, entry, suffixes):
+            return False
+        self._taken += 1
+        if self._taken <= _LOOKED_INTO and is_picture(entry.path):
+            self.outputs.append(entry.path)
+            return False
+        return True
 
     def files(self, inside: str, suffixes: Collection[str]) -> Iterator[os.DirEntry[str]]:
         """Returns the regular files of a folder with one of the suffixes. All other entries are added to ``passed_over``."""

@@ -67,7 +67,7 @@ def _clips(listing: Listing, inside: str) -> Iterator[ImageRecord]:
         relative = os.path.join(inside, entry.name)
         if is_open_folder(entry):
             frames = _clips(listing, relative)
-        elif not listing.takes(inside, entry, SUFFIXES | VIDEO_SUFFIXES):
+        elif not listing.takes_foreign(inside, entry, SUFFIXES | VIDEO_SUFFIXES):
             continue
         elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
             images.append(entry.name)

@@ -3,11 +3,11 @@
 import json
 import re
 
-import cv2
 import numpy as np
 import pytest
 from clips import numbered
 from command_line import result, run
+from cv2 import imencode, imwrite
 
 from blurkit.shard.ledger import Failure, read_ledger
 
@@ -18,7 +18,7 @@ def photographs(tmp_path, rng):
     folder = tmp_path / "photographs"
     folder.mkdir()
     for number in range(20):
-        cv2.imwrite(str(folder / f"{number:02d}.png"), rng.integers(0, 256, (60, 80, 3), np.uint8))
+        imwrite(str(folder / f"{number:02d}.png"), rng.integers(0, 256, (60, 80, 3), np.uint8))
     return folder
 
 
@@ -42,7 +42,7 @@ def test_downscaled_photographs_are_too_small_as_well(photographs, tmp_path):
 
 def test_the_estimate_counts_only_photographs_that_fit(photographs, tmp_path):
     for number in range(5):
-        cv2.imwrite(str(photographs / f"small{number}.png"), np.zeros((40, 100, 3), np.uint8))
+        imwrite(str(photographs / f"small{number}.png"), np.zeros((40, 100, 3), np.uint8))
     (photographs / "page.png").write_text("<html>")
     found = result(*GENERATE, 48, "--dry-run", "--per-image", 3, "--src", photographs, cwd=tmp_path)
     assert (found["images"], found["pairs"]) == (26, 60)
@@ -63,7 +63,7 @@ def test_nothing_made_is_a_failure_that_says_why_for_every_reason(photographs, t
 def test_a_clip_that_is_too_short_advises_a_setting_that_helps(tmp_path):
     (tmp_path / "clip").mkdir()
     for number in range(5):
-        cv2.imwrite(str(tmp_path / "clip" / f"{number}.png"), numbered(number))
+        imwrite(str(tmp_path / "clip" / f"{number}.png"), numbered(number))
     video = ("generate", "--src", "video", "--root", "clip", "--size", 48, "--recipe", "frames")
     done = run(*video, cwd=tmp_path, code=1)
     setting = re.search(r"--set (frames\.\S+?\])", done.stderr)[1]
@@ -112,10 +112,21 @@ def test_a_dataset_and_a_run_inside_the_folder_of_photographs_are_no_photographs
     run_folder = photographs / "deep" / "run"
     run_folder.mkdir(parents=True)
     (run_folder / "recipe.toml").write_text('name = "x"\nsteps = 3\nbatch = 1\ncrop = 8\n\n[generator]\nname = "resnet"\n')
-    cv2.imwrite(str(run_folder / "validation.png"), np.zeros((100, 100, 3), np.uint8))
+    imwrite(str(run_folder / "validation.png"), np.zeros((100, 100, 3), np.uint8))
     second = result(*GENERATE, 48, "--src", photographs, "--out", photographs / "two", cwd=tmp_path)
     assert second["digest"] == first["digest"]
     assert result("info", "--src", photographs, cwd=tmp_path)["images"] == 20
+
+
+def test_pictures_that_were_drawn_of_photographs_are_no_photographs(photographs, tmp_path):
+    first = result(*GENERATE, 48, "--src", photographs, cwd=tmp_path)
+    for name in ("a.png", "b.jpg", "C.JPEG"):
+        run("preview", "shards", "-o", photographs / name, cwd=tmp_path)
+        run("info", "shards", "-o", photographs / f"plot-{name}", cwd=tmp_path)
+    (photographs / "sheet.jpg").write_bytes((tmp_path / "shards" / "examples.jpg").read_bytes())
+    (photographs / "copy.jpg").write_bytes(imencode(".jpg", np.zeros((60, 80, 3), np.uint8))[1].tobytes())
+    second = result(*GENERATE, 48, "--src", photographs, "--out", "two", cwd=tmp_path)
+    assert (second["images"], second["made"]) == (first["images"] + 1, 21)
 
 
 def test_files_of_other_programs_with_our_names_change_nothing(photographs, tmp_path):
@@ -123,14 +134,14 @@ def test_files_of_other_programs_with_our_names_change_nothing(photographs, tmp_
         folder = photographs / name.replace(".", "-")
         folder.mkdir()
         (folder / name).write_text(text)
-        cv2.imwrite(str(folder / "photograph.png"), np.zeros((60, 80, 3), np.uint8))
+        imwrite(str(folder / "photograph.png"), np.zeros((60, 80, 3), np.uint8))
     assert result("info", "--src", photographs, cwd=tmp_path)["images"] == 23
 
 
 def test_folders_of_the_system_are_no_part_of_a_source(photographs, tmp_path):
     for name in ("@eaDir", "__MACOSX", ".ipynb_checkpoints", "$RECYCLE.BIN", ".Trash", "lost+found"):
         (photographs / name).mkdir()
-        cv2.imwrite(str(photographs / name / "photograph.png"), np.zeros((60, 80, 3), np.uint8))
+        imwrite(str(photographs / name / "photograph.png"), np.zeros((60, 80, 3), np.uint8))
     found = result("info", "--src", photographs, cwd=tmp_path)
     assert (found["images"], found["passed_over"]) == (20, {"hidden": 6})
 
