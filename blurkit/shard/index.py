@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -201,4 +202,7 @@ def _begun(folder: Path) -> dict[str, Any]:
 def _explain_missing(folder: Path) -> None:
     if (folder / PLAN).exists():
         raise UsageError(f"{folder} is not complete; run the same `blurkit generate` again, it resumes")
-    raise UsageError(f"{folder} holds no {INDEX}: it is not a dataset; make one with `blurkit generate --out {folder}`")
+    raise UsageError(
+        f"{folder} has no {INDEX}, so it is no dataset of shards. If it holds photographs, make a dataset of them in another "
+        f"folder: blurkit generate --src {shlex.quote(str(folder))} --out NEW_FOLDER. Only `trainer eval` reads folders of pairs"
+    )

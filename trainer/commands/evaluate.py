@@ -14,7 +14,7 @@ from blurkit.errors import OK
 from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.progress import Progress, plural
 from trainer.evaluation.metrics import Metric, choose_metrics
-from trainer.evaluation.pairsets import PairSet, open_pairset
+from trainer.evaluation.pairsets import FolderPairs, PairSet, open_pairset
 from trainer.evaluation.pictures import draw_triples
 from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import Score, make_row, means, representative_pairs, score_pairs, to_csv, to_table
@@ -26,15 +26,26 @@ IMAGES, RESULTS, SHEET = "images.csv", "results.json", "sheet.png"
 
 
 def evaluate(
-    weights: Path, data: Path, *, metrics: str, tile: int, device: str, out: Path | None, as_json: bool, quiet: bool
+    weights: Path,
+    data: Path,
+    *,
+    metrics: str,
+    tile: int,
+    device: str,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    side_by_side: bool = False,
 ) -> int:
     """Score every pair and print a table or a JSON object. With ``out``, also write files. Returns the exit code."""
     chosen = choose_metrics(metrics)
     place, reason = choose_device(device)
-    pairs = open_pairset(data)
+    pairs = open_pairset(data, side_by_side=side_by_side)
     generator, description = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)
     if not quiet:
+        for notice in pairs.notices if isinstance(pairs, FolderPairs) else ():
+            print(notice, file=sys.stderr)
         print(f"{weights} on {plural(len(pairs), 'pair')} of {data}; {reason}", file=sys.stderr)
     scores, progress = [], Progress(len(pairs), quiet=quiet)
     with memory_advice("lower --tile"):

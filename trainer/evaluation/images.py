@@ -51,8 +51,7 @@ def write_photograph(path: Path, pixels: Pixels) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def walk(folder: Path, *, arrays: bool = False) -> list[Path]:
-    """Returns the photographs below a folder, and with ``arrays`` the ``.npy`` files. The order is the same on all systems."""
-    suffixes = READABLE | {".npy"} if arrays else READABLE
+def walk(folder: Path) -> list[Path]:
+    """Returns the photographs below a folder. The order is the same on all systems."""
     found = [Path(place, name) for place, _, names in os.walk(folder) for name in names if not name.startswith(".")]
-    return sorted((path for path in found if path.suffix.lower() in suffixes), key=os.fsencode)
+    return sorted((path for path in found if path.suffix.lower() in READABLE), key=os.fsencode)
