@@ -46,13 +46,14 @@ def open_source(
     ``$BLURKIT_DATA/NAME``, or ``data/NAME`` if the variable is not set. ``split``: ``all``, train, val or test. If the source has
     no splits, the content of a photograph decides its split, with the ``shares`` of train, val and test. ``masks``: whether the
     objects of the photographs are needed; without them, opening is faster. ``annotations``: the set of annotations of Mapillary,
-    ``v1.2`` or ``v2.0``. ``label``: the name of the source that a folder becomes.
+    ``v1.2`` or ``v2.0``, or for coco the JSON file that lists the images in ``root``. ``label``: the name of the source that a
+    folder becomes.
 
     Raises :class:`UsageError` if no photographs are found. The message says where they were expected, in which layout, and how to
     get the data.
     """
-    if annotations is not None and name != "mapillary":
-        raise UsageError(f"--annotations selects a set of annotations of mapillary; the source {name} has at most one set")
+    if annotations is not None and name not in ("coco", "mapillary"):
+        raise UsageError(f"--annotations is a set of annotations of mapillary, or a JSON file for coco; {name} has no choice")
     if root is None and name in ("folder", "video"):
         raise UsageError(f"--src {name} needs --root, the path of the {name}")
     if root is not None and (name == "sample" or name not in SOURCES):
@@ -66,7 +67,7 @@ def open_source(
         case "sample":
             return open_sample(split, masks=masks)
         case "coco":
-            return open_coco(root, split, masks=masks)
+            return open_coco(root, split, masks=masks, annotations=annotations)
         case "mapillary":
             return open_mapillary(root, split, annotations, masks=masks)
         case "gopro":
