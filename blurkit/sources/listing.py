@@ -19,6 +19,9 @@ SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".avif", ".heic", ".heif")
 )
 
+#: The suffixes of videos. The decoder checks the bytes later.
+VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"))
+
 #: Folders that systems and programs put beside photographs, in lower case: thumbnails, deleted files, copies of an archive.
 SYSTEM_FOLDERS = frozenset(
     (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from blurkit.sources.known.coco import open_coco
 from blurkit.sources.known.gopro import open_gopro
 from blurkit.sources.known.mapillary import open_mapillary
 from blurkit.sources.known.sample import open_sample
-from blurkit.sources.record import ImageRecord, Source
-from blurkit.sources.splits import NAMES, parse_shares, split_of
+from blurkit.sources.record import Clip, Source
+from blurkit.sources.splits import NAMES, parse_shares, splits_of
 from blurkit.sources.table import RecordTable
 from blurkit.sources.video import open_video
 
@@ -59,7 +58,7 @@ def open_source(
     if root is not None and (name == "sample" or name not in SOURCES):
         raise UsageError(f"--root goes with a known source that has a folder, but --src {name} is no such source")
     place = Path(name) if root is None else root
-    if name not in SOURCES and not place.is_dir() and "/" not in name:
+    if name not in SOURCES and not place.exists() and "/" not in name:
         raise UsageError(
             f"unknown source {name!r}: known are {', '.join(SOURCES)}, and no folder has this path{nearest(name, SOURCES)}"
         )
@@ -84,14 +83,15 @@ def _with_split(source: Source, split: str, shares: str) -> Source:
         return source
     if split not in NAMES:
         raise UsageError(f"--split is one of all, {', '.join(NAMES)}, got {split!r}{nearest(split, NAMES)}")
-    fractions = parse_shares(shares)
-    part_of = functools.lru_cache(1)(lambda path: split_of(path, fractions))  # computed once for all frames of a clip
-
-    def is_kept(record: ImageRecord) -> bool:
-        clip = record.clip  # all frames of a folder get the split of the first frame, because they are similar
-        return part_of(os.path.join(clip.folder, clip.names[0]) if isinstance(clip, FrameFolder) else record.path) == split
-
-    kept = RecordTable(replace(record, split=split) for record in source.records if is_kept(record))
+    records = RecordTable.of(source.records)
+    parts = splits_of(map(_deciding, records.paths()), parse_shares(shares))
+    kept = records.only((part == split for part in parts), split)
     if not len(kept):
         raise UsageError(f"none of the images in {source.root} falls into the split {split!r} with shares {shares}")
     return replace(source, records=kept)
+
+
+def _deciding(place: tuple[str, Clip | None]) -> str:
+    """The file that decides the split of a record: of a folder of frames the first frame, because all frames are similar."""
+    path, clip = place
+    return os.path.join(clip.folder, clip.names[0]) if isinstance(clip, FrameFolder) else path

@@ -12,11 +12,8 @@ from pathlib import Path
 from blurkit.decode.image import image_size
 from blurkit.decode.video import KINDS, FrameFolder, open_video_file
 from blurkit.errors import BadImageError, UsageError
-from blurkit.sources.listing import REASONS, SUFFIXES, Listing, is_open_folder
+from blurkit.sources.listing import REASONS, SUFFIXES, VIDEO_SUFFIXES, Listing, is_open_folder
 from blurkit.sources.record import ImageRecord, Source, path_id
-
-#: The suffixes of videos. The decoder checks the bytes later.
-VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"))
 
 LAYOUT = f"""a video file ({KINDS}), or a folder of them, or of frames:
 DIR/
