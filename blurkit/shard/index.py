@@ -203,6 +203,6 @@ def _explain_missing(folder: Path) -> None:
     if (folder / PLAN).exists():
         raise UsageError(f"{folder} is not complete; run the same `blurkit generate` again, it resumes")
     raise UsageError(
-        f"{folder} has no {INDEX}, so it is no dataset of shards. If it holds photographs, make a dataset of them in another "
+        f"{folder} holds no {INDEX}, so it is no dataset of shards. If it holds photographs, make a dataset of them in another "
         f"folder: blurkit generate --src {shlex.quote(str(folder))} --out NEW_FOLDER. Only `trainer eval` reads folders of pairs"
     )

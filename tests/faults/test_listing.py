@@ -122,6 +122,7 @@ def test_a_command_ends_with_the_name_of_the_folder_and_writes_nothing(blurkit, 
     assert not (tmp_path / "shards").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_without_permission_is_passed_over_and_counts(blurkit, shim, photographs, tmp_path):
     environment = {"LD_PRELOAD": str(shim), "SHIM_COUNT": "0", "SHIM_ERRNO": "13", "SHIM_DIR": str(photographs / "second")}
     out = tmp_path / "shards"
