@@ -32,6 +32,12 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 recipe_option = click.option("--recipe", default="handheld", metavar="NAME|FILE", help="Recipe; see `blurkit recipes`.")
 
+annotations_option = click.option(
+    "--annotations",
+    metavar="V|FILE",
+    help="For mapillary: v1.2 or v2.0.  [default: the newest]  For coco: a JSON file that lists the images in --root.",
+)
+
 source_options = _options(
     click.option(
         "--src",
@@ -56,7 +62,7 @@ source_options = _options(
         help="Use only photographs under these licences, such as by,by-sa.",
     ),
     click.option("--weight", multiple=True, metavar="NAME=W", help="How many photographs of a source, relative to the others."),
-    click.option("--annotations", metavar="V", help="Annotations of mapillary for masks: v1.2 or v2.0.  [default: the newest]"),
+    annotations_option,
     recipe_option,
     settings_option("Change a value of the recipe, or shard_bytes."),
     click.option("--size", default="320", metavar="N|HxW|full", help="Size of the crops; full: whole photographs."),
@@ -146,20 +152,12 @@ def verify(shards: str, recompute: str | None, root: tuple[str, ...], files: tup
 @click.option("--src", metavar="NAME|FOLDER", help="Describe a source instead of a dataset.")
 @click.option("--root", type=PATH, metavar="DIR", help="Folder of a named source.")
 @click.option("--split", default="all", metavar="S", help="all, train, val or test.")
+@annotations_option
 @click.option("--hash", "hashes", is_flag=True, help="For a source: compare its archives with their known hashes.")
 @click.option("-o", "--out", type=PATH, help="For a dataset: also draw all distributions into this picture.")
 @overwrite_option
 @json_option
-def info(
-    shards: str | None,
-    src: str | None,
-    root: Path | None,
-    split: str,
-    hashes: bool,
-    out: Path | None,
-    overwrite: bool,
-    as_json: bool,
-) -> int:
+def info(shards: str | None, src: str | None, out: Path | None, overwrite: bool, as_json: bool, **values: Any) -> int:
     """Describe a dataset or a source.
 
     For a dataset: counts, sizes, licences and how much blur there is. For a known source: which files are there or missing.
@@ -170,7 +168,7 @@ def info(
         return info(shards or "shards", out=out, overwrite=overwrite, as_json=as_json)
     from blurkit.commands.inventory import inventory
 
-    return inventory(src, root=root, split=split, hashes=hashes, as_json=as_json)
+    return inventory(src, as_json=as_json, **values)
 
 
 @cli.command()

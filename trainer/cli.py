@@ -92,6 +92,7 @@ def bench(sections: tuple[str, ...], as_json: bool) -> int:
 @cli.command("eval")
 @weights_argument
 @click.option("--data", type=PATH, default=Path("shards"), show_default=True, help="Folder of shards or of pairs.")
+@click.option("--side-by-side", is_flag=True, help="Each image is a pair: blurred at the left, sharp at the right.")
 @click.option(
     "--metrics",
     default="psnr,ssim",
@@ -109,7 +110,7 @@ def evaluate(weights: Path, data: Path, **values: Any) -> int:
     """Measure how well a generator restores.
 
     WEIGHTS is the folder of a run or a file of weights. A folder of pairs holds blurred and sharp images in folders or files with
-    these names (as GoPro and REDS do), images with the blurred half at the left, or arrays (.npy).
+    these names, such as blur and sharp, LQ and GT, or input and target. Arrays (.npy) may replace images.
     """
     from trainer.commands.evaluate import evaluate
 

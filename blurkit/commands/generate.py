@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import json
 import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from blurkit.errors import FAILED, OK, BadImageError, UsageError
+from blurkit.commands.outcome import outcome_of, parse_max_bad
+from blurkit.errors import OK, BadImageError, BlurkitError, UsageError
 from blurkit.pipeline.choices import Choices, parse_slice
 from blurkit.pipeline.engine import available_cpus, run_tasks
+from blurkit.pipeline.fit import Fit, require_fit
 from blurkit.pipeline.folder import clear, require_own_outputs
 from blurkit.pipeline.plan import Plan, check_or_write_plan
 from blurkit.pipeline.produce import make_samples
@@ -25,8 +25,7 @@ from blurkit.program.files import make_folder, remove_temporaries, require_space
 from blurkit.program.locks import locked
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import Stop, stopping
-from blurkit.shard.documents import INDEX, LEDGER, is_written, read_record, record_path, shard_name
-from blurkit.shard.ledger import count_failures, failures_of
+from blurkit.shard.documents import INDEX, is_written, record_path, shard_name
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,9 @@ def generate(choices: Choices, options: GenerateOptions) -> int:
     if not options.quiet:
         for notice in plan.notices():
             print(notice, file=sys.stderr)
+    fit = require_fit(plan)
     if options.dry_run:
-        return _dry_run(plan, workers, options.json)
+        return _dry_run(plan, fit, workers, options.json)
     begin = time.monotonic()
     make_folder(options.out)
     with stopping() as stop, _locks(options.out, share):
@@ -74,23 +74,11 @@ def generate(choices: Choices, options: GenerateOptions) -> int:
         _make(plan, missing, options, workers, stop)
         remove_temporaries(options.out, is_ours)  # files of workers that died
         index = seal(options.out, plan, lambda notice: print(notice, file=sys.stderr))
-    summary = _summary(plan, options.out, shards, time.monotonic() - begin, index)
-    print(json.dumps(summary, ensure_ascii=False) if options.json else _sentences(summary, options.out, share))
-    return FAILED if summary["failed"] > tolerance(summary["pairs"]) else OK
-
-
-def parse_max_bad(text: str) -> Callable[[int], float]:
-    """Returns a function: number of planned pairs -> number of pairs that may fail. ``text``: such as ``"1%"`` or ``"20"``.
-
-    Raises :class:`UsageError` if ``text`` is neither a share nor a number.
-    """
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf or (text.endswith("%") and value > 100):
-        raise UsageError(f"--max-bad is a share such as 1% or a number of pairs, got {text!r}")
-    return (lambda pairs: pairs * value / 100) if text.endswith("%") else (lambda pairs: value)
+    outcome = outcome_of(plan, options.out, shards, _pairs(plan, shards), time.monotonic() - begin, index)
+    print(json.dumps(outcome.summary, ensure_ascii=False) if options.json else outcome.text(share))
+    if fault := outcome.fault(tolerance):
+        raise BlurkitError(fault)
+    return OK
 
 
 @contextlib.contextmanager
@@ -133,52 +121,21 @@ def _pairs(plan: Plan, shards: Iterable[int]) -> int:
     return sum(end - first for first, end in (plan.shards[number] for number in shards)) * plan.settings.per_image
 
 
-def _summary(plan: Plan, folder: Path, shards: range, seconds: float, index: dict[str, Any] | None) -> dict[str, Any]:
-    records = [record for record in (read_record(folder, number) for number in shards) if record]
-    failures = failures_of(records)
-    return {
-        "out": str(folder),
-        "images": len(plan.records),
-        "pairs": _pairs(plan, shards),
-        "made": sum(record["samples"] for record in records),
-        **count_failures(failures),
-        "passed_over": dict(collections.Counter(entry.reason for entry in plan.source.passed_over).most_common()),
-        "incomplete": sum(failure.items == 0 for failure in failures),
-        "shards": len(records),
-        "bytes": sum(record["bytes"] for record in records),
-        "seconds": round(seconds, 3),
-        "complete": index is not None,
-        "digest": index["digest"] if index else None,
-    }
-
-
-def _sentences(summary: dict[str, Any], folder: Path, share: tuple[int, int] | None) -> str:
-    counts = f"{plural(summary['made'], 'pair')} in {plural(summary['shards'], 'shard')}"
-    lines = [f"{folder}: {counts}, {data_size(summary['bytes'])}, after {duration(summary['seconds'])}"]
-    if summary["failed"] or summary["skipped"]:
-        lines.append(f"{summary['failed']} failed, {summary['skipped']} skipped: {folder / LEDGER} gives the reasons")
-    if summary["incomplete"]:
-        lines.append(f"{plural(summary['incomplete'], 'photograph')} used without some of their objects; see the ledger")
-    if summary["passed_over"]:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in summary["passed_over"].items())
-        lines.append(f"entries of the source that were passed over: {reasons}; see the ledger")
-    if summary["complete"]:
-        lines += [f"digest {summary['digest']}", f"look at it: blurkit preview {folder}    check it: blurkit verify {folder}"]
-    elif share is not None:
-        lines.append(f"slice {share[0]}/{share[1]} is done; the dataset is complete when all slices are done")
-    return "\n".join(lines)
-
-
-def _dry_run(plan: Plan, workers: int, as_json: bool) -> int:
-    seconds = _seconds_per_pair(plan) * plan.pairs / workers
+def _dry_run(plan: Plan, fit: Fit, workers: int, as_json: bool) -> int:
+    pairs, size = round(plan.pairs * fit.share), round(plan.bytes * fit.share)
+    seconds = _seconds_per_pair(plan) * pairs / workers
     if as_json:
-        numbers = {"images": len(plan.records), "pairs": plan.pairs, "shards": len(plan.shards), "bytes": plan.bytes}
+        numbers = {"images": len(plan.records), "pairs": pairs, "shards": len(plan.shards), "bytes": size}
         print(json.dumps({**numbers, "minutes": round(seconds / 60, 2)}))
-    else:
-        print(
-            f"{plural(len(plan.records), 'image')}, {plural(plan.pairs, 'pair')} in {plural(len(plan.shards), 'shard')}, about "
-            f"{data_size(plan.bytes)}, about {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
-        )
+        return OK
+    about = "" if fit.share == 1 or fit.looked == len(plan.records) else "about "
+    print(
+        f"{plural(len(plan.records), 'image')}, {about}{plural(pairs, 'pair')} in {plural(len(plan.shards), 'shard')}, about "
+        f"{data_size(size)}, about {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
+    )
+    if fit.share < 1:
+        looked = plural(fit.looked, "photograph")
+        print(f"of {looked} that were looked at, {fit.small} are smaller than --size, and {fit.unreadable} cannot be read")
     return OK
 
 

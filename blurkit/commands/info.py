@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blurkit.errors import OK, UsageError
+from blurkit.commands.outcome import LEFT_OUT, nothing_stored, reason_lines
+from blurkit.errors import OK
 from blurkit.kernels.rasterization import statistics
 from blurkit.program.origin import require_free
 from blurkit.report.histograms import finite_values, text_histogram
+from blurkit.shard.documents import LEDGER
 from blurkit.shard.index import Dataset, open_dataset
+from blurkit.shard.ledger import read_ledger
 
 
 def info(shards: str, *, out: Path | None, as_json: bool, overwrite: bool = False) -> int:
@@ -23,7 +26,7 @@ def info(shards: str, *, out: Path | None, as_json: bool, overwrite: bool = Fals
         require_free([out], overwrite=overwrite)
     dataset = open_dataset(shards, partial=True)
     if not len(dataset):
-        raise UsageError(f"{shards} has no complete shard; run `blurkit generate --out {shards}`")
+        raise nothing_stored(shards, dataset)
     counts, columns = _counts(dataset), _columns(dataset)
     if out is not None:
         from blurkit.report.plots import draw_histograms
@@ -36,6 +39,9 @@ def info(shards: str, *, out: Path | None, as_json: bool, overwrite: bool = Fals
     for key, value in counts.items():
         if value is not None:  # some values are unknown until the dataset is complete
             print(f"{key:<10} {value_text(value)}")
+    if lines := read_ledger(dataset.folder / LEDGER):
+        print(LEFT_OUT, *reason_lines(lines), sep="\n")
+        print(f"{dataset.folder / LEDGER} names each")
     for label in ("blur extent [px]", "effective length [px]"):
         if label in columns:  # averaged frames have no kernels
             print()

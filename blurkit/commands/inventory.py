@@ -13,7 +13,7 @@ from typing import Any
 from blurkit.commands.info import value_text
 from blurkit.errors import FAILED, OK, BadImageError
 from blurkit.program.progress import data_size
-from blurkit.sources.known.manifest import OF_SOURCE, Archive, load_manifest
+from blurkit.sources.known.manifest import OF_SOURCE, Archive, is_of_release, load_manifest
 from blurkit.sources.open import open_source
 from blurkit.sources.record import Source
 
@@ -31,10 +31,11 @@ _STATES = {
 _SHOWN = 8
 
 
-def inventory(name: str, *, root: Path | None, split: str, hashes: bool, as_json: bool) -> int:
+def inventory(name: str, *, root: Path | None, split: str, hashes: bool, as_json: bool, annotations: str | None = None) -> int:
     """Print counts, sizes, licences and missing parts of a source. Returns the exit code: 1 if an archive is damaged."""
-    source = open_source(name, root=root, split=split)
-    manifest = load_manifest(OF_SOURCE[source.name]) if source.name in OF_SOURCE else None
+    source = open_source(name, root=root, split=split, annotations=annotations)
+    described = is_of_release(source.name, source.records[0].id)
+    manifest = load_manifest(OF_SOURCE[source.name]) if described else None
     archives = {archive.name: _state(archive, source.root, hashes) for archive in manifest.archives} if manifest else {}
     counts = _describe(source)
     if manifest:

@@ -6,8 +6,10 @@ import json
 import sys
 from pathlib import Path
 
+from blurkit.commands.outcome import nothing_stored
 from blurkit.errors import OK, BadImageError, UsageError
 from blurkit.pipeline.choices import Choices
+from blurkit.pipeline.fit import require_fit
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import size_text
 from blurkit.program.origin import require_free
@@ -37,7 +39,7 @@ def preview(shards: str | None, choices: Choices, *, count: int, out: Path, as_j
 def _stored(shards: str, count: int) -> tuple[list[Sample], str, str]:
     dataset = open_dataset(shards, partial=True)
     if not len(dataset):
-        raise UsageError(f"{shards} has no complete shard; run `blurkit generate --out {shards}`")
+        raise nothing_stored(shards, dataset)
     recipe = dataset.index.get("configuration", {}).get("recipe", {}).get("name", "")
     shown = evenly_spaced(len(dataset), min(len(dataset), count))
     return [dataset[index] for index in shown], f"{shards} · {len(dataset):,} pairs", recipe
@@ -47,6 +49,7 @@ def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
     plan = choices.plan()
     for notice in plan.notices():
         print(notice, file=sys.stderr)
+    require_fit(plan)
     settings = plan.settings
     samples: list[Sample] = []
     reasons = []

@@ -70,7 +70,10 @@ def draw_frames(
     try:
         numbers = window(frames.count if frames else 1, rule.count, rng=rng, centre=frames.place if frames else 0)
     except UsageError as error:
-        raise BadImageError("too_few_frames", f"the recipe averages {rule.count[0]} frames at least: {error}") from error
+        where = f"frame {frames.place} of {frames.count}" if frames else "the single photograph"
+        fewer = f", or average fewer with --set frames.count=[3,{rule.count[1]}]" if rule.count[0] > 3 else ""
+        least = f"the recipe averages {rule.count[0] | 1} frames at least, and there are fewer around {where}"
+        raise BadImageError("too_few_frames", f"{least}; use a longer clip{fewer}") from error
     assert frames is not None, "a window of three or more frames needs a clip"
     drawn = {"frames": float(len(numbers)), "first_frame": float(numbers[0]), "frame_steps": float(rule.steps)}
     return AveragedFrames(frames, numbers, rule.steps, parameters=drawn)

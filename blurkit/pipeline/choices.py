@@ -46,7 +46,7 @@ class Choices(Selection):
             "license": self.license or "all",
             "limit": list(self.limit),
             "weight": list(self.weight),
-            "annotations": self.annotations or "newest",
+            "annotations": os.path.basename(self.annotations or "newest"),
         }
         return make_plan(select(self, masks=settings.masks), settings, choice=choice)
 

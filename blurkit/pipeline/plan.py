@@ -120,6 +120,9 @@ class Plan:
             notices.append(f"{self.source.name} has no outlined objects: if the recipe moves objects, only the camera moves")
         if any(part.frames for part in parts) and not any(record.clip for record in first):
             notices.append(f"{self.source.name} has single photographs: if the recipe averages frames, no pair is made")
+        if outputs := self.source.outputs:
+            more = f" and {len(outputs) - 1} more" if len(outputs) > 1 else ""
+            notices.append(f"{outputs[0]}{more}: made by blurkit or trainer, so not used as photographs")
         return notices
 
 
@@ -131,7 +134,9 @@ def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] =
     require(len(records) > 0, f"nothing to do: the source {source.name} has no photograph")
     recipe = settings.recipe
     if all(part.frames for part in recipe.parts) and not any(record.clip for record in _first(records)):
-        raise UsageError(f"recipe {recipe.name!r} averages frames, and {source.name} has single photographs; take --src video")
+        raise UsageError(
+            f"recipe {recipe.name!r} averages frames, and {source.name} has single photographs; take --src video --root PATH"
+        )
     truth = truth_bytes(recipe, settings.size) + _COLUMN_BYTES
     shards, first, filled, total = [], 0, 0, 0
     for position, size in enumerate(_sizes(records, settings, truth)):

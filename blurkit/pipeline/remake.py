@@ -20,6 +20,7 @@ from blurkit.shard.documents import read_plan
 from blurkit.shard.format import Sample
 from blurkit.shard.index import Dataset
 from blurkit.shard.reader import Shard
+from blurkit.sources.known.mapillary import VERSIONS
 from blurkit.sources.open import SOURCES, open_source
 from blurkit.sources.record import ImageRecord
 from blurkit.sources.selection import per_source
@@ -107,7 +108,7 @@ def _records(
             name if name in SOURCES else "folder",
             root=place,
             masks=masks,
-            annotations=version if name == "mapillary" and version != "newest" else None,
+            annotations=version if name == "mapillary" and version in VERSIONS else None,
             label=name,
         )
         records |= {(name, record.id): record for record in source.records if (name, record.id) in wanted}

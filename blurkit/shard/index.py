@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import os
+import shlex
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -207,4 +208,7 @@ def _is_digest(kind: np.dtype[Any]) -> bool:
 def _explain_missing(folder: Path) -> NoReturn:
     if os.path.lexists(folder / PLAN):
         raise UsageError(f"{folder} is not complete; run the same `blurkit generate` again, it resumes")
-    raise UsageError(f"{folder} holds no {INDEX}: it is not a dataset; make one with `blurkit generate --out {folder}`")
+    raise UsageError(
+        f"{folder} holds no {INDEX}, so it is no dataset of shards. If it holds photographs, make a dataset of them in another "
+        f"folder: blurkit generate --src {shlex.quote(str(folder))} --out NEW_FOLDER. Only `trainer eval` reads folders of pairs"
+    )

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+from blurkit.errors import UnreadableFileError
+from blurkit.program.files import read_regular
 
 #: Reasons to skip a sample that has no fault. All other reasons count against ``--max-bad``.
 SKIPS = frozenset(("too_small", "not_sharp", "too_few_frames"))
+
+#: Reasons at the stage ``source`` that stand for photographs that are lost. Nobody can tell how many, so an entry counts as one.
+_LOST = frozenset(("unreadable", "damaged", "corrupt", "truncated", "empty", "not_a_video", "unsupported", "too_large"))
+
+#: A larger ledger is not read. A million lines have about 200 MB.
+_MOST_BYTES = 1 << 30
 
 #: The stage of each reason. Reasons that are not listed belong to the stage ``decode``.
 _STAGES = {
@@ -45,9 +56,27 @@ class Failure:
         """Whether samples were not made because something is wrong."""
         return self.items > 0 and not self.is_skip
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether the line counts against ``--max-bad``: samples failed, or a folder or a video of the source is not readable."""
+        return self.is_failure or (self.stage == "source" and self.reason in _LOST)
+
     def line(self) -> str:
         """The failure as one line of JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def read_ledger(path: Path) -> list[Failure]:
+    """The lines of a ledger. A line that is none is left out, and a ledger that cannot be read has no lines."""
+    try:
+        lines = read_regular(path, most=_MOST_BYTES).decode(errors="replace").splitlines()
+    except UnreadableFileError:
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            found.append(Failure(**json.loads(line)))
+    return found
 
 
 def stage_of(reason: str) -> str:

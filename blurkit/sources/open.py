@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from blurkit.sources.known.coco import open_coco
 from blurkit.sources.known.gopro import open_gopro
 from blurkit.sources.known.mapillary import open_mapillary
 from blurkit.sources.known.sample import open_sample
-from blurkit.sources.record import ImageRecord, Source
-from blurkit.sources.splits import NAMES, parse_shares, split_of
+from blurkit.sources.record import Clip, Source
+from blurkit.sources.splits import NAMES, parse_shares, splits_of
 from blurkit.sources.table import RecordTable
 from blurkit.sources.video import open_video
 
@@ -46,19 +45,20 @@ def open_source(
     ``$BLURKIT_DATA/NAME``, or ``data/NAME`` if the variable is not set. ``split``: ``all``, train, val or test. If the source has
     no splits, the content of a photograph decides its split, with the ``shares`` of train, val and test. ``masks``: whether the
     objects of the photographs are needed; without them, opening is faster. ``annotations``: the set of annotations of Mapillary,
-    ``v1.2`` or ``v2.0``. ``label``: the name of the source that a folder becomes.
+    ``v1.2`` or ``v2.0``, or for coco the JSON file that lists the images in ``root``. ``label``: the name of the source that a
+    folder becomes.
 
     Raises :class:`UsageError` if no photographs are found. The message says where they were expected, in which layout, and how to
     get the data.
     """
-    if annotations is not None and name != "mapillary":
-        raise UsageError(f"--annotations selects a set of annotations of mapillary; the source {name} has at most one set")
+    if annotations is not None and name not in ("coco", "mapillary"):
+        raise UsageError(f"--annotations is a set of annotations of mapillary, or a JSON file for coco; {name} has no choice")
     if root is None and name in ("folder", "video"):
         raise UsageError(f"--src {name} needs --root, the path of the {name}")
     if root is not None and (name == "sample" or name not in SOURCES):
         raise UsageError(f"--root goes with a known source that has a folder, but --src {name} is no such source")
     place = Path(name) if root is None else root
-    if name not in SOURCES and not place.is_dir() and "/" not in name:
+    if name not in SOURCES and not place.exists() and "/" not in name:
         raise UsageError(
             f"unknown source {name!r}: known are {', '.join(SOURCES)}, and no folder has this path{nearest(name, SOURCES)}"
         )
@@ -66,7 +66,7 @@ def open_source(
         case "sample":
             return open_sample(split, masks=masks)
         case "coco":
-            return open_coco(root, split, masks=masks)
+            return open_coco(root, split, masks=masks, annotations=annotations)
         case "mapillary":
             return open_mapillary(root, split, annotations, masks=masks)
         case "gopro":
@@ -83,14 +83,15 @@ def _with_split(source: Source, split: str, shares: str) -> Source:
         return source
     if split not in NAMES:
         raise UsageError(f"--split is one of all, {', '.join(NAMES)}, got {split!r}{nearest(split, NAMES)}")
-    fractions = parse_shares(shares)
-    part_of = functools.lru_cache(1)(lambda path: split_of(path, fractions))  # computed once for all frames of a clip
-
-    def is_kept(record: ImageRecord) -> bool:
-        clip = record.clip  # all frames of a folder get the split of the first frame, because they are similar
-        return part_of(os.path.join(clip.folder, clip.names[0]) if isinstance(clip, FrameFolder) else record.path) == split
-
-    kept = RecordTable(replace(record, split=split) for record in source.records if is_kept(record))
+    records = RecordTable.of(source.records)
+    parts = splits_of(map(_deciding, records.paths()), parse_shares(shares))
+    kept = records.only((part == split for part in parts), split)
     if not len(kept):
         raise UsageError(f"none of the images in {source.root} falls into the split {split!r} with shares {shares}")
     return replace(source, records=kept)
+
+
+def _deciding(place: tuple[str, Clip | None]) -> str:
+    """The file that decides the split of a record: of a folder of frames the first frame, because all frames are similar."""
+    path, clip = place
+    return os.path.join(clip.folder, clip.names[0]) if isinstance(clip, FrameFolder) else path

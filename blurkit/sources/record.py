@@ -100,6 +100,7 @@ class Source:
 
     ``name``: part of the key of the random streams. ``root``: its folder or file. ``records``: the photographs, in a fixed order.
     ``passed_over``: the entries that are left out. ``parts``: the sources that were combined into this source, if any.
+    ``outputs``: paths below the root that blurkit or trainer made; they are no photographs, and not in ``passed_over``.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Source:
     records: Sequence[ImageRecord]
     passed_over: list[PassedOver] = field(default_factory=list)
     parts: tuple[Source, ...] = ()
+    outputs: list[str] = field(default_factory=list)
 
     def places(self) -> dict[str, Path]:
         """Returns {name: root} of each source that has records here."""

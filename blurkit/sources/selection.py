@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from blurkit.errors import UsageError, nearest
 from blurkit.program.picks import evenly_spaced
+from blurkit.sources.known.mapillary import VERSIONS
 from blurkit.sources.licence import matches
 from blurkit.sources.open import SOURCES, open_source
 from blurkit.sources.record import ImageRecord, Source
@@ -49,8 +50,10 @@ def select(selection: Selection, *, masks: bool) -> Source:
     """
     names = _names(selection.src)
     _check_words(selection.license)
-    if selection.annotations is not None and "mapillary" not in names:
-        raise UsageError("--annotations selects a set of annotations of mapillary; no other source has several sets")
+    wanted = selection.annotations
+    owner = "mapillary" if wanted in VERSIONS or "coco" not in names else "coco"
+    if wanted is not None and owner not in names:
+        raise UsageError("--annotations selects a set of annotations of mapillary, or the JSON file of coco; name such a source")
     root, roots = per_source(selection.root, names, "--root", Path)
     total, limits = per_source(selection.limit, names, "--limit", _count)
     weight, weights = per_source(selection.weight, names, "--weight", _weight)
@@ -62,7 +65,7 @@ def select(selection: Selection, *, masks: bool) -> Source:
         raise UsageError(f"--root with several sources is NAME=DIR, such as --root {names[0]}={root}")
     split, shares, parts = selection.split, selection.shares, []
     for src, name in zip(selection.src, names, strict=True):
-        place, annotations = roots.get(name, root), selection.annotations if src == "mapillary" else None
+        place, annotations = roots.get(name, root), wanted if src == owner else None
         part = open_source(src, root=place, split=split, shares=shares, masks=masks, annotations=annotations, label=name)
         parts.append(_with_licences(part, selection.license))
     if len(parts) == 1 and total is None and not limits:
@@ -70,7 +73,8 @@ def select(selection: Selection, *, masks: bool) -> Source:
     records = RecordTable(itertools.islice(mix(parts, weights, limits), total))
     passed_over = [entry for part in parts for entry in part.passed_over]
     places = tuple(replace(part, records=(), passed_over=[]) for part in parts)  # without records, which would take memory twice
-    return Source("+".join(names), parts[0].root, records, passed_over, places)
+    outputs = [path for part in parts for path in part.outputs]
+    return Source("+".join(names), parts[0].root, records, passed_over, places, outputs)
 
 
 def _names(src: Sequence[str]) -> list[str]:

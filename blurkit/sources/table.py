@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
 from blurkit.decode.objects.coco import AnnotationIndex, CocoAnnotation
-from blurkit.sources.record import ImageRecord
+from blurkit.sources.record import Clip, ImageRecord
 
 #: The number of texts in one block.
 _BLOCK = 1 << 14
@@ -57,6 +57,29 @@ class RecordTable(Sequence[ImageRecord]):
         """Yields (source, id) of each record."""
         return ((self._by_code[kind][1], self._ids[place]) for place, kind in enumerate(self._kinds))
 
+    def paths(self) -> Iterator[tuple[str, Clip | None]]:
+        """Yields (path, clip) of each record. This is faster than making the records."""
+        folders, clips = [kind[0] for kind in self._by_code], {place: extras[2] for place, extras in self._extras.items()}
+        return ((folders[kind] + self._names[place], clips.get(place)) for place, kind in enumerate(self._kinds))
+
+    def only(self, kept: Iterable[bool], split: str) -> RecordTable:
+        """Returns a table of the records for which ``kept`` is true, with this split. Columns are copied, no record is made."""
+        table = RecordTable()
+        codes = [table._known.setdefault((*kind[:3], split), len(table._known)) for kind in self._by_code]
+        table._annotated = dict(self._annotated)
+        for place, chosen in zip(range(len(self)), kept, strict=True):
+            if not chosen:
+                continue
+            if place in self._extras:
+                table._extras[len(table)] = self._extras[place]
+            table._kinds.append(codes[self._kinds[place]])
+            table._objects.append(self._objects[place])
+            table._images.append(self._images[place])
+            table._ids.append_bytes(self._ids.bytes_at(place))
+            table._names.append_bytes(self._names.bytes_at(place))
+        table._by_code, table._by_object = list(table._known), list(table._annotated)
+        return table
+
     def _append(self, record: ImageRecord) -> None:
         cut = record.path.rfind(os.sep) + 1
         objects, image, annotation = None, 0, record.annotation
@@ -91,16 +114,22 @@ class _Texts:
         self._open()
 
     def append(self, text: str) -> None:
-        self._bytes += text.encode(errors="surrogatepass")
+        self.append_bytes(text.encode(errors="surrogatepass"))
+
+    def append_bytes(self, text: bytes) -> None:
+        self._bytes += text
         self._ends.append(len(self._bytes))
         if len(self._ends) > _BLOCK:
             self._blocks.append((bytes(self._bytes), self._ends))
             self._open()
 
     def __getitem__(self, place: int) -> str:
+        return self.bytes_at(place).decode(errors="surrogatepass")
+
+    def bytes_at(self, place: int) -> bytes:
         block, row = divmod(place, _BLOCK)
         data, ends = self._blocks[block] if block < len(self._blocks) else (self._bytes, self._ends)
-        return data[ends[row] : ends[row + 1]].decode(errors="surrogatepass")
+        return bytes(data[ends[row] : ends[row + 1]])
 
     def _open(self) -> None:
         self._bytes, self._ends = bytearray(), array("Q", [0])

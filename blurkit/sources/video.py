@@ -12,13 +12,8 @@ from pathlib import Path
 from blurkit.decode.image import image_size
 from blurkit.decode.video import KINDS, FrameFolder, open_video_file
 from blurkit.errors import BadImageError, UsageError
-from blurkit.sources.listing import REASONS, SUFFIXES, Listing, is_open_folder, refusal
+from blurkit.sources.listing import REASONS, SUFFIXES, VIDEO_SUFFIXES, Listing, is_open_folder
 from blurkit.sources.record import ImageRecord, Source, path_id
-
-#: The suffixes of videos. The decoder checks the bytes later.
-VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".ts", ".mts", ".m2ts", ".m2t", ".mpg")
-) | frozenset((".mpeg", ".mpe", ".vob", ".ogv", ".wmv", ".asf", ".flv"))
 
 LAYOUT = f"""a video file ({KINDS}), or a folder of them, or of frames:
 DIR/
@@ -69,8 +64,7 @@ def _clips(listing: Listing, inside: str) -> Iterator[ImageRecord]:
         relative = os.path.join(inside, entry.name)
         if is_open_folder(entry):
             frames = _clips(listing, relative)
-        elif reason := refusal(entry, SUFFIXES | VIDEO_SUFFIXES):
-            listing.pass_over(relative, reason)
+        elif not listing.takes_foreign(inside, entry, SUFFIXES | VIDEO_SUFFIXES):
             continue
         elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
             images.append(entry.name)

@@ -54,7 +54,7 @@ def test_blurkit_never_imports_trainer_and_knows_no_torch():
 
 
 def test_trainer_uses_of_blurkit_what_it_may():
-    allowed = {"errors", "truth", "program", "shard", "decode", "report", "__version__"}
+    allowed = {"errors", "truth", "program", "shard", "decode", "sources", "report", "__version__"}
     for path in files(TRAINER):
         assert {name.split(".")[1] for name in imports(path) if name.startswith("blurkit.")} <= allowed, path
 

@@ -1,5 +1,6 @@
 """Tests folders and the packaged photographs as sources: order, ids, links and splits."""
 
+import hashlib
 import itertools
 import os
 from pathlib import Path
@@ -12,7 +13,7 @@ from blurkit.errors import UsageError
 from blurkit.sources import open_source
 from blurkit.sources.known.manifest import load_manifest
 from blurkit.sources.record import path_id
-from blurkit.sources.splits import parse_shares, split_of
+from blurkit.sources.splits import parse_shares, split_of, splits_of
 
 
 @pytest.fixture
@@ -98,6 +99,39 @@ def test_splits_by_content_keep_copies_together_and_follow_the_shares(tmp_path):
     assert counts["val"] == pytest.approx(40, abs=20)
     parts = [ids(open_source(str(tmp_path), split=split)) for split in counts]
     assert sorted(itertools.chain(*parts)) == ids(open_source(str(tmp_path)))
+
+
+def test_splits_of_many_files_are_those_of_the_first_bytes_of_their_sha256(tmp_path):
+    """More files than are read at once, some of them missing, and some larger than one read."""
+    names = [f"{number:04d}.jpg" for number in range(5000)]
+    for number, name in enumerate(names):
+        if number % 7:
+            (tmp_path / name).write_bytes(b"%d" % number * (200_000 if number % 1000 == 1 else 1))
+    digests = [hashlib.sha256((tmp_path / name).read_bytes() if number % 7 else b"") for number, name in enumerate(names)]
+    places = [int(digest.hexdigest()[:16], 16) / 2**64 for digest in digests]
+    expected = ["train" if place < 0.25 else "val" if place < 0.75 else "test" for place in places]
+    paths = [str(tmp_path / name) for name in names]
+    assert list(splits_of(iter(paths), parse_shares("1,2,1"))) == expected
+    twice = [path for path in paths[:300] for _ in range(3)]
+    assert list(splits_of(twice, parse_shares("1,2,1"))) == [split for split in expected[:300] for _ in range(3)]
+    assert list(splits_of([], parse_shares("1,2,1"))) == []
+
+
+def test_a_single_image_is_a_source_of_one_photograph(tmp_path):
+    for name in ("one.jpg", "one.disparity.npy", "other.jpg"):
+        (tmp_path / name).touch()
+    source = open_source(str(tmp_path / "one.jpg"))
+    (record,) = source.records
+    assert (record.id, record.path, record.source) == ("one.jpg", str(tmp_path / "one.jpg"), "folder")
+    assert record.disparity == str(tmp_path / "one.disparity.npy")
+    assert record == next(one for one in open_source(str(tmp_path)).records if one.id == "one.jpg")
+    assert open_source("folder", root=tmp_path / "one.jpg").records[0] == record
+    for name, said in (("a.mp4", "--src video --root"), ("a.txt", "does not have a name like that of an image")):
+        (tmp_path / name).touch()
+        with pytest.raises(UsageError, match=said):
+            open_source(str(tmp_path / name))
+    with pytest.raises(UsageError, match="no such file"):
+        open_source(str(tmp_path / "missing.png"))
 
 
 @pytest.mark.parametrize(

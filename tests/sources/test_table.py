@@ -3,11 +3,13 @@
 import os
 import pickle
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from blurkit.decode.objects.coco import AnnotationIndex, CocoAnnotation
+from blurkit.decode.video import FrameFolder
 from blurkit.sources.record import ImageRecord
 from blurkit.sources.table import RecordTable
 
@@ -29,6 +31,21 @@ def records():
         for name in NAMES
         for source, licence, split in (("coco", "CC-BY-2.0", "train"), ("folder", "", ""))
     ]
+
+
+def test_some_records_with_another_split_are_a_table_of_their_own():
+    annotation = CocoAnnotation(AnnotationIndex("x.json", np.arange(1), np.zeros((1, 2), np.int64), {}), (4, 5), 7)
+    more = [
+        ImageRecord("a#1", "v.mp4", "video", clip=FrameFolder("f", ("1.png", "2.png")), frame=1),
+        ImageRecord("b", "c/b.jpg", "coco", "CC0-1.0", "val", annotation),
+        ImageRecord("d", "c/d.jpg", "gopro", blurred=(("blur", "x.png"),), disparity="y.npy"),
+    ]
+    every = records() * 60 + more  # more than one block of texts
+    table = RecordTable(every)
+    assert list(table.paths()) == [(record.path, record.clip) for record in every]
+    for kept in ([number % 3 == 0 for number in range(len(every))], [True] * len(every), [False] * len(every)):
+        expected = [replace(record, split="test") for record, chosen in zip(every, kept, strict=True) if chosen]
+        assert list(table.only(iter(kept), "test")) == expected
 
 
 def test_what_goes_in_comes_out():

@@ -16,7 +16,7 @@ from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import Progress, plural
 from trainer.evaluation.metrics import Metric, choose_metrics
-from trainer.evaluation.pairsets import PairSet, open_pairset
+from trainer.evaluation.pairsets import FolderPairs, PairSet, open_pairset
 from trainer.evaluation.pictures import draw_triples
 from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import Score, make_row, means, representative_pairs, score_pairs, to_csv, to_table
@@ -45,6 +45,7 @@ def evaluate(
     as_json: bool,
     quiet: bool,
     overwrite: bool = False,
+    side_by_side: bool = False,
 ) -> int:
     """Score every pair and print a table or a JSON object. With ``out``, also write files. Returns the exit code."""
     chosen = choose_metrics(metrics)
@@ -52,10 +53,12 @@ def evaluate(
         for name, recognise in _OUTPUTS.items():
             require_free([out / name], overwrite=overwrite, recognise=recognise)
     place, reason = choose_device(device)
-    pairs = open_pairset(data)
+    pairs = open_pairset(data, side_by_side=side_by_side)
     generator, description = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)
     if not quiet:
+        for notice in pairs.notices if isinstance(pairs, FolderPairs) else ():
+            print(notice, file=sys.stderr)
         print(f"{weights} on {plural(len(pairs), 'pair')} of {data}; {reason}", file=sys.stderr)
     scores, progress = [], Progress(len(pairs), quiet=quiet)
     with memory_advice("lower --tile"):

@@ -30,7 +30,7 @@ def open_pairs(paths: Sequence[str | os.PathLike[str]], *, weights: Sequence[flo
         require(valid, f"weights are one positive number for each of the {len(paths)} datasets, got {list(weights)}")
     datasets = [open_dataset(path) for path in paths]
     for path, dataset in zip(paths, datasets, strict=True):
-        require(len(dataset) > 0, f"{path} holds no pairs; make pairs with `blurkit generate --out {path}`")
+        require(len(dataset) > 0, f"{path} holds no pairs; `blurkit info {path}` says why")
     return Pairs(datasets, weights)
 
 

@@ -140,12 +140,6 @@ def _rounded(values: Pixels) -> Pixels:
     return np.asarray(cv2.convertScaleAbs(values, alpha=1 / 257), np.uint8)
 
 
-def walk(folder: Path, *, arrays: bool = False) -> list[Path]:
-    """Returns the photographs below a folder, and with ``arrays`` the ``.npy`` files. The order is the same on all systems."""
-    suffixes = READABLE | {".npy"} if arrays else READABLE
-    return [path for path in all_files(folder) if path.suffix.lower() in suffixes]
-
-
 def all_files(folder: Path) -> list[Path]:
     """Returns the files below a folder, without hidden files and folders, in an order that is the same on all systems."""
     found = []

@@ -1,18 +1,13 @@
-"""Opens pairs to measure on: shards, or folders of pairs in the layouts of other datasets.
+"""Opens pairs to measure on: shards, or folders of pairs.
 
-A folder of pairs has one of these layouts, which is recognised by the names:
-
-- Folders or files whose names differ in one word, such as ``blur`` and ``sharp``. Examples: GoPro (``GOPR0384_11_00/blur/1.png``
-  and ``.../sharp/1.png``; if there are ``blur`` and ``blur_gamma``, ``blur`` is used), REDS (``val_blur/000/0.png`` and
-  ``val_sharp/000/0.png``), two folders ``input`` and ``target``, or ``blur_1.png`` and ``sharp_1.png``.
-- Without such names, images with the blurred half at the left and the sharp half at the right.
-- In both layouts, arrays (.npy) may replace images: uint8 (H, W, 3), or (N, H, W, 3) for N images.
+The names of files and folders decide what a pair is, see :mod:`blurkit.sources.pairs`. Only if the user says so, each image is a
+pair, with the blurred half at the left and the sharp half at the right. Arrays (.npy) may replace images: uint8 (H, W, 3), or
+(N, H, W, 3) for N images.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -24,20 +19,20 @@ from blurkit.decode.image import image_size, read_image
 from blurkit.errors import BadImageError, UsageError
 from blurkit.program.checks import require
 from blurkit.shard.documents import INDEX, PLAN
+from blurkit.sources.pairs import find_pairs, list_files
 from trainer.data.pairs import open_pairs
-from trainer.evaluation.images import walk
-
-_SHARP_WORDS = ("sharp", "target", "gt", "groundtruth", "ground_truth")
-_BLURRED = re.compile(r"(?<![a-z])(blurred|blurry|blur(_gamma|_comp|_jpeg)?|input)(?![a-z])", re.IGNORECASE)
-_SHARP = re.compile(rf"(?<![a-z])({'|'.join(_SHARP_WORDS)})(?![a-z])", re.IGNORECASE)
+from trainer.evaluation.images import READABLE
 
 #: The least correlation of the two halves of an image, when they are reduced to 16 x 16 pixels.
 _ALIKE = 0.6
 
-LAYOUTS = (
-    "in a folder of shards; in folders or files named blur and sharp (GoPro, REDS), blurred and sharp, or input and target; in "
-    "images with the blurred half at the left and the sharp half at the right; or in arrays (.npy) in place of images"
-)
+#: Files in no pair that are named, at most.
+_NAMED = 3
+
+_HALVES = ". If each image holds a pair, with the blurred half at the left, use --side-by-side"
+
+#: Suffixes of arrays and of images.
+_SUFFIXES = READABLE | {".npy"}
 
 _Read = TypeVar("_Read")
 #: Sharp and blurred, uint8 (H, W, 3), of one size.
@@ -67,7 +62,7 @@ class FilePair(NamedTuple):
         if self.sharp is not None:
             return _load(self.sharp, self.number), blurred
         blurred, sharp = np.split(blurred, 2, axis=1)
-        require(_alike(blurred, sharp), f"{self.blurred}: its halves show different things; pairs are {LAYOUTS}")
+        require(_alike(blurred, sharp), f"{self.blurred}: its halves show different things, so they are no pair")
         return sharp, blurred
 
     def checked(self) -> Iterator[FilePair]:
@@ -75,7 +70,7 @@ class FilePair(NamedTuple):
         shape = _shape(self.blurred)
         size = f"{self.blurred} is {_text(shape)} pixels"
         if self.sharp is None:
-            require(shape[-1] % 2 == 0, f"{size}, and an odd width has no two halves; pairs are {LAYOUTS}")
+            require(shape[-1] % 2 == 0, f"{size}, and an odd width has no two halves")
         else:
             other = _shape(self.sharp)
             require(other == shape, f"{size} and {self.sharp} is {_text(other)}; the images of a pair must have the same size")
@@ -86,7 +81,11 @@ class FilePair(NamedTuple):
 
 
 class FolderPairs(list[FilePair]):
-    """A :class:`PairSet` of files."""
+    """A :class:`PairSet` of files. ``notices``: sentences on files that are in no pair."""
+
+    def __init__(self, pairs: Iterable[FilePair], notices: Sequence[str]) -> None:
+        super().__init__(pairs)
+        self.notices = list(notices)
 
     def name(self, index: int) -> str:
         """Returns the name of a pair."""
@@ -97,48 +96,29 @@ class FolderPairs(list[FilePair]):
         return self[index].images()
 
 
-def open_pairset(path: Path) -> PairSet:
-    """Returns the pairs of a dataset or a folder.
+def open_pairset(path: Path, *, side_by_side: bool = False) -> PairSet:
+    """Returns the pairs of a dataset or a folder. ``side_by_side``: each image of the folder holds both halves of a pair.
 
-    Raises :class:`UsageError` if there are no pairs, if an image has no partner, or if the images of a pair differ in size.
+    Raises :class:`UsageError` if there are no pairs, if an image has no partner or several, or if the images of a pair differ in
+    size.
     """
     if path.is_file() or (path / INDEX).exists() or (path / PLAN).exists():
+        require(not side_by_side, f"{path} is a dataset of shards, which has no images side by side")
         return open_pairs([path])
-    require(path.is_dir(), f"{path}: no such folder; pairs are {LAYOUTS}")
-    files = {str(file.relative_to(path)): file for file in walk(path, arrays=True)}
-    require(len(files) > 0, f"no images in {path}; pairs are {LAYOUTS}")
-    unchecked = _by_name(files) or [FilePair(name, file, None) for name, file in files.items()]
-    return FolderPairs(pair for files in unchecked for pair in files.checked())
-
-
-def _by_name(files: dict[str, Path]) -> list[FilePair]:
-    """The pairs of files whose names differ in one word. Raises :class:`UsageError` if a file has no partner."""
-    stems = {_stem(name): name for name in files}
-    partners = {name: _partner(_stem(name), stems) for name in files if _BLURRED.search(name)}
-    pairs: dict[str, str] = {}
-    for name, sharp in partners.items():
-        if sharp:
-            pairs.setdefault(sharp, name)
-    lone = [name for name, sharp in partners.items() if not sharp and name not in pairs]
-    lone += [name for name in files if _SHARP.search(name) and name not in partners and name not in pairs]
-    if lone and partners:
-        more = f", and {len(lone) - 1} more" if len(lone) > 1 else ""
-        raise UsageError(f"{files[lone[0]]} has no partner{more}; pairs are {LAYOUTS}")
-    return [FilePair(blurred, files[blurred], files[sharp]) for sharp, blurred in pairs.items()]
-
-
-def _stem(name: str) -> str:
-    return str(Path(name).with_suffix("")).lower()
-
-
-def _partner(stem: str, stems: dict[str, str]) -> str | None:
-    """The sharp file whose name has one word of the blurred name replaced (the last word first), or all words."""
-    for word in _SHARP_WORDS:
-        matches = reversed(list(_BLURRED.finditer(stem)))
-        for other in (*(stem[: match.start()] + word + stem[match.end() :] for match in matches), _BLURRED.sub(word, stem)):
-            if other in stems:
-                return stems[other]
-    return None
+    if side_by_side:
+        names, passed_over = list_files(path, _SUFFIXES)
+        unchecked = [FilePair(name, path / name, None) for name in names]
+    else:
+        try:
+            found = find_pairs(path, _SUFFIXES)
+        except UsageError as error:
+            raise UsageError(f"{error}{_HALVES}") from error
+        unchecked = [FilePair(pair.blurred, path / pair.blurred, path / pair.sharp) for pair in found.pairs]
+        passed_over = found.passed_over
+    notices = [f"{entry.path} is in no pair: {entry.message}" for entry in passed_over if entry.reason == "unpaired"]
+    if len(notices) > _NAMED:
+        notices[_NAMED:] = [f"{len(notices) - _NAMED} more files are in no pair"]
+    return FolderPairs((pair for files in unchecked for pair in files.checked()), notices)
 
 
 def _shape(path: Path) -> tuple[int, ...]:

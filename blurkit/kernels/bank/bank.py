@@ -67,14 +67,18 @@ class KernelBank:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> KernelBank:
-        """All kernels of a ``.npz``, ``.npy``, HDF5, MATLAB (v4, v5, v7, v7.3) or PNG file, or of a folder of PNG files.
+        """All kernels of a ``.npz``, ``.npy``, ``.safetensors``, HDF5, MATLAB (v4, v5, v7, v7.3) or PNG file, or of a folder of
+        PNG files.
 
         The content decides the format, not the suffix. Arrays of MATLAB have the orientation that MATLAB shows. The kernels of
-        a stack lie along its first axis, in MATLAB files along its last. But if exactly two neighbouring axes have the same
-        length, these two are the sides of the kernels. If a file also holds other variables, the kernels are the variables with
-        the first of these names: ``kernels``, ``kernel``, ``psfs``, ``psf``, ``f``, ``k``, ``h``. If no variable has such a
-        name, the kernels are all variables that look like a kernel. Files of a folder are read in the order of their names. A
-        kernel has at most 301 px on a side. Pickles are not loaded, and links to other files are not followed.
+        a stack lie along its first axis, in MATLAB files along its last; more axes may have length 1, as in (N, 1, h, w). But if
+        exactly two neighbouring axes have the same length, these two are the sides of the kernels. If no axes do, and the slices
+        along one end sum to 1 and those along the other do not, the kernels lie along this end. If a file also holds other
+        variables, the kernels are the variables with the first of these names: ``kernels``, ``kernel``, ``psfs``, ``psf``,
+        ``f``, ``k``, ``h``. If no variable has such a name, the kernels are all variables that look like a kernel. Files of a
+        folder are read in the order of their names. A kernel has at most 301 px on a side; or 4097 px if it sums to 1 or fades
+        towards its border, and has one of the longer names or is a PNG file of 16 bits. Pickles are not loaded, and links to
+        other files are not followed.
 
         Raises ``UsageError``, which says what is wrong. If nothing looks like a kernel, it lists what the file holds.
         """
@@ -91,8 +95,8 @@ class KernelBank:
         path without a suffix, with a slash at its end, or of an existing empty folder means a folder of 16-bit greyscale PNG
         files. There each kernel is scaled to the peak 65535, and blanks and signs in its name become ``_``.
 
-        Raises ``UsageError`` if the file exists and ``overwrite`` is False, if the folder is not empty, if the format is unknown,
-        or if a kernel has more than 301 px on a side. Raises ``WriteError`` or ``DiskFullError`` if writing fails.
+        Raises ``UsageError`` if the file exists and ``overwrite`` is False, if the folder is not empty, or if the format is
+        unknown. Raises ``WriteError`` or ``DiskFullError`` if writing fails.
         """
         write_kernels(path, self.kernels, self.names, overwrite=overwrite)
 

@@ -17,8 +17,11 @@ import numpy as np
 from blurkit.camera.arrays import Array
 from blurkit.errors import UsageError
 
-#: The longest side of a kernel in pixels. A larger array is an image.
+#: The longest side of a kernel in pixels, if only the look of an array says that it is one. A larger array is an image.
 MAX_SIDE = 301
+
+#: The longest side of a kernel whose variable has the name of a kernel, if it also looks like one. It bounds the memory.
+LARGEST_SIDE = 4097
 
 #: If a file holds only one array, it is a kernel if its shorter side has at most this many pixels. It may be a disk that is not
 #: scaled and has no margin, which does not look like a kernel.
@@ -45,20 +48,71 @@ class Variable:
 def array_variable(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], read: Callable[[], Array], *, last: bool) -> Variable:
     """A variable that is one array: a kernel, or a stack of kernels along the first axis, or along the last if ``last``.
 
-    If exactly two neighbouring axes have the same length, these are the sides of the kernels, and the stack lies along the third.
+    Axes of length 1 beyond three are dropped, so (N, 1, h, w) is a stack. If exactly two neighbouring axes have the same length,
+    these are the sides of the kernels, and the stack lies along the third. Otherwise, the stack lies along an end of length 1, or
+    along the end along which each slice sums to 1, if that is true of one end only.
     """
     kind = f"{'x'.join(map(str, shape))} {dtype}"
     if dtype.kind not in "iuf":
         return Variable(name, kind, "not real numbers", tuple)
-    if len(shape) not in (2, 3) or 0 in shape:
+    reduced = _reduced(shape, last=last) or _reduced(shape, last=not last)
+    if reduced is None or 0 in shape:
         return Variable(name, kind, "neither a matrix nor a stack of matrices", tuple)
-    axis = 2 if last else 0
-    if len(shape) == 3 and (shape[0] == shape[1]) != (shape[1] == shape[2]):
-        axis = 2 if shape[0] == shape[1] else 0
-    sides = shape if len(shape) == 2 else shape[:axis] + shape[axis + 1 :]
-    if max(sides) > MAX_SIDE:
-        return Variable(name, kind, f"more than {MAX_SIDE} px on a side", tuple)
-    return Variable(name, kind, "", lambda: [read()] if len(shape) == 2 else list(np.moveaxis(read(), axis, 0)))
+    most, axis = most_side(name), _stack_axis(reduced)
+    ends = (axis,) if axis is not None else (0, 2)
+    if len(reduced) == 2:
+        longest = max(reduced)
+    else:
+        longest = min(max(side for place, side in enumerate(reduced) if place != end) for end in ends)
+    if longest > most:
+        return Variable(name, kind, f"more than {most} px on a side", tuple)
+
+    def unstacked() -> list[Array]:
+        array = read().reshape(reduced)
+        if array.ndim == 2:
+            return [array]
+        return list(np.moveaxis(array, _summing_axis(array, 2 if last else 0) if axis is None else axis, 0))
+
+    return Variable(name, kind, "", unstacked)
+
+
+def most_side(name: str) -> int:
+    """The longest side in pixels of a kernel in a variable of this name."""
+    words = "|".join(stem for stem in NAMES if len(stem) > 1)
+    pattern = re.compile(rf".*(?:{words})[\W_]?\d*", re.IGNORECASE | re.DOTALL)
+    return LARGEST_SIDE if any(pattern.fullmatch(part) for part in name.split("/")) else MAX_SIDE
+
+
+def _reduced(shape: tuple[int, ...], *, last: bool) -> tuple[int, ...] | None:
+    """The shape without axes of length 1 beyond three, or None if it is no matrix and no stack of matrices.
+
+    The sides are the last two axes, or with ``last`` the first two. An axis of length 1 at their end is dropped first.
+    """
+    axes = shape[::-1] if last else shape
+    while len(axes) > 3 and axes[-1] == 1:
+        axes = axes[:-1]
+    if len(axes) > 3 and sum(length != 1 for length in axes[:-2]) <= 1:
+        axes = (max(axes[:-2]), *axes[-2:])
+    if len(axes) not in (2, 3):
+        return None
+    return axes[::-1] if last else axes
+
+
+def _stack_axis(shape: tuple[int, ...]) -> int | None:
+    """The axis of a stack that the shape decides."""
+    if len(shape) != 3:
+        return None
+    if (shape[0] == shape[1]) != (shape[1] == shape[2]):
+        return 2 if shape[0] == shape[1] else 0
+    if (shape[0] == 1) != (shape[2] == 1):
+        return 0 if shape[0] == 1 else 2
+    return None
+
+
+def _summing_axis(array: Array, default: int) -> int:
+    """The end of a stack along which each slice sums to 1, if that is true of one end only; otherwise the default."""
+    first, last = (np.allclose(array.sum(axis=sides, dtype=np.float64), 1, rtol=0, atol=0.01) for sides in ((1, 2), (0, 1)))
+    return default if first == last else 0 if first else 2
 
 
 def choose(path: Path, variables: Sequence[Variable], titles: Sequence[str]) -> tuple[list[Array], list[str] | None]:
@@ -77,7 +131,8 @@ def choose(path: Path, variables: Sequence[Variable], titles: Sequence[str]) -> 
             if variable.fault or not any(pattern.fullmatch(part) for part in variable.name.split("/")):
                 continue
             stack = variable.read()
-            reasons = (fault(array, named=named, alone=len(variables) == 1) for array in stack)
+            most = most_side(variable.name)
+            reasons = (fault(array, named=named, alone=len(variables) == 1, most=most) for array in stack)
             faults[variable.name] = next((reason for reason in reasons if reason), "" if stack else "empty")
             if not faults[variable.name]:
                 arrays += stack
@@ -91,19 +146,23 @@ def choose(path: Path, variables: Sequence[Variable], titles: Sequence[str]) -> 
     raise UsageError(f"{path}: no variable looks like a blur kernel; the file holds {listed or 'no arrays at all'}")
 
 
-def fault(array: Array, *, named: bool, alone: bool) -> str:
-    """Why an array is not a kernel, or "". ``named``: its name is that of a kernel. ``alone``: the file has no other array."""
+def fault(array: Array, *, named: bool, alone: bool, most: int = MAX_SIDE) -> str:
+    """Why an array is not a kernel, or "". ``named``: its name is that of a kernel. ``alone``: the file has no other array.
+    ``most``: the longest side in pixels."""
     if array.dtype.kind not in "iuf" or array.ndim != 2:
         return "not a matrix of real numbers"
-    if array.size == 0 or max(array.shape) > MAX_SIDE:
-        return f"empty, or more than {MAX_SIDE} px on a side"
-    if named or (alone and min(array.shape) <= BELIEVED_SIDE):
+    if array.size == 0 or max(array.shape) > most:
+        return f"empty, or more than {most} px on a side"
+    large = max(array.shape) > MAX_SIDE
+    if not large and (named or (alone and min(array.shape) <= BELIEVED_SIDE)):
         return ""
     taps = array.astype(np.float64)
     peak, total = taps.max(), taps.sum()
     if array.size == 1 or not np.isfinite(total) or peak <= 0 or taps.min() < -1e-3 * peak:
-        return "a single number, or it has values that are negative, all zero or not finite"
+        wrong = "a single number, or it has values that are negative, all zero or not finite"
+        return f"more than {MAX_SIDE} px on a side, and {wrong}" if large else wrong
     inner = taps[1:-1, 1:-1]
     if abs(total - 1) <= 0.01 or (total - inner.sum()) <= FADED * peak * (taps.size - inner.size):
         return ""
-    return "it neither sums to 1 nor fades towards its border, as a kernel does"
+    more = f"with more than {MAX_SIDE} px on a side, " if large else ""
+    return f"{more}it neither sums to 1 nor fades towards its border, as a kernel does"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -21,14 +21,18 @@ import scipy.io
 from blurkit.camera.arrays import Array
 from blurkit.decode.arrays import read_array, read_header
 from blurkit.errors import UsageError
-from blurkit.kernels.bank.choice import MAX_SIDE, Variable, array_variable, choose, fault
+from blurkit.kernels.bank.choice import LARGEST_SIDE, MAX_SIDE, Variable, array_variable, choose, fault
 from blurkit.kernels.bank.limits import MOST_BYTES, Budget, check_matlab, check_size, check_storage
+from blurkit.kernels.bank.tensors import tensors
 from blurkit.program.checks import require
 from blurkit.program.files import read_regular
 
 Kernels = tuple[list[Array], list[str] | None]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+_PLAIN = "save the kernels as plain arrays instead: numpy.savez(path, *kernels)"
 
 
 def read_kernels(path: Path) -> Kernels:
@@ -56,7 +60,11 @@ def _reader(path: Path) -> Callable[[Path], Kernels]:
         return _read_hdf5
     if head.startswith(b"MATLAB 5.0") or (head and path.suffix.lower() == ".mat"):  # version 4 has no signature
         return _read_matlab
-    advice = "kernels are read from .npz, .npy, HDF5, MATLAB and PNG files, and from folders of PNG files"
+    if path.suffix.lower() == ".safetensors":
+        return _read_safetensors
+    pickled = head.startswith(b"\x80") or path.suffix.lower() in (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+    require(not pickled, f"{path}: unknown format, or pickles, which may run code when read; {_PLAIN}")
+    advice = "kernels are read from .npz, .npy, .safetensors, HDF5, MATLAB and PNG files, and from folders of PNG files"
     raise UsageError(f"{path}: {'unknown format' if head else 'empty'}; {advice}")
 
 
@@ -81,7 +89,8 @@ def _decode_png(path: Path) -> Array:
     require(data.startswith(PNG_SIGNATURE) and len(data) >= 24, f"{path}: not a PNG file, in spite of its name")
     width, height = struct.unpack(">II", data[16:24])
     size = f"{path}: {height}x{width} pixels"  # checked before decoding, because the header may claim gigabytes
-    require(max(width, height) <= MAX_SIDE, f"{size}; with more than {MAX_SIDE} on a side it is an image, not a kernel")
+    most = LARGEST_SIDE if data[24:26] == b"\x10\0" else MAX_SIDE  # a bank that was saved as PNG files is grey with 16 bits
+    require(max(width, height) <= most, f"{size}; with more than {most} on a side it is an image, not a kernel")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise UsageError(f"{path}: a damaged PNG file")
@@ -89,7 +98,7 @@ def _decode_png(path: Path) -> Array:
         grey = bool((image[..., :3] == image[..., :1]).all())
         require(grey, f"{path}: the file is in colour, so it is an image, not a kernel")
         image = image[..., 0]
-    reason = fault(image, named=False, alone=True)
+    reason = fault(image, named=False, alone=True, most=most)
     require(not reason, f"{size}, {reason}")
     return image
 
@@ -115,6 +124,8 @@ def _read_npz(path: Path) -> Kernels:
                 file.seek(0)
                 return read_array(file, most=MOST_BYTES)
 
+        pickled = any(member.endswith("data.pkl") for member in archive.namelist())
+        require(not pickled, f"{path}: a file of PyTorch, with pickles, which may run code when read; {_PLAIN}")
         for member in archive.namelist():
             if not member.endswith(".npy"):
                 continue
@@ -128,11 +139,14 @@ def _read_npz(path: Path) -> Kernels:
         return choose(path, variables, titles)
 
 
+def _read_safetensors(path: Path) -> Kernels:
+    return choose(path, [array_variable(*tensor, last=False) for tensor in tensors(path)], [])
+
+
 def _numpy_header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and dtype without the values, so that a large image is not read. Raises UsageError for pickled objects."""
     shape, dtype = read_header(file)
-    advice = "save the kernels as plain arrays instead: numpy.savez(path, *kernels)"
-    require(not dtype.hasobject, f"{path}: {name} holds pickled objects, which may run code when read; {advice}")
+    require(not dtype.hasobject, f"{path}: {name} holds pickled objects, which may run code when read; {_PLAIN}")
     return shape, dtype
 
 
@@ -186,7 +200,7 @@ def _hdf5_values(item: h5py.Dataset, budget: Budget) -> Array:
 def _hdf5_cell(file: h5py.File, budget: Budget, reference: h5py.Reference) -> Array:
     """The matrix that a cell refers to, or an empty matrix if it refers to something else or is too large for a kernel."""
     item = file[reference] if reference else None
-    if not isinstance(item, h5py.Dataset) or item.shape is None or len(item.shape) != 2 or max(item.shape) > MAX_SIDE:
+    if not isinstance(item, h5py.Dataset) or item.shape is None or len(item.shape) != 2 or max(item.shape) > LARGEST_SIDE:
         return np.zeros((0, 0))
     if _elsewhere(item) or "MATLAB_empty" in item.attrs:
         return np.zeros((0, 0))
@@ -213,6 +227,15 @@ def _elsewhere(item: h5py.Dataset) -> bool:
     return bool(item.external) or bool(item.is_virtual)
 
 
+def _matlab_cells(cells: Array) -> Iterator[Array]:
+    """The arrays in a cell array and in the cell arrays within it, in MATLAB's order. Axes of length 1 beyond two are dropped."""
+    for cell in cells.ravel(order="F"):
+        if cell.dtype.hasobject:
+            yield from _matlab_cells(cell)
+        else:
+            yield cell.squeeze() if cell.ndim > 2 and cell.squeeze().ndim == 2 else cell
+
+
 def _read_matlab(path: Path) -> Kernels:
     def read(name: str, shape: tuple[int, ...]) -> Array:
         budget.take(shape, 8)
@@ -222,7 +245,7 @@ def _read_matlab(path: Path) -> Kernels:
     variables, titles, budget = [], [], Budget(path)
     for name, shape, kind in scipy.io.whosmat(path):
         if kind == "cell":
-            cells = list(read(name, shape).ravel(order="F"))
+            cells = list(_matlab_cells(read(name, shape)))
             if name == "names":
                 titles = [str(cell.item()) for cell in cells if cell.dtype.kind == "U" and cell.size == 1]
             else:

@@ -21,7 +21,6 @@ import scipy.io
 
 from blurkit.camera.arrays import F32
 from blurkit.errors import DiskFullError, WriteError, nearest
-from blurkit.kernels.bank.choice import MAX_SIDE
 from blurkit.program.checks import require
 from blurkit.program.files import sync_folder, temporary_path, write_atomic
 from blurkit.program.lenient import naming
@@ -37,9 +36,6 @@ def write_kernels(path: str | os.PathLike[str], kernels: Kernels, names: Sequenc
     suffix = target.suffix.lower()
     advice = f"a bank is written as {', '.join(encoders)}, or without a suffix as a folder of PNG files"
     require(folder or suffix in encoders, f"{path}: unknown suffix {suffix!r}{nearest(suffix, encoders)}; {advice}")
-    for name, kernel in zip(names, kernels, strict=True):
-        large = f"kernel {name!r} has shape {kernel.shape}"
-        require(max(kernel.shape) <= MAX_SIDE, f"{large}; above {MAX_SIDE} px on a side it would be read as an image")
     data = b"" if folder else encoders[suffix](kernels, names)
     try:
         if folder:

@@ -11,6 +11,7 @@ from blurkit.program.toml import from_dict, to_dict, to_toml
 from blurkit.recipes.load import packaged_text, recipe_names
 from blurkit.recipes.recipe import Recipe
 from blurkit.shard.documents import DEFAULT_SHARD_BYTES
+from blurkit.sources.known.mapillary import VERSIONS
 from blurkit.sources.open import SOURCES
 
 #: The texts of a recipe. They do not change a pixel.
@@ -37,7 +38,8 @@ def command_line(configuration: dict[str, Any]) -> str:
     """
     values = _OPTIONS | configuration
     recipe, names = configuration["recipe"], list(configuration["images_of"])
-    own = [name for name in names if name in ("folder", "video")]
+    named = values["annotations"] not in ("newest", *VERSIONS)  # a file for coco, with a folder of images
+    own = [name for name in names if name in ("folder", "video") or (name == "coco" and named)]
     if values["split"] == "all" or not (own or set(names) - SOURCES.keys()):
         values["shares"] = ""  # no source is split by shares
     settings = _settings(recipe)

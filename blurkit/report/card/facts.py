@@ -14,7 +14,7 @@ from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
 from blurkit.shard.index import Dataset
 from blurkit.shard.ledger import Failure, left_out
-from blurkit.sources.known.manifest import OF_SOURCE, Manifest, load_manifest
+from blurkit.sources.known.manifest import OF_SOURCE, Manifest, is_of_release, load_manifest
 from blurkit.sources.licence import may_be_shown
 
 #: The largest number of pairs in the picture of a dataset.
@@ -23,7 +23,7 @@ MOST_EXAMPLES = 6
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """One source. ``manifest``: ``None`` for photographs of the user. ``images``: photographs planned. ``pairs``: pairs made."""
+    """One source. ``manifest``: ``None`` for photographs of the user. ``images``: photographs that have a pair."""
 
     name: str
     manifest: Manifest | None
@@ -33,20 +33,23 @@ class SourceSummary:
     @property
     def title(self) -> str:
         """The usual name of the source."""
-        words = {"folder": "own photographs", "video": "video frames"}
+        words = {"folder": "own photographs", "video": "video frames", "coco": "own photographs with objects"}
         return self.manifest.title if self.manifest is not None else words.get(self.name, self.name)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """``index``: the content of ``dataset.json``. ``licences``: (source, licence) -> number of pairs. ``left_out``:
-    (stage, reason) -> (entries of the source, pairs that were not made because of them). ``examples``: a few samples that may be
+    """``index``: the content of ``dataset.json``. ``licences``: (source, licence) -> number of pairs. ``photographs``: source ->
+    number of photographs that have a pair. ``left_out``: (stage, reason) -> (entries of the source, pairs that were not made
+    because of them). ``undescribed``: known sources with photographs of another dataset. ``examples``: a few samples that may be
     shown under their licences, as (number, id of the photograph)."""
 
     index: dict[str, Any]
     licences: collections.Counter[tuple[str, str]]
+    photographs: collections.Counter[str]
     left_out: dict[tuple[str, str], tuple[int, int]]
     examples: tuple[tuple[int, str], ...]
+    undescribed: frozenset[str] = frozenset()
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -59,8 +62,9 @@ class Facts:
         pairs = collections.Counter[str]()
         for (source, _), count in self.licences.items():
             pairs[source] += count
-        images = self.configuration["images_of"]
-        return [SourceSummary(name, _manifest(name, self.configuration), images[name], pairs[name]) for name in images]
+        names, images = self.configuration["images_of"], self.photographs
+        manifests = {name: _manifest(name, self.configuration) for name in names if name not in self.undescribed}
+        return [SourceSummary(name, manifests.get(name), images[name], pairs[name]) for name in names]
 
     @property
     def title(self) -> str:
@@ -96,19 +100,24 @@ class Facts:
 
 def gather(dataset: Dataset, failures: Iterable[Failure]) -> Facts:
     """Returns the facts about a complete dataset. Only columns are read, no pixels."""
-    licences, allowed = collections.Counter[tuple[str, str]](), functools.cache(may_be_shown)
+    licences, photographs = collections.Counter[tuple[str, str]](), collections.Counter[str]()
+    allowed, undescribed = functools.cache(may_be_shown), set[str]()
     shown, first = [np.empty(0, np.int64)], 0
     for number in range(len(dataset.files)):
         columns = dataset.shard(number).columns
         sources, terms = (np.char.decode(columns[name], "utf-8", "replace").tolist() for name in ("source", "licence"))
         licences.update(zip(sources, terms, strict=True))
+        # All pairs of a photograph are in one shard.
+        ids = set(zip(sources, np.char.decode(columns["id"], "utf-8", "replace").tolist(), strict=True))
+        photographs.update(source for source, _ in ids)
+        undescribed.update(source for source, photograph in ids if not is_of_release(source, photograph))
         shown.append(first + np.flatnonzero([allowed(licence) for licence in terms]))
         first += len(terms)
     numbers = np.concatenate(shown)
     chosen = numbers[spread(len(numbers))].tolist()
     located = [(number, *dataset.locate(number)) for number in chosen]
     examples = tuple((number, shard.photograph(row)[1]) for number, shard, row in located)
-    return Facts(dataset.index, licences, left_out(failures), examples)
+    return Facts(dataset.index, licences, photographs, left_out(failures), examples, frozenset(undescribed))
 
 
 def spread(total: int) -> list[int]:

@@ -92,10 +92,11 @@ def _picture(facts: Facts, picture: str) -> tuple[str, str]:
 def _contents(facts: Facts) -> list[tuple[str, str]]:
     made = {"split": "all", **facts.configuration}
     height, _, width = made["size"].partition("x")
+    split = f", split {code(made['split'])}" if made["split"] != "all" else ""
     shards = sum(record["file"] is not None for record in facts.index["shards"])
     rows = (
         (True, "pairs", f"{facts.index['samples']:,}"),
-        (True, "photographs", f"{made['images']:,}" + (f", split {code(made['split'])}" if made["split"] != "all" else "")),
+        (True, "photographs", f"{facts.photographs.total():,}{split}"),
         (made["per_image"] > 1, "pairs of each photograph", f"{made['per_image']:,}, each with its own crop and blur"),
         (True, "size", "whole photographs" if height == "full" else f"crops of {width} × {height} px"),
         (made["downscale"] > 1, "downscaled", f"{made['downscale']} times, in linear light, before the blur"),

@@ -15,12 +15,19 @@ import numpy as np
 from blurkit.decode.objects.coco import CocoAnnotation, as_id, decide_frame, index_annotations
 from blurkit.decode.objects.json_stream import elements
 from blurkit.errors import UsageError
-from blurkit.sources.known.place import choose_splits, find_root, is_folder
+from blurkit.sources.known.coco_layouts import Part, find_parts, local_names
+from blurkit.sources.known.place import choose_splits, default_root, find_root, is_folder
 from blurkit.sources.licence import coco_licence
 from blurkit.sources.listing import REASONS, Listing
 from blurkit.sources.record import ImageRecord, Source, path_id
 
 SPLITS = {"train": "train2017", "val": "val2017"}
+
+LAYOUTS = (
+    "other layouts that are found: annotations/instances_NAME.json with images/NAME/ or NAME/ (CVAT, COCO 2014), "
+    "NAME/_annotations.coco.json beside the images (Roboflow), labels.json with data/ (FiftyOne), result.json with images/ "
+    "(Label Studio); for any other, give the JSON file with --annotations FILE.json and the folder of its images with --root DIR"
+)
 
 _REASONS = REASONS | {
     "bad_entry": "its entry in the JSON file has no valid file_name, or an id that is neither a number nor a text",
@@ -35,40 +42,84 @@ _REASONS = REASONS | {
 _OWN_NAME = re.compile(r"\d{12}\.jpg")
 
 
-def open_coco(root: Path | None, split: str, *, masks: bool = True) -> Source:
-    """Returns the photographs of COCO.
+def open_coco(root: Path | None, split: str, *, masks: bool = True, annotations: str | None = None) -> Source:
+    """Returns the photographs of COCO, or of another dataset with annotations in COCO's format.
 
     ``split``: train (train2017), val (val2017), or all splits that are on the disk. ``masks``: whether the annotations are
-    needed; reading them takes seconds for the training split. Ids are ``train2017/000000008193``. If a photograph is only in the
-    JSON file or only on the disk, it is left out with a line of the ledger. Raises :class:`UsageError`.
+    needed; reading them takes seconds for the training split. ``annotations``: a JSON file that lists the images in ``root``; by
+    default JSON files and images are found. Ids are ``train2017/000000008193``. If a photograph is only in the JSON file or only
+    on the disk, it is left out with a line of the ledger. Raises :class:`UsageError`.
     """
-    listing = Listing(find_root("coco", root, ["annotations"]), _REASONS)
-    annotations = listing.root / "annotations"
-    files = {name: annotations / f"instances_{SPLITS[name]}.json" for name in choose_splits(split, SPLITS, "coco")}
-    present = {name: file for name, file in files.items() if split != "all" or file.exists()}
-    if not present:
-        raise UsageError(f"{annotations} has none of {', '.join(file.name for file in files.values())}")
-    records = (record for name, file in present.items() for record in _records(listing, name, file, masks=masks))
-    listed, folders = ", ".join(map(str, present.values())), ", ".join(SPLITS[name] for name in present)
+    if annotations is not None:
+        place, parts = _named(root, split, annotations)
+    else:
+        place, parts = _found(root, split)
+    listing = Listing(place, _REASONS)
+    records = (record for part in parts for record in _records(listing, part, masks=masks))
+    listed, folders = (", ".join(words) for words in ((str(part.file) for part in parts), (part.folder or "." for part in parts)))
     return listing.source("coco", records, f"nothing to do: {listed} lists no image that is in {folders}")
 
 
-def _records(listing: Listing, split: str, file: Path, *, masks: bool) -> Iterator[ImageRecord]:
-    """Yields the photographs of one split. ``file``: its JSON file."""
-    folder, place = SPLITS[split], listing.root / SPLITS[split]
+def _named(root: Path | None, split: str, annotations: str) -> tuple[Path, list[Part]]:
+    """The folder of images and the JSON file that the user names."""
+    if root is None or not root.is_dir():
+        raise UsageError(f"--annotations {annotations} needs --root, the folder of the images that it lists")
+    if split != "all":
+        raise UsageError(f"--split {split} does not go with --annotations {annotations}, which is one split; leave it out")
+    if not os.path.isfile(annotations):
+        raise UsageError(f"--annotations {annotations}: no such file; for coco it is a JSON file in COCO's format")
+    return root, [Part("", "", Path(annotations))]
+
+
+def _found(root: Path | None, split: str) -> tuple[Path, list[Part]]:
+    """The root, and its parts in the layout of COCO 2017, or in another layout if there is no file of COCO 2017."""
+    place = default_root("coco", root)
+    own = {name: place / "annotations" / f"instances_{folder}.json" for name, folder in SPLITS.items()}
+    if not any(os.path.lexists(file) for file in own.values()) and place.is_dir() and (parts := find_parts(place)):
+        return place, _of_split(parts, split)
+    find_root("coco", root, ["annotations"], f"\n\n{LAYOUTS[0].upper()}{LAYOUTS[1:]}")
+    files = {name: own[name] for name in choose_splits(split, SPLITS, "coco")}
+    present = {name: file for name, file in files.items() if split != "all" or file.exists()}
+    if not present:
+        names = ", ".join(file.name for file in files.values())
+        raise UsageError(f"{place / 'annotations'} has none of {names}; {LAYOUTS}")
+    for name, file in present.items():
+        _require_own(place, SPLITS[name], file)
+    return place, [Part(name, SPLITS[name], file) for name, file in present.items()]
+
+
+def _of_split(parts: list[Part], split: str) -> list[Part]:
+    """The parts that ``split`` selects: all, the name of a split, or a folder."""
+    chosen = [part for part in parts if split in ("all", part.split, part.folder, os.path.basename(part.folder))]
+    if not chosen:
+        there = ", ".join(f"{part.split or 'no split'} ({part.folder or '.'})" for part in parts)
+        raise UsageError(f"--split: there is no split {split!r}; there are all, {there}")
+    return chosen
+
+
+def _require_own(root: Path, folder: str, file: Path) -> None:
+    """Raises :class:`UsageError` unless a JSON file of COCO 2017 and its folder are there."""
     is_folder(file.parent)
     if not file.exists():
         raise UsageError(
             f"{file} is missing; it holds the licences and objects of the images: get it with `blurkit fetch coco`, "
-            f"or use the images without them with --src {place}"
+            f"or use the images without them with --src {root / folder}"
         )
-    if not is_folder(place):
-        raise UsageError(f"{place} is missing: unpack {folder}.zip there, or use another --split")
+    if not is_folder(root / folder):
+        raise UsageError(f"{root / folder} is missing: unpack {folder}.zip there, or use another --split")
+
+
+def _records(listing: Listing, part: Part, *, masks: bool) -> Iterator[ImageRecord]:
+    """Yields the photographs of one part."""
+    split, folder, file, place = part.split, part.folder, part.file, listing.root / part.folder
+    prefix = f"{folder}/" if folder else ""
+    if folder:
+        is_folder(place)
     entries = _entries(file, "licenses", last="licenses")
     licences = {as_id(entry.get("id")): coco_licence(entry) for entry in entries}
     index = index_annotations(str(file)) if masks else None
     for problem in index.problems if index else ():
-        listing.pass_over(f"{folder}/{file.name}", "bad_annotation", problem)
+        listing.pass_over(f"{prefix}{file.name}", "bad_annotation", problem)
     numbers = (as_id(entry.get("id")) for entry in _entries(file, "images", last="images"))
     ids = array("q", (number for number in numbers if number is not None))
     values, counts = np.unique(np.asarray(ids), return_counts=True)
@@ -76,22 +127,22 @@ def _records(listing: Listing, split: str, file: Path, *, masks: bool) -> Iterat
     if index:
         index, message = decide_frame(index, _sizes(file, files, place))
         if message:
-            listing.pass_over(f"{folder}/{file.name}", "frame", message)
-    for entry in _entries(file, "images"):  # reads to the end, so that an incomplete file is refused
+            listing.pass_over(f"{prefix}{file.name}", "frame", message)
+    for entry in map(files.localized, _entries(file, "images")):  # reads to the end, so that an incomplete file is refused
         if reason := _fault(entry, files, repeated):
-            listing.pass_over(f"{folder}/{_name(entry)}", reason)
+            listing.pass_over(f"{prefix}{_name(entry)}", reason)
             continue
         name, number = entry["file_name"], as_id(entry["id"])
         annotation = None
         if index and number is not None and len(index.of(number).spans):
             annotation = CocoAnnotation(index, _size(entry), number)
         licence = licences.get(as_id(entry.get("license")), "")
-        image_id = path_id(f"{folder}/{name[:-4] if _OWN_NAME.fullmatch(name) else name}")
+        image_id = path_id(f"{prefix}{name[:-4] if _OWN_NAME.fullmatch(name) else name}")
         yield ImageRecord(image_id, f"{place}/{name}", "coco", licence, split, annotation)
     not_listed = files.not_listed()
     for image in listing.entries(folder) if not_listed else ():
-        if hash(image.name) in not_listed:
-            listing.pass_over(f"{folder}/{image.name}", "not_listed")
+        if hash(image.name) in not_listed and not image.name.endswith(".json"):  # annotations may lie beside the images
+            listing.pass_over(f"{prefix}{image.name}", "not_listed")
 
 
 def _entries(file: Path, key: str, *, last: str | None = None) -> Iterator[Any]:
@@ -101,8 +152,9 @@ def _entries(file: Path, key: str, *, last: str | None = None) -> Iterator[Any]:
 
 def _sizes(file: Path, files: _Files, place: Path) -> Iterator[tuple[str, int, tuple[Any, Any]]]:
     """Yields (path, id, size) of the images that are on the disk."""
-    for entry in _entries(file, "images", last="images"):
-        name, number = entry.get("file_name"), as_id(entry.get("id"))
+    for entry in map(files.localized, _entries(file, "images", last="images")):
+        name: Any = entry.get("file_name")
+        number = as_id(entry.get("id"))
         if number is not None and _can_be_a_name(name) and files.has(name):
             yield f"{place}/{name}", number, _size(entry)
 
@@ -150,10 +202,19 @@ class _Files:
         self._listed = bytearray(len(self._present))
         self._nested: set[str] = set()
 
+    def localized(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """An element of ``images`` with the path of its file within the folder as ``file_name``, if the file is there."""
+        name: Any = entry.get("file_name")
+        if not _can_be_a_name(name):
+            return entry
+        found = (other for other in local_names(name, self._folder.name) if self.has(other))
+        return {**entry, "file_name": next(found, name)}
+
     def has(self, name: str) -> bool:
-        """Whether the folder itself, and none of its subfolders, holds a file of this name."""
+        """Whether the folder or one of its subfolders holds a file with this path."""
         place = bisect.bisect_left(self._present, hash(name))
-        return place < len(self._present) and self._present[place] == hash(name)
+        known = place < len(self._present) and self._present[place] == hash(name)
+        return known or ("/" in name and os.path.isfile(os.path.join(self._folder, name)))
 
     def refusal(self, name: str) -> str:
         """Returns why a listed image cannot be opened, or an empty text."""

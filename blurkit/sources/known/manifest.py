@@ -17,7 +17,15 @@ from blurkit.errors import UsageError, nearest
 #: Source -> the name of the manifest of its newest release.
 OF_SOURCE = {"coco": "coco_2017", "mapillary": "mapillary_vistas_2.0", "gopro": "gopro_large", "sample": "sample"}
 
+#: How the ids of photographs begin if they belong to the release that the manifest describes. Other datasets have COCO's format.
+_OWN_IDS = {"coco": ("train2017/", "val2017/")}
+
 _FOLDER = resources.files("blurkit.data_manifests")
+
+
+def is_of_release(source: str, photograph: str) -> bool:
+    """Whether a photograph of a source, given by its id, belongs to the release that the manifest of the source describes."""
+    return source in OF_SOURCE and photograph.startswith(_OWN_IDS.get(source, ""))
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,12 @@ def _find_release(listing: Listing, version: str | None) -> _Release | None:
 
 def _records(listing: Listing, name: str, release: _Release | None) -> Iterator[ImageRecord]:
     split = SPLITS[name]
-    folders = {kind: listing.root / split / release.folder / kind for kind in ("instances", "labels")} if release else {}
-    have = {kind: set(os.listdir(folder)) if is_folder(folder) else set() for kind, folder in folders.items()}
+    inside = {kind: os.path.join(split, release.folder, kind) for kind in ("instances", "labels")} if release else {}
+    folders = {kind: listing.root / path for kind, path in inside.items()}
+    have = {
+        kind: {entry.name for entry in listing.entries(path)} if is_folder(listing.root / path) else set[str]()
+        for kind, path in inside.items()
+    }
     for image in listing.files(f"{split}/images", (".jpg",)):
         key, annotation = image.name[:-4], None
         absent = [kind for kind, names in have.items() if f"{key}.png" not in names]

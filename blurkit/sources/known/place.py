@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Collection
 from pathlib import Path
 
@@ -10,21 +12,25 @@ from blurkit.errors import UsageError, nearest
 from blurkit.sources.known.manifest import OF_SOURCE, load_manifest
 
 
-def find_root(name: str, root: Path | None, folders: Collection[str]) -> Path:
-    """Returns the folder of a dataset: ``root``, or ``$BLURKIT_DATA/name``, or ``data/name`` if the variable is not set.
+def default_root(name: str, root: Path | None) -> Path:
+    """Returns ``root``, or ``$BLURKIT_DATA/name``, or ``data/name`` if the variable is not set."""
+    return root if root is not None else Path(os.environ.get("BLURKIT_DATA") or "data", name)
 
-    The folder must contain one of ``folders``. Otherwise, raises :class:`UsageError`. The message says where the folder was
-    expected, in which layout, how to get the data and what to run then.
+
+def find_root(name: str, root: Path | None, folders: Collection[str], other: str = "") -> Path:
+    """Returns the folder of a dataset, :func:`default_root`, which must contain one of ``folders``.
+
+    Otherwise, raises :class:`UsageError`. The message says where the folder was expected, in which layout, how to get the data
+    and what to run then. ``other``: follows the layout in the message.
     """
-    base = os.environ.get("BLURKIT_DATA")
-    place = root if root is not None else Path(base or "data", name)
+    base, place = os.environ.get("BLURKIT_DATA"), default_root(name, root)
     if any(os.path.isdir(place / folder) for folder in folders):
         return place
     manifest = load_manifest(OF_SOURCE[name])
     how = "" if root is not None or base else " ($BLURKIT_DATA is not set)"
     raise UsageError(
         f"no {manifest.title} in {place}{how}: {_what_is_there(place, folders)}\n\n"
-        f"The expected layout is:\n{manifest.layout.rstrip()}\n\n"
+        f"The expected layout is:\n{manifest.layout.rstrip()}{other}\n\n"
         f"{manifest.obtain.strip()}\nThen: blurkit generate --src {name} --root DIR; data/{name} or $BLURKIT_DATA/{name} "
         "is found without --root"
     )
@@ -49,14 +55,20 @@ def _what_is_there(place: Path, folders: Collection[str]) -> str:
 
 def is_folder(path: Path) -> bool:
     """Whether a folder of a dataset exists. Raises :class:`UsageError` if a link or a file is in its place."""
-    if path.is_symlink():
+    try:
+        mode = os.lstat(path).st_mode  # not Path.is_dir, which may take a disk that fails for a folder that is not there
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise
+    if stat.S_ISLNK(mode):
         raise UsageError(
             f"{path} is a symbolic link; nothing outside a dataset's root is read: move or mount the folder there, "
             "or use --root with the folder that contains the target"
         )
-    if path.exists() and not path.is_dir():
+    if not stat.S_ISDIR(mode):
         raise UsageError(f"{path} is no folder")
-    return path.is_dir()
+    return True
 
 
 def choose_splits(split: str, known: dict[str, str], source: str) -> list[str]:

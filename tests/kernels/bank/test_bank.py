@@ -174,15 +174,13 @@ def test_save_refuses_and_leaves_nothing_behind(bank, tmp_path, monkeypatch):
     bank.save(tmp_path / "b.npz")
     bank.save(tmp_path / "full")
     before = (tmp_path / "b.npz").read_bytes()
-    large = KernelBank.from_arrays([np.ones((3, 303))])
-    for which, path, options, message in (
-        (bank, "b.npz", {}, "exists"),
-        (bank, "full", {"overwrite": True}, "not an empty folder"),
-        (bank, "b.npx", {}, r"'\.npz'"),
-        (large, "c.npz", {}, "above 301 px"),
+    for path, options, message in (
+        ("b.npz", {}, "exists"),
+        ("full", {"overwrite": True}, "not an empty folder"),
+        ("b.npx", {}, r"'\.npz'"),
     ):
         with pytest.raises(UsageError, match=message):
-            which.save(tmp_path / path, **options)
+            bank.save(tmp_path / path, **options)
     with pytest.raises(WriteError, match="No such file"):
         bank.save(tmp_path / "no/where.npz")
 

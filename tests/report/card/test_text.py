@@ -45,7 +45,8 @@ def facts(configuration):
     index = {"digest": "c" * 64, "samples": 10, "bytes": 5_000_000, "failed": 1, "skipped": 1}
     index |= {"configuration": configuration, "shards": [*shards, {**shards[0], "file": None, "samples": 0, "sha256": None}]}
     left_out = {("decode", "truncated"): (1, 1), ("crop", "too_small"): (1, 1)}
-    return Facts(index, collections.Counter(LICENCES), left_out, ((2, "val2017/7"), (5, "own.jpg")))
+    photographs = collections.Counter(coco=3, folder=1)
+    return Facts(index, collections.Counter(LICENCES), photographs, left_out, ((2, "val2017/7"), (5, "own.jpg")))
 
 
 def front_matter(text):

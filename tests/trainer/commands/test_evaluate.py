@@ -94,8 +94,11 @@ def test_halves_and_arrays(tmp_path):
     (tmp_path / "stacks").mkdir()
     np.save(tmp_path / "stacks" / "sharp.npy", np.stack([image(0), image(1)]))
     np.save(tmp_path / "stacks" / "blurred.npy", np.stack([blurred(image(0)), blurred(image(1))]))
+    for folder in ("halves", "arrays"):
+        with pytest.raises(UsageError, match=r"no names that make pairs.*--side-by-side"):
+            open_pairset(tmp_path / folder)
     for folder in ("halves", "arrays", "stacks"):
-        pairs = open_pairset(tmp_path / folder)
+        pairs = open_pairset(tmp_path / folder, side_by_side=folder != "stacks")
         assert len(pairs) == 2
         for number in range(2):
             sharp, soft = pairs.images(number)
@@ -140,16 +143,16 @@ def test_mismatches_name_the_file(tmp_path):
 def test_photographs_without_two_halves_are_refused(tmp_path):
     write(tmp_path / "1.png", np.concatenate((image(1), image(2)), axis=1))
     with pytest.raises(UsageError, match=r"1\.png: its halves show different things"):
-        open_pairset(tmp_path).images(0)
+        open_pairset(tmp_path, side_by_side=True).images(0)
     write(tmp_path / "2.png", image(1, width=31))
     with pytest.raises(UsageError, match=r"2\.png is 31x24 pixels, and an odd width has no two halves"):
-        open_pairset(tmp_path)
+        open_pairset(tmp_path, side_by_side=True)
     for array in (np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), np.array([{}])):
         folder = tmp_path / "arrays"
         folder.mkdir(exist_ok=True)
         np.save(folder / "x.npy", array, allow_pickle=True)
         with pytest.raises(BadImageError, match=r"x\.npy: "):
-            open_pairset(folder)
+            open_pairset(folder, side_by_side=True)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import resource
 import shutil
 
@@ -150,3 +151,13 @@ def test_missing_data_says_what_to_do(tmp_path, folder):
     for weights in ([1.0, 2.0], [0.0], [float("nan")]):
         with pytest.raises(UsageError, match="weights"):
             open_pairs([folder], weights=weights)
+
+
+def test_a_folder_of_pairs_is_no_dataset_and_the_advice_is_to_write_elsewhere(tmp_path):
+    for side in ("blur", "sharp"):
+        (tmp_path / "my pairs" / side).mkdir(parents=True)
+        (tmp_path / "my pairs" / side / "1.png").touch()
+    with pytest.raises(UsageError, match="no dataset of shards") as caught:
+        open_pairs([tmp_path / "my pairs"])
+    assert f"--src '{tmp_path / 'my pairs'}' --out NEW_FOLDER" in str(caught.value)
+    assert not re.search(rf"--out '?{re.escape(str(tmp_path))}", str(caught.value))
