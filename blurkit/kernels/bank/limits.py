@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 import zlib
 from pathlib import Path
 
@@ -24,9 +23,6 @@ _MOST_CHUNKS = 100_000
 #: The filters of HDF5 that are undone: deflate, shuffle, Fletcher checksums, LZF. Any other would be loaded as code.
 _DEFLATE = h5py.h5z.FILTER_DEFLATE
 _FILTERS = {_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
-
-#: The type of a compressed element in a MATLAB file of version 5.
-_COMPRESSED = 15
 
 
 class Budget:
@@ -70,21 +66,3 @@ def check_storage(path: Path, name: str, item: h5py.Dataset) -> None:
         packed = not chunk.filter_mask >> filters.index(_DEFLATE) & 1
         if data is None or (packed and len(zlib.decompressobj().decompress(data, most + 1025)) > most + 1024):
             raise UsageError(f"{path}: a chunk of {name} holds more bytes than it declares")
-
-
-def check_matlab(path: Path) -> None:
-    """Raise :class:`UsageError` if the compressed elements of a MATLAB file of version 5 have too many bytes in all."""
-    with path.open("rb") as file:
-        head = file.read(128)
-        order, left = (">" if head[126:128] == b"MI" else "<"), MOST_BYTES
-        while len(tag := file.read(8)) == 8:
-            kind, size = struct.unpack(f"{order}II", tag)
-            if kind != _COMPRESSED:
-                file.seek(size, 1)
-                continue
-            expander, data = zlib.decompressobj(), file.read(size)
-            while data and not expander.eof:
-                left -= len(expander.decompress(data, 1 << 20))
-                data = expander.unconsumed_tail
-                if left < 0:
-                    raise UsageError(f"{path}: its arrays have more than {MOST_BYTES >> 20} MB; split it into several files")

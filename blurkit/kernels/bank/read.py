@@ -22,7 +22,8 @@ from blurkit.camera.arrays import Array
 from blurkit.decode.arrays import read_array, read_header
 from blurkit.errors import UsageError
 from blurkit.kernels.bank.choice import LARGEST_SIDE, MAX_SIDE, Variable, array_variable, choose, fault
-from blurkit.kernels.bank.limits import MOST_BYTES, Budget, check_matlab, check_size, check_storage
+from blurkit.kernels.bank.limits import MOST_BYTES, Budget, check_size, check_storage
+from blurkit.kernels.bank.matlab import check_matlab
 from blurkit.kernels.bank.tensors import tensors
 from blurkit.program.checks import require
 from blurkit.program.files import read_regular
