@@ -60,9 +60,8 @@ def _generate(choices: Choices, options: GenerateOptions, stop: Stop) -> int:
     if not options.quiet:
         for notice in plan.notices():
             print(notice, file=sys.stderr)
-    fit = require_fit(plan)
     if options.dry_run:
-        return _dry_run(plan, fit, workers, options.json)
+        return _dry_run(plan, require_fit(plan), workers, options.json)
     begin = time.monotonic()
     make_folder(options.out)
     with _locks(options.out, share):
