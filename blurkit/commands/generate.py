@@ -54,9 +54,8 @@ def generate(choices: Choices, options: GenerateOptions) -> int:
     if not options.quiet:
         for notice in plan.notices():
             print(notice, file=sys.stderr)
-    fit = require_fit(plan)
     if options.dry_run:
-        return _dry_run(plan, fit, workers, options.json)
+        return _dry_run(plan, require_fit(plan), workers, options.json)
     begin = time.monotonic()
     make_folder(options.out)
     with stopping() as stop, _locks(options.out, share):

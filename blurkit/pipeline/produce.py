@@ -17,6 +17,7 @@ from blurkit.errors import BadImageError
 from blurkit.pair.pair import make_pair
 from blurkit.pipeline.seeds import generator, seed_words
 from blurkit.pipeline.settings import Settings
+from blurkit.program.origin import made_here
 from blurkit.shard.format import Sample
 from blurkit.sources.record import Clip, ImageRecord
 from blurkit.truth.box import Box
@@ -41,6 +42,8 @@ class Photograph:
 
 def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
     """Decodes a photograph. Raises :class:`blurkit.errors.BadImageError` if it cannot be used."""
+    if record.clip is None and made_here(record.path):
+        raise BadImageError("own_picture", "blurkit or trainer drew this picture, so it is no photograph.")
     decoded = record.read()
     pixels, notes, recipe = decoded.pixels, decoded.notes, settings.recipe
     if settings.downscale > min(pixels.shape[:2]):

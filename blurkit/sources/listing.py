@@ -32,9 +32,6 @@ SYSTEM_FOLDERS = frozenset(
     )
 )
 
-#: Files of a source that are opened to know the pictures of blurkit and trainer. A million would take minutes on a network drive.
-_LOOKED_INTO = 100_000
-
 #: Reason for the ledger -> sentence, for entries that are left out.
 REASONS = {
     "link": "a symbolic link; links are not followed, but the folder of the link's target can be a source",
@@ -57,7 +54,6 @@ class Listing:
     reasons: Mapping[str, str] = field(default_factory=lambda: REASONS)
     passed_over: list[PassedOver] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
-    _taken: int = 0
 
     def pass_over(self, relative: str, reason: str, message: str = "", *, path: str = "") -> None:
         """Adds an entry to ``passed_over``. ``message``: by default the reason's sentence. ``path``: by default ``relative``."""
@@ -92,14 +88,10 @@ class Listing:
         return not reason
 
     def takes_foreign(self, inside: str, entry: os.DirEntry[str], suffixes: Collection[str]) -> bool:
-        """As :meth:`takes`, and the file is no picture that blurkit or trainer drew. Otherwise it is added to ``outputs``.
-
-        Only the first :data:`_LOOKED_INTO` files are opened for this.
-        """
+        """As :meth:`takes`, and the file is no picture that blurkit or trainer drew. Otherwise it is added to ``outputs``."""
         if not self.takes(inside, entry, suffixes):
             return False
-        self._taken += 1
-        if self._taken <= _LOOKED_INTO and is_picture(entry.path):
+        if is_picture(entry.path):
             self.outputs.append(entry.path)
             return False
         return True

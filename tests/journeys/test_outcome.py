@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from clips import numbered
 from command_line import result, run
-from cv2 import imencode, imwrite
+from cv2 import imwrite
 
 from blurkit.shard.ledger import Failure, read_ledger
 
@@ -26,12 +26,14 @@ GENERATE = ("generate", "--recipe", "clean", "--size")
 
 
 def test_photographs_smaller_than_the_crops_are_an_error_that_names_the_largest_size(photographs, tmp_path):
-    for arguments in (GENERATE, ("generate", "--dry-run", "--size"), ("preview", "--size")):
+    for arguments in (("generate", "--dry-run", "--size"), ("preview", "--size")):
         done = run(*arguments, 320, "--src", photographs, cwd=tmp_path, code=1)
         assert "--size 320" in done.stderr
         assert "--size 60" in done.stderr
-    assert not (tmp_path / "shards").exists()
-    assert result(*GENERATE, 60, "--src", photographs, cwd=tmp_path)["made"] == 20
+    done = run(*GENERATE, 320, "--src", photographs, cwd=tmp_path, code=1)
+    assert "20 too_small" in done.stderr
+    assert "--overwrite" in done.stderr
+    assert result(*GENERATE, 60, "--src", photographs, "--overwrite", cwd=tmp_path)["made"] == 20
 
 
 def test_downscaled_photographs_are_too_small_as_well(photographs, tmp_path):
@@ -120,13 +122,22 @@ def test_a_dataset_and_a_run_inside_the_folder_of_photographs_are_no_photographs
 
 def test_pictures_that_were_drawn_of_photographs_are_no_photographs(photographs, tmp_path):
     first = result(*GENERATE, 48, "--src", photographs, cwd=tmp_path)
-    for name in ("a.png", "b.jpg", "C.JPEG"):
+    for name in ("a.png", "b.jpg", "preview.png"):
         run("preview", "shards", "-o", photographs / name, cwd=tmp_path)
-        run("info", "shards", "-o", photographs / f"plot-{name}", cwd=tmp_path)
+    (photographs / "examples.jpg").write_bytes((tmp_path / "shards" / "examples.jpg").read_bytes())
     (photographs / "sheet.jpg").write_bytes((tmp_path / "shards" / "examples.jpg").read_bytes())
-    (photographs / "copy.jpg").write_bytes(imencode(".jpg", np.zeros((60, 80, 3), np.uint8))[1].tobytes())
+    (photographs / "sheet.png").write_bytes((photographs / "00.png").read_bytes())
     second = result(*GENERATE, 48, "--src", photographs, "--out", "two", cwd=tmp_path)
-    assert (second["images"], second["made"]) == (first["images"] + 1, 21)
+    assert (second["images"], second["made"], second["skipped"], second["failed"]) == (first["images"] + 4, 21, 3, 0)
+    assert second["left_out"] == [{"stage": "decode", "reason": "own_picture", "entries": 3, "pairs": 3}]
+
+
+def test_the_usual_pictures_in_the_source_do_not_stop_a_run_from_being_continued(photographs, tmp_path):
+    first = result(*GENERATE, 48, "--src", photographs, cwd=tmp_path)
+    run("preview", tmp_path / "shards", cwd=photographs)
+    assert (photographs / "preview.png").exists()
+    again = result(*GENERATE, 48, "--src", photographs, cwd=tmp_path)
+    assert (again["images"], again["digest"]) == (first["images"], first["digest"])
 
 
 def test_files_of_other_programs_with_our_names_change_nothing(photographs, tmp_path):
