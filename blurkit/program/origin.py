@@ -49,10 +49,7 @@ def made_here(picture: bytes | str | os.PathLike[str]) -> bool:
     It is ``False`` if the file cannot be read.
     """
     if not isinstance(picture, bytes):
-        try:
-            picture = _opening(picture)
-        except UnreadableFileError:
-            return False
+        return is_file_with(picture, made_here)
     return any(_MARK_WORD.match(text) is not None for text in _texts(picture))
 
 
@@ -73,6 +70,14 @@ def _texts(data: bytes) -> Iterable[bytes]:
             if head[1] == _COMMENT:
                 yield data[place + 4 : place + 2 + size]
             place += 2 + max(size, 2)
+
+
+def is_file_with(path: FilePath, recognise: Recognise) -> bool:
+    """Whether there is a file, no link, whose opening ``recognise`` accepts."""
+    try:
+        return recognise(_opening(path))
+    except UnreadableFileError:
+        return False
 
 
 def is_replaceable(path: FilePath, recognise: Recognise) -> bool:

@@ -20,11 +20,11 @@ from trainer.config import differences, load_recipe, parse_recipe
 from trainer.data.pairs import Pairs, hold_out, open_pairs
 from trainer.networks.weights import NAME
 from trainer.training import checkpoint
-from trainer.training.checkpoint import Checkpoint
+from trainer.training.checkpoint import RECIPE, Checkpoint
 from trainer.training.device import choose_device, memory_advice
 from trainer.training.distributed import joined
 from trainer.training.loop import TrainingRun, run_steps
-from trainer.training.outputs import CURVES, RECIPE, SHEET, clean, complete
+from trainer.training.outputs import CURVES, SHEET, clean, complete
 from trainer.training.own_files import recipe_file, require_own
 from trainer.training.step import build_step
 from trainer.training.watch import Watch

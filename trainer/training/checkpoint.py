@@ -15,7 +15,7 @@ import io
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,17 @@ from torch import Tensor
 
 from blurkit.errors import BlurkitError, UnreadableFileError, UsageError
 from blurkit.program.checks import require
-from blurkit.program.files import make_folder, open_regular, read_all, remove_temporaries, replacing, write_all
+from blurkit.program.files import make_folder, open_regular, read_all, read_regular, remove_temporaries, replacing, write_all
+from trainer.config import TrainingRecipe, parse_recipe
 
 FOLDER, BEST = "checkpoints", "best.ckpt"
+#: The recipe of a run, in its folder.
+RECIPE = "recipe.toml"
 KEPT = 2
 
 _KIND = b"trainer-checkpoint "
-_MAGIC = _KIND + b"2 "
+_MAGIC, _OLD_MAGIC = _KIND + b"2 ", _KIND + b"1 "
+_MOST_RECIPE_BYTES = 1 << 20
 _NAME = re.compile(r"\d{8,}\.ckpt|best\.ckpt")
 
 
@@ -52,6 +56,12 @@ class Origin:
     pairs: int
     processes: int
     parts: int
+
+    @classmethod
+    def of(cls, recipe: TrainingRecipe, *, data: str, device: str, threads: int, processes: int) -> Origin:
+        """The origin of a run of a recipe."""
+        pairs, parts = recipe.batch * processes, recipe.accumulate * processes
+        return cls(replace(recipe, batch=1, accumulate=1).digest, data, device, threads, pairs, processes, parts)
 
     def require_same(self, other: Origin, where: Path) -> bool:
         """Returns whether a run of origin ``other`` continues this one, of the checkpoint ``where``, to the byte, or to rounding.
@@ -129,16 +139,34 @@ def load(path: Path) -> Checkpoint:
     except UnreadableFileError as error:
         raise UsageError(f"--resume {path}: {error} Name a file in the folder {FOLDER}/ of a run") from error
     require(data.startswith(_KIND), f"{path} is not a checkpoint of the trainer; name a file in the folder {FOLDER}/ of a run")
-    require(data.startswith(_MAGIC), f"{path} was written by another version of the trainer; start again with --resume never")
+    magic = next((magic for magic in (_MAGIC, _OLD_MAGIC) if data.startswith(magic)), None)
+    if magic is None:
+        raise UsageError(f"{path} was written by another version of the trainer; start again with --resume never")
     payload = memoryview(data)[len(_head(b"")) :]
-    if not data.startswith(_head(payload)):
+    if not data.startswith(_head(payload, magic)):
         raise BlurkitError(f"{path} is damaged: its sha256 is not that of the data that was written")
     try:
         values = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-        return _checked(Checkpoint(**{**values, "origin": Origin(**values["origin"])}))
+        origin = Origin(**values["origin"]) if magic == _MAGIC else _old_origin(path, **values["origin"])
+        return _checked(Checkpoint(**{**values, "origin": origin}))
+    except UsageError:
+        raise
     except Exception as error:  # for a manipulated file torch raises many types of errors
         reason = (str(error).splitlines() or [""])[0]
         raise BlurkitError(f"{path} holds no checkpoint ({type(error).__name__}: {reason})") from error
+
+
+def _old_origin(path: Path, *, recipe: str, data: str, device: str, threads: int, processes: int) -> Origin:
+    """The origin in a checkpoint of version 1, which had one digest of the recipe with its batch."""
+    file = path.parent.parent / RECIPE
+    advice = f"an old checkpoint needs the {RECIPE} of its run, unchanged; put it back, or start again with --resume never"
+    try:
+        text = read_regular(file, most=_MOST_RECIPE_BYTES).decode()
+    except (UnreadableFileError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read ({error}): {advice}") from error
+    written = parse_recipe(text, where=str(file))
+    require(written.digest == recipe, f"{file} is not the recipe of {path.name}: {advice}")
+    return Origin.of(written, data=data, device=device, threads=threads, processes=processes)
 
 
 def _checked(checkpoint: Checkpoint) -> Checkpoint:
@@ -158,8 +186,8 @@ def _checked(checkpoint: Checkpoint) -> Checkpoint:
     return checkpoint
 
 
-def _head(payload: bytes | memoryview) -> bytes:
-    return _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
+def _head(payload: bytes | memoryview, magic: bytes = _MAGIC) -> bytes:
+    return magic + hashlib.sha256(payload).hexdigest().encode() + b"\n"
 
 
 def newest(out: Path) -> Checkpoint | None:

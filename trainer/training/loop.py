@@ -56,10 +56,7 @@ class TrainingRun:
         """The origin that is stored in the checkpoints of this run."""
         recipe, world = self.recipe, self.ranks.world
         threads = torch.get_num_threads() if self.device.type == "cpu" else 0
-        digest = replace(recipe, batch=1, accumulate=1).digest
-        return Origin(
-            digest, self.train.digest, self.device.type, threads, recipe.batch * world, world, recipe.accumulate * world
-        )
+        return Origin.of(recipe, data=self.train.digest, device=self.device.type, threads=threads, processes=world)
 
 
 def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: Stop, watch: Watch | None) -> Checkpoint:

@@ -18,10 +18,10 @@ from blurkit.program.files import open_regular, read_all, remove_temporaries, wr
 from trainer.config import TrainingRecipe
 from trainer.networks.weights import DESCRIPTION, NAME, generator_files
 from trainer.training import checkpoint
-from trainer.training.checkpoint import Checkpoint
+from trainer.training.checkpoint import RECIPE, Checkpoint
 from trainer.training.watch import METRICS
 
-RECIPE, SHEET, CURVES = "recipe.toml", "validation.png", "curves.png"
+SHEET, CURVES = "validation.png", "curves.png"
 #: The folder with the weights of the best validation.
 BEST = "best"
 

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 
 from blurkit.errors import UsageError
-from blurkit.program.origin import OPENING, Recognise, made_here, require_replaceable
-from trainer.config import TrainingRecipe
-from trainer.training.checkpoint import BEST, FOLDER, list_checkpoints
+from blurkit.program.origin import OPENING, Recognise, is_file_with, made_here, require_replaceable
+from trainer.config import TrainingRecipe, parse_recipe
+from trainer.training.checkpoint import BEST, FOLDER, RECIPE, list_checkpoints
 
 _ADVICE = "nothing was changed: move {them} away, or choose another --out"
 _RECIPE = re.compile(rb"# Written by trainer run; sha256 of what follows: ([0-9a-f]{64})\n(.*)", re.DOTALL)
@@ -39,8 +39,12 @@ def _is_checkpoint(opening: bytes) -> bool:
     return re.match(rb"trainer-checkpoint \d+ [0-9a-f]{64}\n", opening) is not None
 
 
+def _is_old_checkpoint(opening: bytes) -> bool:
+    return opening.startswith(b"trainer-checkpoint 1 ") and _is_checkpoint(opening)
+
+
 _KNOWN: dict[str, Recognise] = {
-    "recipe.toml": _is_recipe,
+    RECIPE: _is_recipe,
     "metrics.jsonl": lambda opening: _METRICS.match(opening) is not None,
     "validation.png": made_here,
     "curves.png": made_here,
@@ -51,10 +55,30 @@ _KNOWN: dict[str, Recognise] = {
 }
 
 
+def _is_old_recipe(opening: bytes) -> bool:
+    """Whether this is a recipe as the trainer writes it. Before version 2 of the checkpoints it had no first line of its own."""
+    try:
+        text = opening.decode()
+        return _is_recipe(opening) or parse_recipe(text, where="").toml() == text
+    except (UnicodeDecodeError, UsageError):
+        return False
+
+
+def _is_old_picture(opening: bytes) -> bool:
+    """Whether Matplotlib has drawn this picture. Before version 2 of the checkpoints the pictures of a run had no other mark."""
+    return made_here(opening) or b"tEXtSoftware\0Matplotlib" in opening[:4096]
+
+
+#: How files are known in the folder of a run that began with checkpoints of version 1.
+_KNOWN_OLD = {RECIPE: _is_old_recipe, "validation.png": _is_old_picture, "curves.png": _is_old_picture}
+
+
 def require_own(out: Path) -> None:
     """Raise :class:`UsageError` if a run in this folder would replace or delete somebody else's file, or write through a link."""
     for folder in (out / FOLDER, out / "best", out / "tensorboard"):
         if folder.is_symlink():
             raise UsageError(f"{folder} is a symbolic link, and nothing is written through it; {_ADVICE.format(them='it')}")
     checkpoints = dict.fromkeys([*list_checkpoints(out), out / FOLDER / BEST], _is_checkpoint)
-    require_replaceable({**{out / name: known for name, known in _KNOWN.items()}, **checkpoints}, _ADVICE)
+    old = any(is_file_with(path, _is_old_checkpoint) for path in checkpoints)
+    files = _KNOWN | _KNOWN_OLD if old else _KNOWN
+    require_replaceable({**{out / name: known for name, known in files.items()}, **checkpoints}, _ADVICE)

@@ -1,0 +1,72 @@
+"""Tests that runs with checkpoints of version 1 are continued, and that their files count as their own."""
+
+import dataclasses
+import io
+import shutil
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+from tiny_runs import write_pairs, write_recipe
+
+from blurkit.errors import BlurkitError, UsageError
+from trainer.commands.run import RunOptions, run
+from trainer.config import load_recipe
+from trainer.networks.weights import NAME
+from trainer.training import checkpoint
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    write_pairs(folder)
+    write_recipe(folder)
+    for name in ("undisturbed", "old"):
+        train(folder, folder / name)
+    make_old(folder, folder / "old")
+    return folder
+
+
+def train(place, out):
+    rest = {"weight": (), "settings": (), "device": "cpu", "resume": "auto", "json": True, "quiet": True}
+    return run(RunOptions(data=(place / "00000.h5",), val=(), out=out, recipe=str(place / "tiny.toml"), **rest))
+
+
+def make_old(place, out):
+    """Turn a finished run into what the first version of the trainer left after step 6 of 9."""
+    recipe = load_recipe(str(place / "tiny.toml"))
+    (out / "checkpoints" / "00000009.ckpt").unlink()
+    for path in (out / "checkpoints").glob("*.ckpt"):
+        values = dataclasses.asdict(checkpoint.load(path))
+        del values["losses"]
+        for key in ("pairs", "parts"):
+            del values["origin"][key]
+        values["origin"]["recipe"] = recipe.digest
+        buffer = io.BytesIO()
+        torch.save(values, buffer)
+        path.write_bytes(checkpoint._head(buffer.getvalue(), b"trainer-checkpoint 1 ") + buffer.getvalue())
+    (out / "recipe.toml").write_text(recipe.toml())
+    for name in ("validation.png", "curves.png"):
+        Figure().savefig(out / name)  # with Matplotlib's own mark
+
+
+def test_an_old_run_is_continued_to_the_same_weights(place, tmp_path):
+    out = shutil.copytree(place / "old", tmp_path / "run")
+    assert train(place, out) == 0
+    assert (out / NAME).read_bytes() == (place / "undisturbed" / NAME).read_bytes()
+    assert checkpoint.newest(out).step == 9
+
+
+def test_an_old_run_with_a_recipe_that_was_edited_is_refused(place, tmp_path):
+    out = shutil.copytree(place / "old", tmp_path / "run")
+    recipe = load_recipe(str(place / "tiny.toml"), ["batch=1"])
+    (out / "recipe.toml").write_text(recipe.toml())
+    with pytest.raises(BlurkitError, match=r"is not the recipe of 00000006\.ckpt"):
+        train(place, out)
+
+
+def test_an_old_recipe_beside_new_checkpoints_is_somebody_s_own(place, tmp_path):
+    out = shutil.copytree(place / "undisturbed", tmp_path / "run")
+    shutil.copy(place / "old" / "recipe.toml", out)
+    with pytest.raises(UsageError, match=r"recipe\.toml was not written by blurkit"):
+        train(place, out)
