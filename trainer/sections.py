@@ -156,8 +156,9 @@ class Schedule:
 @dataclass(frozen=True)
 class Augment:
     """Random changes of a pair. ``flips``: "both", "horizontal" or "none". ``transpose``: exchange rows and columns.
-    ``scale_crop``: the standard deviation in pixels of the side of a crop, which is then resized to ``crop``. ``warps``: of
-    "shift-scale-rotate", "optical" and "elastic", one of which changes each pair of a ``warp_share``."""
+    ``scale_crop``: the standard deviation in pixels of the side of a crop, which is then resized to ``crop``, as in VEGAN.
+    ``warps``: of "shift-scale-rotate", "optical" and "elastic"; one of them changes a pair, of a ``warp_share`` of the pairs. See
+    :mod:`trainer.data.warp`."""
 
     flips: str = "both"
     transpose: bool = True

@@ -13,7 +13,7 @@ from typing import Any
 from blurkit.errors import OK
 from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.progress import Progress, plural
-from trainer.evaluation.metrics import Metric, choose_metrics
+from trainer.evaluation.metrics import Metric, load_metrics
 from trainer.evaluation.pairsets import PairSet, open_pairset
 from trainer.evaluation.pictures import draw_triples
 from trainer.evaluation.restore import Restorer
@@ -29,8 +29,8 @@ def evaluate(
     weights: Path, data: Path, *, metrics: str, tile: int, device: str, out: Path | None, as_json: bool, quiet: bool
 ) -> int:
     """Score every pair and print a table or a JSON object. With ``out``, also write files. Returns the exit code."""
-    chosen = choose_metrics(metrics)
     place, reason = choose_device(device)
+    chosen = load_metrics(metrics, place)
     pairs = open_pairset(data)
     generator, description = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)
@@ -74,7 +74,7 @@ def _draw_sheet(
 ) -> None:
     """Draw the pairs with the greatest, median and least gain in the first metric, with the means over all pairs."""
     name, metric = next(iter(metrics.items()))
-    chosen = representative_pairs(scores, name).items()
+    chosen = representative_pairs(scores, name, metric.better).items()
     rows = [make_row(restore, pairs, index, scores[index], metrics, words=words) for index, words in chosen]
     before, after = (metric.text(result[side][name]) for side in ("blurred", "restored"))
     title = f"{result['weights']} · {plural(result['n'], 'pair')}"

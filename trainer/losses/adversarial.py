@@ -1,7 +1,7 @@
 """The adversarial losses of the critic and of the generator, computed from the scores of restored and sharp photographs.
 
 Sources: "gan" Goodfellow et al. 2014, with the loss of the generator that does not saturate; "lsgan" Mao et al. 2017; "wgan"
-Arjovsky et al. 2017; "wgan-gp" Gulrajani et al. 2017, with the penalty of their paper or of the code of DeblurGAN (2018); "ragan" and
+Arjovsky et al. 2017; "wgan-gp" Gulrajani et al. 2017, with their penalty or that of the code of DeblurGAN (2018); "ragan" and
 "ragan-ls" Jolicoeur-Martineau 2019. The losses of two terms are halved, as in the code of DeblurGAN and DeblurGAN-v2.
 """
 

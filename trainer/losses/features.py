@@ -47,9 +47,9 @@ class Features(nn.Module):
         super().__init__()
         self.scale, self.network, self.layers = scale or nn.Identity(), network, tuple(layers)
         for layer in self.layers:  # an activation in place would change the output that was taken just before it
-            following = network[layer + 1 : layer + 2]
-            for activation in filter(lambda module: isinstance(module, nn.ReLU), following):
-                activation.inplace = False
+            for activation in network[layer + 1 : layer + 2]:
+                if isinstance(activation, nn.ReLU):
+                    activation.inplace = False
 
     def forward(self, photographs: Tensor) -> tuple[Tensor, ...]:
         """Returns one tensor per layer, in the order of the network."""

@@ -1,7 +1,7 @@
 """LPIPS: a learned distance between photographs, the weighted difference of features of a classifier.
 
-Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018. The weights of the layers
-are version 0.1 of the authors, which torchmetrics contains.
+Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018. The weights of
+layers are version 0.1 of the authors, which torchmetrics contains.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 from scikit_scores import scikit_psnr, scikit_ssim
 
 from blurkit.errors import UsageError
-from trainer.evaluation.metrics import METRICS, choose_metrics, psnr, ssim
+from trainer.evaluation.metrics import METRICS, load_metrics, psnr, ssim
 
 
 @pytest.mark.parametrize("shape", [(11, 11), (64, 37), (12, 200)])
@@ -40,9 +40,9 @@ def test_images_that_cannot_be_compared_are_refused():
 
 
 def test_metrics_by_name():
-    assert list(choose_metrics("ssim, psnr")) == ["ssim", "psnr"]
-    assert list(choose_metrics("psnr,")) == ["psnr"]
+    assert list(load_metrics("ssim, psnr")) == ["ssim", "psnr"]
+    assert list(load_metrics("psnr,")) == ["psnr"]
     with pytest.raises(UsageError, match=r"--metrics.* one of psnr, ssim, got 'snr'; did you mean 'psnr'"):
-        choose_metrics("snr")
+        load_metrics("snr")
     with pytest.raises(UsageError, match="at least one"):
-        choose_metrics(" ,")
+        load_metrics(" ,")
