@@ -59,7 +59,7 @@ def draw_warp(u: Sequence[float], names: Sequence[str], share: float) -> Numbers
 def warp(images: Tensor, numbers: Tensor) -> Tensor:
     """Returns square images, float (N, 3, s, s), warped alike, bilinear, reflected at the edges. ``numbers``: float (7,)."""
     side = images.shape[-1]
-    places = (torch.arange(side, device=images.device) - (side - 1) / 2) / side
+    places = (torch.arange(side, dtype=images.dtype, device=images.device) - (side - 1) / 2) / side
     y, x = torch.meshgrid(places, places, indexing="ij")
     a, b, c, d, e, f, k = numbers.unbind()
     xy = torch.stack((a * x + b * y + c, d * x + e * y + f), dim=-1)

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import oaconvolve
 
 from blurkit.program.checks import require
 
@@ -108,8 +107,10 @@ def cw_ssim(restored: Image, sharp: Image) -> float:
 
     It is not the metric of Sampat et al. (2009), which needs complex wavelets. The grey pixels, row after row, are one signal,
     and x and y are its convolutions with Ricker wavelets of widths 1 to 30. At each pixel the similarity is
-    (2 |sum x y| + 0.01) / (sum x^2 + sum y^2 + 0.01), where the sums are over the widths. Two further factors of pyssim cancel for real wavelets.
+    (2 |sum x y| + 0.01) / (sum x^2 + sum y^2 + 0.01), summed over the widths. Two more factors of pyssim cancel for real x and y.
     """
+    from scipy.signal import oaconvolve  # imported here: it takes a second, and only this metric needs it
+
     grey = [(image @ np.array([19595, 38470, 7471]) + 0x8000 >> 16).ravel() for image in (restored, sharp)]  # as Pillow rounds
     products, squares = np.zeros(grey[0].size), np.zeros(grey[0].size)
     for width in range(1, 31):
