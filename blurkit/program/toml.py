@@ -46,7 +46,7 @@ def known_keys(cls: type) -> list[str]:
 
 
 def with_settings(settings: _Dataclass, texts: Sequence[str]) -> _Dataclass:
-    """The dataclass with ``KEY=VALUE`` texts applied in order. VALUE is TOML or a text without quotes; ``none`` removes a section.
+    """The dataclass with ``KEY=VALUE`` texts applied in order. VALUE is TOML or a text without quotes; ``none`` drops a section.
 
     Values are checked when all are in place, since one may be valid only beside another.
     """

@@ -139,7 +139,7 @@ class AdversarialLoss(nn.Module):
     @torch.no_grad()
     def _enqueue(self, pools: Tensor, pairs: list[tuple[Tensor, ...]]) -> None:
         """Add the mean score of each sample. In place and without a branch on a value, as a recorded step needs it."""
-        means = torch.stack([torch.stack([scores.flatten(1).mean(1) for scores in pair], dim=1) for pair in pairs], dim=1)
+        means = torch.stack([torch.stack([mean_scores(scores) for scores in pair], dim=1) for pair in pairs], dim=1)
         rows = self._gather(means).movedim(0, -1).to(pools)  # (maps, 2, B)
         moved = torch.cat([pools, rows], dim=-1)[..., -pools.shape[-1] :]
         pools.copy_(torch.where(rows.isfinite().all(), moved, pools))
@@ -157,7 +157,7 @@ def gradient_penalty(score: Score, fake: Tensor, real: Tensor, *, alpha: Tensor,
         between = (alpha * real + (1 - alpha) * fake).requires_grad_()
         penalties = []
         for scores in score_maps(score, between):
-            total = scores.flatten(1).mean(1).sum() if gp == "sample" else scores.sum()
+            total = mean_scores(scores).sum() if gp == "sample" else scores.sum()
             (gradient,) = torch.autograd.grad(total, between, create_graph=True)
             if gp == "sample":
                 gradient = gradient.flatten(1)
@@ -170,3 +170,8 @@ def score_maps(score: Score, photographs: Tensor) -> tuple[Tensor, ...]:
     """Returns the maps of scores of a critic, at least in single precision, as a tuple."""
     scores = score(photographs)
     return tuple(map(full_precision, scores if isinstance(scores, tuple) else (scores,)))
+
+
+def mean_scores(scores: Tensor) -> Tensor:
+    """Returns the mean score of each sample, (B,), of a map (B, ...)."""
+    return scores.reshape(len(scores), -1).mean(1)

@@ -1,6 +1,7 @@
 """Content losses: distances between restored and sharp photographs, in pixels, in their spectra, and in features of classifiers.
 
-Each is a module of (restored, sharp), both float (B, 3, H, W) in [-1, 1], that returns a scalar with a gradient for ``restored``.
+Each is a module of (restored, sharp), both float (B, 3, H, W) in [-1, 1]. It returns a scalar, or (B,) with the loss of each
+pair. The gradient is for ``restored``.
 """
 
 from __future__ import annotations
@@ -76,26 +77,15 @@ class Perceptual(nn.Module):
         )
 
 
-class MeanLpips(nn.Module):
-    """The mean of LPIPS over a batch."""
-
-    def __init__(self, network: Lpips) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, restored: Tensor, sharp: Tensor) -> Tensor:
-        return self.network(restored, sharp).mean()
-
-
 def _perceptual(settings: ContentWeights) -> Perceptual:
     name, numbers = settings.perceptual_network, settings.perceptual_layers
     network = features(name, numbers or LAYERS[name], settings.vgg_weights, settings.perceptual_input)
     return Perceptual(network, settings.perceptual_reduction)
 
 
-def _lpips(settings: ContentWeights) -> MeanLpips:
+def _lpips(settings: ContentWeights) -> Lpips:
     remedy = "--set content.lpips_weights=PATH, or train without it: --set content.lpips=0"
-    return MeanLpips(build_lpips(settings.lpips_network, settings.lpips_weights, remedy=remedy))
+    return build_lpips(settings.lpips_network, settings.lpips_weights, remedy=remedy)
 
 
 #: Each loss that [content] has a weight for.
@@ -124,7 +114,7 @@ class ContentLoss(nn.Module):
 
     def forward(self, restored: Tensor, sharp: Tensor) -> dict[str, Tensor]:
         """Returns each loss by name, a scalar without its weight. Photographs are float (B, 3, H, W) in [-1, 1]."""
-        return {name: loss(restored, sharp) for name, loss in self._losses.items()}
+        return {name: loss(restored, sharp).mean() for name, loss in self._losses.items()}
 
 
 def build_content(settings: ContentWeights) -> ContentLoss:

@@ -1,5 +1,6 @@
 """Tests the adversarial objectives against losses written plainly from their papers and from the code of DeblurGAN-v2."""
 
+import contextlib
 import copy
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from tensors import random_tensor
 
 from blurkit.errors import UsageError
-from trainer.losses.adversarial import OBJECTIVES, AdversarialLoss
+from trainer.losses.adversarial import OBJECTIVES, AdversarialLoss, gradient_penalty
 from trainer.sections import OBJECTIVES as STEPS
 from trainer.sections import Adversarial
 
@@ -179,3 +180,30 @@ def test_values_that_cannot_be_combined_are_refused():
         Adversarial(objective="raganls")
     with pytest.raises(UsageError, match="did you mean 'colour'"):
         Adversarial(diffaugment=("color",))
+
+
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
+def test_no_loss_reads_a_value(monkeypatch, objective):
+    """On the device "meta" tensors have no values. A step that is recorded as a CUDA graph must not wait for one either."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # torch knows none for this device
+    with torch.device("meta"):
+        losses, critic = (
+            AdversarialLoss(Adversarial(objective=objective, diffaugment=("cutout", "translation", "colour"))),
+            Scores(),
+        )
+        fake, real = torch.zeros((2, 2, 3, 16, 16), dtype=torch.float64)
+        fake.requires_grad_()
+        total = sum(losses.critic_loss(critic, fake, real, torch.zeros(2, 1, 1, 1)).values())
+        (total + losses.generator_loss(critic, fake, real)).backward()
+        losses.constrain(critic)
+    assert fake.grad.shape == fake.shape
+
+
+def test_a_classifier_with_one_score_per_sample_is_a_critic():
+    fake, real = random_tensor(2, 3, 3, 8, 8)
+    for shape in ((3,), (3, 1)):
+        critic = lambda images, shape=shape: images.square().mean((1, 2, 3)).reshape(shape)  # noqa: E731
+        losses = AdversarialLoss(Adversarial(objective="ragan-ls")).double()
+        losses.critic_loss(critic, fake, real, ALPHA)
+        assert losses.pools[0, 1, -3:] == pytest.approx(real.square().mean((1, 2, 3)))
+        assert gradient_penalty(critic, fake, real, alpha=ALPHA, gp="sample") > 0
