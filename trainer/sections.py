@@ -58,8 +58,6 @@ class Adversarial:
         require(0 <= self.critic_steps <= 100, f"adversarial.critic_steps is from 0 to 100, got {self.critic_steps}")
         require(self.start >= 0, f"adversarial.start is a number of generator steps, at least 0, got {self.start}")
         require(0 <= self.queue <= 10_000, f"adversarial.queue is from 0 to 10,000 scores, got {self.queue}")
-        filled = not self.objective.startswith("ragan") or not self.queue or self.critic_steps > 0
-        require(filled, "only critic steps fill the queue of scores; with adversarial.critic_steps = 0 set adversarial.queue = 0")
 
 
 @dataclass(frozen=True)

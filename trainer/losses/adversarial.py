@@ -75,7 +75,8 @@ class AdversarialLoss(nn.Module):
 
     ``gather``: joins the rows of a float (B, ...) tensor of all processes, so that each has the same queues. With a queue, the
     buffer ``pools`` holds the newest mean scores of samples, float32 (MOST_MAPS, 2, queue), restored first and the newest last.
-    Their mean is the mean of the queue of score maps in the code of DeblurGAN-v2. NaN stands for no score yet.
+    Their mean is the mean of the queue of score maps in the code of DeblurGAN-v2. NaN stands for no score yet; while a queue is
+    empty, for example because the critic is frozen, the mean of the batch counts, without its gradient.
     """
 
     def __init__(self, settings: Adversarial, *, gather: Callable[[Tensor], Tensor] = lambda rows: rows) -> None:
@@ -128,13 +129,13 @@ class AdversarialLoss(nn.Module):
         """The scores of a map, minus the mean of the other kind if the objective is relativistic."""
         if not self._objective.relative:
             return fake, real
+        means = torch.stack((fake.mean(), real.mean()))
+        if self.settings.detach_mean or self.pools is not None:
+            means = means.detach()
         if self.pools is not None:
-            mean_fake, mean_real = self.pools[number].nanmean(dim=1)
-        else:
-            mean_fake, mean_real = fake.mean(), real.mean()
-            if self.settings.detach_mean:
-                mean_fake, mean_real = mean_fake.detach(), mean_real.detach()
-        return fake - mean_real, real - mean_fake
+            queued = self.pools[number].nanmean(dim=1).to(means)
+            means = torch.where(queued.isnan(), means, queued)
+        return fake - means[1], real - means[0]
 
     @torch.no_grad()
     def _enqueue(self, pools: Tensor, pairs: list[tuple[Tensor, ...]]) -> None:

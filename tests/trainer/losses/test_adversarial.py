@@ -123,6 +123,13 @@ def test_the_mean_of_a_queue_has_no_gradient_and_that_of_a_batch_can_have_one():
     assert not torch.allclose(gradients["batch"], gradients["detached"], rtol=1e-3)
 
 
+def test_an_empty_queue_counts_as_the_batch():
+    critic, (fake, real) = Scores(), random_tensor(2, 2, 3, 9, 9)
+    losses = [AdversarialLoss(Adversarial(objective="ragan", queue=queue)) for queue in (0, 50)]
+    values = [each.generator_loss(critic, fake, real).item() for each in losses]
+    assert values[0] == pytest.approx(values[1], rel=1e-12)
+
+
 def test_queues_are_saved_and_take_in_no_score_that_is_not_finite():
     critic, losses = Scores(), AdversarialLoss(Adversarial(objective="ragan", queue=4))
     losses.critic_loss(critic, *random_tensor(2, 2, 3, 9, 9), ALPHA)
@@ -173,9 +180,6 @@ def test_losses_of_half_precision_scores_are_single():
 
 def test_values_that_cannot_be_combined_are_refused():
     assert Adversarial(objective="gan", critic_steps=0).critic_steps == 0
-    with pytest.raises(UsageError, match="only critic steps fill the queue"):
-        Adversarial(objective="ragan", critic_steps=0)
-    assert Adversarial(objective="ragan", critic_steps=0, queue=0).queue == 0
     with pytest.raises(UsageError, match="did you mean 'ragan-ls'"):
         Adversarial(objective="raganls")
     with pytest.raises(UsageError, match="did you mean 'colour'"):
