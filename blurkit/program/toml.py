@@ -50,22 +50,25 @@ def known_keys(cls: type) -> list[str]:
     return keys
 
 
-def with_setting(settings: _Dataclass, setting: str) -> _Dataclass:
-    """The dataclass with one ``KEY=VALUE`` applied. VALUE is TOML or a text without quotes; ``none`` removes a section."""
-    key, found, text = setting.partition("=")
-    if not found:
-        raise UsageError(f"--set takes KEY=VALUE, got {setting!r}")
-    return with_value(settings, key.strip(), parse_value(text.strip()), where=f"--set {setting}")
+def with_settings(settings: _Dataclass, texts: Sequence[str]) -> _Dataclass:
+    """The dataclass with ``KEY=VALUE`` texts applied in order. VALUE is TOML or a text without quotes; ``none`` drops a section.
+
+    Values are checked when all are in place, since one may be valid only beside another.
+    """
+    values, wheres = to_dict(settings), [f"--set {text}" for text in texts]
+    for text, where in zip(texts, wheres, strict=True):
+        key, found, value = text.partition("=")
+        if not found:
+            raise UsageError(f"--set takes KEY=VALUE, got {text!r}")
+        _replace(type(settings), values, key.strip(), parse_value(value.strip()), where)
+    return from_dict(type(settings), json.loads(json.dumps(values)), where=" ".join(wheres)) if wheres else settings
 
 
 def with_value(settings: _Dataclass, key: str, value: Any, *, where: str) -> _Dataclass:
     """The dataclass with one dotted key replaced."""
-    cls, values = type(settings), to_dict(settings)
-    if value is None and type(None) in typing.get_args(typing.get_type_hints(cls).get(key)):
-        values.pop(key, None)
-    else:
-        assign(values, key, value, known_keys(cls), where)
-    return from_dict(cls, json.loads(json.dumps(values)), where=where)
+    values = to_dict(settings)
+    _replace(type(settings), values, key, value, where)
+    return from_dict(type(settings), json.loads(json.dumps(values)), where=where)
 
 
 def assign(values: dict[str, Any], key: str, value: Any, known: Sequence[str] = (), where: str = "") -> None:
@@ -119,6 +122,13 @@ def parse_toml(text: str, *, where: str) -> dict[str, Any]:
         raise UsageError(f"{where}: not valid TOML: it is nested too deeply") from error
     except ValueError as error:  # also of a number with thousands of digits
         raise UsageError(f"{where}: not valid TOML: {error}") from error
+
+
+def _replace(cls: type, values: dict[str, Any], key: str, value: Any, where: str) -> None:
+    if value is None and type(None) in typing.get_args(typing.get_type_hints(cls).get(key)):
+        values.pop(key, None)
+    else:
+        assign(values, key, value, known_keys(cls), where)
 
 
 def _build(cls: type[_Dataclass], values: dict[str, Any], where: str, known: list[str], prefix: str) -> _Dataclass:

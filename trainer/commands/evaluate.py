@@ -15,7 +15,7 @@ from blurkit.errors import OK
 from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import Progress, plural
-from trainer.evaluation.metrics import Metric, choose_metrics
+from trainer.evaluation.metrics import Metric, load_metrics
 from trainer.evaluation.pairsets import FolderPairs, PairSet, open_pairset
 from trainer.evaluation.pictures import draw_triples
 from trainer.evaluation.restore import Restorer
@@ -48,11 +48,11 @@ def evaluate(
     side_by_side: bool = False,
 ) -> int:
     """Score every pair and print a table or a JSON object. With ``out``, also write files. Returns the exit code."""
-    chosen = choose_metrics(metrics)
     if out is not None:
         for name, recognise in _OUTPUTS.items():
             require_free([out / name], overwrite=overwrite, recognise=recognise)
     place, reason = choose_device(device)
+    chosen = load_metrics(metrics, place)
     pairs = open_pairset(data, side_by_side=side_by_side)
     generator, description = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)
@@ -98,7 +98,7 @@ def _draw_sheet(
 ) -> None:
     """Draw the pairs with the greatest, median and least gain in the first metric, with the means over all pairs."""
     name, metric = next(iter(metrics.items()))
-    chosen = representative_pairs(scores, name).items()
+    chosen = representative_pairs(scores, name, metric.better).items()
     rows = [make_row(restore, pairs, index, scores[index], metrics, words=words) for index, words in chosen]
     before, after = (metric.text(result[side][name]) for side in ("blurred", "restored"))
     title = f"{result['weights']} · {plural(result['n'], 'pair')}"

@@ -43,6 +43,14 @@ class Ranks:
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def gather(self, rows: Tensor) -> Tensor:
+        """Returns the rows of a tensor (B, ...) of all processes in the order of the processes, (world * B, ...)."""
+        if self.world == 1:
+            return rows
+        parts = [torch.empty_like(rows) for _ in range(self.world)]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
     def agree(self, number: int, device: torch.device) -> int:
         """Returns the largest number of all processes. A signal to one process must end all processes at the same step."""
         if self.world == 1:

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from blurkit.errors import BlurkitError
-from trainer.config import Adversarial, TrainingRecipe
-from trainer.losses.adversarial import critic_loss, generator_loss
+from trainer.config import TrainingRecipe
+from trainer.losses.adversarial import AdversarialLoss
 from trainer.losses.content import ContentLoss, build_content
 from trainer.networks.build import channels_last
 from trainer.networks.critics import build_critic
 from trainer.networks.generators import build_generator
+from trainer.sections import Adversarial
 from trainer.training.distributed import Ranks
 from trainer.training.graph import Recorded
 
@@ -55,9 +56,11 @@ class Step:
         if recipe.optimizer.ema:
             self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self.skipped = torch.zeros(2, device=device)
-        self._networks = {"generator": self.generator, "critic": self.critic, "average": self.average}
-        self._optimizers = {"generator": self._adam(self.generator), "critic": self._adam(self.critic)}
         self._adversarial = recipe.adversarial or Adversarial(start=recipe.steps)  # without the section it never starts
+        self._loss = AdversarialLoss(self._adversarial, gather=ranks.gather).to(device)
+        self._loss.constrain(self.critic)
+        self._networks = {"generator": self.generator, "critic": self.critic, "average": self.average, "adversarial": self._loss}
+        self._optimizers = {"generator": self._adam(self.generator), "critic": self._adam(self.critic)}
         bf16, graph = recipe.precision.bf16, recipe.precision.graph
         self._format = torch.channels_last if recipe.precision.channels_last else torch.contiguous_format
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=bf16, cache_enabled=not graph)
@@ -85,7 +88,8 @@ class Step:
     def compute(self, blurred: Tensor, sharp: Tensor, alphas: Tensor | None = None) -> dict[str, Tensor]:
         """Computes the step and returns the losses, in a form that a CUDA graph can record.
 
-        For that, only dropout draws random numbers, and the code neither waits for the device nor branches on a value.
+        For that, only dropout and DiffAugment draw random numbers, on the device, and the code neither waits for the device nor
+        branches on a value.
         ``alphas``: weights in [0, 1] that mix restored and sharp for the penalty, (critic steps, 1 or B, 1, 1, 1). Without them
         the critic takes no part.
         """
@@ -99,6 +103,7 @@ class Step:
             mixes = alpha.chunk(len(parts)) if len(alpha) > 1 else itertools.repeat(alpha)
             trios = zip(restored, (sharp for _, sharp in parts), mixes, strict=False)
             finite &= self._update("critic", self.critic, (self._criticise(*trio) for trio in trios), losses)
+            self._loss.constrain(self.critic)
         pairs = ((restored[0] if single else self._restore(part), sharp) for part, sharp in parts)
         judged = (self._judge(*pair, adversarial=alphas is not None) for pair in pairs)
         finite &= self._update("generator", self.generator, judged, losses)
@@ -116,7 +121,7 @@ class Step:
         """Continue from a state that :meth:`state_dict` returned. Raises :class:`BlurkitError` for a state of other networks."""
         try:
             for name, network in self._networks.items():
-                network.load_state_dict(state[name])
+                network.load_state_dict(state.get(name, {}) if name == "adversarial" else state[name])  # {}: of older checkpoints
             self.skipped.copy_(state["skipped"])
             for name, optimizer in self._optimizers.items():
                 moments = state[f"{name} adam"]
@@ -151,7 +156,7 @@ class Step:
 
     def _criticise(self, restored: Tensor, sharp: Tensor, alpha: Tensor) -> Losses:
         with self._autocast:
-            terms = critic_loss(self._adversarial, self.critic, restored, sharp, alpha=alpha)
+            terms = self._loss.critic_loss(self.critic, restored, sharp, alpha)
         return torch.stack(list(terms.values())).sum(), terms
 
     def _judge(self, restored: Tensor, sharp: Tensor, *, adversarial: bool) -> Losses:
@@ -159,7 +164,7 @@ class Step:
         with self._autocast:
             terms = self._content(restored, sharp)
             if adversarial:
-                terms["adversarial"] = generator_loss(self.critic, restored)
+                terms["adversarial"] = self._loss.generator_loss(self.critic, restored, sharp)
         return torch.stack([weights[name] * term for name, term in terms.items()]).sum(), terms
 
     def _update(self, name: str, network: nn.Module, parts: Iterator[Losses], logged: dict[str, Tensor]) -> Tensor:
@@ -199,7 +204,7 @@ def build_step(recipe: TrainingRecipe, device: torch.device, ranks: Ranks) -> St
         for network in (generator, critic, content):
             channels_last(network)
     if recipe.precision.compile:
-        for network in filter(None, (generator, content.features)):  # the critic needs a second derivative, so it is not compiled
+        for network in (generator, *content.networks):  # the critic needs a second derivative, so it is not compiled
             network.compile()
     return Step(recipe, generator, critic, content, device, ranks)
 
