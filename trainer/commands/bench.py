@@ -54,10 +54,12 @@ def _step() -> Iterator[Figure]:
         recipes.append(load_recipe("deblurgan", ["precision.bf16=true", "adversarial.joint=true"]))
 
     def networks() -> tuple[nn.Module, nn.Module, nn.Module]:
-        return build_generator(recipe.generator.spec), build_critic(recipe.critic.spec), vgg.layers().requires_grad_(False)
+        return build_generator(recipe.generator), build_critic(recipe.critic), vgg.layers().requires_grad_(False)
 
     alphas = list(torch.rand(5, 1, 1, 1, 1))
-    actions: list[Callable[[], object]] = [functools.partial(Published(*networks()).step, blurred, sharp, alphas)]
+    generator, critic, features = networks()
+    published_step = Published(generator, critic.model, features).step  # type: ignore[arg-type]
+    actions: list[Callable[[], object]] = [functools.partial(published_step, blurred, sharp, alphas)]
     for ours in recipes:
         generator, critic, features = networks()
         step = Step(ours, generator, critic, ContentLoss(ours.content.terms, features), torch.device("cpu"), Ranks())

@@ -1,16 +1,12 @@
-"""What generators and critics share: construction from a specification, initial weights, published names, memory format."""
+"""What generators and critics share: normalised layers, initial weights, published names, sizes, memory format."""
 
 from __future__ import annotations
 
-import inspect
-import pkgutil
-from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from blurkit.errors import nearest
 from blurkit.program.checks import require
 
 #: Buffers of normalisation layers that files of DeblurGAN may hold. Normalisation by instance does not use them.
@@ -19,25 +15,9 @@ STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
-def build(kind: str, makers: Mapping[str, str | Callable[..., nn.Module]], spec: Mapping[str, Any]) -> nn.Module:
-    """Returns the network of a specification: its ``name``, and keyword options for the constructor.
-
-    ``makers`` maps names to constructors or to the dotted names of constructors. Raises :class:`UsageError` for an unknown name
-    or option, and for a value whose type differs from the type of the default.
-    """
-    options = dict(spec)
-    name = str(options.pop("name", ""))
-    require(name in makers, f"unknown {kind} {name!r}{nearest(name, makers)} (known: {', '.join(makers)})")
-    maker = makers[name]
-    if isinstance(maker, str):
-        maker = pkgutil.resolve_name(maker)
-    defaults = {option: parameter.default for option, parameter in inspect.signature(maker).parameters.items()}
-    for option, value in options.items():
-        where, known = f"{kind} {name!r}", ", ".join(defaults)
-        require(option in defaults, f"{where}: unknown option {option!r}{nearest(option, defaults)} (known: {known})")
-        valid = type(value) is type(defaults[option]) or (type(value), type(defaults[option])) == (int, float)
-        require(valid, f"{where}: {option} takes a value like {defaults[option]!r}, got {value!r}")
-    return maker(**options)
+def normalised(channels: int) -> tuple[nn.Module, nn.Module]:
+    """Returns the layers that follow most convolutions: normalisation by instance, and a ReLU."""
+    return nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)
 
 
 def initialise(network: nn.Module) -> None:

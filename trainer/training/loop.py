@@ -151,7 +151,7 @@ def _save(run: TrainingRun, step: Step, now: Checkpoint, *, best: bool = False) 
     checkpoint.save(run.out, replace(now, state=step.state_dict()), best=best)
     folder = run.out / "best" if best else run.out
     folder.mkdir(exist_ok=True)
-    about: dict[str, Any] = {"generator": run.recipe.generator.spec, "recipe": run.recipe.name, "step": now.step}
+    about: dict[str, Any] = {"generator": run.recipe.generator, "recipe": run.recipe.name, "step": now.step}
     validation = {key: value for key, value in now.validation.items() if math.isfinite(value)}
     about |= {"recipe_digest": run.recipe.digest, "data_digest": run.train.digest, "validation": validation}
     save_generator(folder, step.average, about)

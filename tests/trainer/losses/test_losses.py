@@ -33,7 +33,7 @@ def input_gradients(critic, photographs, step=1e-5):
             change = torch.zeros_like(photographs[0]).flatten()
             change[place] = step
             change = change.view_as(photographs[0])
-            difference = critic(photographs + change) - critic(photographs - change)
+            difference = critic(photographs + change)[0] - critic(photographs - change)[0]
             answer.flatten(1)[:, place] = difference.sum((1, 2, 3)) / (2 * step)
     return answer
 
@@ -77,10 +77,10 @@ def test_a_step_of_the_critic_is_that_of_the_published_code(gp, joint):
     ours = sum(critic_loss(Adversarial(gp=gp, joint=joint), critic, fake, real, alpha=alpha).values())
 
     mixed = (real * alpha.expand(real.size()) + fake * (1 - alpha.expand(real.size()))).requires_grad_(True)
-    scores = critic(mixed)
+    (scores,) = critic(mixed)
     gradient = torch.autograd.grad(scores, mixed, torch.ones(scores.size(), dtype=torch.float64), create_graph=True)[0]
     norms = gradient.norm(2, dim=1) if gp == "pixel" else gradient.view(3, -1).norm(2, dim=1)
-    plain = critic(fake).mean() - critic(real).mean() + ((norms - 1) ** 2).mean() * 10
+    plain = critic(fake)[0].mean() - critic(real)[0].mean() + ((norms - 1) ** 2).mean() * 10
 
     assert ours.item() == pytest.approx(plain.item(), rel=1e-12)
     pairs = zip(*(torch.autograd.grad(loss, list(critic.parameters())) for loss in (ours, plain)), strict=True)
@@ -93,9 +93,9 @@ def test_only_the_loss_of_the_generator_has_a_gradient_for_the_generator():
     sum(critic_loss(Adversarial(), critic, fake, real, alpha=alpha).values()).backward()
     assert fake.grad is None
     loss = generator_loss(critic, fake)
-    assert loss.item() == pytest.approx(-critic(fake).mean().item(), rel=1e-12)
+    assert loss.item() == pytest.approx(-critic(fake)[0].mean().item(), rel=1e-12)
     loss.backward()
-    expected = -input_gradients(critic, fake.detach()) / critic(fake).numel()
+    expected = -input_gradients(critic, fake.detach()) / critic(fake)[0].numel()
     assert torch.allclose(fake.grad, expected, rtol=1e-6, atol=1e-9)
 
 

@@ -165,8 +165,8 @@ def test_a_zipped_pickle_with_code_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"conv1.weight": torch.zeros(3)}, "no weights of the generator of DeblurGAN"),
-        ({}, "no weights of the generator of DeblurGAN"),
+        ({"conv1.weight": torch.zeros(3)}, "no weights of a generator of DeblurGAN, DeblurGAN-v2 or NAFNet"),
+        ({}, "no weights of a generator of DeblurGAN, DeblurGAN-v2 or NAFNet"),
         ([torch.zeros(3)], "holds a list"),
         ({"model.1.weight": torch.zeros(4, 3, 7, 7), "model.10.conv_block.1.weight": torch.zeros(1)}, "Missing key"),
         ("another width", "size mismatch for model.26.weight"),

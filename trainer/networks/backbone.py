@@ -1,0 +1,84 @@
+"""Networks that torchvision and timm publish, trained on ImageNet, as parts of ours: their weights and their statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from blurkit.errors import UsageError, nearest
+from blurkit.program.checks import one_of, require
+from trainer.networks.weights import read_weights
+
+
+def open_backbone(make: Callable[..., nn.Module], name: str, *, pretrained: bool, weights: str, **options: Any) -> nn.Module:
+    """Returns ``make(name, pretrained=pretrained, **options)``. Raises :class:`UsageError` if the weights cannot be had."""
+    require(not (pretrained and weights), "a network takes pretrained = true or a file of weights, not both")
+    try:
+        return make(name, pretrained=pretrained, **options)
+    except (OSError, RuntimeError) as error:  # no network, a full disk, another digest
+        if not pretrained:
+            raise
+        problem = str(error).splitlines()[0]
+        raise UsageError(f"the weights of {name} cannot be downloaded ({problem}); set weights to the path of a copy") from error
+
+
+def timm_network(name: str, *, pretrained: bool, **options: Any) -> nn.Module:
+    """Returns a network of timm. Raises :class:`UsageError` for an unknown name."""
+    import timm  # imported here: it takes two seconds, and few networks need it
+
+    names = timm.list_models()
+    require(name.partition(".")[0] in names, f"timm has no network {name!r}{nearest(name, names)}")
+    return timm.create_model(name, pretrained=pretrained, **options)
+
+
+def load_weights(network: nn.Module, path: str, state: Mapping[str, Tensor] | None = None) -> None:
+    """Load the weights of a file. Names that the network does not have, such as those of a classifier, are left out.
+
+    ``state``: the weights, if they are already read. Raises :class:`UsageError` if weights are missing or have another shape.
+    """
+    given, own = read_weights(Path(path))[0] if state is None else state, network.state_dict()
+    given = {name.removeprefix("module."): value for name, value in given.items()}
+    missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
+    require(not missing, f"{path}: {len(missing)} of {len(own)} weights are missing, the first is {next(iter(missing), '')}")
+    try:
+        network.load_state_dict({name: given.get(name, value) for name, value in own.items()})
+    except RuntimeError as error:
+        raise UsageError(f"{path}: the weights do not fit: {str(error).splitlines()[1].strip()}") from error
+
+
+def normalise_by(statistics: str, network: nn.Module) -> None:
+    """Change in place how the BatchNorm layers of a network normalise. Neither way mixes the samples of a batch.
+
+    ``statistics``: "stored" takes the stored mean and variance, which stay as they are; "instance" takes those of each photograph
+    alone. The published code of DeblurGAN-v2 takes those of a batch of one, in training and in restoration, which is the same.
+    """
+    one_of("statistics", statistics, ("stored", "instance"))
+    if statistics == "instance":
+        for parent in list(network.modules()):
+            for name, norm in parent.named_children():
+                if isinstance(norm, nn.BatchNorm2d):
+                    setattr(parent, name, InstanceStatistics(norm))
+
+
+def keep_statistics(modules: Iterable[nn.Module]) -> None:
+    """Set BatchNorm layers to evaluation mode, in which they use their stored statistics and do not change them."""
+    for module in modules:
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+class InstanceStatistics(nn.BatchNorm2d):
+    """A BatchNorm layer with the weights and buffers of ``norm`` that takes mean and variance of each sample alone."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__(norm.num_features, norm.eps, device=norm.weight.device)
+        self.load_state_dict(norm.state_dict())
+        self.act = getattr(norm, "act", nn.Identity())  # timm joins the two
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to the same shape."""
+        return self.act(F.instance_norm(features, weight=self.weight, bias=self.bias, eps=self.eps))
