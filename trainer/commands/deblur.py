@@ -15,7 +15,7 @@ from blurkit.program.files import make_folder
 from blurkit.program.progress import plural
 from trainer.evaluation.images import WRITABLE, read_photograph, walk, write_photograph
 from trainer.evaluation.restore import Restorer
-from trainer.networks.weights import load_generator
+from trainer.networks.weights import left_out, load_generator
 from trainer.training.device import choose_device, memory_advice
 
 
@@ -23,9 +23,9 @@ def deblur(weights: Path, inputs: Sequence[str], out: Path, *, tile: int, device
     """Restore every photograph. One that cannot be read is named and skipped. Returns the exit code."""
     work = plan(inputs, out)
     place, reason = choose_device(device)
-    generator, _ = load_generator(weights)
+    generator, description = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)
-    print(f"{weights} on {plural(len(work), 'photograph')}; {reason}", file=sys.stderr)
+    print(f"{weights} on {plural(len(work), 'photograph')}; {reason}{left_out(description)}", file=sys.stderr)
     bad = 0
     for number, (source, target) in enumerate(work.items(), 1):
         begin = time.monotonic()

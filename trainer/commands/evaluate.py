@@ -18,7 +18,7 @@ from trainer.evaluation.pairsets import PairSet, open_pairset
 from trainer.evaluation.pictures import draw_triples
 from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import Score, make_row, means, representative_pairs, score_pairs, to_csv, to_table
-from trainer.networks.weights import load_generator
+from trainer.networks.weights import left_out, load_generator
 from trainer.training.device import choose_device, memory_advice
 
 #: The files that are written to the folder ``--out``.
@@ -35,7 +35,7 @@ def evaluate(
     generator, description = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)
     if not quiet:
-        print(f"{weights} on {plural(len(pairs), 'pair')} of {data}; {reason}", file=sys.stderr)
+        print(f"{weights} on {plural(len(pairs), 'pair')} of {data}; {reason}{left_out(description)}", file=sys.stderr)
     scores, progress = [], Progress(len(pairs), quiet=quiet)
     with memory_advice("lower --tile"):
         for score in score_pairs(restore, pairs, chosen):

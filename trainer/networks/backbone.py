@@ -1,8 +1,8 @@
-"""Networks that torchvision and timm publish, trained on ImageNet, as parts of ours: their weights and their statistics."""
+"""Networks that timm and torchvision publish, trained on ImageNet, as parts of ours: their weights and their statistics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,26 @@ from blurkit.program.checks import one_of, require
 from trainer.networks.weights import read_weights
 
 
-def open_backbone(make: Callable[..., nn.Module], name: str, *, pretrained: bool, weights: str, **options: Any) -> nn.Module:
-    """Returns ``make(name, pretrained=pretrained, **options)``. Raises :class:`UsageError` if the weights cannot be had."""
-    require(not (pretrained and weights), "a network takes pretrained = true or a file of weights, not both")
-    try:
-        return make(name, pretrained=pretrained, **options)
+def open_network(name: str, *, pretrained: bool, **options: Any) -> nn.Module:
+    """Returns a network of timm by its name there, or "mobilenetv2" of torchvision. ``pretrained``: download its weights.
+
+    Raises :class:`UsageError` for an unknown name, and if the weights cannot be downloaded.
+    """
+    try:  # the libraries are imported here: each takes two seconds, and few networks need them
+        if name == "mobilenetv2":
+            import torchvision
+
+            return torchvision.models.get_model("mobilenet_v2", weights="IMAGENET1K_V1" if pretrained else None)
+        import timm
+
+        names = timm.list_models()
+        require(name.partition(".")[0] in names, f"timm has no network {name!r}{nearest(name, names)}")
+        return timm.create_model(name, pretrained=pretrained, **options)
     except (OSError, RuntimeError) as error:  # no network, a full disk, another digest
         if not pretrained:
             raise
         problem = str(error).splitlines()[0]
         raise UsageError(f"the weights of {name} cannot be downloaded ({problem}); set weights to the path of a copy") from error
-
-
-def timm_network(name: str, *, pretrained: bool, **options: Any) -> nn.Module:
-    """Returns a network of timm. Raises :class:`UsageError` for an unknown name."""
-    import timm  # imported here: it takes two seconds, and few networks need it
-
-    names = timm.list_models()
-    require(name.partition(".")[0] in names, f"timm has no network {name!r}{nearest(name, names)}")
-    return timm.create_model(name, pretrained=pretrained, **options)
 
 
 def load_weights(network: nn.Module, path: str, state: Mapping[str, Tensor] | None = None) -> None:
@@ -41,7 +42,7 @@ def load_weights(network: nn.Module, path: str, state: Mapping[str, Tensor] | No
     ``state``: the weights, if they are already read. Raises :class:`UsageError` if weights are missing or have another shape.
     """
     given, own = read_weights(Path(path))[0] if state is None else state, network.state_dict()
-    given = {name.removeprefix("module."): value for name, value in given.items()}
+    given = {name.removeprefix("module.").removeprefix("features."): value for name, value in given.items()}
     missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
     require(not missing, f"{path}: {len(missing)} of {len(own)} weights are missing, the first is {next(iter(missing), '')}")
     try:
@@ -57,16 +58,15 @@ def normalise_by(statistics: str, network: nn.Module) -> None:
     alone. The published code of DeblurGAN-v2 takes those of a batch of one, in training and in restoration, which is the same.
     """
     one_of("statistics", statistics, ("stored", "instance"))
-    if statistics == "instance":
-        for parent in list(network.modules()):
-            for name, norm in parent.named_children():
-                if isinstance(norm, nn.BatchNorm2d):
-                    setattr(parent, name, InstanceStatistics(norm))
+    for parent in list(network.modules()) if statistics == "instance" else ():
+        for name, norm in parent.named_children():
+            if isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, name, InstanceStatistics(norm))
 
 
-def keep_statistics(modules: Iterable[nn.Module]) -> None:
+def keep_statistics(network: nn.Module) -> None:
     """Set BatchNorm layers to evaluation mode, in which they use their stored statistics and do not change them."""
-    for module in modules:
+    for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from blurkit.program.checks import within
-from trainer.networks.encoder import Encoder, open_encoder
+from trainer.networks.encoder import Encoder
 from trainer.networks.fpn import Laterals, PyramidGenerator, enlarged
 
 
@@ -31,8 +31,8 @@ class BifpnGenerator(PyramidGenerator):
     ) -> None:
         within("generator.width", [width], 0, 1024)
         within("generator.layers", [layers], 1, 16)
-        encoder = open_encoder(backbone, pretrained=pretrained, weights=weights, statistics=statistics)
-        width = width or encoder.width
+        encoder = Encoder(backbone, pretrained=pretrained, weights=weights, statistics=statistics)
+        width = width or encoder.plan.width
         super().__init__(BidirectionalPyramid(encoder, width, layers), width, freeze)
 
 

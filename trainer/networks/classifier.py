@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from blurkit.program.checks import require
-from trainer.networks.backbone import load_weights, normalise_by, open_backbone, timm_network
+from trainer.networks.backbone import load_weights, normalise_by, open_network
 from trainer.networks.critics import Critic
 from trainer.networks.weights import read_weights
 
@@ -40,8 +40,9 @@ class ClassifierCritic(Critic):
         require(not (conditional and pretrained), refused)
         super().__init__(conditional=conditional, frozen=frozen)
         channels = 6 if conditional else 3
-        options = {"num_classes": 1, "in_chans": channels}
-        self.network = open_backbone(timm_network, backbone, pretrained=pretrained, weights=weights, **options)
+        require(not (pretrained and weights), "a critic takes pretrained = true or a file of weights, not both")
+        self.network = open_network(backbone, pretrained=pretrained, num_classes=1, in_chans=channels)
+        _differentiable_twice(self.network)
         normalise_by(statistics, self.network)
         about: dict[str, Any] = self.network.default_cfg  # type: ignore[assignment]
         levels = (torch.tensor(about[name]).repeat(channels // 3).view(-1, 1, 1) for name in ("mean", "std"))
@@ -57,3 +58,19 @@ class ClassifierCritic(Critic):
     def scores(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns one score per sample, (B, 1)."""
         return (-self.network(((images + 1) / 2 - self.mean) / self.std),)
+
+
+def _differentiable_twice(network: nn.Module) -> None:
+    """Replace the activations that torch cannot differentiate twice, as a gradient penalty needs, by the same functions."""
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if type(child).__name__.lower() == "hardsigmoid":
+                setattr(parent, name, Ramp())
+
+
+class Ramp(nn.Module):
+    """The activation "hard sigmoid"."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Maps values to [0, 1]."""
+        return (values / 6 + 0.5).clamp(0, 1)

@@ -48,7 +48,7 @@ class Critic(nn.Module):
     def train(self, mode: bool = True) -> Critic:
         """Set training or evaluation mode. A frozen critic stays in evaluation mode, and so does BatchNorm."""
         super().train(mode and not self.frozen)
-        keep_statistics(self.modules())
+        keep_statistics(self)
         return self
 
     def _started(self, weights: str) -> None:

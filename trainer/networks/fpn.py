@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from blurkit.program.checks import require, within
 from trainer.networks.build import STATISTICS, normalised, require_size
-from trainer.networks.encoder import Encoder, nested_names, open_encoder
+from trainer.networks.encoder import Encoder, nested_names
 
 #: Weights in the published files that the published network never uses.
 UNUSED = r"(module\.)?fpn\.(inception\.(repeat_2|block8|conv2d_7b|last_linear)|features\.1[678])(?=\.)"
@@ -35,7 +35,7 @@ class PyramidGenerator(nn.Module):
     def __init__(self, pyramid: Laterals, width: int, freeze: int) -> None:
         require(freeze >= 0, f"generator.freeze is a number of steps, at least 0, got {freeze}")
         super().__init__()
-        self.freeze, self.least = freeze, pyramid.encoder.least
+        self.freeze, self.least = freeze, pyramid.encoder.plan.least
         half, quarter = width // 2, width // 4
         self.fpn = pyramid
         for level in range(1, 5):
@@ -63,8 +63,8 @@ class PyramidGenerator(nn.Module):
 class FpnGenerator(PyramidGenerator):
     """The generator of DeblurGAN-v2.
 
-    ``backbone``, ``pretrained``, ``weights``, ``statistics``: see :func:`trainer.networks.encoder.open_encoder`; the published
-    code has "instance". ``width``: the channels of the pyramid; 0 means the published number, 256 on Inception-ResNet-v2 and 128
+    ``backbone``, ``pretrained``, ``weights``, ``statistics``: see :class:`trainer.networks.encoder.Encoder`; the published code
+    has "instance". ``width``: the channels of the pyramid; 0 means the published number, 256 on Inception-ResNet-v2 and 128
     on others. ``freeze``: the steps in which the backbone is not trained; published are 3 epochs of 1000 steps.
     """
 
@@ -79,8 +79,9 @@ class FpnGenerator(PyramidGenerator):
         freeze: int = 0,
     ) -> None:
         within("generator.width", [width], 0, 1024)
-        encoder = open_encoder(backbone, pretrained=pretrained, weights=weights, statistics=statistics)
-        super().__init__(Pyramid(encoder, width or encoder.width), width or encoder.width, freeze)
+        encoder = Encoder(backbone, pretrained=pretrained, weights=weights, statistics=statistics)
+        width = width or encoder.plan.width
+        super().__init__(Pyramid(encoder, width), width, freeze)
 
 
 class Laterals(nn.Module):
@@ -90,16 +91,16 @@ class Laterals(nn.Module):
         require(width % 4 == 0, f"generator.width is a multiple of 4, got {width}")
         super().__init__()
         self.encoder = encoder
-        for level, channels in enumerate(encoder.channels):
+        for level, channels in enumerate(encoder.plan.channels):
             self.add_module(f"lateral{level}", nn.Conv2d(channels, width if level else width // 2, 1, bias=False))
 
     def forward(self, photographs: Tensor) -> list[Tensor]:
         """Returns maps of 1/2 to 1/32 of the size, the largest first."""
-        found = []
-        for level, (features, pad) in enumerate(zip(self.encoder(photographs), self.encoder.pads, strict=True)):
-            lateral = getattr(self, f"lateral{level}")(features)
-            found.append(lateral if pad is None else F.pad(lateral, pad, "reflect"))
-        return found
+        laterals = [getattr(self, f"lateral{level}")(found) for level, found in enumerate(self.encoder(photographs))]
+        return [
+            F.pad(found, pad, "reflect") if any(pad) else found
+            for found, pad in zip(laterals, self.encoder.plan.pads, strict=True)
+        ]
 
 
 class Pyramid(Laterals):

@@ -77,6 +77,11 @@ def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
     return generator.eval(), description | ({"unused": sorted(unused)} if unused else {})
 
 
+def left_out(description: Mapping[str, Any]) -> str:
+    """The parts of a file of weights that its description calls unused, as words to append to a message; often none."""
+    return f"; not used: {', '.join(description['unused'])}" if "unused" in description else ""
+
+
 def infer_spec(state: Mapping[str, Tensor], *, where: str) -> dict[str, Any]:
     """Returns the specification of the published generator whose tensors have the names in ``state``."""
     state = {name.removeprefix("module."): value for name, value in state.items()}

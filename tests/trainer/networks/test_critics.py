@@ -8,6 +8,7 @@ from tensors import random_tensor
 
 from blurkit.errors import UsageError
 from trainer.networks.build import channels_last
+from trainer.networks.classifier import Ramp
 from trainer.networks.critics import build_critic
 
 
@@ -167,3 +168,12 @@ def test_a_classifier_starts_from_the_weights_of_a_thousand_classes(tmp_path):
     assert not any(norm.training for norm in norms)  # stored statistics, so that the scores of a batch are those of its samples
     sharp = random_tensor(2, 3, 64, 64).float()
     assert torch.allclose(critic(sharp)[0][:1], critic(sharp[:1])[0], rtol=0, atol=1e-4)
+
+
+def test_a_classifier_can_be_differentiated_twice():
+    critic, sharp = build_critic({"name": "classifier"}), random_tensor(1, 3, 64, 64).float().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(sharp)[0].sum(), sharp, create_graph=True)
+    gradient.square().sum().backward()  # torch has no second derivative of the hard sigmoid of this network
+    assert critic.network.conv_stem.weight.grad.abs().max() > 0
+    values = torch.linspace(-5, 5, 101)
+    assert torch.allclose(Ramp()(values), F.hardsigmoid(values), rtol=0, atol=1e-6)

@@ -74,8 +74,8 @@ def published(generator):
     for name, value in generator.state_dict().items():
         if not name.startswith("fpn.encoder."):
             state[f"module.{name}"] = value
-    for number, stage in enumerate(generator.backbone.stages):
-        for inside, place in enumerate(stage):
+    for number, stage in enumerate(generator.backbone.plan.stages):
+        for inside, place in enumerate(stage.split()):
             layers = [layer for layer in getattr(generator.backbone, place).modules() if not list(layer.children())]
             for layer, module in enumerate(layers):  # convolution, BatchNorm, ReLU6, convolution, ...
                 for name, value in module.state_dict().items():
@@ -116,15 +116,9 @@ def test_the_names_of_the_published_file_on_inception_are_known():
     assert dead == {"block8", "conv2d_7b", "last_linear", "repeat_2"}
 
 
-@pytest.mark.parametrize("names", ["torchvision", "flat"])
-def test_a_backbone_starts_from_a_file(tmp_path, names):
+def test_a_backbone_starts_from_a_file(tmp_path):
     library = varied(torchvision.models.mobilenet_v2())
     state = library.state_dict()
-    if names == "flat":
-        filled = mobile()
-        filled.backbone.load_state_dict({name: state[f"features.{name}"] for name in filled.backbone.state_dict()})
-        start = "module.fpn."
-        state = {name.removeprefix(start): value for name, value in published(filled).items() if "fpn.features" in name}
     torch.save(state, tmp_path / "mobilenet.pth")
     generator = mobile(weights=str(tmp_path / "mobilenet.pth"))
     assert torch.equal(generator.backbone.state_dict()["15.conv.3.running_var"], library.features[15].conv[3].running_var)
@@ -147,7 +141,7 @@ def test_weights_that_cannot_be_downloaded_are_named(monkeypatch):
         raise OSError("no route to host\nmore")
 
     monkeypatch.setattr(torchvision.models, "get_model", fails)
-    with pytest.raises(UsageError, match=r"of mobilenet_v2 cannot be downloaded \(no route to host\); set weights to the path"):
+    with pytest.raises(UsageError, match=r"of mobilenetv2 cannot be downloaded \(no route to host\); set weights to the path"):
         mobile(pretrained=True)
 
 
