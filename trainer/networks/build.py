@@ -49,14 +49,31 @@ def require_size(network: nn.Module, images: Tensor) -> None:
 def channels_last(network: _Module) -> _Module:
     """Change a network in place so that channels are innermost in memory, and return it. Parameters and their names stay.
 
-    The output of ``InstanceNorm2d`` always has channels outermost. ``GroupNorm`` with one group per channel is the same function
-    (up to rounding) and keeps the layout.
+    The output of ``InstanceNorm2d`` always has channels outermost. :class:`KeepingNorm` is the same function (up to rounding) and
+    keeps the layout.
     """
     for parent in list(network.modules()):
         for name, norm in parent.named_children():
             if isinstance(norm, nn.InstanceNorm2d) and not norm.affine:
-                setattr(parent, name, nn.GroupNorm(norm.num_features, norm.num_features, norm.eps, affine=False))
+                setattr(parent, name, KeepingNorm(norm.num_features, norm.num_features, norm.eps, affine=False))
     return network.to(memory_format=torch.channels_last)
+
+
+class KeepingNorm(nn.GroupNorm):
+    """Normalisation by instance that keeps the memory format: a ``GroupNorm`` with one group per channel, on the CPU.
+
+    On a GPU ``GroupNorm`` puts channels outermost too, and autocast computes it in float32. There it is plain arithmetic instead.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to the same shape."""
+        return self.arithmetic(features) if features.is_cuda else super().forward(features)
+
+    def arithmetic(self, features: Tensor) -> Tensor:
+        """The same function in the precision of ``features``."""
+        with torch.autocast(features.device.type, enabled=False):
+            variance, mean = torch.var_mean(features, (2, 3), correction=0, keepdim=True)
+            return (features - mean) * (variance + self.eps).rsqrt()
 
 
 def full_precision(tensor: Tensor) -> Tensor:

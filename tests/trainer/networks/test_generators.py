@@ -9,7 +9,7 @@ from tensors import random_tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from blurkit.errors import UsageError
-from trainer.networks.build import channels_last
+from trainer.networks.build import KeepingNorm, channels_last
 from trainer.networks.generators import build_generator
 
 
@@ -140,6 +140,17 @@ def test_channels_last_is_the_same_function_with_the_same_parameters():
     assert all(layouts)
     assert torch.allclose(restored, expected, rtol=0, atol=5e-6)
     assert not any(isinstance(module, torch.nn.InstanceNorm2d) for module in generator.modules())
+
+
+def test_the_normalisation_of_gpus_is_the_same_and_keeps_format_and_precision():
+    norm, features = KeepingNorm(3, 3, affine=False), random_tensor(2, 3, 6, 4).to(memory_format=torch.channels_last)
+    torch.testing.assert_close(norm.arithmetic(features), plain_norm(features), rtol=0, atol=1e-12)
+    torch.testing.assert_close(norm(features), plain_norm(features), rtol=0, atol=1e-12)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = norm.arithmetic(features.bfloat16())
+    assert half.dtype == torch.bfloat16
+    assert half.is_contiguous(memory_format=torch.channels_last)
+    assert torch.autograd.gradgradcheck(norm.arithmetic, features[:1].clone().requires_grad_())  # a critic's penalty needs it
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
