@@ -156,7 +156,7 @@ class Step:
 
     def _score(self, blurred: Tensor, images: Tensor) -> tuple[Tensor, ...]:
         """The scores of restored or sharp photographs, or of both behind one another."""
-        return self.critic(images, blurred.repeat(len(images) // len(blurred), 1, 1, 1))
+        return self.critic(images, blurred if len(images) == len(blurred) else torch.cat([blurred, blurred]))
 
     def _criticise(self, restored: Tensor, blurred: Tensor, sharp: Tensor, alpha: Tensor) -> Losses:
         score = functools.partial(self._score, blurred)
