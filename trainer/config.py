@@ -8,51 +8,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from blurkit.program.checks import require
 from blurkit.program.toml import from_dict, named_text, packaged_names, parse_toml, to_dict, to_toml, with_settings
 from trainer.sections import Adversarial, Augment, ContentWeights, Optimizer, Precision, Schedule
+from trainer.specs import CRITICS, GENERATORS, checked, complete, options_of
 
 DEFAULT = "quick"
 
 #: Keys that may differ between a run and its continuation. They are not part of the digest.
 REPORTING = ("name", "summary", "provenance", "checkpoint_every", "log_every", "validate_every", "validate_pairs")
 
+#: The makers of the networks that a recipe names.
+NETWORKS = {"generator": GENERATORS, "critic": CRITICS}
 
-@dataclass(frozen=True)
-class Network:
-    """The name of a network. Subclasses add its options as fields."""
-
-    name: str
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """Name and options. Options with default values are left out, because each network accepts only some options."""
-        defaults = {option.name: option.default for option in fields(self)}
-        return {key: value for key, value in asdict(self).items() if key == "name" or value != defaults[key]}
-
-
-@dataclass(frozen=True)
-class Generator(Network):
-    """The network that restores photographs. The defaults are those of every network that has the option."""
-
-    name: str = "resnet"
-    blocks: int = 9
-    width: int = 64
-    dropout: float = 0.5
-    upsampling: str = "transposed"
-    skip: bool = True
-
-
-@dataclass(frozen=True)
-class Critic(Network):
-    """The network that distinguishes restored from sharp photographs. ``layers``: 0 means the published number of layers."""
-
-    name: str = "patch"
-    width: int = 64
-    layers: int = 0
+#: The tables of the first recipes, which were written with all of these values, also those that their network did not have. A
+#: digest still begins with them, so that the runs of that time go on. For the same reason no default of a network may change.
+FIRST: dict[str, dict[str, Any]] = {
+    "generator": {"name": "resnet", "blocks": 9, "width": 64, "dropout": 0.5, "upsampling": "transposed", "skip": True},
+    "critic": {"name": "patch", "width": 64, "layers": 0},
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +37,8 @@ class TrainingRecipe:
     """Everything that defines one training. ``steps``: steps of the generator. ``batch``: pairs per step and process.
     ``accumulate``: the number of parts that a batch is computed in, one after the other, to save memory. ``crop``: the side of a
     crop in pixels. ``validate_pairs``: the most pairs that one validation restores. The keys that end in ``_every`` are steps
-    between checkpoints, log lines and validations."""
+    between checkpoints, log lines and validations. ``generator``, ``critic``: the networks, as :func:`trainer.specs.checked`
+    returns them: a name, and the options that differ from their defaults."""
 
     name: str = "unnamed"
     summary: str = ""
@@ -74,8 +52,8 @@ class TrainingRecipe:
     log_every: int = 50
     validate_every: int = 1000
     validate_pairs: int = 32
-    generator: Generator = field(default_factory=Generator)
-    critic: Critic = field(default_factory=Critic)
+    generator: dict[str, Any] = field(default_factory=dict)
+    critic: dict[str, Any] = field(default_factory=dict)
     adversarial: Adversarial | None = None
     content: ContentWeights = field(default_factory=ContentWeights)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -90,6 +68,11 @@ class TrainingRecipe:
         require(self.batch % self.accumulate == 0, f"batch is a multiple of accumulate, got {self.batch} and {self.accumulate}")
         valid = self.accumulate == 1 or not self.precision.graph
         require(valid, "precision.graph records a whole step, so it needs accumulate = 1")
+        for kind, makers in NETWORKS.items():
+            spec = {"name": FIRST[kind]["name"], **getattr(self, kind)}
+            known = options_of(makers[spec["name"]]) if spec["name"] in makers else spec
+            spec = {key: value for key, value in spec.items() if key == "name" or key in known or value != FIRST[kind].get(key)}
+            object.__setattr__(self, kind, checked(kind, makers, spec))
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, counted from 0."""
@@ -99,11 +82,12 @@ class TrainingRecipe:
     def digest(self) -> str:
         """The sha256 of all values that decide the weights, 64 hexadecimal digits."""
         values = {key: _decisive(getattr(self, key)) for key in to_dict(self) if key not in REPORTING}
+        values |= {kind: first | values[kind] for kind, first in FIRST.items()}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def toml(self) -> str:
         """The complete recipe as TOML."""
-        return to_toml(to_dict(self))
+        return to_toml(to_dict(self) | {kind: complete(makers, getattr(self, kind)) for kind, makers in NETWORKS.items()})
 
 
 def recipe_names() -> list[str]:

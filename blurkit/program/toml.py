@@ -1,7 +1,8 @@
 """Converts frozen dataclasses to TOML and back, and applies ``KEY=VALUE`` settings to them.
 
-Types are checked. An unknown key is an error that names the nearest known key. A field is a scalar, a tuple or a section. A
-section is a dataclass of scalars and tuples, or ``None`` if its type allows it. Its keys are dotted: ``trajectory.length``.
+Types are checked. An unknown key is an error that names the nearest known key. A field is a scalar, a tuple, a section or a
+``dict``. A section is a dataclass of scalars and tuples, or ``None`` if its type allows it. Its keys are dotted:
+``trajectory.length``. A ``dict`` is a table whose keys the dataclass checks itself.
 """
 
 from __future__ import annotations
@@ -150,6 +151,10 @@ def _build(cls: type[_Dataclass], values: dict[str, Any], where: str, known: lis
 
 def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
     """``value`` as the declared type, or an error. A whole number becomes a float; no other type is converted."""
+    if typing.get_origin(hint) is dict:
+        if not isinstance(value, dict):
+            raise UsageError(f"{where}: {key} is a section, [{key}], got {value!r}")
+        return value
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)
         items = value if isinstance(value, list) else [value]

@@ -24,8 +24,8 @@ def test_the_packaged_recipes_are_valid_and_differ():
 
 def test_deblurgan_is_as_published():
     recipe = load_recipe("deblurgan")
-    assert recipe.generator.spec == {"name": "resnet"}
-    assert recipe.critic.spec == {"name": "patch"}
+    assert recipe.generator == {"name": "resnet"}
+    assert recipe.critic == {"name": "patch"}
     assert (recipe.batch, recipe.crop, recipe.optimizer.rate, recipe.optimizer.betas) == (1, 256, 1e-4, (0.5, 0.999))
     assert recipe.content.terms == {"perceptual": 100.0}
     assert recipe.adversarial is not None
@@ -53,7 +53,7 @@ def test_the_cosine_rises_and_falls():
     ("setting", "message"),
     [
         ("bach=3", "unknown key 'bach'; did you mean 'batch'"),
-        ("generator.width=wide", "generator.width takes a whole number"),
+        ("generator.width=wide", "generator.width takes a value like 64, got 'wide'"),
         ("batch=0", "batch is at least 1, got 0"),
         ("steps=10.5", "steps takes a whole number"),
         ("accumulate=3", "batch is a multiple of accumulate, got 8 and 3"),

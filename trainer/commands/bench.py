@@ -57,10 +57,12 @@ def _step() -> Iterator[Figure]:
         features = layers("vgg19", *LAYERS["vgg19"]).requires_grad_(False)
         for parameter in features.parameters():
             nn.init.normal_(parameter, 0, 0.02)
-        return build_generator(recipe.generator.spec), build_critic(recipe.critic.spec), features
+        return build_generator(recipe.generator), build_critic(recipe.critic), features
 
     alphas = list(torch.rand(5, 1, 1, 1, 1))
-    actions: list[Callable[[], object]] = [functools.partial(Published(*networks()).step, blurred, sharp, alphas)]
+    generator, critic, features = networks()
+    published_step = Published(generator, critic.model, features).step  # type: ignore[arg-type]
+    actions: list[Callable[[], object]] = [functools.partial(published_step, blurred, sharp, alphas)]
     for ours in recipes:
         generator, critic, features = networks()
         content = ContentLoss(ours.content.terms, {"perceptual": Perceptual(Features(features, LAYERS["vgg19"]))})

@@ -20,7 +20,7 @@ from trainer.evaluation.pairsets import FolderPairs, PairSet, open_pairset
 from trainer.evaluation.pictures import draw_triples
 from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import Score, make_row, means, representative_pairs, score_pairs, to_csv, to_table
-from trainer.networks.weights import load_generator
+from trainer.networks.weights import left_out, load_generator
 from trainer.training.device import choose_device, memory_advice
 
 #: The files that are written to the folder ``--out``.
@@ -59,7 +59,7 @@ def evaluate(
     if not quiet:
         for notice in pairs.notices if isinstance(pairs, FolderPairs) else ():
             print(notice, file=sys.stderr)
-        print(f"{weights} on {plural(len(pairs), 'pair')} of {data}; {reason}", file=sys.stderr)
+        print(f"{weights} on {plural(len(pairs), 'pair')} of {data}; {reason}{left_out(description)}", file=sys.stderr)
     scores, progress = [], Progress(len(pairs), quiet=quiet)
     with memory_advice("lower --tile"):
         for score in score_pairs(restore, pairs, chosen):

@@ -19,8 +19,8 @@ from trainer.losses.diffaugment import diffaugment
 from trainer.networks.build import full_precision
 from trainer.sections import Adversarial
 
-#: A critic, or a function of photographs that calls one. It returns a map of scores per sample, or a tuple of such maps.
-Score: TypeAlias = Callable[[Tensor], "Tensor | tuple[Tensor, ...]"]
+#: A critic, as a function of photographs. It returns one or several maps of scores, whose losses are averaged.
+Score: TypeAlias = Callable[[Tensor], tuple[Tensor, ...]]
 
 #: The most maps of a critic: queues are made for so many, because a checkpoint needs their number before the first step.
 MOST_MAPS = 4
@@ -117,10 +117,12 @@ class AdversarialLoss(nn.Module):
 
     @torch.no_grad()
     def constrain(self, critic: nn.Module) -> None:
-        """Clip the weights of the critic of "wgan" in place: before the first step, and after each step of the critic."""
+        """Clip the weights of the critic of "wgan" in place: before the first step, and after each step of the critic. Frozen
+        weights stay as they are."""
         if self.settings.objective == "wgan":
             for parameter in critic.parameters():
-                parameter.clamp_(-self.settings.clip, self.settings.clip)
+                if parameter.requires_grad:
+                    parameter.clamp_(-self.settings.clip, self.settings.clip)
 
     def _mean(self, loss: Callable[[Tensor, Tensor], Tensor], pairs: Iterable[tuple[Tensor, ...]]) -> Tensor:
         return torch.stack([loss(*self._relative(number, *pair)) for number, pair in enumerate(pairs)]).mean()
@@ -168,9 +170,8 @@ def gradient_penalty(score: Score, fake: Tensor, real: Tensor, *, alpha: Tensor,
 
 
 def score_maps(score: Score, photographs: Tensor) -> tuple[Tensor, ...]:
-    """Returns the maps of scores of a critic, at least in single precision, as a tuple."""
-    scores = score(photographs)
-    return tuple(map(full_precision, scores if isinstance(scores, tuple) else (scores,)))
+    """Returns the maps of scores of a critic, at least in single precision."""
+    return tuple(map(full_precision, score(photographs)))
 
 
 def mean_scores(scores: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def test_each_objective_is_its_definition_and_the_mean_over_the_maps(objective, 
     assert found[0]["critic"].item() == pytest.approx(expected[0], rel=1e-12)
     assert found[1].item() == pytest.approx(expected[1], rel=1e-12)
     assert ("penalty" in found[0]) == (objective == "wgan-gp")
-    single = losses.generator_loss(critic.maps[0], fake, real)  # a critic may also return one map without a tuple
+    single = losses.generator_loss(lambda images: critic(images)[:1], fake, real)
     assert single.item() == pytest.approx(rows[0][1], rel=1e-12)
 
 
@@ -166,6 +166,8 @@ def test_the_weights_of_a_wasserstein_critic_are_clipped():
     AdversarialLoss(Adversarial(objective="wgan", clip=0.05)).constrain(critic)
     for clipped, free in zip(critic.parameters(), before.parameters(), strict=True):
         assert torch.equal(clipped, free.clamp(-0.05, 0.05))
+    AdversarialLoss(Adversarial(objective="wgan", clip=0.01)).constrain(critic.requires_grad_(False))
+    assert max(parameter.abs().max() for parameter in critic.parameters()) == 0.05  # a frozen critic stays as it is
 
 
 def test_losses_of_half_precision_scores_are_single():
@@ -206,7 +208,7 @@ def test_no_loss_reads_a_value(monkeypatch, objective):
 def test_a_classifier_with_one_score_per_sample_is_a_critic():
     fake, real = random_tensor(2, 3, 3, 8, 8)
     for shape in ((3,), (3, 1)):
-        critic = lambda images, shape=shape: images.square().mean((1, 2, 3)).reshape(shape)  # noqa: E731
+        critic = lambda images, shape=shape: (images.square().mean((1, 2, 3)).reshape(shape),)  # noqa: E731
         losses = AdversarialLoss(Adversarial(objective="ragan-ls")).double()
         losses.critic_loss(critic, fake, real, ALPHA)
         assert losses.pools[0, 1, -3:] == pytest.approx(real.square().mean((1, 2, 3)))

@@ -27,7 +27,7 @@ def input_gradients(critic, photographs, step=1e-5):
             change = torch.zeros_like(photographs[0]).flatten()
             change[place] = step
             change = change.view_as(photographs[0])
-            difference = critic(photographs + change) - critic(photographs - change)
+            difference = critic(photographs + change)[0] - critic(photographs - change)[0]
             answer.flatten(1)[:, place] = difference.mean((1, 2, 3)) / (2 * step)
     return answer
 
@@ -38,7 +38,7 @@ def test_the_penalty_equals_finite_differences(gp, alphas):
     critic, fake, real = small_critic(), random_tensor(2, 3, 6, 8, seed=1), random_tensor(2, 3, 6, 8, seed=2)
     alpha = torch.tensor(alphas, dtype=torch.float64).view(-1, 1, 1, 1)
     gradient = input_gradients(critic, alpha * real + (1 - alpha) * fake)
-    patches = critic(fake)[0].numel()
+    patches = critic(fake)[0][0].numel()
     norms = patches * gradient.square().sum(1).sqrt() if gp == "pixel" else gradient.square().sum((1, 2, 3)).sqrt()
     expected = (norms - 1).square().mean()
     penalty = gradient_penalty(critic, fake, real, alpha=alpha, gp=gp)
@@ -72,11 +72,11 @@ def test_a_step_of_the_critic_is_that_of_the_published_code(gp, joint):
     ours = sum(AdversarialLoss(Adversarial(gp=gp, joint=joint)).critic_loss(critic, fake, real, alpha).values())
 
     mixed = (real * alpha.expand(real.size()) + fake * (1 - alpha.expand(real.size()))).requires_grad_(True)
-    scores = critic(mixed)
+    (scores,) = critic(mixed)
     share = 1 if gp == "pixel" else 1 / scores[0].numel()  # the paper has one score per sample, and the critic has many
     gradient = torch.autograd.grad(scores, mixed, share * torch.ones_like(scores), create_graph=True)[0]
     norms = gradient.norm(2, dim=1) if gp == "pixel" else gradient.view(3, -1).norm(2, dim=1)
-    plain = critic(fake).mean() - critic(real).mean() + ((norms - 1) ** 2).mean() * 10
+    plain = critic(fake)[0].mean() - critic(real)[0].mean() + ((norms - 1) ** 2).mean() * 10
 
     assert ours.item() == pytest.approx(plain.item(), rel=1e-12)
     pairs = zip(*(torch.autograd.grad(loss, list(critic.parameters())) for loss in (ours, plain)), strict=True)
@@ -90,7 +90,7 @@ def test_only_the_loss_of_the_generator_has_a_gradient_for_the_generator():
     sum(losses.critic_loss(critic, fake, real, alpha).values()).backward()
     assert fake.grad is None
     loss = losses.generator_loss(critic, fake, real)
-    assert loss.item() == pytest.approx(-critic(fake).mean().item(), rel=1e-12)
+    assert loss.item() == pytest.approx(-critic(fake)[0].mean().item(), rel=1e-12)
     loss.backward()
     expected = -input_gradients(critic, fake.detach())
     assert torch.allclose(fake.grad, expected, rtol=1e-6, atol=1e-9)
@@ -137,7 +137,7 @@ def test_the_penalty_of_two_maps_is_the_mean_of_theirs(gp):
     critic, fake, real = small_critic(), random_tensor(2, 3, 8, 8, seed=1), random_tensor(2, 3, 8, 8, seed=2)
     other, alpha = build_critic({"name": "patch", "layers": 2, "width": 4}).double(), torch.full((1, 1, 1, 1), 0.4)
     single = [gradient_penalty(each, fake, real, alpha=alpha, gp=gp).item() for each in (critic, other)]
-    both = gradient_penalty(lambda images: (critic(images), other(images)), fake, real, alpha=alpha, gp=gp)
+    both = gradient_penalty(lambda images: (*critic(images), *other(images)), fake, real, alpha=alpha, gp=gp)
     assert both.item() == pytest.approx(sum(single) / 2, rel=1e-12)
     assert single[0] != pytest.approx(single[1], rel=1e-3)
 
