@@ -158,6 +158,7 @@ def check_or_write_plan(folder: Path, plan: Plan) -> None:
     configurations differ, so that a folder never mixes two configurations. ``plan.json`` also stores the paths of the photographs
     and of the recipe's files, for ``blurkit verify --recompute``. The paths may differ."""
     with locked(folder / ".lock-plan", wait=True):  # slices that start at the same time get one plan
+        require_own(folder, [PLAN])
         stored = read_plan(folder)
         if stored is None:
             refuse_other_files(folder)

@@ -115,7 +115,7 @@ def _records(
     return records
 
 
-def _difference(stored: Sample, made: Sample, machine: str) -> str:
+def _difference(stored: Sample, made: Sample, machine: str = "") -> str:
     """What differs between two samples, or an empty text. ``machine``: what differs between the two machines."""
     if stored.meta["source_sha256"] != made.meta["source_sha256"]:
         return "its photograph has changed since (sha256)"

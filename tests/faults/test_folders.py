@@ -110,21 +110,21 @@ def test_a_folder_of_another_kind_of_machine_is_refused(blurkit, begun):
     assert state(begun) == before
 
 
-def test_samples_of_another_kind_of_machine_are_told_from_damage(begun, monkeypatch):
+def test_samples_of_another_kind_of_machine_are_told_from_damage(begun, photographs, monkeypatch):
     dataset = open_dataset(begun)
-    assert list(remake(dataset, [0], [])) == []
+    assert list(remake(dataset, [0], [str(photographs)], [])) == []
     decode = image.imdecode
     monkeypatch.setattr(image, "imdecode", lambda *arguments: (decode(*arguments)[0] ^ 1, []))
-    (*_, same), *_ = remake(dataset, [0], [])
+    (*_, same), *_ = remake(dataset, [0], [str(photographs)], [])
     another_machine(begun)
-    (*_, other), *_ = remake(dataset, [0], [])
+    (*_, other), *_ = remake(dataset, [0], [str(photographs)], [])
     assert "was it made with other package versions?" in same
     assert "no sign of damage: it was made on another kind of machine (the JPEG decoder: 0123456789ab there" in other
     text = json.loads((begun / "plan.json").read_bytes())
     del text["configuration"]["machine"]  # as earlier versions wrote it
     (begun / "plan.json").write_text(json.dumps(text), encoding="utf-8")
     monkeypatch.undo()
-    assert list(remake(dataset, [0], [])) == []
+    assert list(remake(dataset, [0], [str(photographs)], [])) == []
 
 
 @pytest.mark.slow

@@ -98,7 +98,8 @@ def test_a_restored_photograph_that_does_not_fit_is_named_and_not_torn(disk, tmp
     for name, side in (("a.png", 64), ("b.png", 400)):
         noise = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
         cv2.imwrite(str(album / name), noise)
-    restore = lambda: trainer.commands.deblur.deblur("x", [str(album)], out, tile=0, device="cpu")  # noqa: E731
+    options = {"overwrite": False, "as_json": False, "quiet": True}
+    restore = lambda: trainer.commands.deblur.deblur("x", [str(album)], out, tile=0, device="cpu", **options)  # noqa: E731
     assert guard("trainer", restore) == 1
     assert f"{out / 'b.png'}: {FULL}" in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["a.png"]

@@ -16,6 +16,8 @@ MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "mars
 CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "os.execv", "os.execvp", "os.spawnv", "pty.spawn"}
 #: Files that may start a program, with a list of arguments and never with a shell.
 STARTING = {"bench.py"}
+#: Files that pickle messages between a process and the workers that it has started.
+PICKLING = {"workers.py"}
 
 
 def name_of(node):
@@ -36,7 +38,7 @@ def problems(source, *, starting=False):
         name, given = name_of(node.func), {word.arg: word.value for word in node.keywords}
         if name in CALLS or name.endswith(".read_pickle"):
             yield name
-        if name.endswith("torch.load") and not is_true(given.get("weights_only")):
+        if name.endswith("torch.load") and not name.startswith("safetensors.") and not is_true(given.get("weights_only")):
             yield "torch.load without weights_only"
         if name.rpartition(".")[2] in ("load", "loadtxt") and "allow_pickle" in given and not is_false(given["allow_pickle"]):
             yield "allow_pickle"
@@ -74,4 +76,6 @@ def test_what_is_forbidden_is_found(source):
 def test_no_file_runs_what_data_hold():
     assert len(FILES) > 150
     found = {str(path): list(problems(path.read_text(encoding="utf-8"), starting=path.name in STARTING)) for path in FILES}
-    assert {path: what for path, what in found.items() if what} == {}
+    allowed = {path: ["import pickle"] for path in found if Path(path).name in PICKLING}
+    assert len(allowed) == len(PICKLING)
+    assert {path: what for path, what in found.items() if what} == allowed

@@ -76,5 +76,5 @@ def test_a_dataset_without_its_plan_can_be_overwritten_but_not_continued(begun, 
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: bytes(len(data)), lambda data: data[:-5]])
 def test_a_plan_that_a_power_cut_damaged_can_be_overwritten(begun, tmp_path, damage):
     (begun / "plan.json").write_bytes(damage((begun / "plan.json").read_bytes()))
-    assert "start again with --overwrite" in refused(tmp_path)
+    assert "Start again with --overwrite" in refused(tmp_path)
     run("generate", *SMALL, "--per-image", 3, "--overwrite", cwd=tmp_path)

@@ -127,7 +127,7 @@ def test_names_that_lead_nowhere_or_elsewhere(tmp_path, masks):
     assert {items for _, items in found.ledger.values()} == {0}
 
 
-@pytest.mark.parametrize("number", ["100", 1.5, 100.0, True, None, [1], {}, 2**63, -(2**63), 10**30, float("nan"), float("inf")])
+@pytest.mark.parametrize("number", [" ", 1.5, True, None, [1], {}, 2**63, -(2**63), 10**30, float("nan"), float("inf")])
 @pytest.mark.parametrize("masks", [True, False])
 def test_ids_that_are_none(tmp_path, number, masks):
     document = coco_document(4)
@@ -149,7 +149,7 @@ def test_ids_that_are_unusual(tmp_path, number):
     assert [len(record.masks()) for record in open_source("coco", root=root).records] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("licence", ["4", 4.0, True, None, [4], {"id": 4}, 10**30, -1, 99])
+@pytest.mark.parametrize("licence", [True, None, [4], {"id": 4}, 10**30, -1, 99])
 def test_licences_of_odd_types_are_unknown(tmp_path, licence):
     document = coco_document(2)
     document["images"][0]["license"] = licence
@@ -162,6 +162,24 @@ def test_licences_of_odd_types_are_unknown(tmp_path, licence):
     ]
     source = open_source("coco", root=write_coco(tmp_path / "coco", document), masks=False)
     assert [record.licence for record in source.records] == ["", "CC-BY-2.0"]
+
+
+@pytest.mark.parametrize("licence", ["4", 4.0, " 4 "])
+def test_ids_as_texts_and_floats_are_read(tmp_path, licence):
+    document = coco_document(2)
+    document["images"][0] |= {"license": licence, "id": "100"}
+    document["licenses"] += [{"id": licence, "url": 7}]  # the first licence of an id counts
+    source = open_source("coco", root=write_coco(tmp_path / "coco", document), masks=False)
+    assert [record.licence for record in source.records] == ["CC-BY-2.0", "CC-BY-2.0"]
+
+
+@pytest.mark.parametrize("number", ["100", 100.0])
+def test_ids_that_are_equal_as_numbers_are_repeated(tmp_path, number):
+    document = coco_document(4)
+    document["images"][1]["id"] = number
+    found = outcome("coco", write_coco(tmp_path / "coco", document))
+    assert found.made == coco_ids(2, 3)
+    assert [found.ledger[image + ".jpg"] for image in coco_ids(0, 1)] == [("duplicate_id", 0)] * 2
 
 
 def test_licences_without_a_list(tmp_path):

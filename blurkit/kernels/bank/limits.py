@@ -30,12 +30,16 @@ class Budget:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._left = min(MOST_BYTES, _FREE_BYTES + _EXPANSION * path.stat().st_size)
+        size = path.stat().st_size
+        self._left = min(MOST_BYTES, _FREE_BYTES + _EXPANSION * size)
+        self._left_plain = _FREE_BYTES + 2 * size  # twice, because text and numbers may be read apart
 
-    def take(self, shape: tuple[int, ...], itemsize: int) -> None:
-        """Raise :class:`UsageError` if the file declares more than it may."""
-        self._left -= math.prod(shape) * itemsize
-        if self._left < 0:
+    def take(self, shape: tuple[int, ...], itemsize: int, *, packed: bool = True) -> None:
+        """Raise :class:`UsageError` if the file declares more than it may. ``packed``: the data can be compressed."""
+        size = math.prod(shape) * itemsize
+        self._left -= size
+        self._left_plain -= 0 if packed else size
+        if min(self._left, self._left_plain) < 0:
             most = f"a file of its size can hold, or more than {MOST_BYTES >> 20} MB"
             raise UsageError(f"{self.path}: it declares more kernels than {most}; split it into several files")
 

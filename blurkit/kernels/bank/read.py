@@ -194,7 +194,7 @@ def _hdf5_variable(file: h5py.File, name: str, item: h5py.Dataset, budget: Budge
 def _hdf5_values(item: h5py.Dataset, budget: Budget) -> Array:
     """The values of a data set, after what it declares is checked."""
     check_storage(budget.path, item.name, item)
-    budget.take(item.shape, item.dtype.itemsize)
+    budget.take(item.shape, item.dtype.itemsize, packed=item.chunks is not None)
     return np.asarray(item[()])
 
 

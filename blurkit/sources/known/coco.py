@@ -115,8 +115,9 @@ def _records(listing: Listing, part: Part, *, masks: bool) -> Iterator[ImageReco
     prefix = f"{folder}/" if folder else ""
     if folder:
         is_folder(place)
-    entries = _entries(file, "licenses", last="licenses")
-    licences = {as_id(entry.get("id")): coco_licence(entry) for entry in entries}
+    licences: dict[int | None, str] = {None: ""}
+    for entry in _entries(file, "licenses", last="licenses"):
+        licences.setdefault(as_id(entry.get("id")), coco_licence(entry))
     index = index_annotations(str(file)) if masks else None
     for problem in index.problems if index else ():
         listing.pass_over(f"{prefix}{file.name}", "bad_annotation", problem)
@@ -212,14 +213,16 @@ class _Files:
 
     def has(self, name: str) -> bool:
         """Whether the folder or one of its subfolders holds a file with this path."""
+        return self._place(name) is not None or ("/" in name and os.path.isfile(os.path.join(self._folder, name)))
+
+    def _place(self, name: str) -> int | None:
+        """The place of a file of the folder itself in the sorted hashes."""
         place = bisect.bisect_left(self._present, hash(name))
-        known = place < len(self._present) and self._present[place] == hash(name)
-        return known or ("/" in name and os.path.isfile(os.path.join(self._folder, name)))
+        return place if place < len(self._present) and self._present[place] == hash(name) else None
 
     def refusal(self, name: str) -> str:
         """Returns why a listed image cannot be opened, or an empty text."""
-        if self.has(name):
-            place = bisect.bisect_left(self._present, hash(name))
+        if (place := self._place(name)) is not None:
             repeated, self._listed[place] = self._listed[place], True
             return "duplicate_name" if repeated else ""
         parts, path = name.split("/"), os.path.join(self._folder, name)

@@ -74,8 +74,9 @@ def array_that_declares(path):
 def matlab_that_expands(path):
     scipy.io.savemat(path, {"psf": np.eye(5)})
     expander = zlib.compressobj(9)
-    packed = expander.compress(struct.pack("<II", 14, 1 << 30))
-    packed += b"".join(expander.compress(bytes(1 << 24)) for _ in range(40)) + expander.flush()
+    head = struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIii", 5, 8, 1, 1 << 27) + struct.pack("<HH4s", 1, 3, b"psf")
+    packed = expander.compress(struct.pack("<II", 14, len(head) + 8 + (1 << 30)) + head + struct.pack("<II", 9, 1 << 30))
+    packed += b"".join(expander.compress(bytes(1 << 24)) for _ in range(64)) + expander.flush()
     path.write_bytes(path.read_bytes()[:128] + struct.pack("<II", 15, len(packed)) + packed)
 
 

@@ -228,16 +228,3 @@ def test_missing_inputs_are_refused(album, tmp_path):
         plan([str(tmp_path / "gone.png")], tmp_path / "out")
     with pytest.raises(UsageError, match="cannot be written to one file"):
         plan([str(album)], tmp_path / "one.png")
-
-
-def test_files_of_somebody_else_are_kept_and_named_before_anything_is_restored(album, tmp_path, deblur):
-    (tmp_path / "out").mkdir()
-    Image.open(album / "grey.png").save(tmp_path / "out/grey.png")
-    before = (tmp_path / "out/grey.png").read_bytes()
-    with pytest.raises(UsageError, match=r"out/grey\.png was not written by blurkit.*--overwrite"):
-        deblur([album], tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["grey.png"]
-    assert (tmp_path / "out/grey.png").read_bytes() == before
-    assert deblur([album], tmp_path / "out", overwrite=True)[0] == 0
-    assert (tmp_path / "out/grey.png").read_bytes() != before
-    assert deblur([album], tmp_path / "out")[0] == 0, "what is restored may be restored again"

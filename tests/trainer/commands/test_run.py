@@ -16,6 +16,7 @@ from tensors import threads
 from tiny_runs import write_pairs, write_recipe
 
 from blurkit.errors import BlurkitError, LockedError, StoppedError, UsageError
+from blurkit.program.files import temporary_path
 from blurkit.program.locks import locked
 from blurkit.shard import Shard
 from trainer.commands import run as run_command
@@ -119,14 +120,15 @@ def test_killed_five_times_within_an_epoch(place, whole, tmp_path, monkeypatch):
 def test_files_that_a_kill_left_old_or_missing_are_completed(place, whole, tmp_path):
     """After the last checkpoint: no step is left, and yet every file is brought to its last state."""
     out = Path(shutil.copytree(whole, tmp_path / "run"))
-    (out / "generator.safetensors").write_bytes(b"the weights of an older step")
+    weights = (out / "generator.safetensors").read_bytes()
+    (out / "generator.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))  # the weights of an older step
     (out / "generator.json").unlink()
     shutil.rmtree(out / "best")
     shutil.copy(out / FOLDER / "00000009.ckpt", out / FOLDER / "00000003.ckpt")  # a third one, which was to be removed
     names = (*(path.name for path in out.glob("[!.]*") if path.is_file()), f"{FOLDER}/00000009.ckpt", "best/generator.json")
     (out / "best").mkdir()
     for name in names:
-        (out / f"{name}.0123456789abcdef.tmp").touch()
+        Path(temporary_path(out / name)).touch()
     (out / "mine.tmp").touch()
     train(place, out)
     assert differing_files(out, whole) == ["mine.tmp"]
