@@ -14,7 +14,7 @@ from typing import Any
 from blurkit.program.checks import require
 from blurkit.program.toml import from_dict, named_text, packaged_names, parse_toml, to_dict, to_toml, with_settings
 from trainer.sections import Adversarial, Augment, ContentWeights, Optimizer, Precision, Schedule
-from trainer.specs import CRITICS, GENERATORS, checked, complete, options_of
+from trainer.specs import CRITICS, GENERATORS, checked, complete, options_of, sizes_of
 
 DEFAULT = "quick"
 
@@ -73,6 +73,21 @@ class TrainingRecipe:
             known = options_of(makers[spec["name"]]) if spec["name"] in makers else spec
             spec = {key: value for key, value in spec.items() if key == "name" or key in known or value != FIRST[kind].get(key)}
             object.__setattr__(self, kind, checked(kind, makers, spec))
+        self._require_fitting()
+
+    def _require_fitting(self) -> None:
+        """Raise :class:`UsageError` for values that do not fit together, before anything is loaded."""
+        name, critic, augmented = self.generator["name"], self.critic, self.adversarial and self.adversarial.diffaugment
+        multiple, least = sizes_of(GENERATORS[name])
+        sizes = f"generator {name!r} needs a crop that is a multiple of {multiple} and at least {least} pixels, got {self.crop}"
+        require(self.crop % multiple == 0 and self.crop >= least, sizes)
+        if critic.get("conditional"):
+            reason = (
+                "a conditional critic compares places of both photographs, and adversarial.diffaugment moves one of them alone"
+            )
+            require(not augmented, f"{reason}; set one of them to its default")
+            reason = "the pretrained weights of a classifier are those for one photograph, and a conditional critic sees two"
+            require(not critic.get("pretrained"), f"{reason}; set critic.conditional = false or critic.pretrained = false")
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, counted from 0."""

@@ -69,14 +69,35 @@ def complete(makers: Mapping[str, str], spec: Mapping[str, Any]) -> dict[str, An
 @functools.cache
 def options_of(maker: str) -> Mapping[str, Any]:
     """Returns the options of a constructor, ``module:Class`` in this package, with their defaults."""
-    module, _, name = maker.partition(":")
-    source = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
-    (network,) = (part for part in ast.parse(source.read_text(encoding="utf-8")).body if getattr(part, "name", "") == name)
-    assert isinstance(network, ast.ClassDef)
+    network = _classes(maker)[0]
     (constructor,) = (part for part in network.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
     keywords = zip(constructor.args.kwonlyargs, constructor.args.kw_defaults, strict=True)
     values = {keyword.arg: ast.literal_eval(default) for keyword, default in keywords if default is not None}
     return {option: list(value) if isinstance(value, tuple) else value for option, value in values.items()}
+
+
+@functools.cache
+def sizes_of(maker: str) -> tuple[int, int]:
+    """Returns ``multiple`` and ``least`` of a generator: of which number the sides of photographs are multiples, and the least
+    side. Each is 1 if it is not known without building the network."""
+    sizes = {"multiple": 1, "least": 1}
+    for network in reversed(_classes(maker)):
+        for part in network.body:
+            if isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Name) and part.targets[0].id in sizes:
+                sizes[part.targets[0].id] = ast.literal_eval(part.value)
+    return sizes["multiple"], sizes["least"]
+
+
+def _classes(maker: str) -> list[ast.ClassDef]:
+    """The class of a constructor as it is written, then its bases in the same module."""
+    module, _, name = maker.partition(":")
+    source = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    parts = ast.parse(source.read_text(encoding="utf-8")).body
+    classes = {part.name: part for part in parts if isinstance(part, ast.ClassDef)}
+    return [
+        classes[name],
+        *(classes[base.id] for base in classes[name].bases if isinstance(base, ast.Name) and base.id in classes),
+    ]
 
 
 def _like(default: Any, value: Any, key: str) -> Any:

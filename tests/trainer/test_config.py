@@ -80,6 +80,20 @@ def test_invalid_values_are_refused(setting, message):
         load_recipe("quick", [setting])
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["critic.conditional=true", 'adversarial.diffaugment=["cutout"]'], "moves one of them alone"),
+        (['critic={name="classifier", pretrained=true, conditional=true}'], "those for one photograph"),
+        (["crop=66"], "generator 'residual-unet' needs a crop that is a multiple of 4 and at least 4 pixels, got 66"),
+        (['generator={name="fpn"}', "crop=32"], "a multiple of 32 and at least 64"),
+    ],
+)
+def test_values_that_do_not_fit_together_are_refused(settings, message):
+    with pytest.raises(UsageError, match=message):
+        load_recipe("quick", settings)
+
+
 def test_a_missing_recipe_or_invalid_toml_is_refused(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'quick'"):
         load_recipe("quik")

@@ -10,7 +10,7 @@ from tiny_runs import RECIPE
 
 from blurkit.errors import UsageError
 from trainer.config import TrainingRecipe, load_recipe, parse_recipe
-from trainer.specs import CRITICS, GENERATORS, checked, options_of
+from trainer.specs import CRITICS, GENERATORS, checked, options_of, sizes_of
 
 #: The digests of recipes of the first version, by which a run knows whether it may continue a checkpoint.
 DIGESTS = {
@@ -40,6 +40,14 @@ def test_options_are_those_of_the_constructor(maker):
     parameters = inspect.signature(pkgutil.resolve_name(maker)).parameters.values()
     assert json.dumps(options_of(maker)) == json.dumps({parameter.name: parameter.default for parameter in parameters})
     assert {parameter.kind for parameter in parameters} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("maker", GENERATORS.values())
+def test_sizes_that_are_known_without_building_are_those_of_the_class(maker):
+    network = pkgutil.resolve_name(maker)
+    known = {part for each in network.__mro__ if each.__module__ == network.__module__ for part in vars(each)}
+    sizes = tuple(getattr(network, name) if name in known else 1 for name in ("multiple", "least"))
+    assert sizes_of(maker) == sizes
 
 
 @pytest.mark.parametrize(("name", "digest"), DIGESTS.items())

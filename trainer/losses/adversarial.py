@@ -86,6 +86,11 @@ class AdversarialLoss(nn.Module):
         queued = self._objective.relative and settings.queue > 0
         self.register_buffer("pools", torch.full((MOST_MAPS, 2, settings.queue), math.nan) if queued else None)
 
+    @property
+    def relative(self) -> bool:
+        """Whether the loss of a sample depends on the scores of others."""
+        return self._objective.relative
+
     def critic_loss(self, score: Score, fake: Tensor, real: Tensor, alpha: Tensor) -> dict[str, Tensor]:
         """Returns the scalars whose sum the critic minimises: "critic", and with "wgan-gp" also "penalty", weighted.
 

@@ -36,7 +36,7 @@ class ClassifierCritic(Critic):
         conditional: bool = False,
         frozen: bool = False,
     ) -> None:
-        refused = "the weights of a classifier of photographs do not fit a critic that sees two; set conditional = false"
+        refused = "the pretrained weights of a classifier are those for one photograph, and a conditional critic sees two"
         require(not (conditional and pretrained), refused)
         super().__init__(conditional=conditional, frozen=frozen)
         channels = 6 if conditional else 3

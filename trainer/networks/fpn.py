@@ -30,6 +30,7 @@ class PyramidGenerator(nn.Module):
     """
 
     multiple = 32
+    least = 64
     unused = UNUSED
 
     def __init__(self, pyramid: Laterals, width: int, freeze: int) -> None:

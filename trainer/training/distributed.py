@@ -2,7 +2,7 @@
 
 Gradients are averaged explicitly, in one flat message per network and step. DistributedDataParallel cannot be used: the gradient
 penalty differentiates twice, several critic steps share one forward pass, and its hooks allow neither. All processes have the
-same number of samples, and no layer mixes samples. Therefore w processes compute the same as one process with a batch w times as
+same number of samples. If no layer and no loss mixes samples, w processes compute the same as one process with a batch w times as
 large, except for the order of sums and for the masks of dropout.
 """
 

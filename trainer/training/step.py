@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from blurkit.errors import BlurkitError
+from blurkit.errors import BlurkitError, UsageError
+from blurkit.program.checks import require
 from trainer.config import TrainingRecipe
 from trainer.losses.adversarial import AdversarialLoss
 from trainer.losses.content import ContentLoss, build_content
@@ -132,8 +133,32 @@ class Step:
         optimizers = {f"{name} adam": optimizer.state_dict()["state"] for name, optimizer in self._optimizers.items()}
         return {**networks, "skipped": self.skipped, **optimizers}
 
+    def require_independent_samples(self) -> None:
+        """Raise :class:`UsageError` if what is computed of a sample depends on the others of its process and part of the batch.
+
+        Then a checkpoint is continued only with the same division of the batch.
+        """
+        relativistic = self.recipe.adversarial is not None and self._loss.relative
+        reasons = ["BatchNorm in the generator takes mean and variance of"] if _statistics(self.generator) else []
+        reasons += ["the relativistic objective compares scores with the mean of"] if relativistic else []
+        for reason in reasons:
+            raise UsageError(
+                f"{reason} the pairs that are computed together, so another number of processes or parts of the batch computes "
+                "something else; use those of the checkpoint, or start again with --resume never"
+            )
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a state that :meth:`state_dict` returned. Raises :class:`BlurkitError` for a state of other networks."""
+        """Continue from a state that :meth:`state_dict` returned. Raises :class:`BlurkitError` for a state of other networks, and
+        :class:`UsageError` for one that was trained with another penalty."""
+        # without this key it is older than the mean in the penalty "sample"; its critic has moments if adversarial training began
+        old = "adversarial" not in state and self.recipe.adversarial is not None and self.recipe.adversarial.gp == "sample"
+        problem = (
+            'the critic of this checkpoint was trained with an older penalty under the name adversarial.gp = "sample", on the '
+        )
+        problem += (
+            "sum of the scores of a sample, and now it is on their mean; choose another --out, or start again with --resume never"
+        )
+        require(not (old and state.get("critic adam")), problem)
         try:
             for name, network in self._networks.items():
                 network.load_state_dict(state.get(name, {}) if name == "adversarial" else state[name])  # {}: of older checkpoints

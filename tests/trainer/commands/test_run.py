@@ -270,3 +270,13 @@ def test_out_of_memory_says_what_to_lower(place, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "validate", full)
     with pytest.raises(BlurkitError, match=r"out of memory; name smaller pairs with --val"):
         train(place, tmp_path)
+
+
+def test_batch_norm_is_continued_only_with_the_same_parts_of_a_batch(place, tmp_path):
+    settings = ('generator={name="dense", rate=2}', "steps=3", "validate_every=3")
+    assert train(place, tmp_path / "run", *settings) == 0
+    before = (tmp_path / "run" / NAME).read_bytes()
+    with pytest.raises(UsageError, match=r"BatchNorm in the generator.*--resume never"):
+        train(place, tmp_path / "run", *settings, "accumulate=2")
+    assert (tmp_path / "run" / NAME).read_bytes() == before
+    assert train(place, tmp_path / "run", *settings) == 0

@@ -131,7 +131,7 @@ def test_other_things_than_files_are_refused_without_waiting(tmp_path):
 
 
 def test_a_checkpoint_of_another_version_is_refused(tmp_path):
-    (tmp_path / "old.ckpt").write_bytes(b"trainer-checkpoint 1 " + b"0" * 64 + b"\n")
+    (tmp_path / "old.ckpt").write_bytes(b"trainer-checkpoint 3 " + b"0" * 64 + b"\n")
     with pytest.raises(UsageError, match="another version"):
         checkpoint.load(tmp_path / "old.ckpt")
 

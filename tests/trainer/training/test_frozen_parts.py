@@ -1,10 +1,13 @@
 """Tests steps with frozen parts, with BatchNorm, and with critics that see the blurred photograph."""
 
+import contextlib
+
 import pytest
 import torch
 from small_steps import photographs, recipe, step_of
 from torch import nn
 
+from blurkit.errors import UsageError
 from trainer.config import Adversarial, ContentWeights, Optimizer
 from trainer.networks.critics import build_critic
 from trainer.networks.generators import build_generator
@@ -154,6 +157,21 @@ def test_processes_agree_on_the_statistics_of_batch_norm():
     step_of(settings, generator, critic, None, Both())(0, *pairs())
     step_of(settings, alone, critic, None)(0, *pairs())
     torch.testing.assert_close(generator.join[2].running_var, 1.5 * alone.join[2].running_var)
+
+
+@pytest.mark.parametrize(
+    ("spec", "objective", "reason"),
+    [
+        ({"name": "dense", "rate": 2}, "wgan-gp", "BatchNorm in the generator"),
+        ({"name": "resnet", "width": 2, "blocks": 1}, "ragan", "the relativistic objective"),
+        ({"name": "dense", "rate": 2, "variant": "poster"}, "wgan-gp", ""),
+        ({"name": "fpn", "backbone": "mobilenetv2", "width": 8, "statistics": "instance"}, "lsgan", ""),
+    ],
+)
+def test_where_samples_are_mixed_another_division_of_the_batch_is_refused(spec, objective, reason):
+    step = step_with(build_generator(spec), adversarial=Adversarial(objective=objective))
+    with pytest.raises(UsageError, match=reason) if reason else contextlib.nullcontext():
+        step.require_independent_samples()
 
 
 def test_a_recording_is_dropped_when_other_parts_take_part(monkeypatch):

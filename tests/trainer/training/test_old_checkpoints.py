@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 from matplotlib.figure import Figure
-from tiny_runs import write_pairs, write_recipe
+from tiny_runs import RECIPE, write_pairs, write_recipe
 
 from blurkit.errors import BlurkitError, UsageError
 from trainer.commands.run import RunOptions, run
@@ -20,7 +20,7 @@ from trainer.training import checkpoint
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     write_pairs(folder)
-    write_recipe(folder)
+    write_recipe(folder, RECIPE.replace('"sample"', '"pixel"'))
     for name in ("undisturbed", "old"):
         train(folder, folder / name)
     make_old(folder, folder / "old")
@@ -38,7 +38,7 @@ def make_old(place, out):
     (out / "checkpoints" / "00000009.ckpt").unlink()
     for path in (out / "checkpoints").glob("*.ckpt"):
         values = dataclasses.asdict(checkpoint.load(path))
-        del values["losses"]
+        del values["losses"], values["state"]["adversarial"]
         for key in ("pairs", "parts"):
             del values["origin"][key]
         values["origin"]["recipe"] = recipe.digest
@@ -55,6 +55,22 @@ def test_an_old_run_is_continued_to_the_same_weights(place, tmp_path):
     assert train(place, out) == 0
     assert (out / NAME).read_bytes() == (place / "undisturbed" / NAME).read_bytes()
     assert checkpoint.newest(out).step == 9
+
+
+@pytest.mark.parametrize("start", [2, 7])
+def test_an_old_critic_of_another_penalty_is_refused(tmp_path, start):
+    """The penalty "sample" was on the sum of the scores of a sample. A critic that was not yet trained has known none."""
+    write_pairs(tmp_path)
+    write_recipe(tmp_path, RECIPE.replace("start = 2", f"start = {start}"))
+    train(tmp_path, tmp_path / "run")
+    make_old(tmp_path, tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.*") if path.is_file()}
+    if start == 2:
+        with pytest.raises(UsageError, match=r"on the sum of the scores of a sample.*--resume never"):
+            train(tmp_path, tmp_path / "run")
+        assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.*") if path.is_file()} == before
+    else:
+        assert train(tmp_path, tmp_path / "run") == 0
 
 
 def test_an_old_run_with_a_recipe_that_was_edited_is_refused(place, tmp_path):
