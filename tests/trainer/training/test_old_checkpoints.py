@@ -16,6 +16,74 @@ from trainer.networks.weights import NAME
 from trainer.training import checkpoint
 
 
+#: The recipe of these runs as the first version of the trainer wrote it, with this digest if gp is "pixel".
+FIRST = """name = "tiny"
+summary = ""
+provenance = ""
+seed = 0
+steps = 9
+batch = 2
+accumulate = 1
+crop = 16
+checkpoint_every = 3
+log_every = 2
+validate_every = 4
+validate_pairs = 2
+
+[generator]
+name = "resnet"
+blocks = 1
+width = 2
+dropout = 0.5
+upsampling = "transposed"
+skip = true
+
+[critic]
+name = "patch"
+width = 2
+layers = 1
+
+[adversarial]
+objective = "wgan-gp"
+gp = "pixel"
+penalty = 10.0
+joint = false
+weight = 1.0
+critic_steps = 2
+start = 2
+
+[content]
+perceptual = 0.0
+l1 = 100.0
+mse = 0.0
+charbonnier = 0.0
+vgg_weights = ""
+
+[optimizer]
+rate = 0.001
+betas = [0.5, 0.999]
+clip = 5.0
+ema = 0.9
+
+[schedule]
+kind = "linear"
+warmup = 0
+hold = 3
+every = 1
+
+[augment]
+flips = "both"
+transpose = true
+
+[precision]
+bf16 = false
+channels_last = false
+compile = false
+graph = false
+"""
+DIGEST = "5f649de15c3445582467fdff3187cb2710c3ded5748f9ead8a8cb14a253fffa9"
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
@@ -24,6 +92,7 @@ def place(tmp_path_factory):
     for name in ("undisturbed", "old"):
         train(folder, folder / name)
     make_old(folder, folder / "old")
+    assert load_recipe(str(folder / "tiny.toml")).digest == DIGEST
     return folder
 
 
@@ -32,8 +101,8 @@ def train(place, out):
     return run(RunOptions(data=(place / "00000.h5",), val=(), out=out, recipe=str(place / "tiny.toml"), **rest))
 
 
-def make_old(place, out):
-    """Turn a finished run into what the first version of the trainer left after step 6 of 9."""
+def make_old(place, out, text=FIRST):
+    """Turn a finished run into what the first version of the trainer left after step 6 of 9. ``text``: its recipe."""
     recipe = load_recipe(str(place / "tiny.toml"))
     (out / "checkpoints" / "00000009.ckpt").unlink()
     for path in (out / "checkpoints").glob("*.ckpt"):
@@ -45,7 +114,7 @@ def make_old(place, out):
         buffer = io.BytesIO()
         torch.save(values, buffer)
         path.write_bytes(checkpoint._head(buffer.getvalue(), b"trainer-checkpoint 1 ") + buffer.getvalue())
-    (out / "recipe.toml").write_text(recipe.toml())
+    (out / "recipe.toml").write_text(text)
     for name in ("validation.png", "curves.png"):
         Figure().savefig(out / name)  # with Matplotlib's own mark
 
@@ -63,7 +132,7 @@ def test_an_old_critic_of_another_penalty_is_refused(tmp_path, start):
     write_pairs(tmp_path)
     write_recipe(tmp_path, RECIPE.replace("start = 2", f"start = {start}"))
     train(tmp_path, tmp_path / "run")
-    make_old(tmp_path, tmp_path / "run")
+    make_old(tmp_path, tmp_path / "run", FIRST.replace('"pixel"', '"sample"').replace("start = 2", f"start = {start}"))
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.*") if path.is_file()}
     if start == 2:
         with pytest.raises(UsageError, match=r"on the sum of the scores of a sample.*--resume never"):
