@@ -28,6 +28,7 @@ from blurkit.kernels.trajectory import ShakeTerms
 from blurkit.pair.crop import laplacian_variance
 from blurkit.pair.shake import draw_shake
 from blurkit.sources import open_source
+from trainer.evaluation.metrics import load_metrics
 
 FOLDER = Path(__file__).parent / "_static"
 LARGEST = 800_000
@@ -75,6 +76,7 @@ def main() -> None:
             "convention.png": draw_convention,
             "linear-light.png": draw_linear_light,
             "sharpness.jpg": draw_sharpness,
+            "similarity.jpg": draw_similarity,
         }
         for name, draw in pictures.items():
             figure = draw()
@@ -172,6 +174,30 @@ def draw_sharpness() -> Figure:
         show_sharpness(axes, patch)
     for axes, (title, patch) in zip(grid[2], blurred.items(), strict=True):
         show_sharpness(axes, patch, title)
+    return figure
+
+
+def draw_similarity() -> Figure:
+    """One photograph, changed in several ways, over its value of each metric of structural similarity."""
+    photograph = next(record.path for record in open_source("sample").records if record.id == "astronaut")
+    sharp = np.ascontiguousarray(read_image(photograph).pixels[10:330, 90:410])
+    rng = np.random.default_rng(4)
+    path = camera_shake(length=60, diffusion=0.8, pull=0.4, reversals=0, rng=rng)
+    blurred = {length: blur_codes(sharp, rasterize(path * (length / 60)), load_response("srgb")) for length in (4, 12, 30)}
+    panels = {f"blur of {length} px": image for length, image in blurred.items()}
+    panels["noise of 12 codes"] = np.clip(sharp + rng.normal(0, 12, sharp.shape), 0, 255).astype(np.uint8)
+    panels["noise of colour only"] = np.clip(sharp + rng.normal(0, 1, (*sharp.shape[:2], 1)) * (25, -25, 25), 0, 255).astype(
+        np.uint8
+    )
+    panels["moved by 2 px"] = np.roll(sharp, 2, axis=1)
+    metrics = load_metrics("ssim,ssim_3d,cw_ssim")
+    figure, grid = plt.subplots(2, 3, figsize=(13, 10.4), layout="constrained")
+    for axes, (title, image) in zip(grid.flat, panels.items(), strict=True):
+        axes.imshow(image, interpolation="nearest")
+        axes.set_title(title)
+        axes.set_xlabel("    ".join(f"{name} {metric.measure(image, sharp):.3f}" for name, metric in metrics.items()))
+        axes.set_xticks([])
+        axes.set_yticks([])
     return figure
 
 

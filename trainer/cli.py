@@ -98,7 +98,7 @@ def bench(sections: tuple[str, ...], as_json: bool) -> int:
     default="psnr,ssim",
     show_default=True,
     metavar="M,...",
-    help="Metrics to compute. The first one sorts the sheet.",
+    help="Metrics to compute, for example psnr,ssim_3d,lpips_alex. The first one sorts the sheet.",
 )
 @tile_option
 @device_option

@@ -1,7 +1,8 @@
 """Converts frozen dataclasses to TOML and back, and applies ``KEY=VALUE`` settings to them.
 
-Types are checked. An unknown key is an error that names the nearest known key. A field is a scalar, a tuple or a section. A
-section is a dataclass of scalars and tuples, or ``None`` if its type allows it. Its keys are dotted: ``trajectory.length``.
+Types are checked. An unknown key is an error that names the nearest known key. A field is a scalar, a tuple, a section or a
+``dict``. A section is a dataclass of scalars and tuples, or ``None`` if its type allows it. Its keys are dotted:
+``trajectory.length``. A ``dict`` is a table whose keys the dataclass checks itself.
 """
 
 from __future__ import annotations
@@ -50,22 +51,25 @@ def known_keys(cls: type) -> list[str]:
     return keys
 
 
-def with_setting(settings: _Dataclass, setting: str) -> _Dataclass:
-    """The dataclass with one ``KEY=VALUE`` applied. VALUE is TOML or a text without quotes; ``none`` removes a section."""
-    key, found, text = setting.partition("=")
-    if not found:
-        raise UsageError(f"--set takes KEY=VALUE, got {setting!r}")
-    return with_value(settings, key.strip(), parse_value(text.strip()), where=f"--set {setting}")
+def with_settings(settings: _Dataclass, texts: Sequence[str]) -> _Dataclass:
+    """The dataclass with ``KEY=VALUE`` texts applied in order. VALUE is TOML or a text without quotes; ``none`` drops a section.
+
+    Values are checked when all are in place, since one may be valid only beside another.
+    """
+    values, wheres = to_dict(settings), [f"--set {text}" for text in texts]
+    for text, where in zip(texts, wheres, strict=True):
+        key, found, value = text.partition("=")
+        if not found:
+            raise UsageError(f"--set takes KEY=VALUE, got {text!r}")
+        _replace(type(settings), values, key.strip(), parse_value(value.strip()), where)
+    return from_dict(type(settings), json.loads(json.dumps(values)), where=" ".join(wheres)) if wheres else settings
 
 
 def with_value(settings: _Dataclass, key: str, value: Any, *, where: str) -> _Dataclass:
     """The dataclass with one dotted key replaced."""
-    cls, values = type(settings), to_dict(settings)
-    if value is None and type(None) in typing.get_args(typing.get_type_hints(cls).get(key)):
-        values.pop(key, None)
-    else:
-        assign(values, key, value, known_keys(cls), where)
-    return from_dict(cls, json.loads(json.dumps(values)), where=where)
+    values = to_dict(settings)
+    _replace(type(settings), values, key, value, where)
+    return from_dict(type(settings), json.loads(json.dumps(values)), where=where)
 
 
 def assign(values: dict[str, Any], key: str, value: Any, known: Sequence[str] = (), where: str = "") -> None:
@@ -101,12 +105,15 @@ def packaged_text(package: str, name: str) -> str:
 def named_text(package: str, name: str) -> tuple[str, Path | None]:
     """The TOML text of a recipe, by its name in a package or by its file; and the folder of that file, or ``None``."""
     known = packaged_names(package)
-    if name in known:
-        return packaged_text(package, name), None
+    return (packaged_text(package, name), None) if name in known else (file_text(name, known), Path(name).parent)
+
+
+def file_text(name: str, known: Sequence[str]) -> str:
+    """The TOML text of a recipe by its file. ``known``: the recipes that are known by name, for the error message."""
     if not (name.endswith(".toml") or Path(name).is_file()):
         raise UsageError(f"unknown recipe {name!r}: it is none of {', '.join(known)}, nor a .toml file{nearest(name, known)}")
     try:
-        return decode_text(read_regular(name, most=_MOST_BYTES), where=f"recipe {name}"), Path(name).parent
+        return decode_text(read_regular(name, most=_MOST_BYTES), where=f"recipe {name}")
     except UnreadableFileError as error:
         raise UsageError(f"recipe {name} cannot be read: {error}") from error
 
@@ -119,6 +126,13 @@ def parse_toml(text: str, *, where: str) -> dict[str, Any]:
         raise UsageError(f"{where}: not valid TOML: it is nested too deeply") from error
     except ValueError as error:  # also of a number with thousands of digits
         raise UsageError(f"{where}: not valid TOML: {error}") from error
+
+
+def _replace(cls: type, values: dict[str, Any], key: str, value: Any, where: str) -> None:
+    if value is None and type(None) in typing.get_args(typing.get_type_hints(cls).get(key)):
+        values.pop(key, None)
+    else:
+        assign(values, key, value, known_keys(cls), where)
 
 
 def _build(cls: type[_Dataclass], values: dict[str, Any], where: str, known: list[str], prefix: str) -> _Dataclass:
@@ -140,6 +154,10 @@ def _build(cls: type[_Dataclass], values: dict[str, Any], where: str, known: lis
 
 def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
     """``value`` as the declared type, or an error. A whole number becomes a float; no other type is converted."""
+    if typing.get_origin(hint) is dict:
+        if not isinstance(value, dict):
+            raise UsageError(f"{where}: {key} is a section, [{key}], got {value!r}")
+        return value
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)
         items = value if isinstance(value, list) else [value]

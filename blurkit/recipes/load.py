@@ -14,7 +14,7 @@ from typing import Any
 from blurkit.errors import UsageError, nearest
 from blurkit.program import toml as configuration
 from blurkit.program.checks import require
-from blurkit.program.toml import assign, from_dict, named_text, parse_toml, parse_value, with_setting, with_value
+from blurkit.program.toml import assign, from_dict, named_text, parse_toml, parse_value, with_settings, with_value
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe, file_digest
 
@@ -108,9 +108,7 @@ def _recipe(values: dict[str, Any], where: str, folder: Path | None, settings: I
         for key, value in recipe.named_files().items():
             if (folder / value).is_file() or (key == "kernels" and (folder / value).is_dir()):
                 recipe = with_value(recipe, key, str(folder / value), where=where)
-    for setting in settings:
-        recipe = with_setting(recipe, setting)
-    recipe = recipe.check()
+    recipe = with_settings(recipe, list(settings)).check()
     for key, path in recipe.files().items():
         if key in digests and digests[key] != file_digest(path):
             raise UsageError(f"{where}: {path} is not the original: its sha256 differs; name the original by --set {key}=FILE")

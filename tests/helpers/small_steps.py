@@ -7,7 +7,8 @@ from tensors import random_tensor
 from torch import nn
 
 from trainer.config import Adversarial, ContentWeights, Optimizer, TrainingRecipe
-from trainer.losses.content import ContentLoss
+from trainer.losses.content import TERMS, ContentLoss, Perceptual
+from trainer.losses.features import Features
 from trainer.networks.critics import build_critic
 from trainer.networks.generators import build_generator
 from trainer.training.distributed import Ranks
@@ -37,7 +38,10 @@ def recipe(**changes):
 
 
 def step_of(recipe, generator, critic, features, ranks=Ranks()):  # noqa: B008  # frozen
-    return Step(recipe, generator, critic, ContentLoss(recipe.content.terms, features), torch.device("cpu"), ranks)
+    losses = {name: TERMS[name](recipe.content) for name in recipe.content.terms if name != "perceptual"}
+    if recipe.content.perceptual:
+        losses["perceptual"] = Perceptual(Features(features, [len(features) - 1]))
+    return Step(recipe, generator, critic, ContentLoss(recipe.content.terms, losses), torch.device("cpu"), ranks)
 
 
 def lasting(network):

@@ -16,7 +16,10 @@ ORDER = (
     *("errors", "lazy", "jit", "truth", "program", "shard", "decode", "camera", "kernels", "recipes", "blurring", "sources"),
     *("pair", "report", "pipeline", "commands", "cli", "__main__"),
 )
-TRAINER_ORDER = ("config", "data", "networks", "losses", "evaluation", "training", "commands", "cli", "__main__")
+TRAINER_ORDER = (
+    *("specs", "sections", "catalogue", "config", "data", "networks", "losses", "evaluation", "training", "commands", "cli"),
+    "__main__",
+)
 
 
 def imports(path):

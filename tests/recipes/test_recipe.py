@@ -181,3 +181,10 @@ def test_deblurgan_draws_the_published_process():
     assert shake.parameters["length"] == 60
     assert recipe.response.decode == recipe.response.encode == "linear"
     assert recipe.kernel.exposure == (0.1, 0.5, 1.0)
+
+
+def test_of_several_settings_of_a_key_the_last_counts_and_is_checked():
+    settings = ["frames.count=[4, 4]", "frames.count=[3, 4]"]
+    assert load_recipe("frames", settings).frames.count == (3, 4)
+    with pytest.raises(UsageError, match="needs an odd number"):
+        load_recipe("frames", settings[::-1])

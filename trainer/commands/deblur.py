@@ -15,7 +15,7 @@ from blurkit.program.progress import plural
 from trainer.evaluation.album import Album, plan
 from trainer.evaluation.images import read_photograph, write_photograph
 from trainer.evaluation.restore import Restorer
-from trainer.networks.weights import load_generator
+from trainer.networks.weights import left_out, load_generator
 from trainer.training.device import choose_device, memory_advice
 
 _SECONDS_BETWEEN_LINES = 30.0
@@ -30,10 +30,10 @@ def deblur(
     """
     album = plan(inputs, out)
     place, reason = choose_device(device)
-    generator, _ = load_generator(weights)
+    generator, description = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)
     say = Reporter(quiet=quiet)
-    say.line(f"{weights} on {plural(len(album.work), 'photograph')}; {reason}")
+    say.line(f"{weights} on {plural(len(album.work), 'photograph')}; {reason}{left_out(description)}")
     if album.passed:
         say.line(f"{plural(len(album.passed), 'file')} passed over, which are no images: {', '.join(map(str, album.passed[:5]))}")
     done: dict[str, list[dict[str, Any]]] = {"restored": [], "skipped": [], "failed": []}

@@ -15,12 +15,12 @@ from blurkit.errors import OK
 from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import Progress, plural
-from trainer.evaluation.metrics import Metric, choose_metrics
+from trainer.evaluation.metrics import Metric, load_metrics
 from trainer.evaluation.pairsets import FolderPairs, PairSet, open_pairset
 from trainer.evaluation.pictures import draw_triples
 from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import Score, make_row, means, representative_pairs, score_pairs, to_csv, to_table
-from trainer.networks.weights import load_generator
+from trainer.networks.weights import left_out, load_generator
 from trainer.training.device import choose_device, memory_advice
 
 #: The files that are written to the folder ``--out``.
@@ -48,18 +48,18 @@ def evaluate(
     side_by_side: bool = False,
 ) -> int:
     """Score every pair and print a table or a JSON object. With ``out``, also write files. Returns the exit code."""
-    chosen = choose_metrics(metrics)
     if out is not None:
         for name, recognise in _OUTPUTS.items():
             require_free([out / name], overwrite=overwrite, recognise=recognise)
     place, reason = choose_device(device)
+    chosen = load_metrics(metrics, place)
     pairs = open_pairset(data, side_by_side=side_by_side)
     generator, description = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)
     if not quiet:
         for notice in pairs.notices if isinstance(pairs, FolderPairs) else ():
             print(notice, file=sys.stderr)
-        print(f"{weights} on {plural(len(pairs), 'pair')} of {data}; {reason}", file=sys.stderr)
+        print(f"{weights} on {plural(len(pairs), 'pair')} of {data}; {reason}{left_out(description)}", file=sys.stderr)
     scores, progress = [], Progress(len(pairs), quiet=quiet)
     with memory_advice("lower --tile"):
         for score in score_pairs(restore, pairs, chosen):
@@ -98,7 +98,7 @@ def _draw_sheet(
 ) -> None:
     """Draw the pairs with the greatest, median and least gain in the first metric, with the means over all pairs."""
     name, metric = next(iter(metrics.items()))
-    chosen = representative_pairs(scores, name).items()
+    chosen = representative_pairs(scores, name, metric.better).items()
     rows = [make_row(restore, pairs, index, scores[index], metrics, words=words) for index, words in chosen]
     before, after = (metric.text(result[side][name]) for side in ("blurred", "restored"))
     title = f"{result['weights']} · {plural(result['n'], 'pair')}"

@@ -69,6 +69,8 @@ def run(options: RunOptions) -> int:
         advice = f"lower --set batch={max(recipe.batch // 2, 1)} or --set crop={recipe.crop // 2}, or raise --set accumulate"
         with memory_advice(advice):
             step = build_step(recipe, device, ranks)
+            if not exactly:
+                step.require_independent_samples()
             if begin is not None:
                 step.load_state_dict(begin.state)
         ranks.wait()  # all processes have read the checkpoint before the first one changes the folder

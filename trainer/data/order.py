@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from blurkit.program.checks import require
 
-_ORDER, _DRAWS = 1, 2  # purposes
+_ORDER, _DRAWS, _WARPS = 1, 2, 3  # purposes
 
 #: Random words of 64 bits per position.
 WORDS = 4
@@ -31,6 +31,13 @@ def permutation(count: int, *, seed: int, epoch: int, dataset: int = 0) -> NDArr
 def draws(seed: int, position: int, count: int) -> NDArray[np.uint64]:
     """Returns the random words of ``count`` positions from ``position`` on, uint64 (count, WORDS): one Philox block each."""
     return _philox(seed, _DRAWS, (position, 0, 0, 0)).random_raw(WORDS * count).reshape(count, WORDS)
+
+
+def uniforms(seed: int, position: int, count: int, numbers: int) -> NDArray[np.float64]:
+    """Returns more random numbers of the same positions, uniform in [0, 1), float64 (count, numbers)."""
+    blocks = -(-numbers // WORDS)
+    words = _philox(seed, _WARPS, (position * blocks, 0, 0, 0)).random_raw(blocks * WORDS * count)
+    return np.float64(2.0**-53) * (words.reshape(count, -1)[:, :numbers] >> np.uint64(11)).astype(np.float64)
 
 
 class Order:

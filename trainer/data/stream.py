@@ -10,13 +10,16 @@ Stream(pairs, recipe, consumed=stream.consumed)     # continues where the first 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from statistics import NormalDist
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,8 +28,9 @@ from torch import Tensor
 from blurkit.errors import UsageError
 from trainer.config import TrainingRecipe
 from trainer.data.augment import FLIPS, TRANSPOSE, augment
-from trainer.data.order import Order, draws
+from trainer.data.order import Order, draws, uniforms
 from trainer.data.pairs import Pairs
+from trainer.data.warp import DRAWS, draw_warp, warp
 
 
 class Batch(NamedTuple):
@@ -38,11 +42,14 @@ class Batch(NamedTuple):
 
 class Buffer:
     """The memory of one batch on the CPU. It is filled again for later batches. ``crops``: blurred and sharp as stored, uint8 (2,
-    B, size, size, 3), page-locked if the device is a GPU. ``orientations``: B numbers, see :mod:`trainer.data.augment`."""
+    B, size, size, 3), page-locked if the device is a GPU. ``orientations``: B numbers, see :mod:`trainer.data.augment`.
+    ``warps``: float32 (B, 7), the warps of the pairs ``warped``, see :mod:`trainer.data.warp`."""
 
     def __init__(self, batch: int, size: int, *, pinned: bool) -> None:
         self.crops = torch.empty((2, batch, size, size, 3), dtype=torch.uint8, pin_memory=pinned)
         self.orientations = [0] * batch
+        self.warps = torch.zeros((batch, 7), pin_memory=pinned)
+        self.warped: list[int] = []
         self.copied: torch.cuda.Event | None = None  # a GPU copies asynchronously; after this event the buffer is free
 
 
@@ -50,10 +57,10 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
     """An endless sequence of batches of random crops, for one process.
 
     The stream uses ``batch``, ``crop``, ``seed`` and ``augment`` of ``recipe``. Each position of the ``Order`` is one crop, whose
-    place and orientation are drawn for this position. ``process`` is (rank, world). The k-th joint batch of all processes starts
-    at position k * batch * world, and process ``rank`` takes part number ``rank`` of it. Several processes therefore see the same
-    crops as one process with their joint batch. ``threads`` and ``prefetch`` (the number of batches that are read ahead) do not
-    change the batches. The threads read with system calls, which release the interpreter lock.
+    place, size, orientation and warp are drawn for this position. ``process`` is (rank, world). The k-th joint batch of all
+    processes starts at position k * batch * world, and process ``rank`` takes part number ``rank`` of it. Several processes
+    therefore see the same crops as one process with their joint batch. ``threads`` and ``prefetch`` (the number of batches that
+    are read ahead) do not change the batches. The threads read with system calls, which release the interpreter lock.
 
     ``consumed``: the number of positions that all processes have consumed, without the batches that were only read ahead. A
     continuation needs nothing else. Raises UsageError if a pair is smaller than the crop. If a shard is corrupt, its error is
@@ -75,6 +82,7 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
         _require_room(pairs, recipe.crop)
         self.consumed, self._device = consumed, device or torch.device("cpu")
         self._pairs, self._seed = pairs, recipe.seed
+        self._augment = recipe.augment
         self._orientations = FLIPS[recipe.augment.flips] | TRANSPOSE * recipe.augment.transpose
         self._order = Order(pairs.counts, seed=recipe.seed, weights=pairs.weights)
         self._next, self._joint = consumed + rank * batch, batch * world
@@ -87,9 +95,13 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
     def __next__(self) -> Batch:
         buffer = self.take()
         crops = buffer.crops.to(self._device, non_blocking=True)
+        warps = buffer.warps.to(self._device, non_blocking=True)
         if self._device.type == "cuda":
             buffer.copied = torch.cuda.current_stream(self._device).record_event()
-        blurred, sharp = augment(crops, buffer.orientations)
+        images = augment(crops, buffer.orientations)
+        for place in buffer.warped:
+            images[:, place] = warp(images[:, place], warps[place])
+        blurred, sharp = images
         self.give(buffer)
         return Batch(blurred, sharp)
 
@@ -127,14 +139,32 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
             buffer.copied.synchronize()
         words = draws(self._seed, position, len(indices))
         buffer.orientations = [word & self._orientations for word in words[:, 2].tolist()]
+        numbers = uniforms(self._seed, position, len(indices), DRAWS).tolist() if self._augment.warps else []
+        warps = [draw_warp(u, self._augment.warps, self._augment.warp_share) for u in numbers]
+        buffer.warped = [place for place, drawn in enumerate(warps) if drawn is not None]
+        for place in buffer.warped:
+            buffer.warps[place] = torch.tensor(warps[place])
         blurred, sharp = buffer.crops.numpy()
         size = sharp.shape[1]
-        for place, (index, (y, x)) in enumerate(zip(indices.tolist(), words[:, :2].tolist(), strict=True)):
+        for place, (index, (y, x, _, word)) in enumerate(zip(indices.tolist(), words.tolist(), strict=True)):
             if self._closed.is_set():
                 return
             height, width = self._pairs.sizes[index].tolist()
-            crop = self._pairs.crop(index, y % (height - size + 1), x % (width - size + 1), size)
-            sharp[place], blurred[place] = crop
+            side = self._side(size, min(height, width), word)
+            crop = self._pairs.crop(index, y % (height - side + 1), x % (width - side + 1), side)
+            sharp[place], blurred[place] = crop if side == size else (_resized(image, size) for image in crop)
+
+    def _side(self, size: int, most: int, word: int) -> int:
+        """The side of a crop in pixels. With ``scale_crop`` it is normal around ``size``, within an eighth of it and ``most``."""
+        if not self._augment.scale_crop:
+            return size
+        side = round(NormalDist(size, self._augment.scale_crop).inv_cdf(((word >> 11) + 0.5) * 2.0**-53))
+        return min(max(side, math.ceil(size / 8)), most)
+
+
+def _resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    method = cv2.INTER_AREA if len(image) > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(np.ascontiguousarray(image), (size, size), interpolation=method), np.uint8)
 
 
 def _require_room(pairs: Pairs, crop: int) -> None:

@@ -1,89 +1,93 @@
-"""Computes metrics with stated conventions, since definitions differ: the same results have an SSIM of 0.96 or of 0.83."""
+"""Metrics by name, each with its stated convention, since definitions differ: the same results have an SSIM of 0.96 or of 0.83.
+
+A measure compares restored with sharp photographs, uint8 (H, W, 3), and returns a number, or two batches, uint8 (B, H, W, 3), and
+returns float64 (B,).
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import NamedTuple
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
+from blurkit.errors import UsageError
 from blurkit.program.checks import one_of, require
-
-_SIDE, _SIGMA = 11, 1.5
-_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-
-
-def psnr(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
-    """Returns the peak signal-to-noise ratio of two images, uint8 (H, W, 3), in decibels. It is infinite if they are equal.
-
-    The mean squared error is over all pixels and channels of the stored codes, and the peak is 255.
-    """
-    _check(restored, sharp)
-    error = np.subtract(restored, sharp, dtype=np.float64)
-    mean = float(np.mean(error * error))
-    return 10 * math.log10(255**2 / mean) if mean else math.inf
-
-
-def ssim(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> float:
-    """Returns the structural similarity of two images, uint8 (H, W, 3) with sides of at least 11 pixels, in [-1, 1].
-
-    Source: Wang et al., "Image quality assessment: from error visibility to structural similarity" (2004). The Gaussian window is
-    11 x 11 with sigma 1.5, K1 = 0.01, K2 = 0.03, the range is 255, and the covariance is that of the population. The mean is over
-    all places at which the window fits into the image, and over R, G and B.
-    """
-    _check(restored, sharp)
-    fits = min(sharp.shape[:2]) >= _SIDE
-    require(fits, f"ssim needs images with sides of at least {_SIDE} pixels, got {sharp.shape[1]}x{sharp.shape[0]}")
-    x, y = restored.astype(np.float64), sharp.astype(np.float64)
-    mean_x, mean_y = _windowed(x), _windowed(y)
-    means = mean_x * mean_y
-    squares = mean_x**2 + mean_y**2
-    covariance = _windowed(x * y) - means
-    variances = _windowed(x * x + y * y) - squares
-    return float(np.mean((2 * means + _C1) * (2 * covariance + _C2) / ((squares + _C1) * (variances + _C2))))
+from trainer.evaluation import similarity
+from trainer.evaluation.similarity import Images
 
 
 class Metric(NamedTuple):
-    """A metric: its function of (restored, sharp), both uint8 (H, W, 3); its convention; decimals and unit for printing."""
+    """A metric: its measure, see above; its convention; decimals and unit for printing; ``better``: 1 if higher is better, -1 if
+    lower is."""
 
-    measure: Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
+    measure: Callable[[Images, Images], Any]
     convention: str
     decimals: int
     unit: str = ""
+    better: int = 1
 
     def text(self, value: float, *, sign: str = "") -> str:
         """Returns a value as text with its unit. With ``sign`` "+", positive values get a plus sign."""
         return f"{value:{sign}.{self.decimals}f}{self.unit}"
 
 
-METRICS = {
-    "psnr": Metric(psnr, "RGB codes rounded to 8 bits, peak 255, one mean squared error per image", 2, " dB"),
-    "ssim": Metric(
-        ssim, "Gaussian window 11 x 11, sigma 1.5, population covariance, where the window fits, mean of R, G and B", 4
+_GAUSSIAN = "Gaussian window 11 x 11, sigma 1.5, population covariance"
+_LUMA = "of the luma of ITU-R BT.601 in [16, 235], as MATLAB's rgb2ycbcr, not rounded"
+
+#: The metrics of numpy alone.
+QUICK = {
+    "psnr": Metric(similarity.psnr, "RGB codes rounded to 8 bits, peak 255, one mean squared error per image", 2, " dB"),
+    "psnr_y": Metric(similarity.psnr_y, f"{_LUMA}, peak 255", 2, " dB"),
+    "ssim": Metric(similarity.ssim, f"{_GAUSSIAN}, where the window fits, mean of R, G and B", 4),
+    "ssim_y": Metric(similarity.ssim_y, f"{_GAUSSIAN}, where the window fits, {_LUMA}", 4),
+    "ssim_3d": Metric(
+        similarity.ssim_3d,
+        "MATLAB's ssim of a colour image: Gaussian window 11 x 11 x 11 over rows, columns and colours, sigma 1.5, edges repeated",
+        4,
+    ),
+    "cw_ssim": Metric(
+        similarity.cw_ssim,
+        "pyssim's CW-SSIM, as in the papers of DeblurGAN: of the grey pixels in one row, Ricker wavelets of widths 1 to 30",
+        4,
+    ),
+    "fourier_error": Metric(
+        similarity.fourier_error,
+        "mean squared difference of the magnitudes of orthonormal spectra, of the mean of R, G and B in [0, 1]",
+        5,
+        better=-1,
     ),
 }
 
+#: The modules of the other metrics. Each has ``load(name, given, device)``, which returns the metric; ``given`` follows the name
+#: and a "=" in a list of metrics. A module and what it needs are loaded only if the metric is named.
+SLOW = {
+    **dict.fromkeys(("ms_ssim", "fsim", "vif", "lpips_alex", "lpips_vgg"), "trainer.evaluation.perception"),
+    **dict.fromkeys(("seg_iou", "detection_f1"), "trainer.evaluation.agreement"),
+}
+METRICS = (*QUICK, *SLOW)
 
-def choose_metrics(names: str) -> dict[str, Metric]:
-    """Returns the metrics of a list such as ``psnr,ssim``, in its order. Raises UsageError for an unknown metric."""
-    chosen = [name.strip() for name in names.split(",") if name.strip()]
+
+def load_metrics(names: str | Sequence[str], device: torch.device | None = None) -> dict[str, Metric]:
+    """Returns the metrics of a list such as ``"psnr,ssim"``, in its order. Networks of metrics are loaded to ``device``.
+
+    ``lpips_alex=FILE`` and ``lpips_vgg=FILE`` name weights of AlexNet and VGG-16. ``seg_iou=NETWORK@FILE`` and
+    ``detection_f1=NETWORK@FILE`` name a network and its weights, see :mod:`trainer.evaluation.agreement`. Without a file the
+    weights of torchvision are downloaded once. Raises UsageError for an unknown metric, and if a package or weights are missing.
+    """
+    chosen = [name.strip() for name in (names.split(",") if isinstance(names, str) else names) if name.strip()]
     require(bool(chosen), f"name at least one metric of {', '.join(METRICS)}")
-    for name in chosen:
-        one_of("each of --metrics", name, list(METRICS))
-    return {name: METRICS[name] for name in chosen}
+    pairs = [(name.strip(), given.strip()) for name, _, given in (each.partition("=") for each in chosen)]
+    for name, given in pairs:  # before anything is loaded
+        one_of("each of --metrics", name, METRICS)
+        require(not given or name.startswith(("lpips", "seg", "detection")), f"the metric {name} takes no =, got {given!r}")
+    return {name: QUICK[name] if name in QUICK else _load(name, given, device or torch.device("cpu")) for name, given in pairs}
 
 
-def _check(restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> None:
-    valid = restored.dtype == sharp.dtype == np.uint8 and restored.shape == sharp.shape and sharp.ndim == 3 and sharp.size > 0
-    types = f"{restored.dtype} {restored.shape} and {sharp.dtype} {sharp.shape}"
-    require(valid, f"metrics compare two images of one shape, uint8 (H, W, 3), got {types}")
-
-
-def _windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The means under the window of values (H, W, 3), float64 (H - 10, W - 10, 3)."""
-    window = cv2.getGaussianKernel(_SIDE, _SIGMA, cv2.CV_64F)
-    inner = _SIDE // 2
-    return np.asarray(cv2.sepFilter2D(values, cv2.CV_64F, window, window))[inner:-inner, inner:-inner]
+def _load(name: str, given: str, device: torch.device) -> Metric:
+    try:
+        metric: Metric = importlib.import_module(SLOW[name]).load(name, given, device)
+        return metric
+    except ImportError as error:
+        raise UsageError(f"the metric {name} needs a package that is missing ({error}): pip install '.[train]'") from error

@@ -24,10 +24,10 @@ class Score(NamedTuple):
     blurred: dict[str, float]
     restored: dict[str, float]
 
-    def gain(self, metric: str) -> float:
-        """Returns the metric of the restored image minus that of the blurred image."""
+    def gain(self, metric: str, better: int = 1) -> float:
+        """Returns by how much the restored image is better than the blurred image. ``better``: that of the :class:`Metric`."""
         before, after = self.blurred[metric], self.restored[metric]
-        return after - before if after != before else 0.0  # both are infinite if the pair is not blurred
+        return better * (after - before) if after != before else 0.0  # both are infinite if the pair is not blurred
 
 
 def score_pairs(restore: Restorer, pairs: PairSet, metrics: Mapping[str, Metric]) -> Iterator[Score]:
@@ -35,8 +35,11 @@ def score_pairs(restore: Restorer, pairs: PairSet, metrics: Mapping[str, Metric]
     for index in range(len(pairs)):
         sharp, blurred = pairs.images(index)
         restored = restore(blurred)
-        both = ({name: metric.measure(image, sharp) for name, metric in metrics.items()} for image in (blurred, restored))
-        yield Score(pairs.name(index), *sharp.shape[:2], *both)
+        both = np.stack((blurred, restored)), np.broadcast_to(sharp, (2, *sharp.shape))
+        values = {name: metric.measure(*both).tolist() for name, metric in metrics.items()}
+        before, after = ({name: two[which] for name, two in values.items()} for which in (0, 1))
+        height, width = sharp.shape[:2]
+        yield Score(pairs.name(index), height, width, before, after)
 
 
 def means(scores: Sequence[Score]) -> dict[str, Any]:
@@ -46,9 +49,9 @@ def means(scores: Sequence[Score]) -> dict[str, Any]:
     return {"n": len(scores), "blurred": blurred, "restored": restored}
 
 
-def representative_pairs(scores: Sequence[Score], metric: str) -> dict[int, str]:
+def representative_pairs(scores: Sequence[Score], metric: str, better: int = 1) -> dict[int, str]:
     """Returns the numbers of the pairs with the greatest, the median and the least gain, with these words. They may coincide."""
-    order = sorted(range(len(scores)), key=lambda index: scores[index].gain(metric), reverse=True)
+    order = sorted(range(len(scores)), key=lambda index: scores[index].gain(metric, better), reverse=True)
     places = {order[-1]: "least gain", order[(len(order) - 1) // 2]: "median gain", order[0]: "greatest gain"}
     return {index: places[index] for index in order if index in places}
 
@@ -60,7 +63,8 @@ def make_row(
     sharp, blurred = pairs.images(index)
     name, metric = next(iter(metrics.items()))
     change = f"{metric.text(score.blurred[name])} → {metric.text(score.restored[name])}"
-    captions = (score.name, change, f"{score.width} × {score.height} px", f"{words} {metric.text(score.gain(name), sign='+')}")
+    gain = metric.text(score.gain(name, metric.better), sign="+")
+    captions = (score.name, change, f"{score.width} × {score.height} px", f"{words} {gain}")
     return Row(blurred, restore(blurred), sharp, captions)
 
 
@@ -81,7 +85,8 @@ def to_table(scores: Sequence[Score], metrics: Mapping[str, Metric]) -> str:
     total = means(scores)
     lines = [["", *(word for name in metrics for word in (f"{name} blurred", "restored", "gain"))]]
     for score in (*scores, Score(f"mean of {len(scores)}", 0, 0, total["blurred"], total["restored"])):
-        values = ((metric, score.blurred[name], score.restored[name], score.gain(name)) for name, metric in metrics.items())
+        gains = {name: score.gain(name, metric.better) for name, metric in metrics.items()}
+        values = ((metric, score.blurred[name], score.restored[name], gains[name]) for name, metric in metrics.items())
         cells = ((metric.text(before), metric.text(after), metric.text(gain, sign="+")) for metric, before, after, gain in values)
         lines.append([score.name, *(cell for three in cells for cell in three)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

@@ -1,16 +1,12 @@
-"""What generators and critics share: construction from a specification, initial weights, published names, memory format."""
+"""What generators and critics share: normalised layers, initial weights, published names, sizes, memory format."""
 
 from __future__ import annotations
 
-import inspect
-import pkgutil
-from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from blurkit.errors import nearest
 from blurkit.program.checks import require
 
 #: Buffers of normalisation layers that files of DeblurGAN may hold. Normalisation by instance does not use them.
@@ -19,25 +15,9 @@ STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
-def build(kind: str, makers: Mapping[str, str | Callable[..., nn.Module]], spec: Mapping[str, Any]) -> nn.Module:
-    """Returns the network of a specification: its ``name``, and keyword options for the constructor.
-
-    ``makers`` maps names to constructors or to the dotted names of constructors. Raises :class:`UsageError` for an unknown name
-    or option, and for a value whose type differs from the type of the default.
-    """
-    options = dict(spec)
-    name = str(options.pop("name", ""))
-    require(name in makers, f"unknown {kind} {name!r}{nearest(name, makers)} (known: {', '.join(makers)})")
-    maker = makers[name]
-    if isinstance(maker, str):
-        maker = pkgutil.resolve_name(maker)
-    defaults = {option: parameter.default for option, parameter in inspect.signature(maker).parameters.items()}
-    for option, value in options.items():
-        where, known = f"{kind} {name!r}", ", ".join(defaults)
-        require(option in defaults, f"{where}: unknown option {option!r}{nearest(option, defaults)} (known: {known})")
-        valid = type(value) is type(defaults[option]) or (type(value), type(defaults[option])) == (int, float)
-        require(valid, f"{where}: {option} takes a value like {defaults[option]!r}, got {value!r}")
-    return maker(**options)
+def normalised(channels: int) -> tuple[nn.Module, nn.Module]:
+    """Returns the layers that follow most convolutions: normalisation by instance, and a ReLU."""
+    return nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)
 
 
 def initialise(network: nn.Module) -> None:
@@ -69,14 +49,31 @@ def require_size(network: nn.Module, images: Tensor) -> None:
 def channels_last(network: _Module) -> _Module:
     """Change a network in place so that channels are innermost in memory, and return it. Parameters and their names stay.
 
-    The output of ``InstanceNorm2d`` always has channels outermost. ``GroupNorm`` with one group per channel is the same function
-    (up to rounding) and keeps the layout.
+    The output of ``InstanceNorm2d`` always has channels outermost. :class:`KeepingNorm` is the same function (up to rounding) and
+    keeps the layout.
     """
     for parent in list(network.modules()):
         for name, norm in parent.named_children():
             if isinstance(norm, nn.InstanceNorm2d) and not norm.affine:
-                setattr(parent, name, nn.GroupNorm(norm.num_features, norm.num_features, norm.eps, affine=False))
+                setattr(parent, name, KeepingNorm(norm.num_features, norm.num_features, norm.eps, affine=False))
     return network.to(memory_format=torch.channels_last)
+
+
+class KeepingNorm(nn.GroupNorm):
+    """Normalisation by instance that keeps the memory format: a ``GroupNorm`` with one group per channel, on the CPU.
+
+    On a GPU ``GroupNorm`` puts channels outermost too, and autocast computes it in float32. There it is plain arithmetic instead.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to the same shape."""
+        return self.arithmetic(features) if features.is_cuda else super().forward(features)
+
+    def arithmetic(self, features: Tensor) -> Tensor:
+        """The same function in the precision of ``features``."""
+        with torch.autocast(features.device.type, enabled=False):
+            variance, mean = torch.var_mean(features, (2, 3), correction=0, keepdim=True)
+            return (features - mean) * (variance + self.eps).rsqrt()
 
 
 def full_precision(tensor: Tensor) -> Tensor:

@@ -11,10 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from trainer.networks.build import build
-
-#: Module and class of each generator. A module is imported only if its generator is used, so a failing import affects no other.
-GENERATORS = {"resnet": "trainer.networks.resnet:ResnetGenerator", "residual-unet": "trainer.networks.residual_unet:ResidualUnet"}
+from trainer.specs import GENERATORS, build
 
 
 def build_generator(spec: Mapping[str, Any]) -> nn.Module:

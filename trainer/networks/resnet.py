@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from blurkit.program.checks import one_of, within
-from trainer.networks.build import accept_published_names, initialise, require_size
+from trainer.networks.build import accept_published_names, initialise, normalised, require_size
 
 
 class ResnetGenerator(nn.Module):
@@ -43,12 +43,12 @@ class ResnetGenerator(nn.Module):
         self.skip, self.mc_dropout = skip, mc_dropout
         double = DOUBLE[upsampling]
         self.model = nn.Sequential(
-            *(nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), *_activated(width)),
-            *(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), *_activated(2 * width)),
-            *(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), *_activated(4 * width)),
+            *(nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), *normalised(width)),
+            *(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), *normalised(2 * width)),
+            *(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), *normalised(4 * width)),
             *(ResidualBlock(4 * width, dropout) for _ in range(blocks)),
-            *(double(4 * width, 2 * width), *_activated(2 * width)),
-            *(double(2 * width, width), *_activated(width)),
+            *(double(4 * width, 2 * width), *normalised(2 * width)),
+            *(double(2 * width, width), *normalised(width)),
             *(nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh()),
         )
         initialise(self)
@@ -75,7 +75,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
         self.conv_block = nn.Sequential(
-            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), *_activated(channels), nn.Dropout(dropout)),
+            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), *normalised(channels), nn.Dropout(dropout)),
             *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)),
         )
 
@@ -84,11 +84,8 @@ class ResidualBlock(nn.Module):
         return features + self.conv_block(features)
 
 
-def _activated(channels: int) -> tuple[nn.Module, nn.Module]:
-    return nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)
-
-
-def _transposed(channels: int, fewer: int) -> nn.Module:
+def transposed(channels: int, fewer: int) -> nn.Module:
+    """Returns the transposed convolution that doubles height and width."""
     return nn.ConvTranspose2d(channels, fewer, 3, stride=2, padding=1, output_padding=1)
 
 
@@ -96,4 +93,4 @@ def _resize(channels: int, fewer: int) -> nn.Module:
     return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(channels, fewer, 3, padding=1, padding_mode="reflect"))
 
 
-DOUBLE = {"transposed": _transposed, "resize": _resize}
+DOUBLE = {"transposed": transposed, "resize": _resize}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,11 @@ _MOST_BYTES = 8 << 30
 
 #: The only key of the metadata. With several keys the bytes would vary, because safetensors writes them in a random order.
 KEY = "blurkit"
+
+#: Options that name the initial weights of a network. They are of no use to a network whose weights are read.
+STARTS = ("pretrained", "weights")
+#: Keys under which published files hold the weights beside other things.
+WRAPPERS = ("model", "params", "state_dict")
 
 
 def save_generator(folder: Path | str, generator: nn.Module, description: Mapping[str, Any]) -> Path:
@@ -57,8 +64,10 @@ def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
     """Returns a generator on the CPU (float32, evaluation mode) and its description, which always has the key "generator".
 
     ``path`` is the folder of a run, a ``.safetensors`` file, or a state dictionary saved by torch, such as those published with
-    DeblurGAN. The network of a state dictionary is inferred from the names in it. Raises :class:`blurkit.errors.UsageError` if
-    the path has no generator, and :class:`blurkit.errors.BlurkitError` if the weights differ from those that were written.
+    DeblurGAN, DeblurGAN-v2 and NAFNet. The network of a state dictionary is inferred from the names in it. If it holds parts that
+    the published network never uses, they are left out and named in the description, "unused". Raises
+    :class:`blurkit.errors.UsageError` if the path has no generator, and :class:`blurkit.errors.BlurkitError` if the weights
+    differ from those that were written.
     """
     path = Path(path)
     if path.is_dir():
@@ -66,29 +75,48 @@ def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
         require(path.exists(), f"no {NAME} in {path.parent}: train first with trainer run --out {path.parent}")
     state, metadata = read_weights(path)
     description = _verified(path, state, metadata[KEY]) if KEY in metadata else {"generator": infer_spec(state, where=str(path))}
+    spec = {key: value for key, value in description["generator"].items() if key not in STARTS}
     with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten, so their draw must not affect later draws
-        generator = build_generator(description["generator"])
+        generator = build_generator(spec)
     try:
         generator.load_state_dict(state)
     except RuntimeError as error:
-        wrong = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
+        wrong = "; ".join(line.strip()[:200] for line in str(error).splitlines()[1:4])
         raise UsageError(f"{path}: the weights do not fit the generator {description['generator']}: {wrong}") from error
-    return generator.eval(), description
+    unused = {found[0] for name in state if (found := re.match(getattr(generator, "unused", "$^"), name))}
+    return generator.eval(), description | ({"unused": sorted(unused)} if unused else {})
+
+
+def left_out(description: Mapping[str, Any]) -> str:
+    """The parts of a file of weights that its description calls unused, as words to append to a message; often none."""
+    return f"; not used: {', '.join(description['unused'])}" if "unused" in description else ""
 
 
 def infer_spec(state: Mapping[str, Tensor], *, where: str) -> dict[str, Any]:
-    """Returns the specification of the generator of DeblurGAN whose tensors have the names in ``state``."""
-    names = {name.removeprefix("module."): name for name in state}
-    blocks = sum(name.endswith(".conv_block.1.weight") for name in names)
-    known = "model.1.weight" in names and blocks > 0
-    require(known, f"{where}: no weights of the generator of DeblurGAN, which have names like model.10.conv_block.1.weight")
-    width = len(state[names["model.1.weight"]])
-    upsampling = "transposed" if f"model.{10 + blocks}.weight" in names else "resize"
-    return {"name": "resnet", "blocks": blocks, "width": width, "upsampling": upsampling}
+    """Returns the specification of the published generator whose tensors have the names in ``state``."""
+    state = {name.removeprefix("module."): value for name, value in state.items()}
+    blocks = sum(name.endswith(".conv_block.1.weight") for name in state)
+    if "model.1.weight" in state and blocks:
+        upsampling = "transposed" if f"model.{10 + blocks}.weight" in state else "resize"
+        return {"name": "resnet", "blocks": blocks, "width": len(state["model.1.weight"]), "upsampling": upsampling}
+    if "fpn.lateral1.weight" in state:
+        backbone = "mobilenetv2" if "fpn.features.0.0.weight" in state else "inception_resnet_v2"
+        return {"name": "fpn", "backbone": backbone, "width": len(state["fpn.lateral1.weight"]), "statistics": "instance"}
+    if "intro.weight" in state:
+        found = (re.match(r"(encoders\.\d+|middle_blks|decoders\.\d+)\.\d+\.beta", name) for name in state)
+        counts = Counter(match[1] for match in found if match)
+        levels = range(sum(name.startswith("downs.") and name.endswith(".weight") for name in state))
+        encoder, decoder = ([counts[f"{part}.{level}"] for level in levels] for part in ("encoders", "decoders"))
+        numbers = {"encoder": encoder, "middle": counts["middle_blks"], "decoder": decoder}
+        return {"name": "nafnet", "width": len(state["intro.weight"]), **numbers}
+    raise UsageError(f"{where}: no weights of a generator of DeblurGAN, DeblurGAN-v2 or NAFNet, by the names in it")
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Returns tensors by name, on the CPU, and metadata, of a ``.safetensors`` file or a state dictionary saved by torch."""
+    """Returns tensors by name, on the CPU, and metadata, of a ``.safetensors`` file or a state dictionary saved by torch.
+
+    A state dictionary may be the entry "model" (DeblurGAN-v2), "params" (NAFNet) or "state_dict" of another dictionary.
+    """
     try:
         data = read_regular(path, most=_MOST_BYTES)  # not mapped: a mapped file that is cut off kills the process
     except UnreadableFileError as error:
@@ -102,6 +130,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         kind = type(error).__name__
         raise UsageError(f"{path}: cannot be read as weights; the file is damaged or of another kind ({kind})") from error
     require(isinstance(state, dict), f"{path}: holds a {type(state).__name__}, not tensors by name")
+    state = next((state[key] for key in WRAPPERS if isinstance(state.get(key), dict)), state)
     return {str(name): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}, {}
 
 

@@ -66,7 +66,8 @@ class Origin:
     def require_same(self, other: Origin, where: Path) -> bool:
         """Returns whether a run of origin ``other`` continues this one, of the checkpoint ``where``, to the byte, or to rounding.
 
-        No layer mixes samples, so another division of the same pairs changes the order of sums and the masks of dropout only.
+        If samples do not depend on one another, another division of the same pairs changes the order of sums and the masks of
+        dropout only; see :meth:`trainer.training.step.Step.require_independent_samples`.
         Raises :class:`UsageError` if the run cannot continue the checkpoint.
         """
         words = {"recipe": "another recipe", "data": "other training pairs", "device": f"--device {self.device}"}

@@ -2,7 +2,7 @@
 
 Gradients are averaged explicitly, in one flat message per network and step. DistributedDataParallel cannot be used: the gradient
 penalty differentiates twice, several critic steps share one forward pass, and its hooks allow neither. All processes have the
-same number of samples, and no layer mixes samples. Therefore w processes compute the same as one process with a batch w times as
+same number of samples. If no layer and no loss mixes samples, w processes compute the same as one process with a batch w times as
 large, except for the order of sums and for the masks of dropout.
 """
 
@@ -34,14 +34,22 @@ class Ranks:
         return self.rank == 0
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its mean over all processes. The tensors are float and on one device."""
-        if self.world == 1:
+        """Replace each tensor by its mean over all processes. The tensors, if there are any, are float and on one device."""
+        if self.world == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         dist.all_reduce(flat)
         parts = (flat / self.world).split([tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Returns the rows of a tensor (B, ...) of all processes in the order of the processes, (world * B, ...)."""
+        if self.world == 1:
+            return rows
+        parts = [torch.empty_like(rows) for _ in range(self.world)]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
 
     def agree(self, number: int, device: torch.device) -> int:
         """Returns the largest number of all processes. A signal to one process must end all processes at the same step."""

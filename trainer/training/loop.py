@@ -18,7 +18,7 @@ from trainer.config import TrainingRecipe
 from trainer.data.pairs import Pairs
 from trainer.data.stream import Stream
 from trainer.evaluation.curves import draw_curves
-from trainer.evaluation.metrics import choose_metrics
+from trainer.evaluation.metrics import load_metrics
 from trainer.evaluation.pictures import Row, draw_triples
 from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import Score, make_row, score_pairs
@@ -37,7 +37,7 @@ SHOWN = 4
 #: The highest PSNR in decibels that counts, since the PSNR of a pair without blur is infinite.
 MOST = 99.0
 
-_PSNR = choose_metrics("psnr")
+_PSNR = load_metrics("psnr")
 
 
 @dataclass(frozen=True)

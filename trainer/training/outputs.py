@@ -28,7 +28,7 @@ BEST = "best"
 
 def write_weights(folder: Path, state: Mapping[str, Tensor], recipe: TrainingRecipe, now: Checkpoint) -> None:
     """Write the weights ``state`` of a generator and their description to a folder, unless it holds them already."""
-    about: dict[str, Any] = {"generator": recipe.generator.spec, "recipe": recipe.name, "step": now.step}
+    about: dict[str, Any] = {"generator": recipe.generator, "recipe": recipe.name, "step": now.step}
     validation = {key: value for key, value in now.validation.items() if math.isfinite(value)}
     about |= {"recipe_digest": recipe.digest, "data_digest": now.origin.data, "validation": validation}
     folder.mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from blurkit.errors import UsageError
 from blurkit.program.origin import OPENING, Recognise, is_file_with, made_here, require_replaceable
+from blurkit.program.toml import parse_toml, to_dict, to_toml
 from trainer.config import TrainingRecipe, parse_recipe
 from trainer.training.checkpoint import BEST, FOLDER, RECIPE, list_checkpoints
 
@@ -56,10 +57,13 @@ _KNOWN: dict[str, Recognise] = {
 
 
 def _is_old_recipe(opening: bytes) -> bool:
-    """Whether this is a recipe as the trainer writes it. Before version 2 of the checkpoints it had no first line of its own."""
+    """Whether this is a complete recipe in the form in which the trainer writes it. Before version 2 of the checkpoints it had no
+    first line of its own, and it may lack keys that are younger."""
     try:
         text = opening.decode()
-        return _is_recipe(opening) or parse_recipe(text, where="").toml() == text
+        values = parse_toml(text, where="")
+        complete = to_dict(parse_recipe(text, where="")).keys() - values.keys() <= {"system"}
+        return _is_recipe(opening) or (complete and to_toml(values) == text)
     except (UnicodeDecodeError, UsageError):
         return False
 

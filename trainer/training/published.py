@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 
 class Published:
-    """Both networks and their optimisers. ``features``: the network of the perceptual loss. ``losses``: of the last step."""
+    """Both networks and their optimisers. ``features``: the network of the perceptual loss. ``critic``: returns one
+    map of scores. ``losses``: of the last step."""
 
     def __init__(self, generator: nn.Module, critic: nn.Module, features: nn.Module) -> None:
         self.generator, self.critic, self.features = generator, critic, features

@@ -8,21 +8,24 @@ process), so a checkpoint does not need the state of a random generator.
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from blurkit.errors import BlurkitError
-from trainer.config import Adversarial, TrainingRecipe
-from trainer.losses.adversarial import critic_loss, generator_loss
+from blurkit.errors import BlurkitError, UsageError
+from blurkit.program.checks import require
+from trainer.config import TrainingRecipe
+from trainer.losses.adversarial import AdversarialLoss
 from trainer.losses.content import ContentLoss, build_content
 from trainer.networks.build import channels_last
 from trainer.networks.critics import build_critic
 from trainer.networks.generators import build_generator
+from trainer.sections import Adversarial
 from trainer.training.distributed import Ranks
 from trainer.training.graph import Recorded
 
@@ -35,9 +38,9 @@ _WEIGHTS, _DROPOUT, _ALPHAS = 1, 2, 3  # purposes of the random numbers
 class Step:
     """Both networks with their optimisers. A call takes one step and changes ``generator`` and ``critic`` in place.
 
-    ``average``: the generator that is validated and saved. If the recipe sets ``optimizer.ema``, its weights are an exponential
-    moving average over the steps, otherwise it is ``generator`` itself. ``skipped``: the number of skipped steps in a row and in
-    all, float32 (2,). An update is skipped if a loss or a gradient is not finite.
+    ``average``: the generator that is validated and saved. If the recipe sets ``optimizer.ema``, its weights and the statistics
+    of its BatchNorm are an exponential moving average over the steps, otherwise it is ``generator`` itself. ``skipped``: the
+    number of skipped steps in a row and in all, float32 (2,). An update is skipped if a loss or a gradient is not finite.
     """
 
     def __init__(
@@ -55,15 +58,17 @@ class Step:
         if recipe.optimizer.ema:
             self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self.skipped = torch.zeros(2, device=device)
-        self._networks = {"generator": self.generator, "critic": self.critic, "average": self.average}
-        self._optimizers = {"generator": self._adam(self.generator), "critic": self._adam(self.critic)}
         self._adversarial = recipe.adversarial or Adversarial(start=recipe.steps)  # without the section it never starts
+        self._loss = AdversarialLoss(self._adversarial, gather=ranks.gather).to(device)
+        self._loss.constrain(self.critic)
+        self._networks = {"generator": self.generator, "critic": self.critic, "average": self.average, "adversarial": self._loss}
+        self._optimizers = {"generator": self._adam(self.generator), "critic": self._adam(self.critic)}
         bf16, graph = recipe.precision.bf16, recipe.precision.graph
         self._format = torch.channels_last if recipe.precision.channels_last else torch.contiguous_format
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=bf16, cache_enabled=not graph)
-        recorded = graph and device.type == "cuda"
-        self._with_critic = Recorded(self.compute) if recorded else self.compute
-        self._without_critic = Recorded(self.compute) if recorded else self.compute
+        self._records, self._phase = graph and device.type == "cuda", (False, False)
+        self._compute: Callable[..., dict[str, Tensor]] = self.compute
+        self._enter(0, first=True)
 
     def __call__(self, number: int, blurred: Tensor, sharp: Tensor) -> dict[str, Tensor]:
         """Takes step ``number`` (from 0) on float (B, 3, H, W) in [-1, 1]. Returns mean losses over all processes, by name."""
@@ -72,24 +77,36 @@ class Step:
                 group["lr"].fill_(self.recipe.rate(number))
         torch.manual_seed(seed_of(self.recipe.seed, _DROPOUT, number, self._ranks.rank))
         blurred, sharp = (images.contiguous(memory_format=self._format) for images in (blurred, sharp))
-        if number >= self._adversarial.start:
-            losses = self._with_critic(blurred, sharp, self._alphas(number))
-        else:
-            losses = self._without_critic(blurred, sharp)
+        self._enter(number)
+        with_critic = number >= self._adversarial.start
+        losses = self._compute(blurred, sharp, *([self._alphas(number)] if with_critic else []))
         if self.recipe.optimizer.ema:
             decay = min(self.recipe.optimizer.ema, (1 + number) / (10 + number))  # forgets the random initial weights soon
             with torch.no_grad():
-                torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
+                torch._foreach_lerp_(_numbers(self.average), _numbers(self.generator), 1 - decay)
         return losses
+
+    def _enter(self, number: int, *, first: bool = False) -> None:
+        """Prepare for step ``number``: a backbone is frozen for the steps that its generator says. A recording of steps with
+        other parts is dropped."""
+        frozen = number < getattr(self.generator, "freeze", 0)
+        phase = number >= self._adversarial.start, frozen
+        if first or phase != self._phase:
+            self._phase, self._compute = phase, Recorded(self.compute) if self._records else self.compute
+            if hasattr(self.generator, "backbone"):
+                self.generator.backbone.requires_grad_(not frozen)
 
     def compute(self, blurred: Tensor, sharp: Tensor, alphas: Tensor | None = None) -> dict[str, Tensor]:
         """Computes the step and returns the losses, in a form that a CUDA graph can record.
 
-        For that, only dropout draws random numbers, and the code neither waits for the device nor branches on a value.
+        For that, only dropout and DiffAugment draw random numbers, on the device, and the code neither waits for the device nor
+        branches on a value.
         ``alphas``: weights in [0, 1] that mix restored and sharp for the penalty, (critic steps, 1 or B, 1, 1, 1). Without them
         the critic takes no part.
         """
         parts = list(zip(blurred.chunk(self.recipe.accumulate), sharp.chunk(self.recipe.accumulate), strict=True))
+        statistics = _statistics(self.generator)
+        before = [values.clone() for values in statistics]
         single = len(parts) == 1  # several parts are restored again for the generator: memory holds the graph of one part only
         with torch.set_grad_enabled(single):
             restored = [self._restore(part) for part, _ in parts]
@@ -97,11 +114,15 @@ class Step:
         finite = torch.ones((), dtype=torch.bool, device=self.device)
         for alpha in () if alphas is None else alphas:
             mixes = alpha.chunk(len(parts)) if len(alpha) > 1 else itertools.repeat(alpha)
-            trios = zip(restored, (sharp for _, sharp in parts), mixes, strict=False)
-            finite &= self._update("critic", self.critic, (self._criticise(*trio) for trio in trios), losses)
-        pairs = ((restored[0] if single else self._restore(part), sharp) for part, sharp in parts)
-        judged = (self._judge(*pair, adversarial=alphas is not None) for pair in pairs)
+            criticised = (self._criticise(one, *part, mix) for one, part, mix in zip(restored, parts, mixes, strict=False))
+            finite &= self._update("critic", self.critic, criticised, losses)
+            self._loss.constrain(self.critic)
+        again = ((restored[0] if single else self._restore(part[0]), part) for part in parts)
+        judged = (self._judge(one, *part, adversarial=alphas is not None) for one, part in again)
         finite &= self._update("generator", self.generator, judged, losses)
+        self._ranks.average(statistics)
+        for values, old in zip(statistics, before, strict=True):
+            values.copy_(torch.where(finite, values, old))
         self.skipped[0] = (self.skipped[0] + 1) * ~finite
         self.skipped[1] += ~finite
         return losses
@@ -112,11 +133,35 @@ class Step:
         optimizers = {f"{name} adam": optimizer.state_dict()["state"] for name, optimizer in self._optimizers.items()}
         return {**networks, "skipped": self.skipped, **optimizers}
 
+    def require_independent_samples(self) -> None:
+        """Raise :class:`UsageError` if what is computed of a sample depends on the others of its process and part of the batch.
+
+        Then a checkpoint is continued only with the same division of the batch.
+        """
+        relativistic = self.recipe.adversarial is not None and self._loss.relative
+        reasons = ["BatchNorm in the generator takes mean and variance of"] if _statistics(self.generator) else []
+        reasons += ["the relativistic objective compares scores with the mean of"] if relativistic else []
+        for reason in reasons:
+            raise UsageError(
+                f"{reason} the pairs that are computed together, so another number of processes or parts of the batch computes "
+                "something else; use those of the checkpoint, or start again with --resume never"
+            )
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a state that :meth:`state_dict` returned. Raises :class:`BlurkitError` for a state of other networks."""
+        """Continue from a state that :meth:`state_dict` returned. Raises :class:`BlurkitError` for a state of other networks, and
+        :class:`UsageError` for one that was trained with another penalty."""
+        # without this key it is older than the mean in the penalty "sample"; its critic has moments if adversarial training began
+        old = "adversarial" not in state and self.recipe.adversarial is not None and self.recipe.adversarial.gp == "sample"
+        problem = (
+            'the critic of this checkpoint was trained with an older penalty under the name adversarial.gp = "sample", on the '
+        )
+        problem += (
+            "sum of the scores of a sample, and now it is on their mean; choose another --out, or start again with --resume never"
+        )
+        require(not (old and state.get("critic adam")), problem)
         try:
             for name, network in self._networks.items():
-                network.load_state_dict(state[name])
+                network.load_state_dict(state.get(name, {}) if name == "adversarial" else state[name])  # {}: of older checkpoints
             self.skipped.copy_(state["skipped"])
             for name, optimizer in self._optimizers.items():
                 moments = state[f"{name} adam"]
@@ -149,23 +194,34 @@ class Step:
         with self._autocast:
             return self.generator(blurred)
 
-    def _criticise(self, restored: Tensor, sharp: Tensor, alpha: Tensor) -> Losses:
+    def _score(self, blurred: Tensor, images: Tensor) -> tuple[Tensor, ...]:
+        """The scores of restored or sharp photographs, or of both behind one another."""
+        return self.critic(images, blurred if len(images) == len(blurred) else torch.cat([blurred, blurred]))
+
+    def _criticise(self, restored: Tensor, blurred: Tensor, sharp: Tensor, alpha: Tensor) -> Losses:
+        score = functools.partial(self._score, blurred)
         with self._autocast:
-            terms = critic_loss(self._adversarial, self.critic, restored, sharp, alpha=alpha)
+            terms = self._loss.critic_loss(score, restored, sharp, alpha)
         return torch.stack(list(terms.values())).sum(), terms
 
-    def _judge(self, restored: Tensor, sharp: Tensor, *, adversarial: bool) -> Losses:
+    def _judge(self, restored: Tensor, blurred: Tensor, sharp: Tensor, *, adversarial: bool) -> Losses:
         weights = {**self._content.weights, "adversarial": self._adversarial.weight}
         with self._autocast:
             terms = self._content(restored, sharp)
             if adversarial:
-                terms["adversarial"] = generator_loss(self.critic, restored)
+                terms["adversarial"] = self._loss.generator_loss(functools.partial(self._score, blurred), restored, sharp)
         return torch.stack([weights[name] * term for name, term in terms.items()]).sum(), terms
 
     def _update(self, name: str, network: nn.Module, parts: Iterator[Losses], logged: dict[str, Tensor]) -> Tensor:
-        """Update a network by the mean gradient over parts and processes, if it is finite. Returns whether it is finite."""
-        parameters, optimizer, rows = list(network.parameters()), self._optimizers[name], []
+        """Update a network by the mean gradient over parts and processes, if it is finite. Returns whether it is finite.
+
+        A network that is frozen as a whole has no losses of its own.
+        """
+        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        optimizer, rows = self._optimizers[name], []
         optimizer.zero_grad()
+        if not parameters:
+            return torch.ones((), dtype=torch.bool, device=self.device)
         for total, terms in parts:
             torch.autograd.backward(total / self.recipe.accumulate, inputs=parameters)
             rows.append(torch.stack([total, *terms.values()]).detach() / self.recipe.accumulate)
@@ -183,23 +239,37 @@ class Step:
 
 
 def _require_moments(optimizer: torch.optim.Adam, moments: dict[int, dict[str, Tensor]]) -> None:
-    """Raise :class:`ValueError` unless ``moments`` has none or each of the optimiser's parameters. Torch does not check this."""
-    shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
-    given = [{moments[place][key].shape for key in ("exp_avg", "exp_avg_sq")} for place in range(len(moments))]
-    if given and given != [{shape} for shape in shapes]:
+    """Raise :class:`ValueError` if ``moments`` do not fit the optimiser's parameters. Torch does not check this.
+
+    Parameters that were not trained so far have none: those of a backbone that is still frozen, for example.
+    """
+    shapes = dict(enumerate(parameter.shape for group in optimizer.param_groups for parameter in group["params"]))
+    given = {place: {values[key].shape for key in ("exp_avg", "exp_avg_sq")} for place, values in moments.items()}
+    if any({shapes.get(place)} != found for place, found in given.items()):
         raise ValueError("the moments of Adam have other shapes than the weights")
+
+
+def _numbers(network: nn.Module) -> list[Tensor]:
+    """Parameters and statistics. Counts of batches, which no layer uses, are left out."""
+    return [tensor for tensor in itertools.chain(network.parameters(), network.buffers()) if tensor.is_floating_point()]
+
+
+def _statistics(network: nn.Module) -> list[Tensor]:
+    """The statistics of BatchNorm that a step changes."""
+    norms = (module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module.training)
+    return [values for norm in norms for values in (norm.running_mean, norm.running_var) if values is not None]
 
 
 def build_step(recipe: TrainingRecipe, device: torch.device, ranks: Ranks) -> Step:
     """Returns a step with the networks of a recipe. The seed decides the initial weights. Raises :class:`UsageError`."""
     torch.manual_seed(seed_of(recipe.seed, _WEIGHTS))
-    generator, critic = build_generator(recipe.generator.spec), build_critic(recipe.critic.spec)
+    generator, critic = build_generator(recipe.generator), build_critic(recipe.critic)
     content = build_content(recipe.content)
     if recipe.precision.channels_last:
         for network in (generator, critic, content):
             channels_last(network)
     if recipe.precision.compile:
-        for network in filter(None, (generator, content.features)):  # the critic needs a second derivative, so it is not compiled
+        for network in (generator, *content.networks):  # the critic needs a second derivative, so it is not compiled
             network.compile()
     return Step(recipe, generator, critic, content, device, ranks)
 

@@ -15,7 +15,7 @@ from torch import nn
 from blurkit.errors import BadImageError, UsageError
 from trainer.cli import cli
 from trainer.commands import evaluate
-from trainer.evaluation.metrics import choose_metrics
+from trainer.evaluation.metrics import load_metrics
 from trainer.evaluation.pairsets import open_pairset
 from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import Score, make_row, means, representative_pairs, score_pairs, to_csv, to_table
@@ -33,7 +33,7 @@ class Darker(nn.Module):
 
 
 DARKER = Restorer(Darker(), torch.device("cpu"))
-BOTH = choose_metrics("psnr,ssim")
+BOTH = load_metrics("psnr,ssim")
 SSIM = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255, "channel_axis": 2}  # for scikit-image
 
 
@@ -286,7 +286,7 @@ def test_the_command_line_with_real_weights(folder, tmp_path):
     options = ["--data", str(folder), "--metrics", "psnr", "--device", "cpu", "--json", "-q", "-o", str(tmp_path / "out")]
     done = CliRunner().invoke(cli, ["eval", str(tmp_path), *options], standalone_mode=False)
     assert done.return_value == 0
-    expected = means(list(score_pairs(Restorer(generator, torch.device("cpu")), open_pairset(folder), choose_metrics("psnr"))))
+    expected = means(list(score_pairs(Restorer(generator, torch.device("cpu")), open_pairset(folder), load_metrics("psnr"))))
     assert {key: json.loads(done.stdout)[key] for key in expected} == expected
     done = CliRunner().invoke(cli, ["deblur", str(tmp_path), str(folder), "-o", str(tmp_path / "restored"), "--device", "cpu"])
     assert "10 photographs restored" in done.stdout

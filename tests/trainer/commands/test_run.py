@@ -22,6 +22,7 @@ from blurkit.shard import Shard
 from trainer.commands import run as run_command
 from trainer.commands.run import RunOptions, run
 from trainer.data.stream import Stream
+from trainer.networks.weights import NAME
 from trainer.training import checkpoint, loop
 from trainer.training.checkpoint import BEST, FOLDER
 from trainer.training.outputs import CURVES, SHEET
@@ -239,7 +240,7 @@ def test_bad_input_says_what_to_do(place, tmp_path):
         train(place, tmp_path, data=(tmp_path / "none",))
     with pytest.raises(UsageError, match=r"do not fit.*--set crop=24"):
         train(place, tmp_path, "crop=64")
-    with pytest.raises(UsageError, match="multiples of 4"):
+    with pytest.raises(UsageError, match="a multiple of 4 and at least 8 pixels, got 18"):
         train(place, tmp_path, "crop=18")
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match=r"--device cuda: there is no GPU.*--device cpu"):
@@ -270,3 +271,13 @@ def test_out_of_memory_says_what_to_lower(place, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "validate", full)
     with pytest.raises(BlurkitError, match=r"out of memory; name smaller pairs with --val"):
         train(place, tmp_path)
+
+
+def test_batch_norm_is_continued_only_with_the_same_parts_of_a_batch(place, tmp_path):
+    settings = ('generator={name="dense", rate=2}', "steps=3", "validate_every=3")
+    assert train(place, tmp_path / "run", *settings) == 0
+    before = (tmp_path / "run" / NAME).read_bytes()
+    with pytest.raises(UsageError, match=r"BatchNorm in the generator.*--resume never"):
+        train(place, tmp_path / "run", *settings, "accumulate=2")
+    assert (tmp_path / "run" / NAME).read_bytes() == before
+    assert train(place, tmp_path / "run", *settings) == 0

@@ -165,8 +165,8 @@ def test_a_zipped_pickle_with_code_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"conv1.weight": torch.zeros(3)}, "no weights of the generator of DeblurGAN"),
-        ({}, "no weights of the generator of DeblurGAN"),
+        ({"conv1.weight": torch.zeros(3)}, "no weights of a generator of DeblurGAN, DeblurGAN-v2 or NAFNet"),
+        ({}, "no weights of a generator of DeblurGAN, DeblurGAN-v2 or NAFNet"),
         ([torch.zeros(3)], "holds a list"),
         ({"model.1.weight": torch.zeros(4, 3, 7, 7), "model.10.conv_block.1.weight": torch.zeros(1)}, "Missing key"),
         ("another width", "size mismatch for model.26.weight"),
@@ -199,3 +199,24 @@ def test_a_failed_save_keeps_the_previous_file(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert same(load_generator(tmp_path)[0], small())
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_network_of_nafnets_file_is_inferred(tmp_path):
+    spec = {"name": "nafnet", "width": 4, "encoder": [1, 0, 2], "middle": 2, "decoder": [0, 1, 1]}
+    generator = build_generator(spec)
+    torch.save({"params": generator.state_dict(), "epoch": 3}, tmp_path / "NAFNet.pth")
+    loaded, description = load_generator(tmp_path / "NAFNet.pth")
+    assert description == {"generator": spec}
+    assert same(loaded, generator)
+    assert {"intro.weight", "encoders.2.1.sca.1.bias", "middle_blks.1.norm1.weight", "ups.2.0.weight", "ending.bias"} <= set(
+        generator.state_dict()
+    )
+
+
+def test_a_network_that_started_from_downloaded_weights_is_loaded_without_them(tmp_path):
+    spec = {"name": "fpn", "backbone": "mobilenetv2", "width": 8}
+    generator = build_generator(spec)
+    save_generator(tmp_path, generator, {"generator": {**spec, "pretrained": True}})
+    loaded, description = load_generator(tmp_path)
+    assert same(loaded, generator)
+    assert description["generator"]["pretrained"] is True

@@ -35,6 +35,7 @@ def worker(rank, port, path):
     with threads(1), joined(CPU) as ranks:
         assert ranks == Ranks(rank, 2)
         assert ranks.agree(15 * rank, CPU) == 15
+        assert ranks.gather(torch.full((2, 1), float(rank))).tolist() == [[0], [0], [1], [1]]
         torch.save(take_steps(2, ranks), f"{path}/{rank}.pt")
 
 
@@ -135,6 +136,7 @@ def test_a_single_process_exchanges_nothing(monkeypatch):
         ranks.average([numbers])
         assert numbers.tolist() == [0, 1, 2]
         assert ranks.agree(7, CPU) == 7
+        assert ranks.gather(numbers) is numbers
         assert ranks.first
         ranks.wait()
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 from small_steps import lasting, networks, photographs, recipe, step_of
 
-from trainer.config import Adversarial, ContentWeights, Generator, Optimizer, Precision
-from trainer.losses.adversarial import critic_loss
+from trainer.config import Adversarial, ContentWeights, Optimizer, Precision
 from trainer.training.distributed import Ranks
 from trainer.training.published import Published
 from trainer.training.step import seed_of
@@ -37,7 +36,7 @@ def gradients(step):
 
 def test_three_steps_are_the_published_ones():
     generator, critic, features = networks()
-    plain = Published(copy.deepcopy(generator), copy.deepcopy(critic), features)
+    plain = Published(copy.deepcopy(generator), copy.deepcopy(critic.model), features)
     ours = step_of(recipe(), generator, critic, features)
     found = gradients(ours)
     for number in range(3):
@@ -58,7 +57,7 @@ def test_three_steps_are_the_published_ones():
 
 def test_the_critics_gradients_are_the_published_ones():
     generator, critic, features = networks()
-    plain = Published(copy.deepcopy(generator), copy.deepcopy(critic), features)
+    plain = Published(copy.deepcopy(generator), copy.deepcopy(critic.model), features)
     ours = step_of(recipe(), generator, critic, features)
     found, (blurred, sharp) = gradients(ours), photographs()
     alphas = torch.full((1, 1, 1, 1, 1), 0.3, dtype=torch.float64)
@@ -133,12 +132,13 @@ def test_a_penalty_that_is_not_finite_updates_no_critic(monkeypatch, value):
     step = step_of(recipe(adversarial=Adversarial(critic_steps=2)), generator, critic, features)
     blurred, sharp = photographs(dtype=torch.float32)
     before, first = weights(critic).clone(), weights(generator).clone()
+    critic_loss = step._loss.critic_loss
 
-    def wrong(*given, **named):
-        terms = critic_loss(*given, **named)
+    def wrong(*given):
+        terms = critic_loss(*given)
         return {**terms, "penalty": terms["penalty"] * value}
 
-    monkeypatch.setattr("trainer.training.step.critic_loss", wrong)
+    monkeypatch.setattr(step._loss, "critic_loss", wrong)
     losses = step(0, blurred, sharp)
     assert not losses["penalty"].isfinite()
     assert losses["critic"].isfinite()
@@ -195,7 +195,7 @@ def test_channels_last_is_the_same_function():
 
     results = []
     for last in (False, True):
-        small = pixels(generator=Generator(width=4, blocks=1, dropout=0.0), precision=Precision(channels_last=last))
+        small = pixels(generator={"width": 4, "blocks": 1, "dropout": 0.0}, precision=Precision(channels_last=last))
         step = build_step(small, CPU, Ranks())
         results.append(step(0, *photographs(dtype=torch.float32))["l1"])
     torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-6)
