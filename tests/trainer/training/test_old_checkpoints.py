@@ -15,7 +15,6 @@ from trainer.config import load_recipe
 from trainer.networks.weights import NAME
 from trainer.training import checkpoint
 
-
 #: The recipe of these runs as the first version of the trainer wrote it, with this digest if gp is "pixel".
 FIRST = """name = "tiny"
 summary = ""
