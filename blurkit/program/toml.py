@@ -107,10 +107,15 @@ def named_text(package: str, name: str, kind: str = "recipe") -> tuple[str, Path
     known = packaged_names(package, kind)
     if name in known:
         return packaged_text(package, name, kind), None
+    return file_text(name, known, kind), Path(name).parent
+
+
+def file_text(name: str, known: Sequence[str], kind: str = "recipe") -> str:
+    """The TOML text of a recipe by its file. ``known``: the recipes that are known by name, for the error message."""
     if not (name.endswith(".toml") or Path(name).is_file()):
         raise UsageError(f"unknown {kind} {name!r}: it is none of {', '.join(known)}, nor a .toml file{nearest(name, known)}")
     try:
-        return decode_text(read_regular(name, most=_MOST_BYTES), where=f"{kind} {name}"), Path(name).parent
+        return decode_text(read_regular(name, most=_MOST_BYTES), where=f"{kind} {name}")
     except UnreadableFileError as error:
         raise UsageError(f"{kind} {name} cannot be read: {error}") from error
 

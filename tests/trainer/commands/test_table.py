@@ -219,8 +219,12 @@ def test_packaged_tables_are_complete(name):
     grid = to_grid(table, {}, metrics)
     assert len({len(row) for row in grid}) == 1
     assert len(grid) == len(table.rows) + 2
-    if set(table.members) - set(recipe_names()):
-        pytest.skip("some recipes are missing")
+    if name == "nogan-pretrained" and not set(table.members) <= set(recipe_names()):
+        pytest.skip("its recipes are not there yet")
+    for member in table.members:
+        recipe = load_recipe(member)
+        assert load_recipe(member, at_budget(recipe, 20)).steps == 20
+        assert load_recipe(member, at_budget(recipe, recipe.steps)) == recipe
 
 
 def test_a_wrong_row_is_refused(place, tmp_path):
