@@ -118,6 +118,33 @@ def evaluate(weights: Path, data: Path, **values: Any) -> int:
 
 
 @cli.command()
+@click.argument("name", metavar="NAME|FILE")
+@click.option("--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Folders of shards to train on.")
+@click.option("--val", type=PATH, multiple=True, help="Folder of shards to validate on.  [default: a tenth of the photographs]")
+@click.option("--test", type=PATH, metavar="DIR", help="Shards or pairs to measure all members on.  [default: --val]")
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="Steps of each member.  [default: those of its recipe]")
+@settings_option("Change one value of all recipes, or of one: MEMBER:KEY=VALUE.")
+@click.option("--metrics", default="", metavar="M,...", help="More metrics, or files of weights of metrics: lpips_alex=FILE.")
+@click.option("--runs", type=PATH, metavar="DIR", help="Take each finished run DIR/MEMBER as it is, whatever its steps.")
+@click.option("--only", multiple=True, metavar="MEMBER", help="Train this member only. Others are shown if they are finished.")
+@click.option("-o", "--out", type=PATH, metavar="DIR", help="Folder of the table and of the runs.  [default: tables/NAME]")
+@tile_option
+@device_option
+@overwrite_option
+@json_option
+@quiet_option
+def table(name: str, **values: Any) -> int:
+    """Make a published comparison again, on your pairs.
+
+    NAME is vegan, nogan, nogan-pretrained, ird, iitgn or nnfl. Its members are recipes. Each is trained in --out/MEMBER, then
+    measured, and the table is written beside the published figures. If it was stopped, the same command continues it.
+    """
+    from trainer.commands.table import TableOptions, table
+
+    return table(name, TableOptions(json=values.pop("as_json"), **values))
+
+
+@cli.command()
 @weights_argument
 @click.argument("inputs", nargs=-1, required=True, metavar="IN...")
 @click.option("-o", "--out", type=PATH, required=True, help="Folder to write to, or a file if there is one photograph.")

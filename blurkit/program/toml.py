@@ -91,31 +91,33 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def packaged_names(package: str) -> list[str]:
-    """The names of the recipes in a package, the ``.toml`` files in its folder ``recipes``."""
-    files = (resources.files(package) / "recipes").iterdir()
+def packaged_names(package: str, kind: str = "recipe") -> list[str]:
+    """The names of the recipes in a package, the ``.toml`` files in its folder ``recipes``, or likewise of another kind."""
+    files = (resources.files(package) / f"{kind}s").iterdir()
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
-def packaged_text(package: str, name: str) -> str:
-    """The TOML text of a recipe in a package."""
-    return (resources.files(package) / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+def packaged_text(package: str, name: str, kind: str = "recipe") -> str:
+    """The TOML text of a recipe in a package, or of another kind."""
+    return (resources.files(package) / f"{kind}s" / f"{name}.toml").read_text(encoding="utf-8")
 
 
-def named_text(package: str, name: str) -> tuple[str, Path | None]:
+def named_text(package: str, name: str, kind: str = "recipe") -> tuple[str, Path | None]:
     """The TOML text of a recipe, by its name in a package or by its file; and the folder of that file, or ``None``."""
-    known = packaged_names(package)
-    return (packaged_text(package, name), None) if name in known else (file_text(name, known), Path(name).parent)
+    known = packaged_names(package, kind)
+    if name in known:
+        return packaged_text(package, name, kind), None
+    return file_text(name, known, kind), Path(name).parent
 
 
-def file_text(name: str, known: Sequence[str]) -> str:
+def file_text(name: str, known: Sequence[str], kind: str = "recipe") -> str:
     """The TOML text of a recipe by its file. ``known``: the recipes that are known by name, for the error message."""
     if not (name.endswith(".toml") or Path(name).is_file()):
-        raise UsageError(f"unknown recipe {name!r}: it is none of {', '.join(known)}, nor a .toml file{nearest(name, known)}")
+        raise UsageError(f"unknown {kind} {name!r}: it is none of {', '.join(known)}, nor a .toml file{nearest(name, known)}")
     try:
-        return decode_text(read_regular(name, most=_MOST_BYTES), where=f"recipe {name}")
+        return decode_text(read_regular(name, most=_MOST_BYTES), where=f"{kind} {name}")
     except UnreadableFileError as error:
-        raise UsageError(f"recipe {name} cannot be read: {error}") from error
+        raise UsageError(f"{kind} {name} cannot be read: {error}") from error
 
 
 def parse_toml(text: str, *, where: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def test_the_wheel_holds_what_it_should_and_nothing_stray(wheel):
     roots = {name.split("/")[0] for name in names}
     assert {root for root in roots if not root.endswith(".dist-info")} == {"blurkit", "trainer"}
     assert "blurkit/py.typed" in names
-    assert "blurkit/recipes/handheld.toml" in names
+    assert {"blurkit/recipes/handheld.toml", "trainer/recipes/quick.toml", "trainer/tables/vegan.toml"} <= set(names)
     manifests = {path.name for path in (ROOT / "data_manifests").glob("*.json")}
     assert {"coco_2017.json", "sample.json"} <= manifests
     assert {f"blurkit/data_manifests/{name}" for name in manifests} <= set(names)

@@ -60,25 +60,16 @@ def evaluate(
         for notice in pairs.notices if isinstance(pairs, FolderPairs) else ():
             print(notice, file=sys.stderr)
         print(f"{weights} on {plural(len(pairs), 'pair')} of {data}; {reason}{left_out(description)}", file=sys.stderr)
-    scores, progress = [], Progress(len(pairs), quiet=quiet)
-    with memory_advice("lower --tile"):
-        for score in score_pairs(restore, pairs, chosen):
-            scores.append(score)
-            progress.done += 1
-            progress.show()
-    progress.close()
-    sides = sorted({restore.tile(score.height, score.width) for score in scores})
+    scores, summary = measure(restore, pairs, chosen, quiet=quiet)
     result = {
-        **means(scores),
-        "sizes": dict(Counter(f"{score.width}x{score.height}" for score in scores).most_common()),
-        "frame": " and ".join(f"tiles of {side}" if side else "full frame" for side in sides),
+        **summary,
         "metrics": {name: metric.convention for name, metric in chosen.items()},
         "weights": str(weights),
         "step": description.get("step"),
         "data": str(data),
     }
     if as_json:
-        print(_json(result))
+        print(strict_json(result))
     else:
         print(to_table(scores, chosen))
         print(f"\n{', '.join(result['sizes'])}; {result['frame']}")
@@ -86,11 +77,28 @@ def evaluate(
     if out is not None:
         make_folder(out)
         write_atomic(out / IMAGES, to_csv(scores).encode(errors="backslashreplace"))
-        write_atomic(out / RESULTS, _json(result, indent=2).encode(errors="backslashreplace") + b"\n")
+        write_atomic(out / RESULTS, strict_json(result, indent=2).encode(errors="backslashreplace") + b"\n")
         _draw_sheet(out / SHEET, restore, pairs, scores, chosen, result)
         if not quiet:
             print(f"{out}: {IMAGES}, {RESULTS}, {SHEET}", file=sys.stderr)
     return OK
+
+
+def measure(
+    restore: Restorer, pairs: PairSet, metrics: Mapping[str, Metric], *, quiet: bool
+) -> tuple[list[Score], dict[str, Any]]:
+    """Returns the score of each pair, and their :func:`means` with the sizes of the pairs and whether tiles were used."""
+    scores, progress = [], Progress(len(pairs), quiet=quiet)
+    with memory_advice("lower --tile"):
+        for score in score_pairs(restore, pairs, metrics):
+            scores.append(score)
+            progress.done += 1
+            progress.show()
+    progress.close()
+    sides = sorted({restore.tile(score.height, score.width) for score in scores})
+    sizes = dict(Counter(f"{score.width}x{score.height}" for score in scores).most_common())
+    frame = " and ".join(f"tiles of {side}" if side else "full frame" for side in sides)
+    return scores, {**means(scores), "sizes": sizes, "frame": frame}
 
 
 def _draw_sheet(
@@ -105,7 +113,7 @@ def _draw_sheet(
     draw_triples(path, rows, title=title, subtitle=f"{result['data']} · {result['frame']} · mean {name} {before} → {after}")
 
 
-def _json(result: dict[str, Any], indent: int | None = None) -> str:
+def strict_json(result: dict[str, Any], indent: int | None = None) -> str:
     """Strict JSON. The PSNR of equal images is infinite, which JSON cannot express, so it becomes null."""
     strict = dict(result)
     for side in ("blurred", "restored"):

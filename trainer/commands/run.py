@@ -16,7 +16,7 @@ from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.locks import locked
 from blurkit.program.progress import plural
 from blurkit.program.signals import stopping
-from trainer.config import differences, load_recipe, parse_recipe
+from trainer.config import TrainingRecipe, differences, load_recipe, parse_recipe
 from trainer.data.pairs import Pairs, hold_out, open_pairs
 from trainer.networks.weights import NAME
 from trainer.training import checkpoint
@@ -41,25 +41,39 @@ class RunOptions:
 
     data: tuple[Path, ...]
     val: tuple[Path, ...]
-    weight: tuple[float, ...]
     out: Path | None
     recipe: str
     settings: tuple[str, ...]
     device: str
-    resume: str
-    json: bool
     quiet: bool
+    weight: tuple[float, ...] = ()
+    resume: str = "auto"
+    json: bool = False
 
 
 def run(options: RunOptions) -> int:
     """Train, from the newest checkpoint if there is one, and print the result. Returns the exit code."""
     recipe = load_recipe(options.recipe, options.settings)
     out = options.out or Path("runs") / recipe.name
-    device, reason = choose_device(options.device)
+    end = train(options, recipe, out)
+    if end is not None:
+        _report(out, end, as_json=options.json)
+    return OK
+
+
+def divided_pairs(options: RunOptions, *, seed: int) -> tuple[Pairs, Pairs]:
+    """Returns the training pairs and the held-out pairs."""
     pairs = open_pairs(options.data, weights=options.weight or None)
-    train, held = (pairs, open_pairs(options.val)) if options.val else hold_out(pairs, seed=recipe.seed)
+    return (pairs, open_pairs(options.val)) if options.val else hold_out(pairs, seed=seed)
+
+
+def train(options: RunOptions, recipe: TrainingRecipe, out: Path) -> Checkpoint | None:
+    """Trains in the folder ``out``, from its newest checkpoint if there is one. Returns the last checkpoint, or None in all
+    processes but the first."""
+    device, reason = choose_device(options.device)
+    trained, held = divided_pairs(options, seed=recipe.seed)
     with joined(device) as ranks, contextlib.ExitStack() as stack:
-        training = TrainingRun(recipe, train, held, out, device, ranks)
+        training = TrainingRun(recipe, trained, held, out, device, ranks)
         if ranks.first:
             make_folder(out)
             stack.enter_context(locked(out / ".lock"))
@@ -79,14 +93,12 @@ def run(options: RunOptions) -> int:
             begin = _prepared(training, begin)
             watch = Watch(out, begin, steps=recipe.steps, every=recipe.log_every, quiet=options.quiet)
             stack.callback(watch.close)
-            watch.message(f"on {reason}\n{_pairs_text(train, held, named=bool(options.val))}")
+            watch.message(f"on {reason}\n{_pairs_text(trained, held, named=bool(options.val))}")
             if begin is not None:
                 watch.message(f"resumed at step {begin.step:,}{'' if exactly else _ROUNDED}")
         with memory_advice(advice):
             end = run_steps(training, step, begin, stop=stop, watch=watch)
-        if ranks.first:
-            _report(out, end, as_json=options.json)
-    return OK
+        return end if ranks.first else None
 
 
 def _begin(resume: str, run: TrainingRun) -> tuple[Checkpoint | None, bool]:

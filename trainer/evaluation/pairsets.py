@@ -7,6 +7,7 @@ pair, with the blurred half at the left and the sharp half at the right. Arrays 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
@@ -40,8 +41,10 @@ Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 class PairSet(Protocol):
-    """Pairs by number, each with a name and its images."""
+    """Pairs by number, each with a name and its images. ``digest``: a sha256 of all of them, 64 hexadecimal digits."""
 
+    @property
+    def digest(self) -> str: ...
     def __len__(self) -> int: ...
     def name(self, index: int) -> str: ...
     def images(self, index: int) -> Images: ...
@@ -86,6 +89,15 @@ class FolderPairs(list[FilePair]):
     def __init__(self, pairs: Iterable[FilePair], notices: Sequence[str]) -> None:
         super().__init__(pairs)
         self.notices = list(notices)
+
+    @property
+    def digest(self) -> str:
+        """A sha256 of the names of the pairs and of the content of their files, all of which are read."""
+        digest = hashlib.sha256(repr([(pair.name, pair.number) for pair in self]).encode(errors="surrogateescape"))
+        for path in dict.fromkeys(path for pair in self for path in (pair.blurred, pair.sharp) if path is not None):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
 
     def name(self, index: int) -> str:
         """Returns the name of a pair."""

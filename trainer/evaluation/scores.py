@@ -89,5 +89,10 @@ def to_table(scores: Sequence[Score], metrics: Mapping[str, Metric]) -> str:
         values = ((metric, score.blurred[name], score.restored[name], gains[name]) for name, metric in metrics.items())
         cells = ((metric.text(before), metric.text(after), metric.text(gain, sign="+")) for metric, before, after, gain in values)
         lines.append([score.name, *(cell for three in cells for cell in three)])
+    return aligned(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Returns lines of words as a text of columns. All columns but the first are aligned at the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
