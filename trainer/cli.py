@@ -51,6 +51,7 @@ def cli() -> None:
 @settings_option("Change one value of the recipe.")
 @device_option
 @click.option("--resume", default="auto", show_default=True, metavar="auto|never|FILE", help="Continue, start over or load FILE.")
+@click.option("--init", type=PATH, metavar="FILE|RUN", help="Start from the weights in a file or in the folder of a run.")
 @json_option
 @quiet_option
 def run(**values: Any) -> int:

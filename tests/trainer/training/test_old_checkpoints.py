@@ -15,7 +15,6 @@ from trainer.config import load_recipe
 from trainer.networks.weights import NAME
 from trainer.training import checkpoint
 
-
 #: The recipe of these runs as the first version of the trainer wrote it, with this digest if gp is "pixel".
 FIRST = """name = "tiny"
 summary = ""
@@ -108,7 +107,7 @@ def make_old(place, out, text=FIRST):
     for path in (out / "checkpoints").glob("*.ckpt"):
         values = dataclasses.asdict(checkpoint.load(path))
         del values["losses"], values["state"]["adversarial"]
-        for key in ("pairs", "parts"):
+        for key in ("pairs", "parts", "init"):
             del values["origin"][key]
         values["origin"]["recipe"] = recipe.digest
         buffer = io.BytesIO()
