@@ -66,6 +66,27 @@ def run(**values: Any) -> int:
     return run(RunOptions(json=values.pop("as_json"), **values))
 
 
+@cli.command("pretrain-critic")
+@click.option("--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Folders of shards to train on.")
+@click.option("--val", type=PATH, multiple=True, help="Folder of shards to test on.  [default: a tenth of the photographs]")
+@click.option("-o", "--out", type=PATH, default=Path("runs/critic"), show_default=True, help="Folder to write to.")
+@click.option("--recipe", default="quick", show_default=True, metavar="NAME|FILE", help="Has the critic; see `trainer recipes`.")
+@settings_option("Change one value of the recipe.")
+@click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Steps of training.")
+@device_option
+@overwrite_option
+@json_option
+@quiet_option
+def pretrain_critic(data: tuple[Path, ...], val: tuple[Path, ...], recipe: str, settings: tuple[str, ...], **values: Any) -> int:
+    """Train the critic of a recipe to tell blurred from sharp photographs.
+
+    A run starts from the weights that this writes with --set critic.weights=FILE, and --set critic.frozen=true keeps them.
+    """
+    from trainer.commands.pretrain_critic import pretrain_critic
+
+    return pretrain_critic(data, val, recipe, settings, **values)
+
+
 @cli.command()
 @click.argument("name", required=False)
 @settings_option("Change one value of the recipe.")
