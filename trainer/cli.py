@@ -160,6 +160,24 @@ def deblur(weights: Path, inputs: tuple[str, ...], out: Path, **values: Any) -> 
     return deblur(weights, inputs, out, **values)
 
 
+@cli.command()
+@weights_argument
+@click.option("-o", "--out", type=PATH, default=Path("generator.onnx"), show_default=True, help="The file to write.")
+@click.option("--int8", is_flag=True, help="Also write it in int8, to NAME.int8.onnx; needs --data.")
+@click.option("--data", type=PATH, metavar="DIR", help="Shards or pairs, for the ranges of int8 and for PSNR.")
+@overwrite_option
+@json_option
+@quiet_option
+def export(weights: Path, out: Path, **values: Any) -> int:
+    """Write a generator as an ONNX file for any height and width, and check it.
+
+    WEIGHTS is the folder of a run or a file of weights. `trainer deblur` and `trainer eval` take the file in place of weights.
+    """
+    from trainer.commands.export import export_generator
+
+    return export_generator(weights, out, **values)
+
+
 name_variables(cli, "TRAINER")
 
 

@@ -63,12 +63,17 @@ def generator_files(state: Mapping[str, Tensor], description: Mapping[str, Any])
 def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
     """Returns a generator on the CPU (float32, evaluation mode) and its description, which always has the key "generator".
 
-    ``path`` is the folder of a run, a ``.safetensors`` file, or a state dictionary saved by torch, such as those published with
-    DeblurGAN, DeblurGAN-v2 and NAFNet. The network of a state dictionary is inferred from the names in it. If it holds parts that
-    the published network never uses, they are left out and named in the description, "unused". Raises
-    :class:`blurkit.errors.UsageError` if the path has no generator, and :class:`blurkit.errors.BlurkitError` if the weights
-    differ from those that were written.
+    ``path`` is the folder of a run, a ``.safetensors`` file, an ``.onnx`` file of ``trainer export``, or a state dictionary saved
+    by torch, such as those published with DeblurGAN, DeblurGAN-v2 and NAFNet. The network of a state dictionary is inferred from
+    the names in it. If it holds parts that the published network never uses, they are left out and named in the description,
+    "unused". Raises :class:`blurkit.errors.UsageError` if the path has no generator, and :class:`blurkit.errors.BlurkitError` if
+    the weights differ from those that were written.
     """
+    if Path(path).suffix == ".onnx":
+        from trainer.networks.exported import ExportedGenerator  # here, since onnxruntime is of an extra of its own
+
+        exported = ExportedGenerator(Path(path))
+        return exported.eval(), exported.description
     path, state, description = _read(Path(path))
     description = description or {"generator": infer_spec(state, where=str(path))}
     with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten, so their draw must not affect later draws
