@@ -51,6 +51,7 @@ def cli() -> None:
 @settings_option("Change one value of the recipe.")
 @device_option
 @click.option("--resume", default="auto", show_default=True, metavar="auto|never|FILE", help="Continue, start over or load FILE.")
+@click.option("--init", type=PATH, metavar="FILE|RUN", help="Start from the weights in a file or in the folder of a run.")
 @json_option
 @quiet_option
 def run(**values: Any) -> int:
@@ -63,6 +64,27 @@ def run(**values: Any) -> int:
     from trainer.commands.run import RunOptions, run
 
     return run(RunOptions(json=values.pop("as_json"), **values))
+
+
+@cli.command("pretrain-critic")
+@click.option("--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Folders of shards to train on.")
+@click.option("--val", type=PATH, multiple=True, help="Folder of shards to test on.  [default: a tenth of the photographs]")
+@click.option("-o", "--out", type=PATH, default=Path("runs/critic"), show_default=True, help="Folder to write to.")
+@click.option("--recipe", default="quick", show_default=True, metavar="NAME|FILE", help="Has the critic; see `trainer recipes`.")
+@settings_option("Change one value of the recipe.")
+@click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Steps of training.")
+@device_option
+@overwrite_option
+@json_option
+@quiet_option
+def pretrain_critic(data: tuple[Path, ...], val: tuple[Path, ...], recipe: str, settings: tuple[str, ...], **values: Any) -> int:
+    """Train the critic of a recipe to tell blurred from sharp photographs.
+
+    A run starts from the weights that this writes with --set critic.weights=FILE, and --set critic.frozen=true keeps them.
+    """
+    from trainer.commands.pretrain_critic import pretrain_critic
+
+    return pretrain_critic(data, val, recipe, settings, **values)
 
 
 @cli.command()
@@ -163,6 +185,24 @@ def deblur(weights: Path, inputs: tuple[str, ...], out: Path, **values: Any) -> 
     from trainer.commands.deblur import deblur
 
     return deblur(weights, inputs, out, **values)
+
+
+@cli.command()
+@weights_argument
+@click.option("-o", "--out", type=PATH, default=Path("generator.onnx"), show_default=True, help="The file to write.")
+@click.option("--int8", is_flag=True, help="Also write it in int8, to NAME.int8.onnx; needs --data.")
+@click.option("--data", type=PATH, metavar="DIR", help="Shards or pairs, for the ranges of int8 and for PSNR.")
+@overwrite_option
+@json_option
+@quiet_option
+def export(weights: Path, out: Path, **values: Any) -> int:
+    """Write a generator as an ONNX file for any height and width, and check it.
+
+    WEIGHTS is the folder of a run or a file of weights. `trainer deblur` and `trainer eval` take the file in place of weights.
+    """
+    from trainer.commands.export import export_generator
+
+    return export_generator(weights, out, **values)
 
 
 name_variables(cli, "TRAINER")

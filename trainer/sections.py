@@ -137,6 +137,11 @@ class Schedule:
         valid = min(self.warmup, self.hold) >= 0 and self.every >= 1
         require(valid, "schedule.warmup and schedule.hold are at least 0, and schedule.every is at least 1")
 
+    def settled(self, done: int) -> bool:
+        """Whether the factors of the first ``done`` steps are the same in a run of any length."""
+        last = max(done - 1, 0)
+        return self.kind == "constant" or last - last % self.every <= max(self.warmup, self.hold)
+
     def factor(self, step: int, steps: int) -> float:
         """The factor in [0, 1] by which the learning rate is multiplied at ``step`` (from 0) of a run of ``steps`` steps.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from blurkit.program.progress import plural
 from blurkit.program.signals import stopping
 from trainer.config import TrainingRecipe, differences, load_recipe, parse_recipe
 from trainer.data.pairs import Pairs, hold_out, open_pairs
-from trainer.networks.weights import NAME
+from trainer.networks.weights import NAME, left_out, read_start, unused_parts
 from trainer.training import checkpoint
 from trainer.training.checkpoint import RECIPE, Checkpoint
 from trainer.training.device import choose_device, memory_advice
@@ -37,7 +37,8 @@ _ROUNDED = (
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of the command. ``resume``: "auto", "never" or a file. ``weight``: empty, or one number per folder of data."""
+    """The options of the command. ``resume``: "auto", "never" or a file. ``weight``: empty, or one number per folder of data.
+    ``init``: the folder of a run or a file of weights to start from."""
 
     data: tuple[Path, ...]
     val: tuple[Path, ...]
@@ -49,6 +50,7 @@ class RunOptions:
     weight: tuple[float, ...] = ()
     resume: str = "auto"
     json: bool = False
+    init: Path | None = None
 
 
 def run(options: RunOptions) -> int:
@@ -71,18 +73,21 @@ def train(options: RunOptions, recipe: TrainingRecipe, out: Path) -> Checkpoint 
     """Trains in the folder ``out``, from its newest checkpoint if there is one. Returns the last checkpoint, or None in all
     processes but the first."""
     device, reason = choose_device(options.device)
+    start = read_start(options.init) if options.init else None
     trained, held = divided_pairs(options, seed=recipe.seed)
     with joined(device) as ranks, contextlib.ExitStack() as stack:
-        training = TrainingRun(recipe, trained, held, out, device, ranks)
+        training = TrainingRun(recipe, trained, held, out, device, ranks, start.digest if start else "")
         if ranks.first:
             make_folder(out)
             stack.enter_context(locked(out / ".lock"))
             require_own(out)
         stop = stack.enter_context(stopping())
         begin, exactly = _begin(options.resume, training)
+        if begin is not None:
+            training, start = replace(training, init=begin.origin.init), None  # the checkpoint holds what became of them
         advice = f"lower --set batch={max(recipe.batch // 2, 1)} or --set crop={recipe.crop // 2}, or raise --set accumulate"
         with memory_advice(advice):
-            step = build_step(recipe, device, ranks)
+            step = build_step(recipe, device, ranks, start)
             if not exactly:
                 step.require_independent_samples()
             if begin is not None:
@@ -96,6 +101,9 @@ def train(options: RunOptions, recipe: TrainingRecipe, out: Path) -> Checkpoint 
             watch.message(f"on {reason}\n{_pairs_text(trained, held, named=bool(options.val))}")
             if begin is not None:
                 watch.message(f"resumed at step {begin.step:,}{'' if exactly else _ROUNDED}")
+            elif start is not None:
+                unused = unused_parts(step.generator, start.state)
+                watch.message(f"starting from {start.path}{left_out({'unused': unused} if unused else {})}")
         with memory_advice(advice):
             end = run_steps(training, step, begin, stop=stop, watch=watch)
         return end if ranks.first else None
@@ -112,7 +120,9 @@ def _begin(resume: str, run: TrainingRun) -> tuple[Checkpoint | None, bool]:
     begin = checkpoint.newest(run.out) if auto else checkpoint.load(Path(resume))
     if begin is None:
         return None, True
-    where, recorded, before, now = run.out if auto else Path(resume), run.out / RECIPE, begin.origin, run.origin
+    where, recorded = run.out if auto else Path(resume), run.out / RECIPE
+    begin = _lengthened(begin, run, where)
+    before, now = begin.origin, run.origin if run.init else replace(run.origin, init=begin.origin.init)
     changed = before.recipe != now.recipe or (before.pairs != now.pairs and before.processes == now.processes)
     if changed and recorded.exists():
         values = differences(parse_recipe(recorded.read_text(), where=str(recorded)), run.recipe)
@@ -123,6 +133,22 @@ def _begin(resume: str, run: TrainingRun) -> tuple[Checkpoint | None, bool]:
     exactly = before.require_same(now, where)
     require(begin.step <= run.recipe.steps, f"{where} is at step {begin.step:,}, beyond the {run.recipe.steps:,} of the recipe")
     return begin, exactly
+
+
+def _lengthened(begin: Checkpoint, run: TrainingRun, where: Path) -> Checkpoint:
+    """The last checkpoint of a run that differs only by its smaller number of steps, as a checkpoint of this run. Any other
+    checkpoint is returned as it is. Raises :class:`UsageError` if the longer run would have had other rates until then."""
+    recipe, done = run.recipe, begin.step
+    finished = 0 < done < recipe.steps and begin.origin.recipe == checkpoint.digest_of(recipe, steps=done)
+    if not finished:
+        return begin
+    problem = (
+        f"{where} has ended its {done:,} steps, and schedule.kind = {recipe.schedule.kind!r} had begun to lower the "
+        f"learning rate by their number, so a run of {recipe.steps:,} steps would have trained otherwise"
+    )
+    advice = f"start another run from its weights: --init {where} --out FOLDER"
+    require(recipe.schedule.settled(done), f"{problem}; {advice}")
+    return replace(begin, origin=replace(begin.origin, recipe=run.origin.recipe))
 
 
 def _prepared(run: TrainingRun, begin: Checkpoint | None) -> Checkpoint | None:

@@ -42,7 +42,8 @@ def load_weights(network: nn.Module, path: str, state: Mapping[str, Tensor] | No
     ``state``: the weights, if they are already read. Raises :class:`UsageError` if weights are missing or have another shape.
     """
     given, own = read_weights(Path(path))[0] if state is None else state, network.state_dict()
-    given = {name.removeprefix("module.").removeprefix("features."): value for name, value in given.items()}
+    given = {name.removeprefix("module."): value for name, value in given.items()}
+    given |= {name.removeprefix("features."): value for name, value in given.items()}
     missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
     require(not missing, f"{path}: {len(missing)} of {len(own)} weights are missing, the first is {next(iter(missing), '')}")
     try:

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -63,28 +63,81 @@ def generator_files(state: Mapping[str, Tensor], description: Mapping[str, Any])
 def load_generator(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
     """Returns a generator on the CPU (float32, evaluation mode) and its description, which always has the key "generator".
 
-    ``path`` is the folder of a run, a ``.safetensors`` file, or a state dictionary saved by torch, such as those published with
-    DeblurGAN, DeblurGAN-v2 and NAFNet. The network of a state dictionary is inferred from the names in it. If it holds parts that
-    the published network never uses, they are left out and named in the description, "unused". Raises
-    :class:`blurkit.errors.UsageError` if the path has no generator, and :class:`blurkit.errors.BlurkitError` if the weights
-    differ from those that were written.
+    ``path`` is the folder of a run, a ``.safetensors`` file, an ``.onnx`` file of ``trainer export``, or a state dictionary saved
+    by torch, such as those published with DeblurGAN, DeblurGAN-v2 and NAFNet. The network of a state dictionary is inferred from
+    the names in it. If it holds parts that the published network never uses, they are left out and named in the description,
+    "unused". Raises :class:`blurkit.errors.UsageError` if the path has no generator, and :class:`blurkit.errors.BlurkitError` if
+    the weights differ from those that were written.
     """
-    path = Path(path)
-    if path.is_dir():
-        path /= NAME
-        require(path.exists(), f"no {NAME} in {path.parent}: train first with trainer run --out {path.parent}")
-    state, metadata = read_weights(path)
-    description = _verified(path, state, metadata[KEY]) if KEY in metadata else {"generator": infer_spec(state, where=str(path))}
-    spec = {key: value for key, value in description["generator"].items() if key not in STARTS}
+    if Path(path).suffix == ".onnx":
+        from trainer.networks.exported import ExportedGenerator  # here, since onnxruntime is of an extra of its own
+
+        exported = ExportedGenerator(Path(path))
+        return exported.eval(), exported.description
+    path, state, description = _read(Path(path))
+    description = description or {"generator": infer_spec(state, where=str(path))}
     with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten, so their draw must not affect later draws
-        generator = build_generator(spec)
+        generator = build_generator(without_starts(description["generator"]))
+    fill(generator, state, f"{path}: the weights do not fit the generator {description['generator']}")
+    unused = unused_parts(generator, state)
+    return generator.eval(), description | ({"unused": unused} if unused else {})
+
+
+class Start(NamedTuple):
+    """Weights that a training starts from: their file, the tensors by name, and the sha256 of these. ``spec``: the specification
+    of their network, if the file says it or the names in it are those of a published network."""
+
+    path: Path
+    state: dict[str, Tensor]
+    digest: str
+    spec: dict[str, Any] | None
+
+    def fill(self, generator: nn.Module) -> None:
+        """Load the weights into the generator of a recipe; see :func:`fill`."""
+        table = ", ".join(f"{key}={json.dumps(value)}" for key, value in (self.spec or {}).items())
+        advice = f"; for their network use --set 'generator={{{table}}}'" if table else ""
+        fill(generator, self.state, f"{self.path}: the weights do not fit the generator of the recipe{advice}")
+
+
+def read_start(path: Path) -> Start:
+    """Returns the weights of ``path``, which is as in :func:`load_generator`, for the training of a network."""
+    path, state, description = _read(path)
+    try:
+        spec = description.get("generator") or infer_spec(state, where=str(path))
+    except UsageError:  # of a network of the recipe, perhaps
+        spec = None
+    return Start(path, state, _digest({}, state), spec)
+
+
+def without_starts(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a specification without the options that name initial weights."""
+    return {key: value for key, value in spec.items() if key not in STARTS}
+
+
+def fill(generator: nn.Module, state: Mapping[str, Tensor], problem: str) -> None:
+    """Load all weights of a generator, under strict names.
+
+    Raises :class:`UsageError`, which begins with ``problem``, if a weight is missing, unknown, or of another shape.
+    """
     try:
         generator.load_state_dict(state)
     except RuntimeError as error:
         wrong = "; ".join(line.strip()[:200] for line in str(error).splitlines()[1:4])
-        raise UsageError(f"{path}: the weights do not fit the generator {description['generator']}: {wrong}") from error
-    unused = {found[0] for name in state if (found := re.match(getattr(generator, "unused", "$^"), name))}
-    return generator.eval(), description | ({"unused": sorted(unused)} if unused else {})
+        raise UsageError(f"{problem}: {wrong}") from error
+
+
+def unused_parts(generator: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Returns the parts of a file of weights, by their names, that the published network of ``generator`` never uses."""
+    return sorted({found[0] for name in state if (found := re.match(getattr(generator, "unused", "$^"), name))})
+
+
+def _read(path: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any]]:
+    """The file of a generator, its weights, and their verified description, which is empty in files of others."""
+    if path.is_dir():
+        path /= NAME
+        require(path.exists(), f"no {NAME} in {path.parent}: train first with trainer run --out {path.parent}")
+    state, metadata = read_weights(path)
+    return path, state, _verified(path, state, metadata[KEY]) if KEY in metadata else {}
 
 
 def left_out(description: Mapping[str, Any]) -> str:

@@ -46,7 +46,8 @@ class Origin:
     ``recipe``, ``data``: digests, that of the recipe without ``batch`` and ``accumulate``. ``device``: "cpu" or "cuda".
     ``threads``: the number of torch threads on the CPU, where sums are split among threads; 0 on a GPU. ``pairs``: the number of
     pairs of a step, over all processes. ``processes``: the number of processes that train together. ``parts``: the number of
-    parts that the pairs of a step are computed in, over all processes.
+    parts that the pairs of a step are computed in, over all processes. ``init``: the digest of the weights that the generator
+    started from; empty if they were drawn.
     """
 
     recipe: str
@@ -56,12 +57,13 @@ class Origin:
     pairs: int
     processes: int
     parts: int
+    init: str = ""
 
     @classmethod
-    def of(cls, recipe: TrainingRecipe, *, data: str, device: str, threads: int, processes: int) -> Origin:
+    def of(cls, recipe: TrainingRecipe, *, data: str, device: str, threads: int, processes: int, init: str = "") -> Origin:
         """The origin of a run of a recipe."""
         pairs, parts = recipe.batch * processes, recipe.accumulate * processes
-        return cls(replace(recipe, batch=1, accumulate=1).digest, data, device, threads, pairs, processes, parts)
+        return cls(digest_of(recipe), data, device, threads, pairs, processes, parts, init)
 
     def require_same(self, other: Origin, where: Path) -> bool:
         """Returns whether a run of origin ``other`` continues this one, of the checkpoint ``where``, to the byte, or to rounding.
@@ -71,6 +73,7 @@ class Origin:
         Raises :class:`UsageError` if the run cannot continue the checkpoint.
         """
         words = {"recipe": "another recipe", "data": "other training pairs", "device": f"--device {self.device}"}
+        words["init"] = "other initial weights (it continues without --init)"
         same_division = (self.processes, self.parts) == (other.processes, other.parts)
         if self.processes == other.processes:
             words["threads"] = f"{self.threads} torch threads (OMP_NUM_THREADS={self.threads})"
@@ -84,6 +87,11 @@ class Origin:
         contrast = f"this run, with {other.processes}, trains on {other.pairs}"
         require(self.pairs == other.pairs, f"{problem}; {contrast}; {share}, or start again with --resume never")
         return same_division
+
+
+def digest_of(recipe: TrainingRecipe, **changes: Any) -> str:
+    """The digest of a recipe in an origin, with some values changed."""
+    return replace(recipe, batch=1, accumulate=1, **changes).digest
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ _PSNR = load_metrics("psnr")
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """The inputs of a run: recipe, training pairs, held-out pairs, folder, device and processes."""
+    """The inputs of a run: recipe, training pairs, held-out pairs, folder, device, processes, and the digest of the weights that
+    the generator starts from, empty if they are drawn."""
 
     recipe: TrainingRecipe
     train: Pairs
@@ -50,13 +51,15 @@ class TrainingRun:
     out: Path
     device: torch.device
     ranks: Ranks
+    init: str = ""
 
     @property
     def origin(self) -> Origin:
         """The origin that is stored in the checkpoints of this run."""
         recipe, world = self.recipe, self.ranks.world
         threads = torch.get_num_threads() if self.device.type == "cpu" else 0
-        return Origin.of(recipe, data=self.train.digest, device=self.device.type, threads=threads, processes=world)
+        about = {"data": self.train.digest, "device": self.device.type, "init": self.init}
+        return Origin.of(recipe, threads=threads, processes=world, **about)
 
 
 def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: Stop, watch: Watch | None) -> Checkpoint:

@@ -64,6 +64,9 @@ def _complete_best(out: Path, recipe: TrainingRecipe, begin: Checkpoint) -> floa
         best = checkpoint.load(out / checkpoint.FOLDER / checkpoint.BEST)
     except BlurkitError:  # missing or damaged: the next validation writes it
         return -math.inf
+    if best.origin.recipe == checkpoint.digest_of(recipe, steps=begin.step):  # that of a shorter run, which goes on
+        best = replace(best, origin=replace(best.origin, recipe=begin.origin.recipe))
+        checkpoint.save(out, best, best=True)
     if (best.origin.recipe, best.origin.data, best.origin.pairs) != (begin.origin.recipe, begin.origin.data, begin.origin.pairs):
         return -math.inf
     write_weights(out / BEST, best.state["average"], recipe, best)

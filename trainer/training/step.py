@@ -25,6 +25,7 @@ from trainer.losses.content import ContentLoss, build_content
 from trainer.networks.build import channels_last
 from trainer.networks.critics import build_critic
 from trainer.networks.generators import build_generator
+from trainer.networks.weights import Start, without_starts
 from trainer.sections import Adversarial
 from trainer.training.distributed import Ranks
 from trainer.training.graph import Recorded
@@ -260,10 +261,14 @@ def _statistics(network: nn.Module) -> list[Tensor]:
     return [values for norm in norms for values in (norm.running_mean, norm.running_var) if values is not None]
 
 
-def build_step(recipe: TrainingRecipe, device: torch.device, ranks: Ranks) -> Step:
-    """Returns a step with the networks of a recipe. The seed decides the initial weights. Raises :class:`UsageError`."""
+def build_step(recipe: TrainingRecipe, device: torch.device, ranks: Ranks, start: Start | None = None) -> Step:
+    """Returns a step with the networks of a recipe. The seed decides the initial weights, except those of the generator if
+    ``start`` has them. Raises :class:`UsageError`."""
     torch.manual_seed(seed_of(recipe.seed, _WEIGHTS))
-    generator, critic = build_generator(recipe.generator), build_critic(recipe.critic)
+    generator = build_generator(recipe.generator if start is None else without_starts(recipe.generator))
+    critic = build_critic(recipe.critic)
+    if start is not None:
+        start.fill(generator)
     content = build_content(recipe.content)
     if recipe.precision.channels_last:
         for network in (generator, critic, content):

@@ -99,7 +99,7 @@ def test_published_states_load():
         ({"name": "full", "layers": 2.0}, "layers takes a value like 0"),
         ({"name": "patch", "layers": -1}, "critic.layers takes values within"),
         ({"name": "classifier", "backbone": "efficientnet_b"}, "timm has no network 'efficientnet_b'; did you mean"),
-        ({"name": "classifier", "conditional": True, "pretrained": True}, "set conditional = false"),
+        ({"name": "classifier", "conditional": True, "pretrained": True}, "a conditional critic sees two"),
     ],
 )
 def test_invalid_specifications_are_refused(spec, message):

@@ -107,7 +107,7 @@ def make_old(place, out, text=FIRST):
     for path in (out / "checkpoints").glob("*.ckpt"):
         values = dataclasses.asdict(checkpoint.load(path))
         del values["losses"], values["state"]["adversarial"]
-        for key in ("pairs", "parts"):
+        for key in ("pairs", "parts", "init"):
             del values["origin"][key]
         values["origin"]["recipe"] = recipe.digest
         buffer = io.BytesIO()

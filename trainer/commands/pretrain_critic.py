@@ -1,0 +1,91 @@
+"""``trainer pretrain-critic``: train the critic of a recipe as a classifier of blur."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from blurkit.errors import OK
+from blurkit.program.checks import require
+from blurkit.program.files import make_folder, write_atomic
+from blurkit.program.origin import Recognise, made_here, require_free
+from blurkit.program.progress import Progress, plural
+from blurkit.program.signals import stopping
+from trainer.config import load_recipe
+from trainer.data.pairs import hold_out, open_pairs
+from trainer.data.stream import Stream
+from trainer.networks.critics import build_critic
+from trainer.networks.weights import KEY
+from trainer.training.device import choose_device, memory_advice
+from trainer.training.pretrain import classify, draw_reliability, pretrain, reliability
+
+#: The files that are written to the folder ``--out``, and how each is known.
+WEIGHTS, RESULTS, DIAGRAM = "critic.safetensors", "critic.json", "calibration.png"
+_OUTPUTS: dict[str, Recognise] = {
+    WEIGHTS: lambda opening: opening[8:].startswith(b'{"__metadata__":{"blurkit":"'),
+    RESULTS: lambda opening: opening.startswith(b'{\n  "critic": {'),
+    DIAGRAM: made_here,
+}
+#: The most held-out pairs that are classified.
+_MOST = 512
+
+
+def pretrain_critic(
+    data: tuple[Path, ...],
+    val: tuple[Path, ...],
+    recipe: str,
+    settings: tuple[str, ...],
+    *,
+    out: Path,
+    steps: int,
+    device: str,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Train with the critic, crop, batch, rate and seed of a recipe. Write weights and a diagram. Returns the exit code."""
+    chosen = load_recipe(recipe, settings)
+    refused = "a classifier of blur sees one photograph, and a conditional critic two; set critic.conditional = false"
+    require(not chosen.critic.get("conditional"), refused)
+    for name, recognise in _OUTPUTS.items():
+        require_free([out / name], overwrite=overwrite, recognise=recognise)
+    place, reason = choose_device(device)
+    pairs = open_pairs(data)
+    train, held = (pairs, open_pairs(val)) if val else hold_out(pairs, seed=chosen.seed)
+    held = held.spread(_MOST)
+    torch.manual_seed(chosen.seed)
+    spec = {key: value for key, value in chosen.critic.items() if key != "frozen"}
+    critic = build_critic(spec).to(place)
+    if not quiet:
+        print(f"training on {plural(len(train), 'pair')}, testing on {plural(len(held), 'pair')}; {reason}", file=sys.stderr)
+    progress = Progress(steps * chosen.batch, quiet=quiet)
+
+    def tell(done: int) -> None:
+        progress.done = done * chosen.batch
+        progress.show()
+
+    with stopping() as stop, memory_advice(f"lower --set batch={max(chosen.batch // 2, 1)}"):
+        with Stream(train, chosen, device=place) as stream:
+            pretrain(critic, stream, stop, steps=steps, rate=chosen.optimizer.rate, tell=tell)
+        progress.close()
+        if stop:
+            raise stop.error("nothing was written")
+        chances, labels = classify(critic, held, chosen.crop, place)
+    rows, error = reliability(chances, labels)
+    accuracy = float(((chances > 0.5) == labels).mean())
+    result = {"critic": spec, "steps": steps, "crops": len(labels), "accuracy": accuracy, "calibration_error": error}
+    make_folder(out)
+    state = {name: tensor.cpu().contiguous() for name, tensor in critic.state_dict().items()}
+    write_atomic(out / WEIGHTS, safetensors.torch.save(state, {KEY: json.dumps({"critic": spec}, sort_keys=True)}))
+    write_atomic(out / RESULTS, json.dumps(result, indent=2).encode() + b"\n")
+    words = f"accuracy {accuracy:.1%} of {len(labels)} crops, calibration error {error:.3f}"
+    draw_reliability(out / DIAGRAM, rows, title=f"critic {spec['name']}, {steps:,} steps", subtitle=words)
+    if as_json:
+        print(json.dumps({"out": str(out), **result}))
+    else:
+        print(f"{words}\nuse it with --set critic.weights={out / WEIGHTS}; --set critic.frozen=true keeps it as it is")
+    return OK
