@@ -94,6 +94,7 @@ def test_signals_to_the_process_and_the_group(start, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_second_signal_keeps_the_code_until_the_process_is_gone(start, tmp_path, number):
     for delay in (None, 0, 0.01, 0.03, 0.1, 0.3):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)  # its metrics would be taken for those of the next run
         process = start("run", "--resume", "never", "--quiet")
         wait_for(process, tmp_path / "run", 3)
         process.send_signal(number)
