@@ -12,14 +12,15 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from blurkit.program.checks import require
-from blurkit.program.toml import from_dict, named_text, packaged_names, parse_toml, to_dict, to_toml, with_settings
+from blurkit.program.toml import file_text, from_dict, parse_toml, to_dict, to_toml, with_settings
+from trainer.catalogue import catalogue, extended
 from trainer.sections import Adversarial, Augment, ContentWeights, Optimizer, Precision, Schedule
 from trainer.specs import CRITICS, GENERATORS, checked, complete, options_of, sizes_of
 
 DEFAULT = "quick"
 
 #: Keys that may differ between a run and its continuation. They are not part of the digest.
-REPORTING = ("name", "summary", "provenance", "checkpoint_every", "log_every", "validate_every", "validate_pairs")
+REPORTING = ("name", "system", "summary", "provenance", "checkpoint_every", "log_every", "validate_every", "validate_pairs")
 
 #: The makers of the networks that a recipe names.
 NETWORKS = {"generator": GENERATORS, "critic": CRITICS}
@@ -34,13 +35,14 @@ FIRST: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """Everything that defines one training. ``steps``: steps of the generator. ``batch``: pairs per step and process.
-    ``accumulate``: the number of parts that a batch is computed in, one after the other, to save memory. ``crop``: the side of a
-    crop in pixels. ``validate_pairs``: the most pairs that one validation restores. The keys that end in ``_every`` are steps
-    between checkpoints, log lines and validations. ``generator``, ``critic``: the networks, as :func:`trainer.specs.checked`
-    returns them: a name, and the options that differ from their defaults."""
+    """Everything that defines one training. ``system``: the published work that it belongs to. ``steps``: steps of the generator.
+    ``batch``: pairs per step and process. ``accumulate``: the number of parts that a batch is computed in, one after the other,
+    to save memory. ``crop``: the side of a crop in pixels. ``validate_pairs``: the most pairs that one validation restores. The
+    keys that end in ``_every`` are steps between checkpoints, log lines and validations. ``generator``, ``critic``: the networks,
+    as :func:`trainer.specs.checked` returns them: a name, and the options that differ from their defaults."""
 
     name: str = "unnamed"
+    system: str = ""
     summary: str = ""
     provenance: str = ""
     seed: int = 0
@@ -62,7 +64,7 @@ class TrainingRecipe:
     precision: Precision = field(default_factory=Precision)
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch", "accumulate", "crop", *REPORTING[3:]):
+        for key in ("steps", "batch", "accumulate", "crop", *REPORTING[4:]):
             require(getattr(self, key) >= 1, f"{key} is at least 1, got {getattr(self, key)}")
         require(0 <= self.seed < 2**63, f"seed lies between 0 and 2**63 - 1, got {self.seed}")
         require(self.batch % self.accumulate == 0, f"batch is a multiple of accumulate, got {self.batch} and {self.accumulate}")
@@ -107,7 +109,7 @@ class TrainingRecipe:
 
 def recipe_names() -> list[str]:
     """The names of the recipes in the package."""
-    return packaged_names("trainer")
+    return list(catalogue())
 
 
 def load_recipe(name: str, settings: Iterable[str] = ()) -> TrainingRecipe:
@@ -115,12 +117,18 @@ def load_recipe(name: str, settings: Iterable[str] = ()) -> TrainingRecipe:
 
     Raises :class:`UsageError` for an unknown name or key and for an invalid value.
     """
-    return with_settings(parse_recipe(named_text("trainer", name)[0], where=f"recipe {name}"), list(settings))
+    where, known = f"recipe {name}", catalogue()
+    recipe = _recipe(known[name], where) if name in known else parse_recipe(file_text(name, list(known)), where=where)
+    return with_settings(recipe, list(settings))
 
 
 def parse_recipe(text: str, *, where: str) -> TrainingRecipe:
     """Returns the recipe of a TOML text. Errors name ``where`` the text comes from."""
-    return from_dict(TrainingRecipe, parse_toml(text, where=where), where=where)
+    return _recipe(parse_toml(text, where=where), where)
+
+
+def _recipe(values: dict[str, Any], where: str) -> TrainingRecipe:
+    return from_dict(TrainingRecipe, extended(values, where=where), where=where)
 
 
 def differences(one: TrainingRecipe, other: TrainingRecipe) -> list[str]:

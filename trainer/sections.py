@@ -121,17 +121,19 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The schedule of the learning rate. ``kind``: "constant", or "linear" or "cosine", which fall to zero at the end.
+    """The schedule of the learning rate. ``kind``: "constant", or "linear" or "cosine", which fall until the end of the training.
     ``warmup``: steps during which the rate rises linearly. ``hold``: steps before the rate falls. ``every``: steps between two
-    changes of the rate."""
+    changes of the rate. ``end``: the factor after the last step, in [0, 1]."""
 
     kind: str = "constant"
     warmup: int = 0
     hold: int = 0
     every: int = 1
+    end: float = later(0.0)
 
     def __post_init__(self) -> None:
         one_of("schedule.kind", self.kind, ("constant", "linear", "cosine"))
+        within("schedule.end", [self.end], 0, 1)
         valid = min(self.warmup, self.hold) >= 0 and self.every >= 1
         require(valid, "schedule.warmup and schedule.hold are at least 0, and schedule.every is at least 1")
 
@@ -143,7 +145,7 @@ class Schedule:
     def factor(self, step: int, steps: int) -> float:
         """The factor in [0, 1] by which the learning rate is multiplied at ``step`` (from 0) of a run of ``steps`` steps.
 
-        With ``kind`` "linear" and ``every`` set to one epoch this is the schedule of DeblurGAN. It reaches zero after the last
+        With ``kind`` "linear" and ``every`` set to one epoch this is the schedule of DeblurGAN. It reaches ``end`` after the last
         step.
         """
         step -= step % self.every
@@ -153,7 +155,8 @@ class Schedule:
         if self.kind == "constant" or step < begin:
             return 1.0
         progress = min((step - begin) / max(steps - begin, 1), 1.0)
-        return 1 - progress if self.kind == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+        left = 1 - progress if self.kind == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+        return self.end + (1 - self.end) * left
 
 
 @dataclass(frozen=True)

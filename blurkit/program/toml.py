@@ -105,12 +105,15 @@ def packaged_text(package: str, name: str) -> str:
 def named_text(package: str, name: str) -> tuple[str, Path | None]:
     """The TOML text of a recipe, by its name in a package or by its file; and the folder of that file, or ``None``."""
     known = packaged_names(package)
-    if name in known:
-        return packaged_text(package, name), None
+    return (packaged_text(package, name), None) if name in known else (file_text(name, known), Path(name).parent)
+
+
+def file_text(name: str, known: Sequence[str]) -> str:
+    """The TOML text of a recipe by its file. ``known``: the recipes that are known by name, for the error message."""
     if not (name.endswith(".toml") or Path(name).is_file()):
         raise UsageError(f"unknown recipe {name!r}: it is none of {', '.join(known)}, nor a .toml file{nearest(name, known)}")
     try:
-        return decode_text(read_regular(name, most=_MOST_BYTES), where=f"recipe {name}"), Path(name).parent
+        return decode_text(read_regular(name, most=_MOST_BYTES), where=f"recipe {name}")
     except UnreadableFileError as error:
         raise UsageError(f"recipe {name} cannot be read: {error}") from error
 

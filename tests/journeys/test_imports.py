@@ -17,7 +17,8 @@ ORDER = (
     *("pair", "report", "pipeline", "commands", "cli", "__main__"),
 )
 TRAINER_ORDER = (
-    *("specs", "sections", "config", "data", "networks", "losses", "evaluation", "training", "commands", "cli", "__main__"),
+    *("specs", "sections", "catalogue", "config", "data", "networks", "losses", "evaluation", "training", "commands", "cli"),
+    "__main__",
 )
 
 

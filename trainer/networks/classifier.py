@@ -37,7 +37,7 @@ class ClassifierCritic(Critic):
         frozen: bool = False,
     ) -> None:
         refused = "the pretrained weights of a classifier are those for one photograph, and a conditional critic sees two"
-        require(not (conditional and pretrained), refused)
+        require(not (conditional and pretrained), f"{refused}; set conditional = false or pretrained = false")
         super().__init__(conditional=conditional, frozen=frozen)
         channels = 6 if conditional else 3
         require(not (pretrained and weights), "a critic takes pretrained = true or a file of weights, not both")

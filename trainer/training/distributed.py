@@ -34,8 +34,8 @@ class Ranks:
         return self.rank == 0
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its mean over all processes. The tensors are float and on one device."""
-        if self.world == 1:
+        """Replace each tensor by its mean over all processes. The tensors, if there are any, are float and on one device."""
+        if self.world == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         dist.all_reduce(flat)

@@ -174,6 +174,10 @@ def test_where_samples_are_mixed_another_division_of_the_batch_is_refused(spec, 
         step.require_independent_samples()
 
 
+def test_processes_without_statistics_exchange_none():
+    Ranks(0, 2).average([])
+
+
 def test_a_recording_is_dropped_when_other_parts_take_part(monkeypatch):
     made = []
     monkeypatch.setattr("trainer.training.step.Recorded", lambda compute: made.append(compute) or compute)

@@ -1,0 +1,103 @@
+"""Tests that every recipe trains: at reduced size, with random weights in place of downloaded ones."""
+
+import pytest
+import torch
+from tensors import random_tensor
+
+from trainer.config import load_recipe, recipe_names
+from trainer.losses.features import layers
+from trainer.training.distributed import Ranks
+from trainer.training.step import build_step
+
+SIDE = 64
+#: One recipe for each network, objective and content loss.
+FAST = (
+    *("deblurgan", "deblurganv2-inception", "deblurganv2-mobilenet-code", "vegan-all", "vegan-fourier", "nogan-lsgan-single"),
+    *("nogan-ragan-double", "ird", "dgf", "iitgn-wgan", "iitgn-diffaugment", "nnfl-mobilenetv2", "nnfl-unet", "nafnet", "quick"),
+)
+SMALL = {
+    "resnet": ("width=4", "blocks=1"),
+    "residual-unet": ("width=4",),
+    "fpn": ("width=8", "backbone=mobilenetv2", "pretrained=false"),
+    "ird": ("width=4",),
+    "dense": ("rate=2",),
+    "unet": ("width=4",),
+    "nafnet": ("width=4", "encoder=[1, 1]", "decoder=[1, 1]"),
+}
+#: The last layer that a recipe needs of each network.
+LAST = {"vgg19": 25, "vgg16": 15, "mobilenet_v2": 18, "alexnet": 11}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Files with random weights of the networks of content losses."""
+    folder, files = tmp_path_factory.mktemp("weights"), {}
+    torch.manual_seed(1)
+    for name, last in LAST.items():
+        network = layers(name, last).to_empty(device="cpu")
+        for value in network.state_dict().values():
+            if value.dtype.is_floating_point and value.ndim > 1:
+                torch.nn.init.kaiming_normal_(value)
+            else:
+                value.fill_(1 if value.dtype.is_floating_point else 0)
+        files[name] = folder / f"{name}.pth"
+        torch.save({f"features.{key}": value for key, value in network.state_dict().items()}, files[name])
+    return files
+
+
+def small(name, weights):
+    """A step of a recipe at reduced size."""
+    whole = load_recipe(name)
+    networks = [f"generator.{setting}" for setting in SMALL[whole.generator["name"]]] + ["critic.width=4"]
+    files = [f"content.vgg_weights={weights[whole.content.perceptual_network]}", f"content.lpips_weights={weights['alexnet']}"]
+    start = ["adversarial.start=0"] if whole.adversarial else []
+    recipe = load_recipe(name, [*networks, *files, *start, f"crop={SIDE}", "batch=2"])
+    return build_step(recipe, torch.device("cpu"), Ranks())
+
+
+def flat(network, frozen):
+    chosen = [parameter.detach().flatten() for parameter in network.parameters() if parameter.requires_grad != frozen]
+    return torch.cat(chosen) if chosen else torch.zeros(0)
+
+
+def gradients_of_terms(step, blurred, sharp):
+    """The norm of the generator's gradient of each term."""
+    restored = step.generator(blurred)
+    terms = step._content(restored, sharp)
+    if step.recipe.adversarial:
+        terms["adversarial"] = step._loss.generator_loss(lambda images: step.critic(images, blurred), restored, sharp)
+    parameters = [parameter for parameter in step.generator.parameters() if parameter.requires_grad]
+    found = {}
+    for name, term in terms.items():
+        gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+        found[name] = sum(gradient.square().sum() for gradient in gradients if gradient is not None).sqrt().item()
+    return found
+
+
+def train(name, weights, steps):
+    step = small(name, weights)
+    blurred, sharp = random_tensor(2, 2, 3, SIDE, SIDE, dtype=torch.float32)
+    sharp = 0.5 * blurred + 0.5 * sharp
+    before = flat(step.generator, frozen=False), flat(step.generator, frozen=True), flat(step._content, frozen=True)
+    critic = flat(step.critic, frozen=False)
+    norms = gradients_of_terms(step, blurred, sharp)
+    assert set(norms) == set(step.recipe.content.terms) | ({"adversarial"} if step.recipe.adversarial else set())
+    assert all(0 < norm < float("inf") for norm in norms.values()), norms
+    for number in range(steps):
+        losses = step(number, blurred, sharp)
+        assert all(loss.isfinite() for loss in losses.values()), losses
+    assert step.skipped.tolist() == [0, 0]
+    after = flat(step.generator, frozen=False), flat(step.generator, frozen=True), flat(step._content, frozen=True)
+    assert [torch.equal(*both) for both in zip(before, after, strict=True)] == [False, True, True]
+    assert torch.equal(flat(step.critic, frozen=False), critic) == (step.recipe.adversarial is None)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_a_recipe_of_each_kind_takes_two_steps(name, weights):
+    train(name, weights, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_takes_twenty_steps(name, weights):
+    train(name, weights, 20)
