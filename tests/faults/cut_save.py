@@ -18,7 +18,7 @@ from trainer.training.checkpoint import Checkpoint, Origin
 def state(step):
     """A checkpoint of a step; its tensor holds the number of the step."""
     return Checkpoint(
-        Origin("recipe", "data", "cpu", 1, 1), step, 4 * step, {"best": 1.0}, {"weights": torch.full((5000,), float(step))}
+        Origin("recipe", "data", "cpu", 1, 4, 1, 1), step, 4 * step, {"best": 1.0}, {"weights": torch.full((5000,), float(step))}
     )
 
 

@@ -49,4 +49,4 @@ def test_a_checkpoint_killed_at_each_system_call_is_the_old_or_the_new(tmp_path)
     pytest.importorskip("torch")
     calls = run_script("cut_save.py", tmp_path)
     assert {"openat", "write", "fsync", "close", "rename", "unlink"} <= set(calls)
-    assert calls.count("fsync") == 2
+    assert calls[calls.index("write") :].count("fsync") == 2  # of the file and of its folder
