@@ -158,7 +158,7 @@ def evaluate(weights: Path, data: Path, **values: Any) -> int:
 def table(name: str, **values: Any) -> int:
     """Make a published comparison again, on your pairs.
 
-    NAME is vegan, nogan, nogan-pretrained, ird, iitgn or nnfl. Its members are recipes. Each is trained in --out/MEMBER, then
+    NAME is vegan, nogan, ird, iitgn or nnfl. Its members are recipes. Each is trained in --out/MEMBER, then
     measured, and the table is written beside the published figures. If it was stopped, the same command continues it.
     """
     from trainer.commands.table import TableOptions, table
