@@ -15,7 +15,8 @@ def kind_with(**environment):
     code = "import json; from blurkit.pipeline.machine import machine_kind; print(json.dumps(machine_kind()))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=120, check=True)
-    return json.loads(done.stdout.splitlines()[-1])  # with a loud log level, OpenCV prints before
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("{"))  # with a loud log level, OpenCV prints others
+    return json.loads(line)
 
 
 def test_equal_results_are_one_kind():
