@@ -77,14 +77,14 @@ def run(**values: Any) -> int:
 @overwrite_option
 @json_option
 @quiet_option
-def pretrain_critic(data: tuple[Path, ...], val: tuple[Path, ...], recipe: str, settings: tuple[str, ...], **values: Any) -> int:
+def pretrain_critic(**values: Any) -> int:
     """Train the critic of a recipe to tell blurred from sharp photographs.
 
     A run starts from the weights that this writes with --set critic.weights=FILE, and --set critic.frozen=true keeps them.
     """
-    from trainer.commands.pretrain_critic import pretrain_critic
+    from trainer.commands.pretrain_critic import PretrainOptions, pretrain_critic
 
-    return pretrain_critic(data, val, recipe, settings, **values)
+    return pretrain_critic(PretrainOptions(**values))
 
 
 @cli.command()
@@ -134,9 +134,9 @@ def evaluate(weights: Path, data: Path, **values: Any) -> int:
     WEIGHTS is the folder of a run or a file of weights. A folder of pairs holds blurred and sharp images in folders or files with
     these names, such as blur and sharp, LQ and GT, or input and target. Arrays (.npy) may replace images.
     """
-    from trainer.commands.evaluate import evaluate
+    from trainer.commands.evaluate import EvaluateOptions, evaluate
 
-    return evaluate(weights, data, **values)
+    return evaluate(weights, data, EvaluateOptions(**values))
 
 
 @cli.command()

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from blurkit.commands.outcome import LEFT_OUT, nothing_stored, reason_lines
 from blurkit.errors import OK
 from blurkit.kernels.rasterization import statistics
-from blurkit.program.origin import require_free
+from blurkit.program.origin import made_here, require_free
 from blurkit.report.histograms import finite_values, text_histogram
 from blurkit.shard.documents import LEDGER
 from blurkit.shard.index import Dataset, open_dataset
@@ -23,7 +23,7 @@ from blurkit.shard.ledger import read_ledger
 def info(shards: str, *, out: Path | None, as_json: bool, overwrite: bool = False) -> int:
     """Print counts and distributions as text or JSON. With ``out``, also draw the distributions. Returns the exit code."""
     if out is not None:
-        require_free([out], overwrite=overwrite)
+        require_free({out: made_here}, overwrite=overwrite)
     dataset = open_dataset(shards, partial=True)
     if not len(dataset):
         raise nothing_stored(shards, dataset)

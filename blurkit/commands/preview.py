@@ -12,7 +12,7 @@ from blurkit.pipeline.choices import Choices
 from blurkit.pipeline.fit import require_fit
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import size_text
-from blurkit.program.origin import require_free
+from blurkit.program.origin import made_here, require_free
 from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
 from blurkit.report.page import require_format
@@ -26,7 +26,7 @@ def preview(shards: str | None, choices: Choices, *, count: int, out: Path, as_j
     if count < 1:
         raise UsageError(f"-n must be at least 1, got {count}")
     require_format(out)
-    require_free([out], overwrite=overwrite)
+    require_free({out: made_here}, overwrite=overwrite)
     samples, title, subtitle = _stored(shards, count) if shards else _made(choices, count)
     draw_sheet(samples, out, title=title, subtitle=subtitle)
     if as_json:

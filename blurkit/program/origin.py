@@ -110,17 +110,17 @@ def _described(path: Path) -> str:
     return f"{path} (a folder)" if path.is_dir() else str(path)
 
 
-def require_free(paths: Iterable[Path], *, overwrite: bool, recognise: Recognise = made_here) -> None:
+def require_free(files: Mapping[Path, Recognise], *, overwrite: bool) -> None:
     """Raise :class:`UsageError` if a file of somebody else is where an output belongs, unless ``overwrite`` is set.
 
-    What blurkit made is replaced without asking. A folder is refused in any case.
+    ``files``: the outputs, and how each is known by its opening. What blurkit made is replaced without asking. A folder is
+    refused in any case.
     """
-    paths = list(paths)
-    for path in paths:
+    for path in files:
         if path.is_dir():
             raise UsageError(f"{path} is a folder; name a file")
     if not overwrite:
-        require_replaceable(dict.fromkeys(paths, recognise), "choose another name, or replace {them} with --overwrite")
+        require_replaceable(files, "choose another name, or replace {them} with --overwrite")
 
 
 def _opening(path: FilePath) -> bytes:

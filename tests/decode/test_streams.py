@@ -2,14 +2,13 @@
 
 import io
 import struct
-import subprocess
-import sys
 import zlib
 
 import numpy as np
 import pytest
 import tifffile
 from encoded_images import encode
+from peak_memory import refusal
 from PIL import Image
 
 from blurkit.decode import body, decode_image
@@ -82,17 +81,9 @@ def as_large(kind, rng, side=10_900):
 @pytest.mark.parametrize("kind", ["gif", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
 def test_a_small_image_under_the_header_of_a_large_one_is_refused_in_little_memory(tmp_path, rng, kind):
     (tmp_path / "large").write_bytes(as_large(kind, rng))
-    code = (
-        "import resource, sys\nfrom blurkit.decode import read_image\nfrom blurkit.errors import BadImageError\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
-        "before = peak()\n"
-        "try: read_image(sys.argv[1])\n"
-        "except BadImageError as error: print(error.reason, peak() - before)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "large"], capture_output=True, text=True, check=True)
-    reason, megabytes = done.stdout.split()
+    reason, megabytes = refusal(tmp_path / "large")
     assert reason in ("corrupt", "truncated")
-    assert int(megabytes) < 50
+    assert megabytes < 50
 
 
 def test_sound_images_of_few_bytes_are_counted_and_read(monkeypatch):

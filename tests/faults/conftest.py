@@ -18,6 +18,7 @@ import pytest
 import waiting
 from command_line import run
 from packaged import PHOTOGRAPHS
+from PIL import Image
 
 #: Two photographs per shard. The options of a test come after these and override them.
 _OPTIONS = ("--size=64", "--per-image=3", "--set=shard_bytes=300000", "--recipe=clean", "--max-bad=50%", "--workers=1")
@@ -246,3 +247,37 @@ def are_gone():
             return True
 
     return lambda processes: all(map(is_gone, processes))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A function that gives a small file system of its own this many bytes, and returns its folder. Again: it grows."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def sized(size):
+        options = f"size={size}" + (",remount" if os.path.ismount(place) else "")
+        command = ["mount", "-t", "tmpfs", "-o", options, "blurkit-test", str(place)]
+        done = subprocess.run(command, capture_output=True, text=True) if shutil.which("mount") else None
+        if done is None or done.returncode:
+            pytest.skip(f"cannot mount a small file system: {done.stderr.strip() if done else 'no mount command'}")
+        return place
+
+    yield sized
+    if os.path.ismount(place):
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture(scope="session")
+def fill_mixed(photographs):
+    """A function that fills a folder with small photographs, and beside each a page, which is a line of the ledger."""
+
+    def fill(folder, count):
+        folder.mkdir()
+        small = Image.open(photographs / "first" / "camera.jpg").resize((80, 80))
+        for number in range(count):
+            small.save(folder / f"{number:03d}-a.jpg")
+            (folder / f"{number:03d}-b.jpg").write_text("no photograph, but a line for the ledger of every shard")
+        return folder
+
+    return fill

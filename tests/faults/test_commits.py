@@ -7,22 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the names of open files in /proc")
 
 
 @pytest.fixture(scope="module")
-def cut_off(photographs, tmp_path_factory):
+def cut_off(fill_mixed, tmp_path_factory):
     """A folder with photographs, the ``calm`` dataset of them, a ``cut`` one whose commits were killed, and a commit's calls."""
     place = tmp_path_factory.mktemp("cut_off")
     source, calm, cut = (place / name for name in ("photographs", "calm", "cut"))
-    source.mkdir()
-    small = Image.open(photographs / "first" / "camera.jpg").resize((80, 80))
-    for number in range(70):
-        small.save(source / f"{number:02d}-a.jpg")
-        (source / f"{number:02d}-b.jpg").write_text("no photograph, but a line for the ledger of every shard")
-    command = [sys.executable, Path(__file__).with_name("cut_off.py"), source, calm, cut]
+    command = [sys.executable, Path(__file__).with_name("cut_off.py"), fill_mixed(source, 70), calm, cut]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return place, json.loads(done.stdout)

@@ -2,56 +2,26 @@
 
 import errno
 import os
-import shutil
-import subprocess
 import zipfile
 
 import cv2
 import numpy as np
 import pytest
 from command_line import run as blurkit
-from tiny_runs import write_pairs, write_recipe
+from tiny_trainings import prepared, train
 from torch import nn
 
 import trainer.commands.deblur
 from blurkit.errors import guard
 from blurkit.sources.archive.unpack import unpack
-from trainer.commands.run import RunOptions, run
 from trainer.training import checkpoint, loop
 
 FULL = os.strerror(errno.ENOSPC)
 
 
-@pytest.fixture
-def disk(tmp_path):
-    """A function that gives a small file system of its own this many bytes, and returns its folder. Again: it grows."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def sized(size):
-        options = f"size={size}" + (",remount" if os.path.ismount(place) else "")
-        command = ["mount", "-t", "tmpfs", "-o", options, "blurkit-test", str(place)]
-        done = subprocess.run(command, capture_output=True, text=True) if shutil.which("mount") else None
-        if done is None or done.returncode:
-            pytest.skip(f"cannot mount a small file system: {done.stderr.strip() if done else 'no mount command'}")
-        return place
-
-    yield sized
-    if os.path.ismount(place):
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    write_pairs(folder)
-    write_recipe(folder)
-    return folder
-
-
-def train(place, out):
-    rest = {"weight": (), "settings": (), "device": "cpu", "resume": "auto", "json": True, "quiet": True}
-    return run(RunOptions(data=(place / "00000.h5",), val=(), out=out, recipe=str(place / "tiny.toml"), **rest))
+    return prepared(tmp_path_factory.mktemp("tiny"))
 
 
 def weights(folder):

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,14 +25,9 @@ def run_script(name, *arguments):
     return [re.match(r"\w+", line)[0] for line in json.loads(done.stdout)]
 
 
-def test_a_shard_killed_at_each_system_call_ends_with_the_same_bytes(photographs, blurkit, snapshot, tmp_path):
+def test_a_shard_killed_at_each_system_call_ends_with_the_same_bytes(fill_mixed, blurkit, snapshot, tmp_path):
     source, calm, cut = (tmp_path / name for name in ("photographs", "calm", "cut"))
-    source.mkdir()
-    small = Image.open(photographs / "first" / "camera.jpg").resize((80, 80))
-    for number in range(100):
-        small.save(source / f"{number:03d}-a.jpg")
-        (source / f"{number:03d}-b.jpg").write_text("no photograph, but a line for the ledger of every shard")
-    calls = run_script("cut_off.py", source, calm, cut, "traced")
+    calls = run_script("cut_off.py", fill_mixed(source, 100), calm, cut, "traced")
     assert {"openat", "pwrite64", "fsync", "close", "rename", "write"} <= set(calls)
     whole = snapshot(calm)
     whole.check_whole(cut)

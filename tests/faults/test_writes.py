@@ -55,33 +55,15 @@ def test_a_ledger_that_cannot_grow_is_reported_and_is_whole_in_the_end(blurkit, 
     snapshot(tmp_path / "calm").check_same(out)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A function that mounts an empty file system of this many bytes."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def mount(size):
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "blurkit-test", str(place)]
-        done = subprocess.run(command, capture_output=True, text=True) if shutil.which("mount") else None
-        if done is None or done.returncode:
-            pytest.skip(f"cannot mount a small file system: {done.stderr.strip() if done else 'no mount command'}")
-        return place
-
-    yield mount
-    if os.path.ismount(place):
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def test_what_cannot_fit_is_not_begun(blurkit, small_disk):
-    place = small_disk(1 << 20)
+def test_what_cannot_fit_is_not_begun(blurkit, disk):
+    place = disk(1 << 20)
     check_explained(blurkit.generate(place / "shards"), " free", "needs about", "--out")
     assert sorted(path.name for path in (place / "shards").glob("[!.]*")) in ([], ["plan.json"])
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_is_reported_and_nothing_is_torn(blurkit, undisturbed, small_disk, slowly, wait_until):
-    out = small_disk(32 << 20) / "shards"
+def test_a_disk_that_fills_up_is_reported_and_nothing_is_torn(blurkit, undisturbed, disk, slowly, wait_until):
+    out = disk(32 << 20) / "shards"
     process = blurkit.start(out, "--workers", "2", env=slowly)
     wait_until(lambda: len(list(out.glob("*.h5"))) >= 2)
     fill(out.parent / "filler")

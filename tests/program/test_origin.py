@@ -85,7 +85,7 @@ def test_links_folders_and_pipes_are_never_replaceable(tmp_path, kind):
     }[kind]()
     assert not is_replaceable(path, lambda _: True)
     with pytest.raises(UsageError, match=str(path)):
-        require_free([path], overwrite=False)
+        require_free({path: made_here}, overwrite=False)
 
 
 def test_the_refusal_names_the_files(tmp_path):
@@ -94,5 +94,5 @@ def test_the_refusal_names_the_files(tmp_path):
         path.write_text("mine")
     with pytest.raises(UsageError, match=r"/0, .*/4 and 2 more were not written by blurkit.*; move them"):
         require_replaceable(dict.fromkeys(paths, made_here), "move {them}")
-    require_free(paths, overwrite=True)
+    require_free(dict.fromkeys(paths, made_here), overwrite=True)
     assert {path.read_text() for path in paths} == {"mine"}

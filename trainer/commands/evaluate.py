@@ -8,6 +8,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,28 +35,31 @@ _OUTPUTS: dict[str, Recognise] = {
 }
 
 
-def evaluate(
-    weights: Path,
-    data: Path,
-    *,
-    metrics: str,
-    tile: int,
-    device: str,
-    out: Path | None,
-    as_json: bool,
-    quiet: bool,
-    overwrite: bool = False,
-    side_by_side: bool = False,
-) -> int:
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """The options of the command. ``metrics``: see :func:`trainer.evaluation.metrics.load_metrics`. ``tile``: see
+    :class:`trainer.evaluation.restore.Restorer`. ``out``: the folder for the files, or None."""
+
+    metrics: str
+    tile: int
+    device: str
+    out: Path | None
+    as_json: bool
+    quiet: bool
+    overwrite: bool = False
+    side_by_side: bool = False
+
+
+def evaluate(weights: Path, data: Path, options: EvaluateOptions) -> int:
     """Score every pair and print a table or a JSON object. With ``out``, also write files. Returns the exit code."""
+    out, quiet = options.out, options.quiet
     if out is not None:
-        for name, recognise in _OUTPUTS.items():
-            require_free([out / name], overwrite=overwrite, recognise=recognise)
-    place, reason = choose_device(device)
-    chosen = load_metrics(metrics, place)
-    pairs = open_pairset(data, side_by_side=side_by_side)
+        require_free({out / name: recognise for name, recognise in _OUTPUTS.items()}, overwrite=options.overwrite)
+    place, reason = choose_device(options.device)
+    chosen = load_metrics(options.metrics, place)
+    pairs = open_pairset(data, side_by_side=options.side_by_side)
     generator, description = load_generator(weights)
-    restore = Restorer(generator, place, tile=tile)
+    restore = Restorer(generator, place, tile=options.tile)
     if not quiet:
         for notice in pairs.notices if isinstance(pairs, FolderPairs) else ():
             print(notice, file=sys.stderr)
@@ -68,7 +72,7 @@ def evaluate(
         "step": description.get("step"),
         "data": str(data),
     }
-    if as_json:
+    if options.as_json:
         print(strict_json(result))
     else:
         print(to_table(scores, chosen))

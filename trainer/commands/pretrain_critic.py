@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
@@ -16,17 +17,18 @@ from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import Progress, plural
 from blurkit.program.signals import stopping
 from trainer.config import load_recipe
-from trainer.data.pairs import hold_out, open_pairs
+from trainer.data.pairs import divided_pairs
 from trainer.data.stream import Stream
 from trainer.networks.critics import build_critic
 from trainer.networks.weights import KEY
 from trainer.training.device import choose_device, memory_advice
+from trainer.training.own_files import is_weights
 from trainer.training.pretrain import classify, draw_reliability, pretrain, reliability
 
 #: The files that are written to the folder ``--out``, and how each is known.
 WEIGHTS, RESULTS, DIAGRAM = "critic.safetensors", "critic.json", "calibration.png"
 _OUTPUTS: dict[str, Recognise] = {
-    WEIGHTS: lambda opening: opening[8:].startswith(b'{"__metadata__":{"blurkit":"'),
+    WEIGHTS: is_weights,
     RESULTS: lambda opening: opening.startswith(b'{\n  "critic": {'),
     DIAGRAM: made_here,
 }
@@ -34,35 +36,38 @@ _OUTPUTS: dict[str, Recognise] = {
 _MOST = 512
 
 
-def pretrain_critic(
-    data: tuple[Path, ...],
-    val: tuple[Path, ...],
-    recipe: str,
-    settings: tuple[str, ...],
-    *,
-    out: Path,
-    steps: int,
-    device: str,
-    overwrite: bool,
-    as_json: bool,
-    quiet: bool,
-) -> int:
+@dataclass(frozen=True)
+class PretrainOptions:
+    """The options of the command. ``recipe``, ``settings``: those of :func:`trainer.config.load_recipe`."""
+
+    data: tuple[Path, ...]
+    val: tuple[Path, ...]
+    recipe: str
+    settings: tuple[str, ...]
+    out: Path
+    steps: int
+    device: str
+    overwrite: bool
+    as_json: bool
+    quiet: bool
+
+
+def pretrain_critic(options: PretrainOptions) -> int:
     """Train with the critic, crop, batch, rate and seed of a recipe. Write weights and a diagram. Returns the exit code."""
-    chosen = load_recipe(recipe, settings)
+    out, steps = options.out, options.steps
+    chosen = load_recipe(options.recipe, options.settings)
     refused = "a classifier of blur sees one photograph, and a conditional critic two; set critic.conditional = false"
     require(not chosen.critic.get("conditional"), refused)
-    for name, recognise in _OUTPUTS.items():
-        require_free([out / name], overwrite=overwrite, recognise=recognise)
-    place, reason = choose_device(device)
-    pairs = open_pairs(data)
-    train, held = (pairs, open_pairs(val)) if val else hold_out(pairs, seed=chosen.seed)
+    require_free({out / name: recognise for name, recognise in _OUTPUTS.items()}, overwrite=options.overwrite)
+    place, reason = choose_device(options.device)
+    train, held = divided_pairs(options.data, options.val, seed=chosen.seed)
     held = held.spread(_MOST)
     torch.manual_seed(chosen.seed)
     spec = {key: value for key, value in chosen.critic.items() if key != "frozen"}
     critic = build_critic(spec).to(place)
-    if not quiet:
+    if not options.quiet:
         print(f"training on {plural(len(train), 'pair')}, testing on {plural(len(held), 'pair')}; {reason}", file=sys.stderr)
-    progress = Progress(steps * chosen.batch, quiet=quiet)
+    progress = Progress(steps * chosen.batch, quiet=options.quiet)
 
     def tell(done: int) -> None:
         progress.done = done * chosen.batch
@@ -84,7 +89,7 @@ def pretrain_critic(
     write_atomic(out / RESULTS, json.dumps(result, indent=2).encode() + b"\n")
     words = f"accuracy {accuracy:.1%} of {len(labels)} crops, calibration error {error:.3f}"
     draw_reliability(out / DIAGRAM, rows, title=f"critic {spec['name']}, {steps:,} steps", subtitle=words)
-    if as_json:
+    if options.as_json:
         print(json.dumps({"out": str(out), **result}))
     else:
         print(f"{words}\nuse it with --set critic.weights={out / WEIGHTS}; --set critic.frozen=true keeps it as it is")

@@ -17,7 +17,7 @@ from blurkit.program.locks import locked
 from blurkit.program.progress import plural
 from blurkit.program.signals import stopping
 from trainer.config import TrainingRecipe, differences, load_recipe, parse_recipe
-from trainer.data.pairs import Pairs, hold_out, open_pairs
+from trainer.data.pairs import Pairs, divided_pairs
 from trainer.networks.weights import NAME, left_out, read_start, unused_parts
 from trainer.training import checkpoint
 from trainer.training.checkpoint import RECIPE, Checkpoint
@@ -63,18 +63,12 @@ def run(options: RunOptions) -> int:
     return OK
 
 
-def divided_pairs(options: RunOptions, *, seed: int) -> tuple[Pairs, Pairs]:
-    """Returns the training pairs and the held-out pairs."""
-    pairs = open_pairs(options.data, weights=options.weight or None)
-    return (pairs, open_pairs(options.val)) if options.val else hold_out(pairs, seed=seed)
-
-
 def train(options: RunOptions, recipe: TrainingRecipe, out: Path) -> Checkpoint | None:
     """Trains in the folder ``out``, from its newest checkpoint if there is one. Returns the last checkpoint, or None in all
     processes but the first."""
     device, reason = choose_device(options.device)
     start = read_start(options.init) if options.init else None
-    trained, held = divided_pairs(options, seed=recipe.seed)
+    trained, held = divided_pairs(options.data, options.val, weights=options.weight or None, seed=recipe.seed)
     with joined(device) as ranks, contextlib.ExitStack() as stack:
         training = TrainingRun(recipe, trained, held, out, device, ranks, start.digest if start else "")
         if ranks.first:

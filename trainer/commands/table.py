@@ -22,9 +22,9 @@ from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import plural
 from trainer.commands.evaluate import measure, strict_json
-from trainer.commands.run import RunOptions, divided_pairs, train
+from trainer.commands.run import RunOptions, train
 from trainer.config import TrainingRecipe, load_recipe
-from trainer.data.pairs import Pairs
+from trainer.data.pairs import Pairs, divided_pairs
 from trainer.evaluation.metrics import Metric, load_metrics
 from trainer.evaluation.pairsets import PairSet, open_pairset
 from trainer.evaluation.restore import Restorer
@@ -75,8 +75,7 @@ def table(name: str, options: TableOptions) -> int:
     require(alone, "trainer table is one process; train its members with torchrun and trainer run, then name them with --runs")
     chosen, beside = load_table(name)
     out = options.out or Path("tables") / chosen.name
-    for file, recognise in _OUTPUTS.items():
-        require_free([out / file], overwrite=options.overwrite, recognise=recognise)
+    require_free({out / file: recognise for file, recognise in _OUTPUTS.items()}, overwrite=options.overwrite)
     for member in options.only:
         one_of("--only", member, chosen.members)
     runs = _runs(chosen, options, out, beside)
@@ -158,7 +157,7 @@ def _require_finished(folder: Path, member: str) -> None:
 
 def _trained(member: str, run: RunOptions, recipe: TrainingRecipe, test: PairSet, options: TableOptions) -> bool:
     """Train a member unless it is finished. Returns False if it is not finished and not among the members to train."""
-    out, (pairs, _) = Path(str(run.out)), divided_pairs(run, seed=recipe.seed)
+    out, (pairs, _) = Path(str(run.out)), divided_pairs(run.data, run.val, seed=recipe.seed)
     about = _read(out / DESCRIPTION)
     if [about.get(key) for key in ("step", "recipe_digest", "data_digest")] == [recipe.steps, recipe.digest, pairs.digest]:
         return True
@@ -179,7 +178,7 @@ def _scores(
     key = hashlib.sha256(f"{key} {hashlib.sha256((folder / NAME).read_bytes()).hexdigest()}".encode()).hexdigest()
     result = _read(folder / SCORES)
     if result.get("key") != key:
-        require_free([folder / SCORES], overwrite=options.overwrite, recognise=lambda opening: opening.startswith(b'{"key": "'))
+        require_free({folder / SCORES: lambda opening: opening.startswith(b'{"key": "')}, overwrite=options.overwrite)
         _say(f"{folder}: measuring", options)
         _, summary = measure(Restorer(generator, place, tile=options.tile), pairs, metrics, quiet=options.quiet)
         result = {"key": key, "step": about.get("step", 0), **summary}

@@ -34,6 +34,18 @@ def open_pairs(paths: Sequence[str | os.PathLike[str]], *, weights: Sequence[flo
     return Pairs(datasets, weights)
 
 
+def divided_pairs(
+    data: Sequence[str | os.PathLike[str]],
+    val: Sequence[str | os.PathLike[str]],
+    *,
+    weights: Sequence[float] | None = None,
+    seed: int,
+) -> tuple[Pairs, Pairs]:
+    """Returns (training pairs, held-out pairs). The second are those of ``val``, or are held out of ``data`` if it is empty."""
+    pairs = open_pairs(data, weights=weights)
+    return (pairs, open_pairs(val)) if val else hold_out(pairs, seed=seed)
+
+
 def hold_out(pairs: Pairs, share: float = 0.1, *, seed: int) -> tuple[Pairs, Pairs]:
     """Divides pairs by photograph and returns (training pairs, held-out pairs).
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from blurkit.program.checks import require
-from blurkit.program.toml import from_dict, named_text, packaged_names, parse_toml
+from blurkit.program.toml import from_dict, named_text, parse_toml
 from blurkit.report.page import BRIGHT, MUTED, OPENS, PANEL, TEXT, Page, text_width
 from blurkit.report.sheet_layout import MARGIN
 from blurkit.truth.box import Box
@@ -77,11 +77,6 @@ def load_table(name: str) -> tuple[Table, Path | None]:
     """Returns a table, by its name in the package or by its file, and the folder of the file. Raises UsageError."""
     text, folder = named_text("trainer", name, "table")
     return from_dict(Table, parse_toml(text, where=f"table {name}"), where=f"table {name}"), folder
-
-
-def table_names() -> list[str]:
-    """The names of the tables in the package."""
-    return packaged_names("trainer", "table")
 
 
 #: The means of each finished member, as :func:`trainer.evaluation.scores.means` returns them, and its "step".

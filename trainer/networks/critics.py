@@ -7,6 +7,7 @@ DeblurGAN-v2 (Kupyn et al., ICCV 2019).
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from trainer.networks.build import accept_published_names, initialise
 from trainer.specs import CRITICS, build
 
 
-class Critic(nn.Module):
+class Critic(nn.Module, abc.ABC):
     """What all critics share.
 
     ``conditional``: the critic also sees the blurred photographs. ``frozen``: it is not trained. Layers of BatchNorm use their
@@ -41,9 +42,9 @@ class Critic(nn.Module):
             images = torch.cat([images, cast(Tensor, blurred)], dim=1)
         return self.scores(images)
 
+    @abc.abstractmethod
     def scores(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns the scores of all channels that the critic sees: 3, or 6 if it is conditional."""
-        raise NotImplementedError
 
     def train(self, mode: bool = True) -> Critic:
         """Set training or evaluation mode. A frozen critic stays in evaluation mode, and so does BatchNorm."""

@@ -32,7 +32,8 @@ def _is_recipe(opening: bytes) -> bool:
     return match is not None and (len(opening) == OPENING or hashlib.sha256(match[2]).hexdigest().encode() == match[1])
 
 
-def _is_weights(opening: bytes) -> bool:
+def is_weights(opening: bytes) -> bool:
+    """Whether a file of weights begins like one that the trainer writes."""
     return opening[8:].startswith(b'{"__metadata__":{"blurkit":"')
 
 
@@ -49,9 +50,9 @@ _KNOWN: dict[str, Recognise] = {
     "metrics.jsonl": lambda opening: _METRICS.match(opening) is not None,
     "validation.png": made_here,
     "curves.png": made_here,
-    "generator.safetensors": _is_weights,
+    "generator.safetensors": is_weights,
     "generator.json": lambda opening: _DESCRIPTION.match(opening) is not None,
-    "best/generator.safetensors": _is_weights,
+    "best/generator.safetensors": is_weights,
     "best/generator.json": lambda opening: _DESCRIPTION.match(opening) is not None,
 }
 

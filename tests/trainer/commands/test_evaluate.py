@@ -211,9 +211,8 @@ def run(monkeypatch, capsys):
     monkeypatch.setattr(evaluate, "load_generator", lambda path: (Darker(), {"step": 7}))
 
     def call(data, *, out=None, as_json=False, metrics="psnr,ssim", tile=0, **options):
-        code = evaluate.evaluate(
-            "runs/x", data, metrics=metrics, tile=tile, device="cpu", out=out, as_json=as_json, quiet=as_json, **options
-        )
+        given = {"metrics": metrics, "tile": tile, "device": "cpu", "out": out, "as_json": as_json, "quiet": as_json, **options}
+        code = evaluate.evaluate("runs/x", data, evaluate.EvaluateOptions(**given))
         assert code == 0
         return capsys.readouterr()
 

@@ -9,7 +9,7 @@ from tiny_runs import write_pairs, write_recipe
 
 from blurkit.errors import UsageError
 from blurkit.program.origin import made_here
-from trainer.commands.pretrain_critic import pretrain_critic
+from trainer.commands.pretrain_critic import PretrainOptions, pretrain_critic
 from trainer.config import load_recipe
 from trainer.data.pairs import open_pairs
 from trainer.networks.critics import build_critic
@@ -37,7 +37,8 @@ def place(tmp_path_factory):
 def train(place, out, critic, steps, *settings, **changes):
     given = (f"critic={critic}", "crop=32", "batch=4", *settings)
     rest = {"steps": steps, "device": "cpu", "overwrite": False, "as_json": True, "quiet": True, **changes}
-    return pretrain_critic((place / "00000.h5",), (), str(place / "tiny.toml"), given, out=out, **rest)
+    options = PretrainOptions((place / "00000.h5",), (), str(place / "tiny.toml"), given, out=out, **rest)
+    return pretrain_critic(options)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("patch", 30), ("double", 60), ("classifier", 12)])

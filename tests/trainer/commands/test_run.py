@@ -13,14 +13,14 @@ import torch
 from json_lines import read_lines
 from same_runs import differing_files
 from tensors import threads
-from tiny_runs import write_pairs, write_recipe
+from tiny_runs import write_pairs
+from tiny_trainings import prepared, train
 
 from blurkit.errors import BlurkitError, LockedError, StoppedError, UsageError
 from blurkit.program.files import temporary_path
 from blurkit.program.locks import locked
 from blurkit.shard import Shard
 from trainer.commands import run as run_command
-from trainer.commands.run import RunOptions, run
 from trainer.data.stream import Stream
 from trainer.networks.weights import NAME
 from trainer.training import checkpoint, loop
@@ -42,16 +42,7 @@ def no_pictures(monkeypatch):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    write_pairs(folder)
-    write_recipe(folder)
-    return folder
-
-
-def train(place, out, *settings, resume="auto", **changes):
-    values = {"data": (place / "00000.h5",), "val": (), "weight": (), "recipe": str(place / "tiny.toml"), "device": "cpu"}
-    values |= {"out": out, "settings": settings, "resume": resume, "json": True, "quiet": True}
-    return run(RunOptions(**(values | changes)))
+    return prepared(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,14 @@ from tiny_runs import write_pairs
 
 from blurkit.errors import StoppedError, UsageError
 from blurkit.program.origin import made_here
+from blurkit.program.toml import packaged_names
 from trainer.cli import cli
 from trainer.commands import table as command
 from trainer.commands.table import at_budget
 from trainer.config import load_recipe, parse_recipe
 from trainer.evaluation import metrics as known_metrics
 from trainer.evaluation.metrics import load_metrics
-from trainer.evaluation.table import load_table, table_names, to_csv, to_grid
+from trainer.evaluation.table import load_table, to_csv, to_grid
 
 RECIPE = """
 name = "{name}"
@@ -209,7 +210,7 @@ def test_published_figures(name, row, figures):
     assert [cell.published for cell in table.lines(table.metrics)[row]] == figures
 
 
-@pytest.mark.parametrize("name", table_names())
+@pytest.mark.parametrize("name", packaged_names("trainer", "table"))
 def test_packaged_tables_are_complete(name):
     table, _ = load_table(name)
     assert table.name == name

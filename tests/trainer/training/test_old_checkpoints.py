@@ -7,10 +7,10 @@ import shutil
 import pytest
 import torch
 from matplotlib.figure import Figure
-from tiny_runs import RECIPE, write_pairs, write_recipe
+from tiny_runs import RECIPE
+from tiny_trainings import prepared, train
 
 from blurkit.errors import BlurkitError, UsageError
-from trainer.commands.run import RunOptions, run
 from trainer.config import load_recipe
 from trainer.networks.weights import NAME
 from trainer.training import checkpoint
@@ -85,19 +85,12 @@ DIGEST = "5f649de15c3445582467fdff3187cb2710c3ded5748f9ead8a8cb14a253fffa9"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    write_pairs(folder)
-    write_recipe(folder, RECIPE.replace('"sample"', '"pixel"'))
+    folder = prepared(tmp_path_factory.mktemp("tiny"), RECIPE.replace('"sample"', '"pixel"'))
     for name in ("undisturbed", "old"):
         train(folder, folder / name)
     make_old(folder, folder / "old")
     assert load_recipe(str(folder / "tiny.toml")).digest == DIGEST
     return folder
-
-
-def train(place, out):
-    rest = {"weight": (), "settings": (), "device": "cpu", "resume": "auto", "json": True, "quiet": True}
-    return run(RunOptions(data=(place / "00000.h5",), val=(), out=out, recipe=str(place / "tiny.toml"), **rest))
 
 
 def make_old(place, out, text=FIRST):
@@ -128,8 +121,7 @@ def test_an_old_run_is_continued_to_the_same_weights(place, tmp_path):
 @pytest.mark.parametrize("start", [2, 7])
 def test_an_old_critic_of_another_penalty_is_refused(tmp_path, start):
     """The penalty "sample" was on the sum of the scores of a sample. A critic that was not yet trained has known none."""
-    write_pairs(tmp_path)
-    write_recipe(tmp_path, RECIPE.replace("start = 2", f"start = {start}"))
+    prepared(tmp_path, RECIPE.replace("start = 2", f"start = {start}"))
     train(tmp_path, tmp_path / "run")
     make_old(tmp_path, tmp_path / "run", FIRST.replace('"pixel"', '"sample"').replace("start = 2", f"start = {start}"))
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.*") if path.is_file()}

@@ -1,11 +1,11 @@
 """Tests that a run touches no file of anybody else in its folder, and knows its own files by their content."""
 
 import pytest
-from tiny_runs import write_pairs, write_recipe
+from tiny_runs import RECIPE
+from tiny_trainings import prepared, train
 
 from blurkit.errors import UsageError
 from blurkit.program.origin import marked
-from trainer.commands.run import RunOptions, run
 from trainer.config import load_recipe
 from trainer.training.own_files import recipe_file, require_own
 
@@ -25,15 +25,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    write_pairs(folder)
-    write_recipe(folder)
-    return folder
-
-
-def train(place, out, resume="auto"):
-    rest = {"weight": (), "settings": ("steps=3",), "device": "cpu", "resume": resume, "json": True, "quiet": True}
-    return run(RunOptions(data=(place / "00000.h5",), val=(), out=out, recipe=str(place / "tiny.toml"), **rest))
+    return prepared(tmp_path_factory.mktemp("tiny"), RECIPE.replace("steps = 9", "steps = 3"))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +53,7 @@ def test_a_file_of_somebody_else_is_kept_and_named(place, tmp_path, name, resume
     path.write_text('{"step": 1, "loss": 0.5}\n')
     before = state(tmp_path)
     with pytest.raises(UsageError, match=rf"{path} was not written by blurkit.*choose another --out"):
-        train(place, tmp_path / "mine", resume)
+        train(place, tmp_path / "mine", resume=resume)
     assert state(tmp_path) == before
 
 
