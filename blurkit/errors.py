@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import errno
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Iterable
 
@@ -114,6 +113,8 @@ def guard(program: str, command: Callable[[], int]) -> int:
 
 
 def _bug(program: str, error: BaseException) -> int:
+    import tempfile  # here, because every start of the program would pay for it
+
     with tempfile.NamedTemporaryFile("w", prefix=f"{program}-error-", suffix=".log", delete=False) as log:
         log.write(f"{sys.argv}\n{sys.version}\n")
         log.write("".join(traceback.format_exception(error)))

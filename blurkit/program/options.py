@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ import click
 
 from blurkit.errors import USAGE, guard
 from blurkit.program.signals import handling_signals
-from blurkit.program.toml import packaged_names, packaged_text
 
 PATH = click.Path(path_type=Path)
 
@@ -57,20 +54,3 @@ def name_variables(group: click.Group, prefix: str) -> None:
             if isinstance(option, click.Option):
                 flag = max(option.opts, key=len).lstrip("-")
                 option.envvar = f"{prefix}_{name}_{flag}".replace("-", "_").upper()
-
-
-def print_toml(text: str, *, as_json: bool) -> None:
-    """Print the TOML text of a recipe, or the same values as one JSON object."""
-    print(json.dumps(tomllib.loads(text), ensure_ascii=False) if as_json else text.rstrip())
-
-
-def print_recipes(package: str, default: str, *, as_json: bool) -> None:
-    """Print the name, summary and provenance of each recipe in a package."""
-    described = [tomllib.loads(packaged_text(package, name)) for name in packaged_names(package)]
-    if as_json:
-        keys = ("name", "summary", "provenance")
-        print(json.dumps([{key: values[key] for key in keys} for values in described], ensure_ascii=False))
-        return
-    for values in described:
-        mark = " (the default)" if values["name"] == default else ""
-        print(f"{values['name']}{mark}\n    {values['summary']}\n    {values['provenance']}")

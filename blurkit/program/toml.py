@@ -137,6 +137,11 @@ def _replace(cls: type, values: dict[str, Any], key: str, value: Any, where: str
         assign(values, key, value, known_keys(cls), where)
 
 
+def print_toml(text: str, *, as_json: bool) -> None:
+    """Print the TOML text of a recipe, or the same values as one JSON object."""
+    print(json.dumps(tomllib.loads(text), ensure_ascii=False) if as_json else text.rstrip())
+
+
 def _build(cls: type[_Dataclass], values: dict[str, Any], where: str, known: list[str], prefix: str) -> _Dataclass:
     hints = typing.get_type_hints(cls)
     made: dict[str, Any] = {}

@@ -105,7 +105,7 @@ class Shard(Samples):
                 f"crop {columns}x{rows} at ({x}, {y}) leaves sample {index} of {width}x{height} pixels in {self.path}"
             )
         with self._file.opened() as descriptor:
-            sharp, blurred = (self._rows(descriptor, index, field, y, y + rows) for field in range(2))
+            sharp, blurred = (self._rows(descriptor, index, field, (height, width), y, y + rows) for field in range(2))
         return sharp[:, x : x + columns], blurred[:, x : x + columns]
 
     def verify(self, index: int) -> Sample:
@@ -144,7 +144,8 @@ class Shard(Samples):
             value = float(self._row(descriptor, name, index))
             if not np.isnan(value):
                 meta[name.removeprefix("parameters/")] = value
-        sharp, blurred = (self._rows(descriptor, index, field, 0, self.shape(index)[0]) for field in range(2))
+        shape = self.shape(index)
+        sharp, blurred = (self._rows(descriptor, index, field, shape, 0, shape[0]) for field in range(2))
         path = self._flat(descriptor, "path", "path", index)
         return Sample(sharp, blurred, self._kernel(descriptor, index), path, self._text(descriptor, "id", index), meta)
 
@@ -156,12 +157,14 @@ class Shard(Samples):
         numbers = {column: int(self._row(descriptor, column, index)) for column in kind.numbers}
         return {**numbers, **{column: self._flat(descriptor, name, column, index) for column in kind.flat}}
 
-    def _rows(self, descriptor: int, index: int, field: int, first: int, end: int) -> _Pixels:
-        """Rows [first, end) of the image ``FIELDS[field]`` of a sample. Bands that were never verified are read whole."""
-        height, width = self.shape(index)
-        bands = [band for band in range(first // BAND_ROWS, fmt.band_count(end)) if not self._checked[index, field, band]]
-        start, stop = (min(first, bands[0] * BAND_ROWS), max(end, bands[-1] * BAND_ROWS + BAND_ROWS)) if bands else (first, end)
-        stop = min(stop, height)
+    def _rows(self, descriptor: int, index: int, field: int, shape: tuple[int, int], first: int, end: int) -> _Pixels:
+        """Rows [first, end) of the image ``FIELDS[field]`` of a sample. Bands that were never verified are read whole.
+        ``shape``: that of the sample."""
+        (height, width), start, stop = shape, first, end
+        checked = self._checked[index, field, first // BAND_ROWS : fmt.band_count(end)].tolist()
+        bands = [first // BAND_ROWS + number for number, done in enumerate(checked) if not done] if not all(checked) else []
+        if bands:
+            start, stop = min(first, bands[0] * BAND_ROWS), min(max(end, bands[-1] * BAND_ROWS + BAND_ROWS), height)
         kind, _, offset = self.columns.places[FIELDS[field]]
         offsets = self._schema.offsets
         offset += (index * height * width * 3 if offsets is None else int(offsets[index])) + start * width * 3

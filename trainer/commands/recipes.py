@@ -6,7 +6,7 @@ import itertools
 import json
 
 from blurkit.errors import OK
-from blurkit.program.options import print_toml
+from blurkit.program.toml import print_toml
 from trainer.config import DEFAULT, load_recipe, recipe_names
 
 
