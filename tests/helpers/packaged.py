@@ -5,3 +5,6 @@ from pathlib import Path
 
 MANIFESTS = Path(str(resources.files("blurkit.data_manifests")))
 PHOTOGRAPHS = MANIFESTS / "sample"
+
+#: The number of photographs.
+COUNT = 21

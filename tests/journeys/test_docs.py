@@ -19,7 +19,7 @@ import pytest
 from checkout import ROOT
 from command_line import run
 from documentation import fenced
-from packaged import PHOTOGRAPHS
+from packaged import COUNT, PHOTOGRAPHS
 
 from blurkit import KernelBank
 from blurkit.camera.noise import PRESETS
@@ -81,7 +81,7 @@ def folder(tmp_path_factory):
 
 
 def test_the_commands_of_the_readme_leave_what_it_says(folder):
-    assert len(open_dataset(folder / "shards")) == 36
+    assert len(open_dataset(folder / "shards")) == 4 * COUNT
     assert len(open_dataset(folder / "mine")) == 6
     assert (folder / "preview.png").stat().st_size > 100_000
     assert len(KernelBank.load(folder / "kernels.mat")) == 1000

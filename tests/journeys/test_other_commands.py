@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from command_line import SMALL, result, run
 from damage import flip
+from packaged import COUNT
 
 from blurkit.shard import open_dataset
 
@@ -83,14 +84,14 @@ def test_preview_draws_a_picture(reference, tmp_path):
 
 def test_info_counts_what_is_there(reference, tmp_path):
     numbers = result("info", reference[0] / "shards", "-o", tmp_path / "plot.png", cwd=tmp_path)
-    assert (numbers["pairs"], numbers["images"], numbers["sizes"]) == (27, 9, {"48x48": 27})
-    assert numbers["licences"] == {"CC0-1.0": 18, "public domain": 9}
+    assert (numbers["pairs"], numbers["images"], numbers["sizes"]) == (3 * COUNT, COUNT, {"48x48": 3 * COUNT})
+    assert numbers["licences"] == {"CC0-1.0": 3 * (COUNT - 3), "public domain": 9}
     assert numbers["quantiles"]["path length [px]"]["p100"] <= 60
     assert (tmp_path / "plot.png").stat().st_size > 1000
     text = run("info", reference[0] / "shards", cwd=tmp_path).stdout
     assert "blur extent [px]" in text
     assert "effective length [px]" in text
-    assert result("info", "--src", "sample", cwd=tmp_path)["images"] == 9
+    assert result("info", "--src", "sample", cwd=tmp_path)["images"] == COUNT
 
 
 def test_recipes_are_listed_and_printed(tmp_path):

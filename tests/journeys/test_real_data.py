@@ -5,6 +5,7 @@ import pytest
 from first_shard import make_first_shard
 from json_lines import read_lines
 from kernels import centroid
+from packaged import COUNT
 from psnr import psnr_up_to_a_shift
 from scipy.io import loadmat
 
@@ -35,7 +36,7 @@ def test_measured_kernels_make_pairs(test_data, tmp_path):
     plan = make_plan(open_source("sample"), settings)
     make_first_shard(plan, tmp_path)
     dataset = open_dataset(tmp_path / "00000.h5")
-    assert len(dataset) == 9
+    assert len(dataset) == COUNT
     assert len(KernelBank.load(bank)) == 8
     for pair in dataset:
         assert np.abs(centroid(pair.kernel)).max() < 0.02
