@@ -65,9 +65,7 @@ def flat(network, frozen):
 def gradients_of_terms(step, blurred, sharp):
     """The norm of the generator's gradient of each term."""
     restored = step.generator(blurred)
-    terms = step._content(restored, sharp)
-    if step.recipe.adversarial:
-        terms["adversarial"] = step._loss.generator_loss(lambda images: step.critic(images, blurred), restored, sharp)
+    _, terms = step.judge(restored, blurred, sharp, adversarial=step.recipe.adversarial is not None)
     parameters = [parameter for parameter in step.generator.parameters() if parameter.requires_grad]
     found = {}
     for name, term in terms.items():
