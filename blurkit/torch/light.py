@@ -25,7 +25,7 @@ def decode(images: Tensor, response: Response) -> Tensor:
     """
     response.require_inverse()
     knots = _knots(response)[0].to(images)
-    place = images.clamp(0, 1) * (len(knots) - 1)
+    place = _clipped(images, 0.0, 1.0) * (len(knots) - 1)
     nearest = place.detach().round()
     exact = (place.detach() - nearest).abs() < _ROUNDING
     place = place + torch.where(exact, nearest - place.detach(), 0)
@@ -36,7 +36,7 @@ def decode(images: Tensor, response: Response) -> Tensor:
 def encode(light: Tensor, response: Response) -> Tensor:
     """The encoded values in [0, 1] of linear light of any shape. Light outside the curve is clipped."""
     knots, values = (part.to(light) for part in _knots(response))
-    light = light.clamp(knots[0], knots[-1])
+    light = _clipped(light, float(knots[0]), float(knots[-1]))
     before = torch.bucketize(light.detach().contiguous(), knots[1:-1], right=True)
     share = (light - knots[before]) / (knots[before + 1] - knots[before])
     return torch.lerp(values[before], values[before + 1], share)
@@ -45,6 +45,11 @@ def encode(light: Tensor, response: Response) -> Tensor:
 def quantize(light: Tensor, response: Response) -> Tensor:
     """The nearest codes, int64, of linear light of any shape, as :meth:`blurkit.camera.response.Response.quantize` finds them."""
     return torch.bucketize(light.detach().contiguous(), torch.from_numpy(response.thresholds[1:256]).to(light), right=True)
+
+
+def _clipped(values: Tensor, low: float, high: float) -> Tensor:
+    """``values`` clipped. At the bounds the gradient is 1 in every version of torch: clipped photographs are full of them."""
+    return torch.where((values < low) | (values > high), values.detach().clamp(low, high), values)
 
 
 @functools.lru_cache(maxsize=16)

@@ -57,7 +57,7 @@ def take(light: Tensor, draws: Sequence[Draw], *, codes: bool) -> Tensor:
     result = torch.stack(values).to(light)
     if not light.requires_grad:
         return result
-    clean = encode(light.clamp(max=1), response)[..., *draws[0].crop.within(draws[0].region).slices]
+    clean = encode(light, response)[..., *draws[0].crop.within(draws[0].region).slices]
     return clean + (result - clean).detach()
 
 
