@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,7 +67,7 @@ def run(options: RunOptions) -> int:
 def train(options: RunOptions, recipe: TrainingRecipe, out: Path) -> Checkpoint | None:
     """Trains in the folder ``out``, from its newest checkpoint if there is one. Returns the last checkpoint, or None in all
     processes but the first."""
-    recipe.require_critic(options.recipe, options.data)
+    _require_critic(recipe, options)
     device, reason = choose_device(options.device)
     start = read_start(options.init) if options.init else None
     trained, held = divided_pairs(options.data, options.val, weights=options.weight or None, seed=recipe.seed)
@@ -102,6 +103,21 @@ def train(options: RunOptions, recipe: TrainingRecipe, out: Path) -> Checkpoint 
         with memory_advice(advice):
             end = run_steps(training, step, begin, stop=stop, watch=watch)
         return end if ranks.first else None
+
+
+def _require_critic(recipe: TrainingRecipe, options: RunOptions) -> None:
+    """Raise :class:`UsageError` if the critic lacks the weights of its own training, with the commands that make and use them."""
+    if not recipe.pretrain or recipe.adversarial is None or recipe.critic.get("weights"):
+        return
+    folder = f"runs/{recipe.name}-critic"
+    given = {"--recipe": (options.recipe,), "--data": options.data, "--val": options.val, "--set": options.settings}
+    words = shlex.join(str(word) for option, values in given.items() for value in values for word in (option, value))
+    start = shlex.join(["--set", f"critic.weights={folder}/critic.safetensors"])
+    raise UsageError(
+        f"the critic of {recipe.name} first learns to tell blurred from sharp photographs, and critic.weights does not name what "
+        f"it learned; train it, then start the run:\n  trainer pretrain-critic {words} --out {shlex.quote(folder)}\n"
+        f"  trainer run {words} {start}"
+    )
 
 
 def _begin(resume: str, run: TrainingRun) -> tuple[Checkpoint | None, bool]:

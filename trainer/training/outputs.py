@@ -72,11 +72,8 @@ def _complete_best(out: Path, recipe: TrainingRecipe, begin: Checkpoint, pairs: 
     if best.origin.recipe == checkpoint.digest_of(recipe, steps=begin.step):  # that of a shorter run, which goes on
         best = replace(best, origin=replace(best.origin, recipe=begin.origin.recipe))
         checkpoint.save(out, best, best=True)
-    same = (best.origin.recipe, best.origin.data, best.origin.pairs) == (
-        begin.origin.recipe,
-        begin.origin.data,
-        begin.origin.pairs,
-    )
+    origin, now = best.origin, begin.origin
+    same = (origin.recipe, origin.data, origin.pairs) == (now.recipe, now.data, now.pairs)
     if not (same and _is_on(pairs, best)):
         return UNKNOWN_BEST
     write_weights(out / BEST, best.state["average"], recipe, best)
