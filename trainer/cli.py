@@ -72,7 +72,7 @@ def run(**values: Any) -> int:
 @click.option("-o", "--out", type=PATH, default=Path("runs/critic"), show_default=True, help="Folder to write to.")
 @click.option("--recipe", default="quick", show_default=True, metavar="NAME|FILE", help="Has the critic; see `trainer recipes`.")
 @settings_option("Change one value of the recipe.")
-@click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Steps of training.")
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="Steps of training.  [default: those of the recipe, or 1000]")
 @device_option
 @overwrite_option
 @json_option
@@ -158,7 +158,7 @@ def evaluate(weights: Path, data: Path, **values: Any) -> int:
 def table(name: str, **values: Any) -> int:
     """Make a published comparison again, on your pairs.
 
-    NAME is vegan, nogan, ird, iitgn or nnfl. Its members are recipes. Each is trained in --out/MEMBER, then
+    NAME is vegan, nogan, nogan-pretrained, ird, iitgn or nnfl. Its members are recipes. Each is trained in --out/MEMBER, then
     measured, and the table is written beside the published figures. If it was stopped, the same command continues it.
     """
     from trainer.commands.table import TableOptions, table

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -20,7 +20,10 @@ from trainer.specs import CRITICS, GENERATORS, checked, complete, options_of, si
 DEFAULT = "quick"
 
 #: Keys that may differ between a run and its continuation. They are not part of the digest.
-REPORTING = ("name", "system", "summary", "provenance", "checkpoint_every", "log_every", "validate_every", "validate_pairs")
+REPORTING = (
+    *("name", "system", "summary", "provenance", "pretrain"),
+    *("checkpoint_every", "log_every", "validate_every", "validate_pairs"),
+)
 
 #: The makers of the networks that a recipe names.
 NETWORKS = {"generator": GENERATORS, "critic": CRITICS}
@@ -35,11 +38,13 @@ FIRST: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """Everything that defines one training. ``system``: the published work that it belongs to. ``steps``: steps of the generator.
-    ``batch``: pairs per step and process. ``accumulate``: the number of parts that a batch is computed in, one after the other,
-    to save memory. ``crop``: the side of a crop in pixels. ``validate_pairs``: the most pairs that one validation restores. The
-    keys that end in ``_every`` are steps between checkpoints, log lines and validations. ``generator``, ``critic``: the networks,
-    as :func:`trainer.specs.checked` returns them: a name, and the options that differ from their defaults."""
+    """Everything that defines one training. ``system``: the published work that it belongs to. ``steps``: steps of the
+    generator. ``batch``: pairs per step and process. ``accumulate``: the number of parts that a batch is computed in, one after
+    the other, to save memory. ``crop``: the side of a crop in pixels. ``pretrain``: the steps that the critic trains as a
+    classifier of blur, with ``trainer pretrain-critic``, before a run starts from its weights; 0 if it does not.
+    ``validate_pairs``: the most pairs that one validation restores. The keys that end in ``_every`` are steps between
+    checkpoints, log lines and validations. ``generator``, ``critic``: the networks, as :func:`trainer.specs.checked` returns
+    them: a name, and the options that differ from their defaults."""
 
     name: str = "unnamed"
     system: str = ""
@@ -50,6 +55,7 @@ class TrainingRecipe:
     batch: int = 1
     accumulate: int = 1
     crop: int = 256
+    pretrain: int = 0
     checkpoint_every: int = 1000
     log_every: int = 50
     validate_every: int = 1000
@@ -64,8 +70,9 @@ class TrainingRecipe:
     precision: Precision = field(default_factory=Precision)
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch", "accumulate", "crop", *REPORTING[4:]):
+        for key in ("steps", "batch", "accumulate", "crop", *REPORTING[5:]):
             require(getattr(self, key) >= 1, f"{key} is at least 1, got {getattr(self, key)}")
+        require(self.pretrain >= 0, f"pretrain is a number of steps, at least 0, got {self.pretrain}")
         require(0 <= self.seed < 2**63, f"seed lies between 0 and 2**63 - 1, got {self.seed}")
         require(self.batch % self.accumulate == 0, f"batch is a multiple of accumulate, got {self.batch} and {self.accumulate}")
         valid = self.accumulate == 1 or not self.precision.graph
@@ -90,6 +97,18 @@ class TrainingRecipe:
             require(not augmented, f"{reason}; set one of them to its default")
             reason = "the pretrained weights of a classifier are those for one photograph, and a conditional critic sees two"
             require(not critic.get("pretrained"), f"{reason}; set critic.conditional = false or critic.pretrained = false")
+
+    def require_critic(self, source: str, data: Sequence[object]) -> None:
+        """Raise :class:`UsageError` if the critic lacks the weights of its own training, and say which commands make them.
+        ``source``: the name or file of the recipe. ``data``: the folders to train on."""
+        folder = f"runs/{self.name}-critic"
+        options = " ".join(f"--data {place}" for place in data)
+        require(
+            not self.pretrain or bool(self.critic.get("weights")),
+            f"the critic of {self.name} first learns to tell blurred from sharp photographs; train it, then start the run:\n"
+            f"  trainer pretrain-critic --recipe {source} {options} -o {folder}\n"
+            f"  trainer run --recipe {source} {options} --set critic.weights={folder}/critic.safetensors",
+        )
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, counted from 0."""

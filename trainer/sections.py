@@ -74,6 +74,7 @@ class ContentWeights:
     l1: float = 0.0
     mse: float = 0.0
     charbonnier: float = 0.0
+    psnr: float = later(0.0)
     smoothness: float = later(0.0)
     lpips: float = later(0.0)
     fourier: float = later(0.0)

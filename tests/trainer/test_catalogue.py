@@ -12,7 +12,12 @@ SYSTEMS = {
     "DeblurGAN": {"deblurgan", "deblurgan-fixed"},
     "DeblurGAN-v2": {f"deblurganv2-{network}{source}" for network in ("inception", "mobilenet") for source in ("", "-code")},
     "VEGAN": {f"vegan-{part}" for part in ("baseline", "scale-crop", "smoothness", "scaled-perceptual", "all", "fourier")},
-    "NoGAN": {f"nogan-{loss}-{kind}" for loss in ("gan", "lsgan", "wgangp", "ragan") for kind in ("single", "patch", "double")},
+    "NoGAN": {f"nogan-{loss}-{kind}" for loss in ("gan", "lsgan", "wgangp", "ragan") for kind in ("single", "patch", "double")}
+    | {
+        f"nogan-pretrained-{critic}{frozen}"
+        for critic in ("patch", "mobilenetv3", "efficientnet", "seresnext")
+        for frozen in ("", "-frozen")
+    },
     "Inception-ResNet-dense": {"ird"},
     "Deep generative filter": {"dgf"},
     "IITGN": {"iitgn-wgan", "iitgn-lpips", "iitgn-diffaugment"},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -16,7 +18,7 @@ from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import Progress, plural
 from blurkit.program.signals import stopping
-from trainer.config import load_recipe
+from trainer.config import TrainingRecipe, load_recipe
 from trainer.data.pairs import divided_pairs
 from trainer.data.stream import Stream
 from trainer.networks.critics import build_critic
@@ -34,18 +36,21 @@ _OUTPUTS: dict[str, Recognise] = {
 }
 #: The most held-out pairs that are classified.
 _MOST = 512
+#: The steps of a training whose recipe does not say them.
+STEPS = 1000
 
 
 @dataclass(frozen=True)
 class PretrainOptions:
-    """The options of the command. ``recipe``, ``settings``: those of :func:`trainer.config.load_recipe`."""
+    """The options of the command. ``recipe``, ``settings``: those of :func:`trainer.config.load_recipe`. ``steps``: None for
+    those of the recipe, or :data:`STEPS` if it has none."""
 
     data: tuple[Path, ...]
     val: tuple[Path, ...]
     recipe: str
     settings: tuple[str, ...]
     out: Path
-    steps: int
+    steps: int | None
     device: str
     overwrite: bool
     as_json: bool
@@ -53,9 +58,19 @@ class PretrainOptions:
 
 
 def pretrain_critic(options: PretrainOptions) -> int:
-    """Train with the critic, crop, batch, rate and seed of a recipe. Write weights and a diagram. Returns the exit code."""
-    out, steps = options.out, options.steps
-    chosen = load_recipe(options.recipe, options.settings)
+    """Train a critic and print how well it tells blurred from sharp photographs. Returns the exit code."""
+    result = train_critic(options, load_recipe(options.recipe, options.settings))
+    if options.as_json:
+        print(json.dumps({"out": str(options.out), **result}))
+    else:
+        use = f"use it with --set critic.weights={options.out / WEIGHTS}; --set critic.frozen=true keeps it as it is"
+        print(f"{_words(result)}\n{use}")
+    return OK
+
+
+def train_critic(options: PretrainOptions, chosen: TrainingRecipe) -> dict[str, Any]:
+    """Trains with the critic, crop, batch, rate and seed of a recipe. Writes weights and a diagram, and returns the result."""
+    out, steps = options.out, options.steps or chosen.pretrain or STEPS
     refused = "a classifier of blur sees one photograph, and a conditional critic two; set critic.conditional = false"
     require(not chosen.critic.get("conditional"), refused)
     require_free({out / name: recognise for name, recognise in _OUTPUTS.items()}, overwrite=options.overwrite)
@@ -63,7 +78,7 @@ def pretrain_critic(options: PretrainOptions) -> int:
     train, held = divided_pairs(options.data, options.val, seed=chosen.seed)
     held = held.spread(_MOST)
     torch.manual_seed(chosen.seed)
-    spec = {key: value for key, value in chosen.critic.items() if key != "frozen"}
+    spec = classifier_of(chosen)
     critic = build_critic(spec).to(place)
     if not options.quiet:
         print(f"training on {plural(len(train), 'pair')}, testing on {plural(len(held), 'pair')}; {reason}", file=sys.stderr)
@@ -82,15 +97,20 @@ def pretrain_critic(options: PretrainOptions) -> int:
         chances, labels = classify(critic, held, chosen.crop, place)
     rows, error = reliability(chances, labels)
     accuracy = float(((chances > 0.5) == labels).mean())
-    result = {"critic": spec, "steps": steps, "crops": len(labels), "accuracy": accuracy, "calibration_error": error}
+    result = {"critic": spec, "steps": steps, "data_digest": train.digest}
+    result |= {"crops": len(labels), "accuracy": accuracy, "calibration_error": error}
     make_folder(out)
     state = {name: tensor.cpu().contiguous() for name, tensor in critic.state_dict().items()}
     write_atomic(out / WEIGHTS, safetensors.torch.save(state, {KEY: json.dumps({"critic": spec}, sort_keys=True)}))
     write_atomic(out / RESULTS, json.dumps(result, indent=2).encode() + b"\n")
-    words = f"accuracy {accuracy:.1%} of {len(labels)} crops, calibration error {error:.3f}"
-    draw_reliability(out / DIAGRAM, rows, title=f"critic {spec['name']}, {steps:,} steps", subtitle=words)
-    if options.as_json:
-        print(json.dumps({"out": str(out), **result}))
-    else:
-        print(f"{words}\nuse it with --set critic.weights={out / WEIGHTS}; --set critic.frozen=true keeps it as it is")
-    return OK
+    draw_reliability(out / DIAGRAM, rows, title=f"critic {spec['name']}, {steps:,} steps", subtitle=_words(result))
+    return result
+
+
+def classifier_of(recipe: TrainingRecipe) -> dict[str, Any]:
+    """Returns the specification of the critic of a recipe while it is trained as a classifier."""
+    return {key: value for key, value in recipe.critic.items() if key != "frozen"}
+
+
+def _words(result: Mapping[str, Any]) -> str:
+    return f"accuracy {result['accuracy']:.1%} of {result['crops']} crops, calibration error {result['calibration_error']:.3f}"

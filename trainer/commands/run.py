@@ -24,7 +24,7 @@ from trainer.training.checkpoint import RECIPE, Checkpoint
 from trainer.training.device import choose_device, memory_advice
 from trainer.training.distributed import joined
 from trainer.training.loop import TrainingRun, run_steps
-from trainer.training.outputs import CURVES, SHEET, clean, complete
+from trainer.training.outputs import BEST, CURVES, SHEET, clean, complete
 from trainer.training.own_files import recipe_file, require_own
 from trainer.training.step import build_step
 from trainer.training.watch import Watch
@@ -66,6 +66,7 @@ def run(options: RunOptions) -> int:
 def train(options: RunOptions, recipe: TrainingRecipe, out: Path) -> Checkpoint | None:
     """Trains in the folder ``out``, from its newest checkpoint if there is one. Returns the last checkpoint, or None in all
     processes but the first."""
+    recipe.require_critic(options.recipe, options.data)
     device, reason = choose_device(options.device)
     start = read_start(options.init) if options.init else None
     trained, held = divided_pairs(options.data, options.val, weights=options.weight or None, seed=recipe.seed)
@@ -171,13 +172,17 @@ def _photographs(pairs: Pairs) -> int:
 def _report(out: Path, end: Checkpoint, *, as_json: bool) -> None:
     """Print the result of the last validation, and the files to look at."""
     validation, names = end.validation, {"weights": NAME, "sheet": SHEET, "curves": CURVES}
+    best_step = int(validation.get("best_step", 0))  # checkpoints of older versions do not say it
     files = {name: str(out / file) for name, file in names.items()}
     if as_json:
         levels = {key: round(validation[key], 4) for key in ("psnr_blurred", "psnr", "best")}
-        print(json.dumps({"out": str(out), "steps": end.step, **levels, **files}))
+        print(json.dumps({"out": str(out), "steps": end.step, **levels, "best_step": best_step or None, **files}))
         return
     before, after = validation["psnr_blurred"], validation["psnr"]
     print(f"held-out pairs  {before:.2f} dB blurred, {after:.2f} dB restored ({after - before:+.2f} dB)")
     for name, path in files.items():
         print(f"{name:<15} {path}")
+    gain = f"{validation['best']:.2f} dB ({validation['best'] - before:+.2f} dB)"
+    where = "the last step" if best_step == end.step else f"step {best_step:,}" if best_step else "an earlier step"
+    print(f"{'best':<15} {where}, {gain}, {out / BEST / NAME}")
     sys.stdout.flush()

@@ -22,6 +22,7 @@ from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import plural
 from trainer.commands.evaluate import measure, strict_json
+from trainer.commands.pretrain_critic import RESULTS, WEIGHTS, PretrainOptions, classifier_of, train_critic
 from trainer.commands.run import RunOptions, train
 from trainer.config import TrainingRecipe, load_recipe
 from trainer.data.pairs import Pairs, divided_pairs
@@ -36,6 +37,8 @@ from trainer.training.device import choose_device
 
 #: The scores of a member, in the folder of its run.
 SCORES = "scores.json"
+#: The folder of critics that are first trained as classifiers, in --out.
+CRITICS = "critics"
 
 _OUTPUTS: dict[str, Recognise] = {
     "table.txt": lambda opening: opening.startswith(b"trainer table "),
@@ -110,7 +113,7 @@ def at_budget(recipe: TrainingRecipe, steps: int) -> list[str]:
     the schedule, the start of adversarial training, and the training of a frozen backbone."""
     spans = {f"schedule.{key}": getattr(recipe.schedule, key) for key in ("warmup", "hold", "every")}
     spans |= {"adversarial.start": recipe.adversarial.start} if recipe.adversarial else {}
-    spans["generator.freeze"] = recipe.generator.get("freeze", 0)
+    spans |= {"generator.freeze": recipe.generator.get("freeze", 0), "pretrain": recipe.pretrain}
     scaled = {key: max(round(span * steps / recipe.steps), 1) for key, span in spans.items() if span > 1}
     return [f"steps={steps}", *(f"{key}={span}" for key, span in scaled.items())]
 
@@ -127,9 +130,11 @@ def _runs(table: Table, options: TableOptions, out: Path, beside: Path | None) -
             source = str(own) if beside is not None and own.exists() else member
             settings = at_budget(load_recipe(source), options.steps) if options.steps is not None else []
             settings += _settings_of(member, table.members, options.settings)
+            recipe = load_recipe(source, settings)
+            if recipe.pretrain and not recipe.critic.get("weights"):
+                recipe = load_recipe(source, [*settings, f"critic.weights={_critic_folder(out, recipe) / WEIGHTS}"])
             how = (source, tuple(settings), options.device, options.quiet)
-            run = RunOptions(options.data, options.val, out / member, *how)
-            runs[member] = run, load_recipe(source, settings)
+            runs[member] = RunOptions(options.data, options.val, out / member, *how), recipe
     return runs
 
 
@@ -165,9 +170,31 @@ def _trained(member: str, run: RunOptions, recipe: TrainingRecipe, test: PairSet
         return False
     both = int(np.isin(test.photographs, pairs.photographs).sum()) if isinstance(test, Pairs) else 0
     shared = f"; WARNING: {plural(both, 'test pair')} show photographs that are trained on" if both else ""
+    if recipe.pretrain and Path(recipe.critic["weights"]).parent.parent == out.parent / CRITICS:
+        _train_critic(run, recipe, pairs.digest, options)
     _say(f"{member}: training for {recipe.steps:,} steps{shared}", options)
     train(run, recipe, out)
     return True
+
+
+def _critic_folder(out: Path, recipe: TrainingRecipe) -> Path:
+    """The folder of the critic of a recipe that is first trained alone. Recipes with the same critic share it."""
+    spec = classifier_of(recipe)
+    key = hashlib.sha256(json.dumps([spec, recipe.pretrain], sort_keys=True).encode()).hexdigest()[:8]
+    return out / CRITICS / f"{spec.get('backbone', spec['name'])}-{key}"
+
+
+def _train_critic(run: RunOptions, recipe: TrainingRecipe, digest: str, options: TableOptions) -> None:
+    """Train the critic of a recipe as a classifier of blur, unless that is done."""
+    folder = Path(recipe.critic["weights"]).parent
+    alone = load_recipe(run.recipe, run.settings)  # without the weights that do not exist yet
+    found = _read(folder / RESULTS)
+    wanted = {"critic": classifier_of(alone), "steps": recipe.pretrain, "data_digest": digest}
+    if (folder / WEIGHTS).exists() and {key: found.get(key) for key in wanted} == wanted:
+        return
+    _say(f"{folder}: training the critic as a classifier of blur for {recipe.pretrain:,} steps", options)
+    how = (run.data, run.val, run.recipe, run.settings, folder, None, run.device)
+    train_critic(PretrainOptions(*how, overwrite=options.overwrite, as_json=False, quiet=run.quiet), alone)
 
 
 def _scores(

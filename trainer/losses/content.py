@@ -26,6 +26,15 @@ def charbonnier(restored: Tensor, sharp: Tensor) -> Tensor:
     return ((restored - sharp).square() + 1e-6).sqrt().mean()
 
 
+def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Returns minus the PSNR of each pair in decibels, (B,), for the range [-1, 1]: 10 lg(mean difference^2 / 4 + 1e-8).
+
+    A pair counts by its decibels, so that errors on nearly sharp photographs weigh as much as those on blurred ones. Source: the
+    code of NAFNet (Chen et al., ECCV 2022).
+    """
+    return 10 * ((restored - sharp).square().mean((1, 2, 3)) / 4 + 1e-8).log10()
+
+
 def smoothness(restored: Tensor, sharp: Tensor) -> Tensor:
     """Returns the mean of exp(-|g(sharp)|) |g(restored)|, where g are the differences between neighbours along a column or a row.
 
@@ -94,6 +103,7 @@ TERMS: dict[str, Callable[[ContentWeights], nn.Module]] = {
     "l1": lambda _: Pixels(F.l1_loss),
     "mse": lambda settings: Pixels(F.mse_loss, settings.mse_input),
     "charbonnier": lambda _: Pixels(charbonnier),
+    "psnr": lambda _: Pixels(psnr),
     "smoothness": lambda _: Pixels(smoothness),
     "lpips": _lpips,
     "fourier": lambda _: Pixels(fourier),

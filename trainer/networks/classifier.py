@@ -22,7 +22,7 @@ class ClassifierCritic(Critic):
     """Scores whole photographs.
 
     ``backbone``: a network of timm (published: "mobilenetv3_large_100", "efficientnet_b0", "seresnext50_32x4d"). ``pretrained``:
-    start from the weights of ImageNet. ``weights``: start from a file, of such weights or of this critic. ``statistics``: see
+    start from the weights of ImageNet, unless ``weights`` names a file, of such weights or of this critic. ``statistics``: see
     :func:`trainer.networks.backbone.normalise_by`. ``conditional``, ``frozen``: see :class:`trainer.networks.critics.Critic`.
     """
 
@@ -40,8 +40,7 @@ class ClassifierCritic(Critic):
         require(not (conditional and pretrained), f"{refused}; set conditional = false or pretrained = false")
         super().__init__(conditional=conditional, frozen=frozen)
         channels = 6 if conditional else 3
-        require(not (pretrained and weights), "a critic takes pretrained = true or a file of weights, not both")
-        self.network = open_network(backbone, pretrained=pretrained, num_classes=1, in_chans=channels)
+        self.network = open_network(backbone, pretrained=pretrained and not weights, num_classes=1, in_chans=channels)
         _differentiable_twice(self.network)
         normalise_by(statistics, self.network)
         about: dict[str, Any] = self.network.default_cfg  # type: ignore[assignment]

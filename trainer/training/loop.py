@@ -133,7 +133,10 @@ def _validated(run: TrainingRun, step: Step, now: Checkpoint, stop: Stop, watch:
     draw(run.out, rows, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps", subtitle=level)
     best = max(now.validation["best"], after)
     validation = {"step": now.step, "psnr": after, "psnr_blurred": before, "best": best}
+    if "best_step" in now.validation:
+        validation["best_step"] = now.validation["best_step"]
     if best > now.validation["best"]:
+        validation["best_step"] = now.step
         _save(run, step, replace(now, validation=validation), watch, best=True)
     return validation
 

@@ -119,7 +119,7 @@ class Step:
             finite &= self._update("critic", self.critic, criticised, losses)
             self._loss.constrain(self.critic)
         again = ((restored[0] if single else self._restore(part[0]), part) for part in parts)
-        judged = (self._judge(one, *part, adversarial=alphas is not None) for one, part in again)
+        judged = (self.judge(one, *part, adversarial=alphas is not None) for one, part in again)
         finite &= self._update("generator", self.generator, judged, losses)
         self._ranks.average(statistics)
         for values, old in zip(statistics, before, strict=True):
@@ -205,13 +205,19 @@ class Step:
             terms = self._loss.critic_loss(score, restored, sharp, alpha)
         return torch.stack(list(terms.values())).sum(), terms
 
-    def _judge(self, restored: Tensor, blurred: Tensor, sharp: Tensor, *, adversarial: bool) -> Losses:
-        weights = {**self._content.weights, "adversarial": self._adversarial.weight}
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each loss of the generator by name."""
+        return {**self._content.weights, "adversarial": self._adversarial.weight}
+
+    def judge(self, restored: Tensor, blurred: Tensor, sharp: Tensor, *, adversarial: bool) -> Losses:
+        """Returns the weighted sum of the losses of the generator, and each of them by name without its weight. All images are
+        float (B, 3, H, W) in [-1, 1]."""
         with self._autocast:
             terms = self._content(restored, sharp)
             if adversarial:
                 terms["adversarial"] = self._loss.generator_loss(functools.partial(self._score, blurred), restored, sharp)
-        return torch.stack([weights[name] * term for name, term in terms.items()]).sum(), terms
+        return torch.stack([self.weights[name] * term for name, term in terms.items()]).sum(), terms
 
     def _update(self, name: str, network: nn.Module, parts: Iterator[Losses], logged: dict[str, Tensor]) -> Tensor:
         """Update a network by the mean gradient over parts and processes, if it is finite. Returns whether it is finite.

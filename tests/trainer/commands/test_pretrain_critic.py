@@ -10,6 +10,7 @@ from tiny_runs import write_pairs, write_recipe
 from blurkit.errors import UsageError
 from blurkit.program.origin import made_here
 from trainer.commands.pretrain_critic import PretrainOptions, pretrain_critic
+from trainer.commands.run import RunOptions, run
 from trainer.config import load_recipe
 from trainer.data.pairs import open_pairs
 from trainer.networks.critics import build_critic
@@ -105,6 +106,32 @@ def test_the_middles_are_classified(place):
     assert labels.tolist() == [0, 1, 0, 1]
     sharp = torch.from_numpy(pairs.images(0)[0][12:28, 12:28].copy()).permute(2, 0, 1)[None] / 127.5 - 1
     assert chances[0] == pytest.approx(float(torch.sigmoid(-critic(sharp)[0].mean()).detach()), abs=1e-6)
+
+
+def test_a_recipe_whose_critic_is_trained_first_says_how(place, tmp_path, capsys):
+    recipe = load_recipe("nogan-pretrained-mobilenetv3-frozen")
+    with pytest.raises(
+        UsageError, match=r"trainer pretrain-critic --recipe R --data D -o (\S+)\n.*--set critic.weights=\1/critic\."
+    ):
+        recipe.require_critic("R", ["D"])
+    assert train(place, tmp_path, CRITICS["patch"], None, "pretrain=2") == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 2
+    options = RunOptions(
+        (place / "00000.h5",), (), tmp_path / "run", str(place / "tiny.toml"), ("pretrain=2",), "cpu", quiet=True
+    )
+    with pytest.raises(UsageError, match="first learns to tell blurred from sharp"):
+        run(options)
+    assert not (tmp_path / "run").exists()
+    load_recipe(options.recipe, ["pretrain=2", f"critic.weights={tmp_path}/critic.safetensors"]).require_critic("R", ["D"])
+
+
+def test_weights_of_a_file_take_the_place_of_those_of_imagenet(tmp_path):
+    critic = build_critic({"name": "classifier", "backbone": "resnet10t"})
+    torch.save(critic.state_dict(), tmp_path / "critic.pth")
+    again = build_critic(
+        {"name": "classifier", "backbone": "resnet10t", "pretrained": True, "weights": str(tmp_path / "critic.pth")}
+    )
+    assert all(map(torch.equal, critic.state_dict().values(), again.state_dict().values()))
 
 
 def test_a_conditional_critic_and_files_of_others_are_refused(place, tmp_path):

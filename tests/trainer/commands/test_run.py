@@ -204,6 +204,9 @@ def test_a_finished_run_reports_again(place, whole, tmp_path, capsys):
     output = json.loads(capsys.readouterr().out)
     assert output["steps"] == 9
     assert output["psnr_blurred"] > 0
+    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    level, step = max((line["val/psnr"], -line["step"]) for line in lines if "val/psnr" in line)
+    assert (output["best"], output["best_step"]) == (round(level, 4), -step)
 
 
 def test_a_run_can_start_again_or_from_a_file(place, whole, tmp_path):

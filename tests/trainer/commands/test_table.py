@@ -55,8 +55,9 @@ def place(tmp_path_factory):
     return folder
 
 
-def run(place, out, *options, name="widths.toml"):
-    given = ["--data", place / "train/00000.h5", "--test", place / "test/00000.h5", "--device", "cpu", "-q", "-o", out]
+def run(place, out, *options, name="widths.toml", data=None):
+    pairs = data or place
+    given = ["--data", pairs / "train/00000.h5", "--test", pairs / "test/00000.h5", "--device", "cpu", "-q", "-o", out]
     arguments = ["table", place / name, *given, *options]
     done = CliRunner().invoke(cli, list(map(str, arguments)), standalone_mode=False)
     if done.exception is not None:
@@ -198,6 +199,7 @@ def test_a_budget_keeps_the_shares_of_a_training():
         ("vegan", "all", ["0.5276", "0.2332", "0.0584"]),
         ("nogan", "WGAN-GP", ["27.6", "28.84", "28.11"]),
         ("nogan", "RaGAN", ["28.67", "28.58", "28.91"]),
+        ("nogan-pretrained", "SE-ResNeXt50", ["28.8", ""]),
         ("ird", "DeblurGAN", ["27.17", "0.8338"]),
         ("iitgn", "blurred", ["21.01", "0.789", "0.904", "0.891", "0.412"]),
         ("iitgn", "DiffAugment", ["23.51", "0.840", "0.947", "0.900", "0.503"]),
@@ -223,6 +225,28 @@ def test_packaged_tables_are_complete(name):
         recipe = load_recipe(member)
         assert load_recipe(member, at_budget(recipe, 20)).steps == 20
         assert load_recipe(member, at_budget(recipe, recipe.steps)) == recipe
+
+
+def test_a_critic_is_trained_first_and_shared(place, tmp_path, monkeypatch):
+    first = RECIPE + 'pretrain = 30\nadversarial = {{objective = "gan", critic_steps = {steps}}}\n'
+    first += 'critic = {{name = "patch", width = 2, layers = 1, frozen = {frozen}}}\n'
+    for name, steps, frozen in (("narrow", 1, "false"), ("wide", 0, "true")):
+        (tmp_path / f"{name}.toml").write_text(first.format(name=name, width=1, steps=steps, frozen=frozen))
+    (tmp_path / "widths.toml").write_text(TABLE)
+    trained = []
+
+    def train_critic(options, recipe, real=command.train_critic):
+        trained.append(recipe.pretrain)
+        return real(options, recipe)
+
+    monkeypatch.setattr(command, "train_critic", train_critic)
+    printed = run(tmp_path, tmp_path / "out", "--steps", 10, data=place)
+    assert run(tmp_path, tmp_path / "out", "--steps", 10, data=place) == printed
+    assert trained == [3]  # 10 of 100 steps, and 3 of 30
+    (folder,) = (tmp_path / "out" / "critics").iterdir()
+    for member in ("narrow", "wide"):
+        recipe = load_recipe(str(tmp_path / "out" / member / "recipe.toml"))
+        assert recipe.critic["weights"] == str(folder / "critic.safetensors")
 
 
 def test_a_wrong_row_is_refused(place, tmp_path):

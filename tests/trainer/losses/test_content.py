@@ -12,7 +12,7 @@ from trainer.losses.features import DEVIATION, MEAN, Features, Imagenet, feature
 from trainer.losses.lpips import NETWORKS, build_lpips
 from trainer.sections import ContentWeights
 
-PIXELS = ("l1", "mse", "charbonnier", "smoothness", "fourier")
+PIXELS = ("l1", "mse", "charbonnier", "psnr", "smoothness", "fourier")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,7 @@ def test_every_weight_has_a_term_and_the_other_way_round():
 def numpy_terms(restored, sharp):
     difference = restored - sharp
     terms = {"l1": abs(difference).mean(), "mse": (difference**2).mean(), "charbonnier": ((difference**2 + 1e-6) ** 0.5).mean()}
+    terms["psnr"] = np.mean([10 * np.log10((pair**2).mean() / 2**2 + 1e-8) for pair in difference])
     steps = [[np.abs(image[..., 1:, :] - image[..., :-1, :]) for image in (restored, sharp)]]
     steps.append([np.abs(image[..., 1:] - image[..., :-1]) for image in (restored, sharp)])
     terms["smoothness"] = np.mean([(np.exp(-there) * here).mean() for here, there in steps])
@@ -55,11 +56,11 @@ def numpy_terms(restored, sharp):
 
 def test_terms_of_pixels_are_their_definitions():
     restored, sharp = random_tensor(2, 3, 6, 5, seed=1), random_tensor(2, 3, 6, 5, seed=2)
-    content = build_content(only(l1=2.0, mse=3.0, charbonnier=0.5, smoothness=4.0, fourier=7.0))
+    content = build_content(only(l1=2.0, mse=3.0, charbonnier=0.5, psnr=6.0, smoothness=4.0, fourier=7.0))
     losses = content(restored, sharp)
     expected = numpy_terms(restored.numpy(), sharp.numpy())
     assert {term: loss.item() for term, loss in losses.items()} == pytest.approx(expected, rel=1e-12)
-    assert content.weights == {"l1": 2.0, "mse": 3.0, "charbonnier": 0.5, "smoothness": 4.0, "fourier": 7.0}
+    assert content.weights == {"l1": 2.0, "mse": 3.0, "charbonnier": 0.5, "psnr": 6.0, "smoothness": 4.0, "fourier": 7.0}
     assert not content.networks
 
 

@@ -207,3 +207,40 @@ def test_a_generator_is_imported_only_when_it_is_used(monkeypatch):
     assert isinstance(build_generator({"name": "residual-unet", "width": 2}), torch.nn.Module)
     with pytest.raises(ImportError):
         build_generator({"name": "resnet"})
+
+
+def plain_residual_unet(state, x, factor):
+    """The residual U-Net as a function of its parameters, with the pixels of a block packed into channels by slices."""
+
+    def convolved(name, y, **options):
+        return F.conv2d(y, state[f"{name}.weight"], state[f"{name}.bias"], **options)
+
+    def raised(name, y):
+        return F.conv_transpose2d(y, state[f"{name}.weight"], state[f"{name}.bias"], stride=2)
+
+    def block(name, y):
+        return y + convolved(f"{name}.second", convolved(f"{name}.first", y, padding=1).relu(), padding=1)
+
+    packed = [x[:, [c], i::factor, j::factor] for c in range(3) for i in range(factor) for j in range(factor)]
+    full = block("encoder.0", convolved("head", torch.cat(packed, 1), padding=1))
+    half = block("encoder.1", convolved("down.0", full, stride=2, padding=1))
+    quarter = block("middle.1", block("middle.0", convolved("down.1", half, stride=2, padding=1)))
+    half = block("decoder.1", half + raised("up.1", quarter))
+    change = convolved("tail", block("decoder.0", full + raised("up.0", half)), padding=1)
+    y = x.clone()
+    for number, (c, i, j) in enumerate((c, i, j) for c in range(3) for i in range(factor) for j in range(factor)):
+        y[:, c, i::factor, j::factor] += change[:, number]
+    return y.clamp(-1, 1)
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_the_residual_unet_is_its_plain_function(factor):
+    generator = build_generator({"name": "residual-unet", "width": 3, "unshuffle": factor}).double()
+    x = random_tensor(2, 3, 8 * factor, 12 * factor)
+    assert torch.equal(generator(x), x)  # it starts as the identity
+    for parameter in generator.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.2)
+    expected = plain_residual_unet(generator.state_dict(), x, factor)
+    torch.testing.assert_close(generator(x), expected, atol=1e-12, rtol=0)
+    with pytest.raises(UsageError, match=f"multiples of {4 * factor} and at least {4 * factor}"):
+        generator(x[..., :-2])

@@ -14,6 +14,7 @@ SIDE = 64
 FAST = (
     *("deblurgan", "deblurganv2-inception", "deblurganv2-mobilenet-code", "vegan-all", "vegan-fourier", "nogan-lsgan-single"),
     *("nogan-ragan-double", "ird", "dgf", "iitgn-wgan", "iitgn-diffaugment", "nnfl-mobilenetv2", "nnfl-unet", "nafnet", "quick"),
+    *("nogan-pretrained-mobilenetv3", "nogan-pretrained-efficientnet-frozen"),
 )
 SMALL = {
     "resnet": ("width=4", "blocks=1"),
@@ -48,7 +49,8 @@ def weights(tmp_path_factory):
 def small(name, weights):
     """A step of a recipe at reduced size."""
     whole = load_recipe(name)
-    networks = [f"generator.{setting}" for setting in SMALL[whole.generator["name"]]] + ["critic.width=4"]
+    networks = [f"generator.{setting}" for setting in SMALL[whole.generator["name"]]]
+    networks.append("critic.pretrained=false" if whole.critic["name"] == "classifier" else "critic.width=4")
     files = [f"content.vgg_weights={weights[whole.content.perceptual_network]}", f"content.lpips_weights={weights['alexnet']}"]
     start = ["adversarial.start=0"] if whole.adversarial else []
     recipe = load_recipe(name, [*networks, *files, *start, f"crop={SIDE}", "batch=2"])
@@ -63,9 +65,7 @@ def flat(network, frozen):
 def gradients_of_terms(step, blurred, sharp):
     """The norm of the generator's gradient of each term."""
     restored = step.generator(blurred)
-    terms = step._content(restored, sharp)
-    if step.recipe.adversarial:
-        terms["adversarial"] = step._loss.generator_loss(lambda images: step.critic(images, blurred), restored, sharp)
+    _, terms = step.judge(restored, blurred, sharp, adversarial=step.recipe.adversarial is not None)
     parameters = [parameter for parameter in step.generator.parameters() if parameter.requires_grad]
     found = {}
     for name, term in terms.items():
@@ -89,7 +89,7 @@ def train(name, weights, steps):
     assert step.skipped.tolist() == [0, 0]
     after = flat(step.generator, frozen=False), flat(step.generator, frozen=True), flat(step._content, frozen=True)
     assert [torch.equal(*both) for both in zip(before, after, strict=True)] == [False, True, True]
-    assert torch.equal(flat(step.critic, frozen=False), critic) == (step.recipe.adversarial is None)
+    assert torch.equal(flat(step.critic, frozen=False), critic) == (step.recipe.adversarial is None or step.critic.frozen)
 
 
 @pytest.mark.parametrize("name", FAST)
