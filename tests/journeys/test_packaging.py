@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from checkout import ROOT
+from packaged import COUNT
 
 
 @pytest.fixture(scope="module")
