@@ -49,11 +49,12 @@ def divided_pairs(
 def hold_out(pairs: Pairs, share: float = 0.1, *, seed: int) -> tuple[Pairs, Pairs]:
     """Divides pairs by photograph and returns (training pairs, held-out pairs).
 
-    The sha256 of its file identifies a photograph, so all its variants and copies are on the same side. Held out is ``share`` of
-    the photographs, rounded, at least one. The choice depends on the seed and the photographs only. Raises UsageError if one side
+    The sha256 of its file identifies a photograph, so all its variants and copies are on the same side. Of imported pairs, all of
+    a folder are on the same side, since the frames of a sequence show the same things. Held out is ``share`` of the photographs
+    or folders, rounded, at least one. The choice depends on the seed and the photographs only. Raises UsageError if one side
     would be empty.
     """
-    photographs, member = np.unique(pairs.photographs, return_inverse=True)
+    photographs, member = np.unique(pairs.scenes(), return_inverse=True)
     problem = f"cannot hold out {share:g} of {len(photographs)} photographs for validation, since one side would be empty"
     valid = len(photographs) > 1 and 0 < share < 1
     require(valid, f"{problem}; make pairs of more photographs, or name validation pairs with --val")
@@ -102,6 +103,20 @@ class Pairs:
     def spread(self, most: int) -> Pairs:
         """Returns at most ``most`` of the pairs, evenly spaced. The choice is always the same."""
         return self.only(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(np.int64))
+
+    def scenes(self) -> NDArray[np.bytes_]:
+        """What shows the same things, bytes (n,): the photographs, or for imported pairs the folders of the blurred images, if a
+        dataset has several. The names of these pairs are read."""
+        scenes = self.photographs.copy()
+        owners = np.searchsorted(self._starts, self._members, "right") - 1
+        for owner, dataset in enumerate(self._datasets):
+            places = np.flatnonzero(owners == owner)
+            if dataset.index.get("configuration", {}).get("source") != "pairs":
+                continue
+            folders = [os.path.dirname(self.name(int(place))) for place in places]
+            if len(set(folders)) > 1:
+                scenes[places] = [hashlib.sha256(folder.encode()).hexdigest() for folder in folders]
+        return scenes
 
     @property
     def counts(self) -> list[int]:
