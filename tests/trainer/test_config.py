@@ -112,7 +112,7 @@ def test_the_digest_covers_the_values_that_decide_the_weights():
     for setting in ("seed=8", "steps=7", "generator.width=17", "precision.bf16=false", "adversarial={}"):
         assert load_recipe("quick", [setting]).digest != recipe.digest
     changed = differences(recipe, load_recipe("quick", ["batch=4", "optimizer.rate=2e-3"]))
-    assert changed == ["batch 8 there, 4 here", "optimizer.rate 0.001 there, 0.002 here"]
+    assert changed == ["batch 8 there, 4 here", "optimizer.rate 0.0006 there, 0.002 here"]
     assert TrainingRecipe().adversarial is None
 
 
