@@ -80,7 +80,7 @@ class Step:
         blurred, sharp = (images.contiguous(memory_format=self._format) for images in (blurred, sharp))
         self._enter(number)
         with_critic = number >= self._adversarial.start
-        losses = self._compute(blurred, sharp, *([self._alphas(number)] if with_critic else []))
+        losses = self._compute(blurred, sharp, *([self.alphas(number)] if with_critic else []))
         if self.recipe.optimizer.ema:
             decay = min(self.recipe.optimizer.ema, (1 + number) / (10 + number))  # forgets the random initial weights soon
             with torch.no_grad():
@@ -181,7 +181,7 @@ class Step:
         rate = torch.zeros((), dtype=torch.float32 if on_gpu else torch.float64, device=self.device)
         return torch.optim.Adam(network.parameters(), lr=rate, betas=self.recipe.optimizer.betas, fused=True, capturable=on_gpu)
 
-    def _alphas(self, number: int) -> Tensor:
+    def alphas(self, number: int) -> Tensor:
         """The ``alphas`` of a step: one per batch as in the published code, or one per sample as in the paper."""
         random = torch.Generator().manual_seed(seed_of(self.recipe.seed, _ALPHAS, number))
         per_sample = self._adversarial.gp == "sample"
