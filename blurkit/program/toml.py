@@ -8,6 +8,7 @@ Types are checked. An unknown key is an error that names the nearest known key. 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sys
 import tomllib
@@ -25,6 +26,9 @@ _Dataclass = TypeVar("_Dataclass")
 
 #: A recipe is much smaller.
 _MOST_BYTES = 16 << 20
+
+#: Computed once for each class: it compiles the text of each annotation.
+_hints = functools.cache(typing.get_type_hints)
 
 
 def from_dict(cls: type[_Dataclass], values: dict[str, Any], *, where: str) -> _Dataclass:
@@ -131,7 +135,7 @@ def parse_toml(text: str, *, where: str) -> dict[str, Any]:
 
 
 def _replace(cls: type, values: dict[str, Any], key: str, value: Any, where: str) -> None:
-    if value is None and type(None) in typing.get_args(typing.get_type_hints(cls).get(key)):
+    if value is None and type(None) in typing.get_args(_hints(cls).get(key)):
         values.pop(key, None)
     else:
         assign(values, key, value, known_keys(cls), where)
@@ -143,7 +147,7 @@ def print_toml(text: str, *, as_json: bool) -> None:
 
 
 def _build(cls: type[_Dataclass], values: dict[str, Any], where: str, known: list[str], prefix: str) -> _Dataclass:
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     made: dict[str, Any] = {}
     for name, value in values.items():
         key = prefix + name
@@ -186,7 +190,7 @@ def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
 
 
 def _section(cls: type, name: str) -> Any:
-    hint = typing.get_type_hints(cls)[name]
+    hint = _hints(cls)[name]
     return next((choice for choice in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(choice)), None)
 
 

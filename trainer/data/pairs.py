@@ -124,8 +124,16 @@ class Pairs:
         return part
 
     def spread(self, most: int) -> Pairs:
-        """Returns at most ``most`` of the pairs, evenly spaced. The choice is always the same."""
-        return self.only(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(np.int64))
+        """Returns at most ``most`` of the pairs, in their order. The choice is always the same.
+
+        It has one pair of each photograph before a second one of any. Photographs begin with different variants. If there are
+        too many photographs, those with the lowest sha256 are taken, which is as good as a random choice.
+        """
+        _, owner, counts = np.unique(self.photographs, return_inverse=True, return_counts=True)
+        order, place = np.argsort(owner, kind="stable"), np.empty(len(self), np.int64)
+        place[order] = np.arange(len(self)) - (np.cumsum(counts) - counts)[owner[order]]  # among those of its photograph
+        turn = (place - owner) % counts[owner]
+        return self.only(np.sort(np.lexsort((owner, turn))[:most]))
 
     def scenes(self) -> NDArray[np.bytes_]:
         """What shows the same things, bytes (n,): the photographs, or of real pairs the folders of the blurred images, if a

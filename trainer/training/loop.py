@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -26,7 +27,7 @@ from trainer.training import checkpoint
 from trainer.training.checkpoint import Checkpoint, Origin
 from trainer.training.device import memory_advice
 from trainer.training.distributed import Ranks
-from trainer.training.outputs import BEST, CURVES, SHEET, write_weights
+from trainer.training.outputs import BEST, CURVES, SHEET, UNKNOWN_BEST, write_weights
 from trainer.training.step import Step
 from trainer.training.watch import METRICS, Watch
 
@@ -63,6 +64,16 @@ class TrainingRun:
         about = {"data": self.train.digest, "device": self.device.type, "init": self.init}
         return Origin.of(recipe, threads=threads, processes=world, **about)
 
+    @functools.cached_property
+    def validated(self) -> Pairs:
+        """The held-out pairs that each validation restores."""
+        return self.held.spread(self.recipe.validate_pairs)
+
+    @functools.cached_property
+    def validated_key(self) -> int:
+        """Identifies these pairs. Only validations on the same pairs are compared."""
+        return int(self.validated.digest[:12], 16)
+
 
 def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: Stop, watch: Watch | None) -> Checkpoint:
     """Trains from ``begin``, or from the start, to the last step of the recipe. Returns the last checkpoint.
@@ -74,7 +85,7 @@ def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: S
     a row. ``watch`` is None except in the first process.
     """
     recipe, ranks = run.recipe, run.ranks
-    now = begin or Checkpoint(run.origin, 0, 0, {"best": -math.inf}, {})
+    now = begin or Checkpoint(run.origin, 0, 0, {**UNKNOWN_BEST}, {})
     saved = now.step if (run.out / checkpoint.FOLDER / now.name).exists() else 0
     process = ranks.rank, ranks.world
     with Stream(run.train, recipe, process=process, consumed=now.consumed, device=run.device) as stream:
@@ -131,7 +142,7 @@ def _validated(run: TrainingRun, step: Step, now: Checkpoint, stop: Stop, watch:
     """Validate in the first process: write metrics, pictures and, if it is the best so far, the best checkpoint."""
     if watch is None:
         return {**now.validation, "step": now.step}
-    recipe, held = run.recipe, run.held.spread(run.recipe.validate_pairs)
+    recipe, held = run.recipe, run.validated
     restore = Restorer(step.average, run.device, bf16=recipe.precision.bf16)
     with memory_advice("name smaller pairs with --val"):
         scores = validate(held, restore, stop)
@@ -144,12 +155,10 @@ def _validated(run: TrainingRun, step: Step, now: Checkpoint, stop: Stop, watch:
     rows = [make_row(restore, held, index, scores[index], _PSNR) for index in shown]
     level = f"{len(scores)} held-out pairs: {before:.2f} dB blurred, {after:.2f} dB restored (mean PSNR)"
     draw(run.out, rows, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps", subtitle=level)
-    best = max(now.validation["best"], after)
-    validation = {"step": now.step, "psnr": after, "psnr_blurred": before, "best": best}
-    if "best_step" in now.validation:
-        validation["best_step"] = now.validation["best_step"]
-    if best > now.validation["best"]:
-        validation["best_step"] = now.step
+    best = {key: now.validation[key] for key in UNKNOWN_BEST}
+    validation = {**best, "step": now.step, "psnr": after, "psnr_blurred": before, "pairs": run.validated_key}
+    if after > validation["best"]:
+        validation |= {"best": after, "best_step": now.step}
         _save(run, step, replace(now, validation=validation), watch, best=True)
     return validation
 

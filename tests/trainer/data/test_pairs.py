@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shutil
+from collections import Counter
 
 import cv2
 import numpy as np
@@ -76,11 +77,28 @@ def test_real_variants_stay_together(tmp_path):
     assert not ids[0] & ids[1]
 
 
-@pytest.mark.parametrize(("most", "kept"), [(1, [0]), (3, [0, 20, 39]), (100, list(range(40)))])
-def test_a_few_pairs_are_evenly_spaced(folder, most, kept):
+@pytest.mark.parametrize("most", [1, 3, 10, 25, 39, 100])
+def test_a_few_pairs_show_many_photographs_and_different_variants(folder, most):
     pairs = open_pairs([folder])
     few = pairs.spread(most)
-    assert [few.name(index) for index in range(len(few))] == [pairs.name(index) for index in kept]
+    names = [few.name(index) for index in range(len(few))]
+    assert names == [name for name in (pairs.name(index) for index in range(len(pairs))) if name in set(names)]  # in their order
+    assert len(set(names)) == len(names) == min(most, 40)
+    counts = Counter(few.photographs.tolist())
+    assert len(counts) == min(most, 10)
+    assert max(counts.values()) - min(counts.values()) <= 1
+    used = Counter(name.split("#")[1] for name in names)  # of the four variants
+    assert len(used) == min(most, 4)
+    assert max(used.values()) - min(used.values()) <= 2
+
+
+def test_two_held_out_photographs_with_many_variants_are_both_seen(tmp_path, make_sample):
+    """Eight of 36 pairs."""
+    samples = [sample for number in range(2) for sample in variants(make_sample(number, 9, 9), 18)]
+    few = open_pairs([write_folder(tmp_path / "two", [samples])]).spread(8)
+    names = [few.name(index).split("#") for index in range(len(few))]
+    assert sorted(Counter(photograph for photograph, _ in names).values()) == [4, 4]
+    assert len({variant for _, variant in names}) >= 5
 
 
 def test_one_photograph_cannot_be_divided(tmp_path, make_sample):
