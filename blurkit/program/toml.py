@@ -27,9 +27,6 @@ _Dataclass = TypeVar("_Dataclass")
 #: A recipe is much smaller.
 _MOST_BYTES = 16 << 20
 
-#: Computed once for each class: it compiles the text of each annotation.
-_hints = functools.cache(typing.get_type_hints)
-
 
 def from_dict(cls: type[_Dataclass], values: dict[str, Any], *, where: str) -> _Dataclass:
     """The dataclass ``cls`` with the values of nested dictionaries, as TOML gives them. ``where`` begins each error message."""
@@ -147,7 +144,7 @@ def print_toml(text: str, *, as_json: bool) -> None:
 
 
 def _build(cls: type[_Dataclass], values: dict[str, Any], where: str, known: list[str], prefix: str) -> _Dataclass:
-    hints = _hints(cls)
+    hints = _hints(typing.cast(type, cls))
     made: dict[str, Any] = {}
     for name, value in values.items():
         key = prefix + name
@@ -187,6 +184,12 @@ def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
         return value
     kinds = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
     raise UsageError(f"{where}: {key} takes {kinds[hint]}, got {value!r}")
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of the fields of a dataclass. They are computed once, since Python compiles the text of each annotation."""
+    return typing.get_type_hints(cls)
 
 
 def _section(cls: type, name: str) -> Any:

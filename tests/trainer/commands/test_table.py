@@ -252,6 +252,7 @@ def test_critics_are_trained_first_and_shared(place, tmp_path, monkeypatch):
 
     stopped = []
     monkeypatch.setattr(loop, "draw", lambda out, *_, **__: [(out / name).touch() for name in (SHEET, CURVES)])
+    monkeypatch.setattr(command, "draw_table", lambda *_, **__: None)  # pictures take most of the time
     monkeypatch.setattr(command, "train_critic", train_critic)
     monkeypatch.setattr(command, "train", train)
     with pytest.raises(StoppedError):
@@ -273,8 +274,8 @@ def test_what_decides_a_critic_decides_its_folder(place, tmp_path):
     pairs = open_pairs([place / "train/00000.h5"])
     base = load_recipe("nogan-pretrained-patch")
     folders = [command._critic_folder(tmp_path, base, pairs), command._critic_folder(tmp_path, base, pairs.spread(2))]
-    for setting in ("batch=2", "crop=128", "seed=1", "optimizer.rate=1e-3", "pretrain=5", "augment.warps=[]", "critic.width=8"):
-        folders.append(command._critic_folder(tmp_path, load_recipe(base.name, [setting]), pairs))
+    settings = ("batch=2", "crop=128", "seed=1", "optimizer.rate=1e-3", "pretrain=5", "augment.warps=[]", "critic.width=8")
+    folders += [command._critic_folder(tmp_path, load_recipe(base.name, [setting]), pairs) for setting in settings]
     assert len(set(folders)) == len(folders) == 9
     same = [load_recipe(f"{base.name}-frozen"), load_recipe(base.name, ["steps=9", "content.l1=2"])]
     assert {command._critic_folder(tmp_path, recipe, pairs) for recipe in same} == {folders[0]}
