@@ -41,7 +41,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Folders of shards to train on.")
+@click.option("--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Folders of shards or of pairs.")
 @click.option(
     "--weight", type=float, multiple=True, metavar="W", help="Relative frequency of the pairs of each --data, in order."
 )
