@@ -187,7 +187,7 @@ def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
 
 
 @functools.cache
-def _hints(cls: Any) -> dict[str, Any]:
+def _hints(cls: type) -> dict[str, Any]:
     """The types of the fields of a dataclass. They are computed once, since Python compiles the text of each annotation."""
     return typing.get_type_hints(cls)
 

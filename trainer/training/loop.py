@@ -33,6 +33,8 @@ from trainer.training.watch import METRICS, Watch
 
 #: The number of steps in a row with losses or gradients that are not finite, after which the run ends.
 MOST_SKIPPED = 10
+#: Several GPUs agree to stop after this many steps.
+AGREE = 10
 #: The number of pairs on the sheet of a validation.
 SHOWN = 4
 #: The highest PSNR in decibels that counts, since the PSNR of a pair without blur is infinite.
@@ -90,11 +92,11 @@ def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: S
         while True:
             if now.step and _due(now.step, recipe.validate_every, recipe.steps) and now.validation.get("step") != now.step:
                 now = replace(now, validation=_validated(run, step, now, stop, watch))
-            stop.signal = ranks.agree(stop.signal, run.device)
-            if saved != now.step and (stop or _due(now.step, recipe.checkpoint_every, recipe.steps)):
+            stopped = _stopped(run, now, stop)
+            if saved != now.step and (stopped or _due(now.step, recipe.checkpoint_every, recipe.steps)):
                 _save(run, step, now, watch)
                 saved = now.step
-            if stop:
+            if stopped:
                 ranks.wait()  # the first process has to write the checkpoint first
                 kept = f"a checkpoint of step {now.step:,} is in {run.out}"
                 raise stop.error(kept if now.step else "no step was completed, so there is no checkpoint")
@@ -105,6 +107,17 @@ def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: S
             _require_finite(step, now.step, run.device, watch)
             if watch is not None:
                 watch.step(now.step, losses, recipe.rate(now.step - 1))
+
+
+def _stopped(run: TrainingRun, now: Checkpoint, stop: Stop) -> bool:
+    """Whether all processes end here, since one of them got a signal. To agree, GPUs have to wait for each other, so several of
+    them agree only after each :data:`AGREE` steps, and after a validation, which a signal cuts short."""
+    recipe = run.recipe
+    agree = now.step % AGREE == 0 or _due(now.step, recipe.validate_every, recipe.steps)
+    if run.ranks.world > 1 and run.device.type == "cuda" and not agree:
+        return False
+    stop.signal = run.ranks.agree(stop.signal, run.device)
+    return bool(stop)
 
 
 def _due(done: int, every: int, steps: int) -> bool:

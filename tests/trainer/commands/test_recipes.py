@@ -61,9 +61,12 @@ def test_each_process_uses_its_own_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Card)
+    current = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert choose_device("auto") == (torch.device("cuda", 1), "cuda:1, a card, 8 GB (the GPU of this process)")
     assert choose_device("cuda:0")[0] == torch.device("cuda", 0)
+    assert current == [1, 0]
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(UsageError, match="this machine has 2 GPUs"):
         choose_device("cuda")
