@@ -34,7 +34,7 @@ def test_recipes_are_listed_and_printed(capsys):
 
 def test_an_unknown_section_of_the_bench_is_refused(capsys):
     with pytest.raises(UsageError, match="did you mean 'loader'"):
-        bench(("loder",), as_json=False)
+        bench(("loder",), device="cpu", as_json=False)
     assert Figure("a", 1.0, 1.05, at_most=True).holds
     assert not Figure("a", 30.0, 40.0).holds
     assert Figure("a", 30.0, 40.0).line().endswith("MISSED")
