@@ -44,7 +44,7 @@ source_options = _options(
         default=("sample",),
         multiple=True,
         metavar="NAME|FOLDER",
-        help="sample, coco, mapillary, gopro, video, or a folder of images. Repeat to mix sources.",
+        help="sample, coco, mapillary, gopro, pairs, video, or a folder of images. Repeat to mix sources.",
     ),
     click.option(
         "--root",
@@ -111,6 +111,38 @@ def generate(context: click.Context, **values: Any) -> int:
         _print_origins(context)
     choices = _choices(values)
     return generate(choices, GenerateOptions(json=values.pop("as_json"), **values))
+
+
+@cli.command("import")
+@click.argument("folder", type=PATH)
+@click.option("--out", type=PATH, default=Path("shards"), help="Folder of the dataset. Run the same command again to resume.")
+@click.option("--licence", default="", show_default=False, metavar="L", help="Licence of all photographs, such as CC-BY-4.0.")
+@click.option("--size", default="full", metavar="N|HxW|full", help="Size of the crops; full: whole photographs.")
+@click.option("--per-image", default=1, metavar="K", help="Crops to make of each pair.")
+@click.option("--downscale", default=1, metavar="F", help="Make photographs F times smaller first, in linear light.")
+@click.option("--split", default="all", metavar="S", help="all, train, val or test, by the content of the sharp photograph.")
+@click.option("--seed", default=0, metavar="N", help="Seed of the places of the crops, from 0.")
+@click.option("--limit", multiple=True, metavar="N", help="Use only the first N pairs.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Worker processes.  [default: the number of processors]")
+@click.option("--dry-run", is_flag=True, help="Show which files are pairs and how much would be made; write nothing.")
+@click.option("--max-bad", default="1%", metavar="P%|N", help="Exit with 1 if more pairs than this failed.")
+@click.option("--overwrite", is_flag=True, help="First remove the dataset in --out.")
+@json_option
+@quiet_option
+def import_pairs(folder: Path, **values: Any) -> int:
+    """Make a dataset of your own pairs of sharp and blurred photographs.
+
+    FOLDER holds both. Two files are a pair if their paths differ in a word for the two sides, such as blur and sharp, LQ and GT,
+    input and target, low and high, or _B and _S: in folders or in names, at any depth. So GoPro, REDS, RealBlur, BSD and HIDE can
+    be named as they are. The pairs are stored as they are, without a kernel, and a run mixes them with others.
+    """
+    from blurkit.commands.generate import GenerateOptions
+    from blurkit.commands.import_pairs import import_pairs
+
+    choices = _choices({"src": ("pairs",), "root": (str(folder),), "recipe": "real"} | values)
+    for name in ("licence", "size", "per_image", "downscale", "split", "seed", "limit"):
+        del values[name]
+    return import_pairs(choices, GenerateOptions(json=values.pop("as_json"), **values))
 
 
 @cli.command()
@@ -247,7 +279,7 @@ def _choices(values: dict[str, Any]) -> Any:
 
     from blurkit.pipeline.choices import Choices
 
-    return Choices(**{field.name: values.pop(field.name) for field in fields(Choices)})
+    return Choices(**{field.name: values.pop(field.name) for field in fields(Choices) if field.name in values})
 
 
 def _print_origins(context: click.Context) -> None:

@@ -41,7 +41,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Folders of shards to train on.")
+@click.option("--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Folders of shards or of pairs.")
 @click.option(
     "--weight", type=float, multiple=True, metavar="W", help="Relative frequency of the pairs of each --data, in order."
 )
@@ -100,15 +100,16 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 
 @cli.command()
 @click.argument("sections", nargs=-1)
+@device_option
 @json_option
-def bench(sections: tuple[str, ...], as_json: bool) -> int:
+def bench(sections: tuple[str, ...], device: str, as_json: bool) -> int:
     """Measure speed and print each figure beside its limit.
 
-    SECTIONS are step and loader. If you name none, all are measured.
+    SECTIONS are step and loader on a CPU, and parity, graph, speed and loader on a GPU. If you name none, all are measured.
     """
     from trainer.commands.bench import bench
 
-    return bench(sections, as_json=as_json)
+    return bench(sections, device=device, as_json=as_json)
 
 
 @cli.command("eval")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -95,20 +95,10 @@ class TrainingRecipe:
                 "a conditional critic compares places of both photographs, and adversarial.diffaugment moves one of them alone"
             )
             require(not augmented, f"{reason}; set one of them to its default")
+            reason = "a classifier of blur sees one photograph, and a conditional critic two"
+            require(not self.pretrain, f"{reason}; set critic.conditional = false or pretrain = 0")
             reason = "the pretrained weights of a classifier are those for one photograph, and a conditional critic sees two"
             require(not critic.get("pretrained"), f"{reason}; set critic.conditional = false or critic.pretrained = false")
-
-    def require_critic(self, source: str, data: Sequence[object]) -> None:
-        """Raise :class:`UsageError` if the critic lacks the weights of its own training, and say which commands make them.
-        ``source``: the name or file of the recipe. ``data``: the folders to train on."""
-        folder = f"runs/{self.name}-critic"
-        options = " ".join(f"--data {place}" for place in data)
-        require(
-            not self.pretrain or bool(self.critic.get("weights")),
-            f"the critic of {self.name} first learns to tell blurred from sharp photographs; train it, then start the run:\n"
-            f"  trainer pretrain-critic --recipe {source} {options} -o {folder}\n"
-            f"  trainer run --recipe {source} {options} --set critic.weights={folder}/critic.safetensors",
-        )
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, counted from 0."""

@@ -49,7 +49,7 @@ def truth_bytes(recipe: Recipe | Mixture, size: tuple[int, int] | None) -> int:
 def _truth_bytes(recipe: Recipe, size: tuple[int, int] | None) -> int:
     height, width = size or (1000, 1000)
     mask = height * width // 8 if recipe.saturation else 0
-    if recipe.frames is not None:
+    if recipe.frames is not None or recipe.real is not None:
         return mask
     if recipe.objects is not None:
         count, extent = sum(recipe.objects.count) / 2, recipe.objects.length[1]

@@ -10,6 +10,7 @@ default its centroid, keeps both images registered to a few thousandths of a pix
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from blurkit.kernels.trajectory import as_generator
 from blurkit.pair.crop import draw_sharp_crop, valid_box
 from blurkit.pair.draw import draw_motion
 from blurkit.pair.exposure import developed_region, draw_exposure
+from blurkit.pair.real import real_crops, unknown_blur
 from blurkit.recipes.load import load_recipe
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
@@ -72,6 +74,10 @@ def make_pair(
     """
     size, rng = _checked_size(image, size), as_generator(rng)
     recipe, chosen = checked_recipe(recipe).choose(rng=rng)
+    if recipe.real is not None:
+        blurred_of = scene.blurred and functools.partial(scene.blurred, recipe.real.kind)
+        sharp, blurred, crop = real_crops(image, blurred_of, size, min_sharpness, rng=rng)
+        return Pair(sharp, blurred, **unknown_blur().parts(), crop=crop, valid=Box(0, 0, *crop[2:]), parameters=chosen)
     if recipe.jpeg and max(size or image.shape[:2]) > LARGEST_JPEG_SIDE:
         raise BadImageError("too_large", f"JPEG holds at most {LARGEST_JPEG_SIDE} pixels on a side; choose a --size")
     motion = draw_motion(recipe, (image.shape[0], image.shape[1]), scene, rng=rng)
@@ -116,9 +122,11 @@ def checked_recipe(recipe: Recipe | Mixture | str) -> Recipe | Mixture:
 
 
 def image_recipe(recipe: Recipe | Mixture | str) -> Recipe | Mixture:
-    """:func:`checked_recipe` for single images: raises :class:`UsageError` also if the recipe averages the frames of a video."""
+    """:func:`checked_recipe` for single images: raises :class:`UsageError` also for a recipe that needs the frames of a video or
+    real blurred photographs."""
     recipe = checked_recipe(recipe)
     for part in recipe.parts:
-        if part.frames is not None:
-            raise UsageError(f"recipe {part.name!r} averages the frames of a video, and here are single images; choose another")
+        if part.frames is not None or part.real is not None:
+            needs = "averages the frames of a video" if part.frames else "takes real blurred photographs"
+            raise UsageError(f"recipe {part.name!r} {needs}, and here are single images; choose another recipe")
     return recipe

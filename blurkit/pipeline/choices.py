@@ -47,6 +47,7 @@ class Choices(Selection):
             "limit": list(self.limit),
             "weight": list(self.weight),
             "annotations": os.path.basename(self.annotations or "newest"),
+            **({"licence": self.licence} if self.licence else {}),
         }
         return make_plan(select(self, masks=settings.masks), settings, choice=choice)
 

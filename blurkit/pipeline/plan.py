@@ -137,6 +137,8 @@ def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] =
         raise UsageError(
             f"recipe {recipe.name!r} averages frames, and {source.name} has single photographs; take --src video --root PATH"
         )
+    if any(part.real for part in recipe.parts) and not any(record.blurred for record in _first(records)):
+        raise UsageError(f"recipe {recipe.name!r} takes real blurred photographs, and {source.name} has none; take --src pairs")
     truth = truth_bytes(recipe, settings.size) + _COLUMN_BYTES
     shards, first, filled, total = [], 0, 0, 0
     for position, size in enumerate(_sizes(records, settings, truth)):

@@ -60,11 +60,16 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
         notes = (*notes, f"downscaled by {settings.downscale}")
     if record.annotation is None and all(part.objects for part in recipe.parts):
         notes = (*notes, "no object is outlined, the camera alone moves")
+    real = {}
+    for kind in {part.real.kind for part in recipe.parts if part.real is not None and record.blurred}:
+        real[kind], sha256 = _blurred(record, settings, pixels.shape, kind or record.blurred[0][0])
+        notes = (*notes, f"sha256 of the real blurred photograph: {sha256}")
     scene = Scene(
         focal=decoded.focal_35mm * math.hypot(*pixels.shape[:2]) / DIAGONAL_35MM if decoded.focal_35mm else None,
         masks=None if record.annotation is None else functools.partial(_masks, record, settings.downscale),
         disparity=disparity,
         frames=None if record.clip is None else _frames(record.clip, record.frame, settings),
+        blurred=real.__getitem__ if real else None,
     )
     return Photograph(record, pixels, decoded.sha256, "; ".join(notes), scene)
 
@@ -116,6 +121,18 @@ def _smaller(pixels: NDArray[np.uint8], settings: Settings) -> NDArray[np.uint8]
 
 def _frames(clip: Clip, place: int, settings: Settings) -> Frames:
     return Frames(lambda number: _smaller(clip.read(number).pixels, settings), len(clip), place)
+
+
+def _blurred(record: ImageRecord, settings: Settings, shape: tuple[int, ...], kind: str) -> tuple[NDArray[np.uint8], str]:
+    """The real blurred photograph of a kind, of the same size as the sharp one, and the sha256 of its file."""
+    if made_here(dict(record.blurred).get(kind, record.path)):
+        raise BadImageError("own_picture", f"blurkit or trainer drew {dict(record.blurred)[kind]}, so it is no photograph.")
+    decoded = record.read_blurred(kind)
+    pixels = _smaller(decoded.pixels, settings)
+    if pixels.shape != shape:
+        ours, theirs = ("x".join(map(str, reversed(sides[:2]))) for sides in (pixels.shape, shape))
+        raise BadImageError("size_mismatch", f"{dict(record.blurred)[kind]} is {ours} pixels, and the sharp image is {theirs}")
+    return pixels, decoded.sha256
 
 
 def _masks(record: ImageRecord, factor: int, box: Box) -> Masks:

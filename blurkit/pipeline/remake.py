@@ -110,6 +110,7 @@ def _records(
             masks=masks,
             annotations=version if name == "mapillary" and version in VERSIONS else None,
             label=name,
+            licence=configuration.get("licence", ""),
         )
         records |= {(name, record.id): record for record in source.records if (name, record.id) in wanted}
     return records

@@ -8,6 +8,7 @@ Types are checked. An unknown key is an error that names the nearest known key. 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sys
 import tomllib
@@ -131,7 +132,7 @@ def parse_toml(text: str, *, where: str) -> dict[str, Any]:
 
 
 def _replace(cls: type, values: dict[str, Any], key: str, value: Any, where: str) -> None:
-    if value is None and type(None) in typing.get_args(typing.get_type_hints(cls).get(key)):
+    if value is None and type(None) in typing.get_args(_hints(cls).get(key)):
         values.pop(key, None)
     else:
         assign(values, key, value, known_keys(cls), where)
@@ -143,7 +144,7 @@ def print_toml(text: str, *, as_json: bool) -> None:
 
 
 def _build(cls: type[_Dataclass], values: dict[str, Any], where: str, known: list[str], prefix: str) -> _Dataclass:
-    hints = typing.get_type_hints(cls)
+    hints = _hints(typing.cast(type, cls))
     made: dict[str, Any] = {}
     for name, value in values.items():
         key = prefix + name
@@ -185,8 +186,14 @@ def _convert(value: Any, hint: Any, key: str, where: str) -> Any:
     raise UsageError(f"{where}: {key} takes {kinds[hint]}, got {value!r}")
 
 
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of the fields of a dataclass. They are computed once, since Python compiles the text of each annotation."""
+    return typing.get_type_hints(cls)
+
+
 def _section(cls: type, name: str) -> Any:
-    hint = typing.get_type_hints(cls)[name]
+    hint = _hints(cls)[name]
     return next((choice for choice in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(choice)), None)
 
 

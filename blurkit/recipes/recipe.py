@@ -26,6 +26,13 @@ from blurkit.recipes import sections
 
 #: For a section: the keys that exclude it, and the reason.
 _EXCLUSIONS = {
+    "real": (
+        (
+            *("kernels", "trajectory", "rotation", "objects", "frames", "defocus"),
+            *("sensor", "saturation", "noise", "bayer", "jpeg"),
+        ),
+        "nothing is simulated",
+    ),
     "frames": (("kernels", "trajectory", "rotation", "objects", "defocus"), "the frames already contain the motion"),
     "objects": (("kernels", "defocus"), "objects move relative to a path of the camera, and everything is in focus"),
     "rotation": (("kernels", "trajectory"), "no single kernel is valid for the whole frame"),
@@ -47,6 +54,7 @@ class Recipe:
     rotation: sections.Rotation | None = None
     objects: sections.Objects | None = None
     frames: sections.FrameAveraging | None = None
+    real: sections.RealBlur | None = None
     kernel: sections.Kernel = sections.Kernel()
     defocus: sections.Defocus | None = None
     response: sections.ResponseCurves = sections.ResponseCurves()
@@ -67,7 +75,7 @@ class Recipe:
             excluded = [other if other == "kernels" else f"[{other}]" for other in others if getattr(self, other)]
             conflict = excluded and getattr(self, section)
             require(not conflict, f"recipe {self.name!r}: remove {', '.join(excluded)}, because with [{section}] {reason}")
-        if self.frames:
+        if self.frames or self.real:
             return self
         if self.rotation:
             one_of("kernel.anchor (of a rotation)", self.kernel.anchor, ("centroid",))

@@ -166,6 +166,17 @@ class FrameAveraging:
 
 
 @dataclass(frozen=True)
+class RealBlur:
+    """The blurred image is a real photograph of the source. ``kind``: which one, if a source has several, such as "blur" and
+    "blur_gamma" of GOPRO_Large. Empty means the first."""
+
+    kind: str = ""
+
+    def check(self) -> None:
+        """Any name is valid: the source knows its kinds."""
+
+
+@dataclass(frozen=True)
 class Sensor:
     """The sensor. ``gain``: a factor for the light of the scene, in the sharp and in the blurred image, log-uniform."""
 

@@ -208,7 +208,9 @@ def _is_digest(kind: np.dtype[Any]) -> bool:
 def _explain_missing(folder: Path) -> NoReturn:
     if os.path.lexists(folder / PLAN):
         raise UsageError(f"{folder} is not complete; run the same `blurkit generate` again, it resumes")
+    where = shlex.quote(str(folder))
     raise UsageError(
-        f"{folder} holds no {INDEX}, so it is no dataset of shards. If it holds photographs, make a dataset of them in another "
-        f"folder: blurkit generate --src {shlex.quote(str(folder))} --out NEW_FOLDER. Only `trainer eval` reads folders of pairs"
+        f"{folder} holds no {INDEX}, so it is no dataset of shards. Make a dataset of it in another folder: of photographs, "
+        f"blurkit generate --src {where} --out NEW_FOLDER; of pairs of blurred and sharp images, blurkit import {where} --out "
+        "NEW_FOLDER"
     )

@@ -13,6 +13,7 @@ from blurkit.sources.known.coco import open_coco
 from blurkit.sources.known.gopro import open_gopro
 from blurkit.sources.known.mapillary import open_mapillary
 from blurkit.sources.known.sample import open_sample
+from blurkit.sources.pair_folder import open_pair_folder
 from blurkit.sources.record import Clip, Source
 from blurkit.sources.splits import NAMES, parse_shares, splits_of
 from blurkit.sources.table import RecordTable
@@ -25,6 +26,7 @@ SOURCES = {
     "coco": "COCO 2017: photographs with a licence each, outlines of objects",
     "mapillary": "Mapillary Vistas 1.2 and 2.0: photographs of streets, outlines of objects",
     "gopro": "GOPRO_Large: the sharp frames of its pairs, with their real blurred partners",
+    "pairs": "a folder of sharp and real blurred images, whose names differ in a word such as blur and sharp",
     "video": "a video file, or a folder of frames: each frame a photograph",
 }
 
@@ -38,6 +40,7 @@ def open_source(
     masks: bool = True,
     annotations: str | None = None,
     label: str = "folder",
+    licence: str = "",
 ) -> Source:
     """Returns a source.
 
@@ -46,14 +49,14 @@ def open_source(
     no splits, the content of a photograph decides its split, with the ``shares`` of train, val and test. ``masks``: whether the
     objects of the photographs are needed; without them, opening is faster. ``annotations``: the set of annotations of Mapillary,
     ``v1.2`` or ``v2.0``, or for coco the JSON file that lists the images in ``root``. ``label``: the name of the source that a
-    folder becomes.
+    folder becomes. ``licence``: of the photographs of pairs.
 
     Raises :class:`UsageError` if no photographs are found. The message says where they were expected, in which layout, and how to
     get the data.
     """
     if annotations is not None and name not in ("coco", "mapillary"):
         raise UsageError(f"--annotations is a set of annotations of mapillary, or a JSON file for coco; {name} has no choice")
-    if root is None and name in ("folder", "video"):
+    if root is None and name in ("folder", "pairs", "video"):
         raise UsageError(f"--src {name} needs --root, the path of the {name}")
     if root is not None and (name == "sample" or name not in SOURCES):
         raise UsageError(f"--root goes with a known source that has a folder, but --src {name} is no such source")
@@ -71,6 +74,8 @@ def open_source(
             return open_mapillary(root, split, annotations, masks=masks)
         case "gopro":
             return open_gopro(root, split)
+        case "pairs":
+            return _with_split(open_pair_folder(place, licence), split, shares)
         case "video":
             return _with_split(open_video(place), split, shares)
         case _:

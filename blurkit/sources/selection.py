@@ -31,7 +31,8 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Selection:
-    """The options that select photographs. ``root``, ``limit`` and ``weight`` hold texts such as ``100`` or ``coco=100``."""
+    """The options that select photographs. ``root``, ``limit`` and ``weight`` hold texts such as ``100`` or ``coco=100``.
+    ``licence``: of the photographs of pairs, which have none of their own."""
 
     src: tuple[str, ...] = ("sample",)
     root: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class Selection:
     limit: tuple[str, ...] = ()
     weight: tuple[str, ...] = ()
     annotations: str | None = None
+    licence: str = ""
 
 
 def select(selection: Selection, *, masks: bool) -> Source:
@@ -66,7 +68,8 @@ def select(selection: Selection, *, masks: bool) -> Source:
     split, shares, parts = selection.split, selection.shares, []
     for src, name in zip(selection.src, names, strict=True):
         place, annotations = roots.get(name, root), wanted if src == owner else None
-        part = open_source(src, root=place, split=split, shares=shares, masks=masks, annotations=annotations, label=name)
+        words = {"split": split, "shares": shares, "label": name, "licence": selection.licence}
+        part = open_source(src, root=place, masks=masks, annotations=annotations, **words)
         parts.append(_with_licences(part, selection.license))
     if len(parts) == 1 and total is None and not limits:
         return parts[0]

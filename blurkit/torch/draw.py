@@ -70,8 +70,8 @@ def draw_blur(recipe: Recipe | Mixture | str, shape: tuple[int, int], *, key: Ke
     keeps the whole image.
 
     The result equals that of ``make_pair`` with the same key and size, for an image of which nothing else is known: without
-    outlined objects and disparity, only the camera blurs. Raises :class:`blurkit.errors.UsageError` for a recipe that averages
-    frames.
+    outlined objects and disparity, only the camera blurs. Raises :class:`blurkit.errors.UsageError` for a recipe of averaged
+    frames or of real blurred photographs, and :class:`blurkit.errors.BadImageError` for an image smaller than ``size``.
     """
     rng = stream(key)
     part, chosen = image_recipe(recipe).choose(rng=rng)

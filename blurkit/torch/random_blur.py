@@ -24,7 +24,7 @@ Blurred = Tensor | tuple[Tensor, Tensor | list[Field]]
 class RandomBlur(torch.nn.Module):
     """Blurs and exposes each image of a batch by a recipe, with a blur of its own: :func:`blurkit.make_pair` as a module.
 
-    ``recipe``: a recipe, a mixture, or the name or the file of a recipe, without averaged frames. ``seed``: of the drawn blurs.
+    ``recipe``: a recipe, a mixture, or the name or the file of a recipe, without averaged frames and real blur. ``seed``: of the drawn blurs.
     ``generator``: a torch generator on the CPU that draws them, instead of a seed. With neither, torch's own generator draws
     them, so that ``torch.manual_seed`` and the workers of a ``DataLoader`` have their effect. ``quantize``: whether the images
     are rounded to codes and compressed as drawn; see :func:`blurkit.torch.expose`.

@@ -26,9 +26,11 @@ class Frames:
 class Scene:
     """``focal``: the focal length in pixels. ``masks``: a function that returns the outlined objects in a box of the photograph.
     ``disparity``: float32 (H, W), linear in the inverse of depth, in any unit and with any offset; near points have large values,
-    unknown points are not finite. ``frames``: the frames of the video around the photograph."""
+    unknown points are not finite. ``frames``: the frames of the video around the photograph. ``blurred``: a function that
+    returns a real blurred photograph of the scene by its kind, uint8 (H, W, 3)."""
 
     focal: float | None = None
     masks: Callable[[Box], Masks] | None = None
     disparity: NDArray[np.float32] | None = None
     frames: Frames | None = None
+    blurred: Callable[[str], NDArray[np.uint8]] | None = None

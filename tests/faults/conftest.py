@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import waiting
 from command_line import run
-from packaged import PHOTOGRAPHS
+from packaged import NINE
 from PIL import Image
 
 #: Two photographs per shard. The options of a test come after these and override them.
@@ -30,7 +30,7 @@ def photographs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("source") / "photographs"
     for name in ("first", "second"):
         (folder / name).mkdir(parents=True)
-        for path in sorted(PHOTOGRAPHS.glob("*.jpg")):
+        for path in NINE:
             shutil.copy(path, folder / name)
     whole = (folder / "first" / "coffee.jpg").read_bytes()
     (folder / "first" / "cut.jpg").write_bytes(whole[: len(whole) // 2])

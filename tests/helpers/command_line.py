@@ -17,8 +17,8 @@ from blurkit.pipeline.engine import Finished, Tick
 from blurkit.pipeline.task import ShardTask, make_shard
 from blurkit.program.signals import Stop
 
-#: Options for a dataset of the packaged photographs in several shards.
-SMALL = ("--size", "48", "--recipe", "clean", "--set", "shard_bytes=100000", "-q")
+#: Options for a dataset in several shards, of the first nine packaged photographs unless a later option says otherwise.
+SMALL = ("--limit", "9", "--size", "48", "--recipe", "clean", "--set", "shard_bytes=100000", "-q")
 
 
 def run(*arguments: object, cwd: Path, code: int | None = 0, **environment: str) -> SimpleNamespace:

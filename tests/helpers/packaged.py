@@ -8,3 +8,9 @@ PHOTOGRAPHS = MANIFESTS / "sample"
 
 #: The number of photographs.
 COUNT = 21
+
+#: Nine of them, for tests that need no more.
+NINE = [
+    PHOTOGRAPHS / f"{name}.jpg"
+    for name in ("astronaut", "brick", "camera", "coffee", "grass", "gravel", "hubble", "retina", "rocket")
+]

@@ -143,7 +143,8 @@ def test_blocks_commands_and_links_are_found():
 
 
 def test_pictures_are_made_by_a_script_and_small():
-    script = "".join((ROOT / "docs" / name).read_text() for name in ("pictures.py", "real_blur.py"))
+    makers = ("docs/pictures.py", "docs/real_blur.py", "tests/faults/test_soak.py")
+    script = "".join((ROOT / name).read_text() for name in makers)
     shown = "".join(map(text, PAGES))
     assert PICTURES
     for picture in PICTURES:

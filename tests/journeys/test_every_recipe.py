@@ -19,10 +19,15 @@ SOURCES = {
     "frames": ("clip", ()),
     "frames-encoded": ("clip", ()),
     "objects": ("coco", ("--set", "objects.least=60")),
+    "real": ("pairs", ()),
     "street": ("mapillary", ("--set", "objects.least=60")),
 }
 #: What the card of a dataset says the blur is.
-CARDS = {"frames": "blurred by the mean of the frames around it", "objects": "simulated motion of the camera and of objects"}
+CARDS = {
+    "real": "of a sharp and a real blurred photograph",
+    "frames": "blurred by the mean of the frames around it",
+    "objects": "simulated motion of the camera and of objects",
+}
 #: What the samples of a recipe have beside images and a kernel.
 TRUTH = {"objects": {"moves"}, "street": {"moves", "nodes", "poses"}, "rotation": {"nodes", "poses"}, "defocus": {"radius"}}
 
@@ -39,6 +44,10 @@ def folder(tmp_path_factory):
         (root / name).mkdir()
     for seed in range(3):
         cv2.imwrite(str(root / "photographs" / f"{seed}.png"), blocks(seed))
+    for seed in range(3):
+        for kind in ("blur", "sharp"):
+            (root / "pairs" / kind).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(root / "pairs" / kind / f"{seed}.png"), blocks(seed + 5 * (kind == "blur")))
     slope = np.linspace(1, 9, 104, dtype=np.float32) * np.ones((88, 1), np.float32)
     np.save(root / "photographs" / "1.disparity.npy", slope)
     (root / "photographs" / "2.disparity.pfm").write_bytes(b"Pf\n104 88\n-1\n" + slope.tobytes())
@@ -86,12 +95,12 @@ def test_workers_and_recomputation_make_the_same_samples(folder, tmp_path, name)
     found = {"moves": any(len(sample.moves) for sample in samples), "poses": any(len(sample.poses) for sample in samples)}
     found |= {key: any(getattr(sample, key) is not None for sample in samples) for key in ("nodes", "radius")}
     assert {key for key, there in found.items() if there} == TRUTH.get(name, set())
-    assert all((sample.kernel.size == 0) == name.startswith("frames") for sample in samples)
+    assert all((sample.kernel.size == 0) == name.startswith(("frames", "real")) for sample in samples)
     assert any((sample.blurred != sample.sharp).any() for sample in samples)
     if name in CARDS:
         assert CARDS[name] in (tmp_path / "made/README.md").read_text()
         counts = result("info", tmp_path / "made", cwd=folder)
-        assert ("blur extent [px]" in counts["quantiles"]) == (name != "frames")
+        assert ("blur extent [px]" in counts["quantiles"]) == (name not in ("frames", "real"))
         assert counts["objects"] == sum(len(sample.objects) for sample in samples)
         run("preview", tmp_path / "made", "-n", 2, "-o", tmp_path / "sheet.png", cwd=folder)
         assert min(cv2.imread(str(tmp_path / "sheet.png")).shape[:2]) > 200

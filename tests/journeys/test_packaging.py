@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from checkout import ROOT
+from packaged import COUNT
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_the_wheel_holds_what_it_should_and_nothing_stray(wheel):
     manifests = {path.name for path in (ROOT / "data_manifests").glob("*.json")}
     assert {"coco_2017.json", "sample.json"} <= manifests
     assert {f"blurkit/data_manifests/{name}" for name in manifests} <= set(names)
-    assert sum(name.endswith(".jpg") for name in names) >= 8
+    assert sum(name.endswith(".jpg") for name in names) == COUNT
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "blurkit").rglob("*.py")}
     assert sources <= set(names)
 

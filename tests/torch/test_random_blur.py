@@ -7,7 +7,9 @@ from packaged import PHOTOGRAPHS
 
 from blurkit.decode import read_image
 from blurkit.errors import UsageError
+from blurkit.recipes import Recipe
 from blurkit.recipes.load import stored_recipe
+from blurkit.recipes.sections import RealBlur
 from blurkit.shard import open_dataset
 from blurkit.torch import RandomBlur, draw_blur, expose, seed_words
 
@@ -107,6 +109,7 @@ def test_what_does_not_fit_is_refused(images):
     for message, call in {
         "a seed or a generator, not both": lambda: RandomBlur("clean", seed=1, generator=torch.Generator()),
         "averages the frames": lambda: RandomBlur("frames"),
+        "takes real blurred photographs": lambda: RandomBlur(Recipe(real=RealBlur())),
         "did you mean 'handheld'": lambda: RandomBlur("handhelt"),
         "there are 1 keys for 3 images": lambda: RandomBlur("clean")(images, keys=[seed_words(1, "a", "b", 0)]),
     }.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -21,6 +22,7 @@ from blurkit.program.benchmark import Figure, measure, times
 from blurkit.shard import FORMAT_VERSION, Sample
 from blurkit.shard.format import FIELDS, FORMAT_NAME
 from blurkit.shard.writer import write_shard
+from trainer.commands.bench_card import card_sections
 from trainer.config import TrainingRecipe, load_recipe
 from trainer.data.pairs import open_pairs
 from trainer.data.stream import Stream
@@ -28,6 +30,7 @@ from trainer.losses.content import LAYERS, ContentLoss, Perceptual
 from trainer.losses.features import Features, layers
 from trainer.networks.critics import build_critic
 from trainer.networks.generators import build_generator
+from trainer.training.device import choose_device
 from trainer.training.distributed import Ranks
 from trainer.training.published import Published
 from trainer.training.step import Step
@@ -37,9 +40,14 @@ _CROP, _BATCH, _THREADS = 256, 16, 2
 _OURS, _THEIRS = 200, 10  # batches per measurement, which takes some tenths of a second
 
 
-def bench(sections: tuple[str, ...], *, as_json: bool) -> int:
-    """Measure the named sections, or all sections; see :func:`blurkit.program.benchmark.measure`. Returns the exit code."""
-    return measure(SECTIONS, sections, as_json=as_json)
+def bench(sections: tuple[str, ...], *, device: str, as_json: bool) -> int:
+    """Measure the named sections, or all sections of a device; see :func:`blurkit.program.benchmark.measure`. Returns the exit
+    code."""
+    place, reason = choose_device(device)
+    if not as_json:
+        print(f"on {reason}", file=sys.stderr)
+    known = SECTIONS if place.type == "cpu" else {**card_sections(place), "loader": _loader}
+    return measure(known, sections, as_json=as_json)
 
 
 def _step() -> Iterator[Figure]:

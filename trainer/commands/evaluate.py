@@ -16,8 +16,9 @@ from blurkit.errors import OK
 from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import Progress, plural
+from trainer.data.folders import FolderPairs
 from trainer.evaluation.metrics import Metric, load_metrics
-from trainer.evaluation.pairsets import FolderPairs, PairSet, open_pairset
+from trainer.evaluation.pairsets import PairSet, open_pairset
 from trainer.evaluation.pictures import draw_triples
 from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import Score, make_row, means, representative_pairs, score_pairs, to_csv, to_table

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import Progress, plural
 from blurkit.program.signals import stopping
 from trainer.config import TrainingRecipe, load_recipe
-from trainer.data.pairs import divided_pairs
+from trainer.data.pairs import Pairs, divided_pairs
 from trainer.data.stream import Stream
 from trainer.networks.critics import build_critic
 from trainer.networks.weights import KEY
@@ -97,19 +98,25 @@ def train_critic(options: PretrainOptions, chosen: TrainingRecipe) -> dict[str, 
         chances, labels = classify(critic, held, chosen.crop, place)
     rows, error = reliability(chances, labels)
     accuracy = float(((chances > 0.5) == labels).mean())
-    result = {"critic": spec, "steps": steps, "data_digest": train.digest}
-    result |= {"crops": len(labels), "accuracy": accuracy, "calibration_error": error}
+    result = {"critic": spec, "steps": steps, "crops": len(labels), "accuracy": accuracy, "calibration_error": error}
     make_folder(out)
     state = {name: tensor.cpu().contiguous() for name, tensor in critic.state_dict().items()}
     write_atomic(out / WEIGHTS, safetensors.torch.save(state, {KEY: json.dumps({"critic": spec}, sort_keys=True)}))
-    write_atomic(out / RESULTS, json.dumps(result, indent=2).encode() + b"\n")
     draw_reliability(out / DIAGRAM, rows, title=f"critic {spec['name']}, {steps:,} steps", subtitle=_words(result))
+    write_atomic(out / RESULTS, json.dumps(result, indent=2).encode() + b"\n")  # last: it says that all is written
     return result
 
 
 def classifier_of(recipe: TrainingRecipe) -> dict[str, Any]:
     """Returns the specification of the critic of a recipe while it is trained as a classifier."""
     return {key: value for key, value in recipe.critic.items() if key != "frozen"}
+
+
+def key_of(recipe: TrainingRecipe, pairs: Pairs) -> str:
+    """Returns eight digits of a digest of all that decides the weights of :func:`train_critic` for these training pairs."""
+    values = [classifier_of(recipe), recipe.pretrain, recipe.seed, recipe.batch, recipe.crop, recipe.optimizer.rate]
+    text = json.dumps([*values, asdict(recipe.augment), pairs.digest], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _words(result: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,7 +67,7 @@ def run(options: RunOptions) -> int:
 def train(options: RunOptions, recipe: TrainingRecipe, out: Path) -> Checkpoint | None:
     """Trains in the folder ``out``, from its newest checkpoint if there is one. Returns the last checkpoint, or None in all
     processes but the first."""
-    recipe.require_critic(options.recipe, options.data)
+    _require_critic(recipe, options)
     device, reason = choose_device(options.device)
     start = read_start(options.init) if options.init else None
     trained, held = divided_pairs(options.data, options.val, weights=options.weight or None, seed=recipe.seed)
@@ -102,6 +103,21 @@ def train(options: RunOptions, recipe: TrainingRecipe, out: Path) -> Checkpoint 
         with memory_advice(advice):
             end = run_steps(training, step, begin, stop=stop, watch=watch)
         return end if ranks.first else None
+
+
+def _require_critic(recipe: TrainingRecipe, options: RunOptions) -> None:
+    """Raise :class:`UsageError` if the critic lacks the weights of its own training, with the commands that make and use them."""
+    if not recipe.pretrain or recipe.adversarial is None or recipe.critic.get("weights"):
+        return
+    folder = f"runs/{recipe.name}-critic"
+    given = {"--recipe": (options.recipe,), "--data": options.data, "--val": options.val, "--set": options.settings}
+    words = shlex.join(str(word) for option, values in given.items() for value in values for word in (option, value))
+    start = shlex.join(["--set", f"critic.weights={folder}/critic.safetensors"])
+    raise UsageError(
+        f"the critic of {recipe.name} first learns to tell blurred from sharp photographs, and critic.weights does not name what "
+        f"it learned; train it, then start the run:\n  trainer pretrain-critic {words} --out {shlex.quote(folder)}\n"
+        f"  trainer run {words} {start}"
+    )
 
 
 def _begin(resume: str, run: TrainingRun) -> tuple[Checkpoint | None, bool]:
@@ -150,7 +166,7 @@ def _prepared(run: TrainingRun, begin: Checkpoint | None) -> Checkpoint | None:
     """Clean and complete the folder of a run, and write its recipe. Returns the completed ``begin``, see :func:`complete`."""
     clean(run.out, after=begin.step if begin else 0)
     if begin is not None:
-        begin = complete(run.out, run.recipe, begin)
+        begin = complete(run.out, run.recipe, begin, pairs=run.validated_key)
     write_atomic(run.out / RECIPE, recipe_file(run.recipe))
     return begin
 
@@ -170,19 +186,20 @@ def _photographs(pairs: Pairs) -> int:
 
 
 def _report(out: Path, end: Checkpoint, *, as_json: bool) -> None:
-    """Print the result of the last validation, and the files to look at."""
-    validation, names = end.validation, {"weights": NAME, "sheet": SHEET, "curves": CURVES}
-    best_step = int(validation.get("best_step", 0))  # checkpoints of older versions do not say it
+    """Print the result of the last and of the best validation, and the files to look at."""
+    found, names = end.validation, {"weights": NAME, "best_weights": f"{BEST}/{NAME}", "sheet": SHEET, "curves": CURVES}
     files = {name: str(out / file) for name, file in names.items()}
+    before, after, best, best_step = (found[key] for key in ("psnr_blurred", "psnr", "best", "best_step"))
     if as_json:
-        levels = {key: round(validation[key], 4) for key in ("psnr_blurred", "psnr", "best")}
-        print(json.dumps({"out": str(out), "steps": end.step, **levels, "best_step": best_step or None, **files}))
+        levels = {"psnr_blurred": before, "psnr": after, "best": best, "best_gain": best - before}
+        rounded = {key: round(level, 4) for key, level in levels.items()}
+        print(json.dumps({"out": str(out), "steps": end.step, **rounded, "best_step": best_step, **files}))
         return
-    before, after = validation["psnr_blurred"], validation["psnr"]
     print(f"held-out pairs  {before:.2f} dB blurred, {after:.2f} dB restored ({after - before:+.2f} dB)")
+    best_weights = files.pop("best_weights")
     for name, path in files.items():
         print(f"{name:<15} {path}")
-    gain = f"{validation['best']:.2f} dB ({validation['best'] - before:+.2f} dB)"
-    where = "the last step" if best_step == end.step else f"step {best_step:,}" if best_step else "an earlier step"
-    print(f"{'best':<15} {where}, {gain}, {out / BEST / NAME}")
+    gain = f"{best:.2f} dB, {best - before:+.2f} dB over the blurred pairs"
+    last = best_step == end.step
+    print(f"best: the last step, {gain}" if last else f"best: step {best_step:,}, {gain}; {best_weights}")
     sys.stdout.flush()

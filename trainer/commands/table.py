@@ -22,7 +22,7 @@ from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import plural
 from trainer.commands.evaluate import measure, strict_json
-from trainer.commands.pretrain_critic import RESULTS, WEIGHTS, PretrainOptions, classifier_of, train_critic
+from trainer.commands.pretrain_critic import RESULTS, WEIGHTS, PretrainOptions, key_of, train_critic
 from trainer.commands.run import RunOptions, train
 from trainer.config import TrainingRecipe, load_recipe
 from trainer.data.pairs import Pairs, divided_pairs
@@ -32,6 +32,8 @@ from trainer.evaluation.restore import Restorer
 from trainer.evaluation.scores import aligned
 from trainer.evaluation.table import Results, Table, draw_table, load_table, to_csv, to_grid
 from trainer.networks.weights import DESCRIPTION, NAME, load_generator
+from trainer.specs import CRITICS as SPECS
+from trainer.specs import complete
 from trainer.training.checkpoint import RECIPE
 from trainer.training.device import choose_device
 
@@ -97,11 +99,11 @@ def table(name: str, options: TableOptions) -> int:
     for member, run in runs.items():
         if isinstance(run, Path) or _trained(member, *run, pairs, options):
             folder = run if isinstance(run, Path) else out / member
-            results[member] = _scores(folder, pairs, metrics, key, place, options)
+            results[member] = _scores(folder, pairs, metrics, key, place, options) | _accuracy(folder)
             text = _write(out, chosen, results, metrics)
     if options.json:
-        shown = ("step", "n", "blurred", "restored")
-        found = {member: {name: result[name] for name in shown} for member, result in results.items()}
+        shown = ("step", "n", "blurred", "restored", "critic_accuracy")
+        found = {member: {name: result[name] for name in shown if name in result} for member, result in results.items()}
         print(json.dumps({"out": str(out), "table": chosen.name, "members": found}, ensure_ascii=False))
     else:
         print(text, end="")
@@ -131,8 +133,10 @@ def _runs(table: Table, options: TableOptions, out: Path, beside: Path | None) -
             settings = at_budget(load_recipe(source), options.steps) if options.steps is not None else []
             settings += _settings_of(member, table.members, options.settings)
             recipe = load_recipe(source, settings)
-            if recipe.pretrain and not recipe.critic.get("weights"):
-                recipe = load_recipe(source, [*settings, f"critic.weights={_critic_folder(out, recipe) / WEIGHTS}"])
+            if recipe.pretrain and recipe.adversarial and not recipe.critic.get("weights"):
+                pairs, _ = divided_pairs(options.data, options.val, seed=recipe.seed)
+                weights = _critic_folder(out, recipe, pairs) / WEIGHTS
+                recipe = load_recipe(source, [*settings, f"critic.weights={json.dumps(str(weights))}"])
             how = (source, tuple(settings), options.device, options.quiet)
             runs[member] = RunOptions(options.data, options.val, out / member, *how), recipe
     return runs
@@ -170,31 +174,28 @@ def _trained(member: str, run: RunOptions, recipe: TrainingRecipe, test: PairSet
         return False
     both = int(np.isin(test.photographs, pairs.photographs).sum()) if isinstance(test, Pairs) else 0
     shared = f"; WARNING: {plural(both, 'test pair')} show photographs that are trained on" if both else ""
-    if recipe.pretrain and Path(recipe.critic["weights"]).parent.parent == out.parent / CRITICS:
-        _train_critic(run, recipe, pairs.digest, options)
+    critic = Path(recipe.critic.get("weights", "")).parent
+    if critic.parent == out.parent / CRITICS:
+        _train_critic(run, critic, options)
     _say(f"{member}: training for {recipe.steps:,} steps{shared}", options)
     train(run, recipe, out)
     return True
 
 
-def _critic_folder(out: Path, recipe: TrainingRecipe) -> Path:
-    """The folder of the critic of a recipe that is first trained alone. Recipes with the same critic share it."""
-    spec = classifier_of(recipe)
-    key = hashlib.sha256(json.dumps([spec, recipe.pretrain], sort_keys=True).encode()).hexdigest()[:8]
-    return out / CRITICS / f"{spec.get('backbone', spec['name'])}-{key}"
+def _critic_folder(out: Path, recipe: TrainingRecipe, pairs: Pairs) -> Path:
+    """The folder of the critic of a recipe that is first trained alone. Recipes that train the same critic share it."""
+    spec = complete(SPECS, recipe.critic)
+    return out / CRITICS / f"{spec.get('backbone', spec['name'])}-{key_of(recipe, pairs)}"
 
 
-def _train_critic(run: RunOptions, recipe: TrainingRecipe, digest: str, options: TableOptions) -> None:
-    """Train the critic of a recipe as a classifier of blur, unless that is done."""
-    folder = Path(recipe.critic["weights"]).parent
-    alone = load_recipe(run.recipe, run.settings)  # without the weights that do not exist yet
-    found = _read(folder / RESULTS)
-    wanted = {"critic": classifier_of(alone), "steps": recipe.pretrain, "data_digest": digest}
-    if (folder / WEIGHTS).exists() and {key: found.get(key) for key in wanted} == wanted:
+def _train_critic(run: RunOptions, folder: Path, options: TableOptions) -> None:
+    """Train the critic of a member as a classifier of blur, unless that is done."""
+    if all((folder / name).exists() for name in (WEIGHTS, RESULTS)):
         return
+    recipe = load_recipe(run.recipe, run.settings)  # without the weights that do not exist yet
     _say(f"{folder}: training the critic as a classifier of blur for {recipe.pretrain:,} steps", options)
     how = (run.data, run.val, run.recipe, run.settings, folder, None, run.device)
-    train_critic(PretrainOptions(*how, overwrite=options.overwrite, as_json=False, quiet=run.quiet), alone)
+    train_critic(PretrainOptions(*how, overwrite=options.overwrite, as_json=False, quiet=run.quiet), recipe)
 
 
 def _scores(
@@ -213,6 +214,14 @@ def _scores(
     for side in ("blurred", "restored"):  # JSON has no infinity
         result[side] = {name: math.inf if value is None else value for name, value in result[side].items()}
     return result
+
+
+def _accuracy(folder: Path) -> dict[str, float]:
+    """How often the critic that a run started from tells blurred from sharp, if it was trained for that."""
+    recipe = folder / RECIPE
+    weights = load_recipe(str(recipe)).critic.get("weights", "") if recipe.exists() else ""
+    found = _read(Path(weights).with_name(RESULTS)) if weights else {}
+    return {"critic_accuracy": found["accuracy"]} if "accuracy" in found else {}
 
 
 def _metric_names(table: Table, given: str) -> list[str]:
@@ -238,6 +247,8 @@ def _write(out: Path, table: Table, results: Results, metrics: Mapping[str, Metr
         f"published: {table.source}",
         f"The published figures are not comparable with ours unless {table.comparable}.",
     ]
+    critics = [f"{member} {found['critic_accuracy']:.1%}" for member, found in results.items() if "critic_accuracy" in found]
+    notes += [f"Before the training, the critics told blurred from sharp in: {', '.join(critics)}."] if critics else []
     conventions = [f"{name}: {metric.convention}" for name, metric in metrics.items()]
     lines = aligned([[text + (" ", "*")[best] for text, best in row] for row in grid])
     head, foot = f"trainer table {table.name}: {table.title}", "* the best of its column"

@@ -6,20 +6,25 @@ import copy
 import hashlib
 import math
 import os
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.errors import UsageError
 from blurkit.program.checks import require
 from blurkit.shard import Dataset, open_dataset
+from blurkit.shard.documents import INDEX, PLAN
 from blurkit.shard.format import digest_text
+from trainer.data.folders import FolderPairs, open_folder_pairs
 
 _PHOTOGRAPH = "S64"  # the hexadecimal sha256 of a photograph
 
 
 def open_pairs(paths: Sequence[str | os.PathLike[str]], *, weights: Sequence[float] | None = None) -> Pairs:
-    """Opens folders of shards, or single shard files, as one set of pairs.
+    """Opens folders of shards, single shard files, or folders of pairs, as one set of pairs.
 
     ``weights``: the relative frequency of samples of each path, in any unit. Without weights every sample is used once per epoch.
     Raises UsageError if a path has no complete dataset or no pair, and CorruptShardError if a file is not a valid shard.
@@ -28,10 +33,28 @@ def open_pairs(paths: Sequence[str | os.PathLike[str]], *, weights: Sequence[flo
     if weights is not None:
         valid = len(weights) == len(paths) and all(0 < weight < math.inf for weight in weights)
         require(valid, f"weights are one positive number for each of the {len(paths)} datasets, got {list(weights)}")
-    datasets = [open_dataset(path) for path in paths]
+    datasets = [_open(Path(path)) for path in paths]
     for path, dataset in zip(paths, datasets, strict=True):
         require(len(dataset) > 0, f"{path} holds no pairs; `blurkit info {path}` says why")
     return Pairs(datasets, weights)
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether a path is a shard, or a folder that blurkit wrote."""
+    return path.is_file() or (path / INDEX).exists() or (path / PLAN).exists()
+
+
+def _open(path: Path) -> Dataset | FolderPairs:
+    if is_dataset(path) or not path.is_dir():
+        return open_dataset(path)
+    try:
+        return open_folder_pairs(path)
+    except UsageError as error:
+        where = shlex.quote(str(path))
+        raise UsageError(
+            f"{path} is no dataset of shards, and it cannot be used as a folder of pairs: {error}\nTo make a dataset of "
+            f"photographs, in another folder: blurkit generate --src {where} --out NEW_FOLDER"
+        ) from error
 
 
 def divided_pairs(
@@ -49,11 +72,12 @@ def divided_pairs(
 def hold_out(pairs: Pairs, share: float = 0.1, *, seed: int) -> tuple[Pairs, Pairs]:
     """Divides pairs by photograph and returns (training pairs, held-out pairs).
 
-    The sha256 of its file identifies a photograph, so all its variants and copies are on the same side. Held out is ``share`` of
-    the photographs, rounded, at least one. The choice depends on the seed and the photographs only. Raises UsageError if one side
+    The sha256 of its file identifies a photograph, so all its variants and copies are on the same side. Of real pairs, all of
+    a folder are on the same side, since the frames of a sequence show the same things. Held out is ``share`` of the photographs
+    or folders, rounded, at least one. The choice depends on the seed and the photographs only. Raises UsageError if one side
     would be empty.
     """
-    photographs, member = np.unique(pairs.photographs, return_inverse=True)
+    photographs, member = np.unique(pairs.scenes(), return_inverse=True)
     problem = f"cannot hold out {share:g} of {len(photographs)} photographs for validation, since one side would be empty"
     valid = len(photographs) > 1 and 0 < share < 1
     require(valid, f"{problem}; make pairs of more photographs, or name validation pairs with --val")
@@ -76,7 +100,7 @@ class Pairs:
     each pair in pixels, int32 (n, 2).
     """
 
-    def __init__(self, datasets: Sequence[Dataset], weights: Sequence[float] | None) -> None:
+    def __init__(self, datasets: Sequence[Dataset | FolderPairs], weights: Sequence[float] | None) -> None:
         self.weights = None if weights is None else tuple(weights)
         self._datasets, counts = list(datasets), list(map(len, datasets))
         self._starts = np.cumsum([0, *counts])
@@ -86,7 +110,7 @@ class Pairs:
             for photographs, sizes in dataset.identities():
                 self.photographs[first : first + len(sizes)], self.sizes[first : first + len(sizes)] = photographs, sizes
                 first += len(sizes)
-        self._digests = [dataset.digest or digest_text(dataset.shard(0).digests()) for dataset in datasets]
+        self._digests = [_digest_of(dataset) for dataset in datasets]
         self._members = np.arange(sum(counts))
 
     def __len__(self) -> int:
@@ -100,8 +124,30 @@ class Pairs:
         return part
 
     def spread(self, most: int) -> Pairs:
-        """Returns at most ``most`` of the pairs, evenly spaced. The choice is always the same."""
-        return self.only(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(np.int64))
+        """Returns at most ``most`` of the pairs, in their order. The choice is always the same.
+
+        It has one pair of each photograph before a second one of any. Photographs begin with different variants. If there are
+        too many photographs, those with the lowest sha256 are taken, which is as good as a random choice.
+        """
+        _, owner, counts = np.unique(self.photographs, return_inverse=True, return_counts=True)
+        order, place = np.argsort(owner, kind="stable"), np.empty(len(self), np.int64)
+        place[order] = np.arange(len(self)) - (np.cumsum(counts) - counts)[owner[order]]  # among those of its photograph
+        turn = (place - owner) % counts[owner]
+        return self.only(np.sort(np.lexsort((owner, turn))[:most]))
+
+    def scenes(self) -> NDArray[np.bytes_]:
+        """What shows the same things, bytes (n,): the photographs, or of real pairs the folders of the blurred images, if a
+        dataset has several. The names of these pairs are read."""
+        scenes = self.photographs.copy()
+        owners = np.searchsorted(self._starts, self._members, "right") - 1
+        for owner, dataset in enumerate(self._datasets):
+            places = np.flatnonzero(owners == owner)
+            if isinstance(dataset, Dataset) and dataset.index.get("configuration", {}).get("source") != "pairs":
+                continue
+            folders = [os.path.dirname(self.name(int(place))) for place in places]
+            if len(set(folders)) > 1:
+                scenes[places] = [hashlib.sha256(folder.encode()).hexdigest() for folder in folders]
+        return scenes
 
     @property
     def counts(self) -> list[int]:
@@ -131,8 +177,14 @@ class Pairs:
         dataset, member = self._locate(index)
         return dataset.crop(member, y, x, size)
 
-    def _locate(self, index: int) -> tuple[Dataset, int]:
+    def _locate(self, index: int) -> tuple[Dataset | FolderPairs, int]:
         """The dataset of a pair, and its number in it."""
         member = int(self._members[index])
         owner = int(np.searchsorted(self._starts, member, "right")) - 1
         return self._datasets[owner], member - int(self._starts[owner])
+
+
+def _digest_of(dataset: Dataset | FolderPairs) -> str:
+    if isinstance(dataset, FolderPairs):
+        return dataset.digest
+    return dataset.digest or digest_text(dataset.shard(0).digests())

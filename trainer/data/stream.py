@@ -87,7 +87,7 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
         self._order = Order(pairs.counts, seed=recipe.seed, weights=pairs.weights)
         self._next, self._joint = consumed + rank * batch, batch * world
         self._closed = threading.Event()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="crops")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="crops", initializer=self._enter_thread)
         self._ahead: deque[tuple[Buffer, Future[None]]] = deque()
         for _ in range(prefetch):
             self.give(Buffer(batch, recipe.crop, pinned=self._device.type == "cuda"))
@@ -133,6 +133,11 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _enter_thread(self) -> None:
+        """Choose the GPU of a new thread. Without a choice it would open the first GPU."""
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)
 
     def _fill(self, buffer: Buffer, indices: NDArray[np.int64], position: int) -> None:
         if buffer.copied is not None:

@@ -97,9 +97,10 @@ def digest_of(recipe: TrainingRecipe, **changes: Any) -> str:
 @dataclass(frozen=True)
 class Checkpoint:
     """The state of a run after ``step`` steps. ``consumed``: the consumed positions of the stream. ``validation``: the newest
-    validation, with "step", "psnr", "psnr_blurred", and "best", the best PSNR of the run. ``state``: all tensors. No state of a
-    random generator is needed, see :mod:`trainer.training.step`. ``losses``: the sum and the count of each loss since the last
-    line of metrics, so that the next line does not depend on interruptions."""
+    validation, with "step", "psnr", "psnr_blurred", "pairs", which identifies the pairs, and "best" and "best_step", the best
+    PSNR of the run on these pairs and its step. ``state``: all tensors. No state of a random generator is needed, see
+    :mod:`trainer.training.step`. ``losses``: the sum and the count of each loss since the last line of metrics, so that the next
+    line does not depend on interruptions."""
 
     origin: Origin
     step: int

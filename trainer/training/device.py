@@ -30,6 +30,7 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
     available = f"this machine has {plural(count, 'GPU')}, numbered from cuda:0" if count else f"there is no GPU: {missing}"
     require(index < count, f"--device {name}: {available}; use --device cpu, or start fewer processes")
     properties = torch.cuda.get_device_properties(index)
+    torch.cuda.set_device(index)  # graphs and libraries use the current GPU, not that of a tensor
     reason = "as requested" if kind == "cuda" else "the first GPU" if index == 0 else "the GPU of this process"
     return torch.device("cuda", index), f"cuda:{index}, {properties.name}, {properties.total_memory / 1e9:.0f} GB ({reason})"
 

@@ -72,8 +72,6 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         yield Ranks()
         return
     try:
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=10))
     except (ValueError, RuntimeError) as error:
         raise UsageError(

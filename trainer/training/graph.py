@@ -17,6 +17,7 @@ class Recorded:
 
     def __init__(self, compute: Callable[..., dict[str, Tensor]]) -> None:
         self._compute, self._calls = compute, 0
+        self._stream: torch.cuda.Stream | None = None
 
     def __call__(self, *given: Tensor) -> dict[str, Tensor]:
         self._calls += 1
@@ -25,7 +26,8 @@ class Recorded:
         if self._calls == USUAL + 1:
             self._inputs = [tensor.clone() for tensor in given]
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):  # records the kernels without running them
+            # Records the kernels without running them. Other threads may wait for copies meanwhile: "global" would forbid that.
+            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._losses = self._compute(*self._inputs)
         for place, tensor in zip(self._inputs, given, strict=True):
             place.copy_(tensor)
@@ -33,8 +35,8 @@ class Recorded:
         return self._losses
 
     def _usual(self, *given: Tensor) -> dict[str, Tensor]:
-        """Run on a separate stream, as the recording does, so that it can use what is set up here."""
-        stream = torch.cuda.Stream()
+        """Run on one separate stream, as the recording does, so that it can use what is set up here."""
+        stream = self._stream = self._stream or torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             losses = self._compute(*given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -26,12 +27,14 @@ from trainer.training import checkpoint
 from trainer.training.checkpoint import Checkpoint, Origin
 from trainer.training.device import memory_advice
 from trainer.training.distributed import Ranks
-from trainer.training.outputs import BEST, CURVES, SHEET, write_weights
+from trainer.training.outputs import BEST, CURVES, SHEET, UNKNOWN_BEST, write_weights
 from trainer.training.step import Step
 from trainer.training.watch import METRICS, Watch
 
 #: The number of steps in a row with losses or gradients that are not finite, after which the run ends.
 MOST_SKIPPED = 10
+#: Several GPUs agree to stop after this many steps.
+AGREE = 10
 #: The number of pairs on the sheet of a validation.
 SHOWN = 4
 #: The highest PSNR in decibels that counts, since the PSNR of a pair without blur is infinite.
@@ -61,6 +64,16 @@ class TrainingRun:
         about = {"data": self.train.digest, "device": self.device.type, "init": self.init}
         return Origin.of(recipe, threads=threads, processes=world, **about)
 
+    @functools.cached_property
+    def validated(self) -> Pairs:
+        """The held-out pairs that each validation restores."""
+        return self.held.spread(self.recipe.validate_pairs)
+
+    @functools.cached_property
+    def validated_key(self) -> int:
+        """Identifies these pairs. Only validations on the same pairs are compared."""
+        return int(self.validated.digest[:12], 16)
+
 
 def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: Stop, watch: Watch | None) -> Checkpoint:
     """Trains from ``begin``, or from the start, to the last step of the recipe. Returns the last checkpoint.
@@ -72,18 +85,18 @@ def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: S
     a row. ``watch`` is None except in the first process.
     """
     recipe, ranks = run.recipe, run.ranks
-    now = begin or Checkpoint(run.origin, 0, 0, {"best": -math.inf}, {})
+    now = begin or Checkpoint(run.origin, 0, 0, {**UNKNOWN_BEST}, {})
     saved = now.step if (run.out / checkpoint.FOLDER / now.name).exists() else 0
     process = ranks.rank, ranks.world
     with Stream(run.train, recipe, process=process, consumed=now.consumed, device=run.device) as stream:
         while True:
             if now.step and _due(now.step, recipe.validate_every, recipe.steps) and now.validation.get("step") != now.step:
                 now = replace(now, validation=_validated(run, step, now, stop, watch))
-            stop.signal = ranks.agree(stop.signal, run.device)
-            if saved != now.step and (stop or _due(now.step, recipe.checkpoint_every, recipe.steps)):
+            stopped = _stopped(run, now, stop)
+            if saved != now.step and (stopped or _due(now.step, recipe.checkpoint_every, recipe.steps)):
                 _save(run, step, now, watch)
                 saved = now.step
-            if stop:
+            if stopped:
                 ranks.wait()  # the first process has to write the checkpoint first
                 kept = f"a checkpoint of step {now.step:,} is in {run.out}"
                 raise stop.error(kept if now.step else "no step was completed, so there is no checkpoint")
@@ -94,6 +107,17 @@ def run_steps(run: TrainingRun, step: Step, begin: Checkpoint | None, *, stop: S
             _require_finite(step, now.step, run.device, watch)
             if watch is not None:
                 watch.step(now.step, losses, recipe.rate(now.step - 1))
+
+
+def _stopped(run: TrainingRun, now: Checkpoint, stop: Stop) -> bool:
+    """Whether all processes end here, since one of them got a signal. To agree, GPUs have to wait for each other, so several of
+    them agree only after each :data:`AGREE` steps, and after a validation, which a signal cuts short."""
+    recipe = run.recipe
+    agree = now.step % AGREE == 0 or _due(now.step, recipe.validate_every, recipe.steps)
+    if run.ranks.world > 1 and run.device.type == "cuda" and not agree:
+        return False
+    stop.signal = run.ranks.agree(stop.signal, run.device)
+    return bool(stop)
 
 
 def _due(done: int, every: int, steps: int) -> bool:
@@ -118,7 +142,7 @@ def _validated(run: TrainingRun, step: Step, now: Checkpoint, stop: Stop, watch:
     """Validate in the first process: write metrics, pictures and, if it is the best so far, the best checkpoint."""
     if watch is None:
         return {**now.validation, "step": now.step}
-    recipe, held = run.recipe, run.held.spread(run.recipe.validate_pairs)
+    recipe, held = run.recipe, run.validated
     restore = Restorer(step.average, run.device, bf16=recipe.precision.bf16)
     with memory_advice("name smaller pairs with --val"):
         scores = validate(held, restore, stop)
@@ -131,12 +155,10 @@ def _validated(run: TrainingRun, step: Step, now: Checkpoint, stop: Stop, watch:
     rows = [make_row(restore, held, index, scores[index], _PSNR) for index in shown]
     level = f"{len(scores)} held-out pairs: {before:.2f} dB blurred, {after:.2f} dB restored (mean PSNR)"
     draw(run.out, rows, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps", subtitle=level)
-    best = max(now.validation["best"], after)
-    validation = {"step": now.step, "psnr": after, "psnr_blurred": before, "best": best}
-    if "best_step" in now.validation:
-        validation["best_step"] = now.validation["best_step"]
-    if best > now.validation["best"]:
-        validation["best_step"] = now.step
+    best = {key: now.validation[key] for key in UNKNOWN_BEST}
+    validation = {**best, "step": now.step, "psnr": after, "psnr_blurred": before, "pairs": run.validated_key}
+    if after > validation["best"]:
+        validation |= {"best": after, "best_step": now.step}
         _save(run, step, replace(now, validation=validation), watch, best=True)
     return validation
 

@@ -24,12 +24,14 @@ from trainer.training.watch import METRICS
 SHEET, CURVES = "validation.png", "curves.png"
 #: The folder with the weights of the best validation.
 BEST = "best"
+#: What a run knows of its best validation before the first.
+UNKNOWN_BEST: Mapping[str, float] = {"best": -math.inf, "best_step": 0}
 
 
 def write_weights(folder: Path, state: Mapping[str, Tensor], recipe: TrainingRecipe, now: Checkpoint) -> None:
     """Write the weights ``state`` of a generator and their description to a folder, unless it holds them already."""
     about: dict[str, Any] = {"generator": recipe.generator, "recipe": recipe.name, "step": now.step}
-    validation = {key: value for key, value in now.validation.items() if math.isfinite(value)}
+    validation = {key: value for key, value in now.validation.items() if math.isfinite(value) and key != "pairs"}
     about |= {"recipe_digest": recipe.digest, "data_digest": now.origin.data, "validation": validation}
     folder.mkdir(exist_ok=True)
     for name, data in generator_files(state, about).items():
@@ -44,33 +46,43 @@ def clean(out: Path, *, after: int) -> None:
     remove_temporaries(out / BEST, {NAME, DESCRIPTION}.__contains__)
 
 
-def complete(out: Path, recipe: TrainingRecipe, begin: Checkpoint) -> Checkpoint:
-    """Complete the files of the folder ``out`` for a run that continues ``begin``.
+def complete(out: Path, recipe: TrainingRecipe, begin: Checkpoint, *, pairs: int) -> Checkpoint:
+    """Complete the files of the folder ``out`` for a run that continues ``begin``. ``pairs``: the key of the pairs on which it
+    validates.
 
-    Returns ``begin`` with the best PSNR of which the folder holds the weights. If a file of its validation is missing, it is
-    returned without this validation, so that the run repeats it.
+    Returns ``begin`` with the best PSNR of which the folder holds the weights, and its step. If a file of its validation is
+    missing, or if it was on other pairs, it is returned without this validation, so that the run repeats it.
     """
-    validation = {**begin.validation, "best": _complete_best(out, recipe, begin)}
-    drawn = all((out / name).exists() for name in (SHEET, CURVES))
+    best = _complete_best(out, recipe, begin, pairs)
+    validation = {**begin.validation, **best}
+    drawn = all((out / name).exists() for name in (SHEET, CURVES)) and _is_on(pairs, begin)
     if validation.get("step") == begin.step and not (drawn and math.isfinite(validation["best"])):
-        validation = {"best": validation["best"]}
+        validation = {**best}
     write_weights(out, begin.state["average"], recipe, begin)
     return replace(begin, validation=validation)
 
 
-def _complete_best(out: Path, recipe: TrainingRecipe, begin: Checkpoint) -> float:
-    """Write the best weights from the best checkpoint. Returns its PSNR, or minus infinity if this run has no such checkpoint."""
+def _complete_best(out: Path, recipe: TrainingRecipe, begin: Checkpoint, pairs: int) -> Mapping[str, float]:
+    """Write the best weights from the best checkpoint. Returns its PSNR and its step, or :data:`UNKNOWN_BEST` if this run has no
+    such checkpoint, or if other pairs decided it."""
     try:
         best = checkpoint.load(out / checkpoint.FOLDER / checkpoint.BEST)
     except BlurkitError:  # missing or damaged: the next validation writes it
-        return -math.inf
+        return UNKNOWN_BEST
     if best.origin.recipe == checkpoint.digest_of(recipe, steps=begin.step):  # that of a shorter run, which goes on
         best = replace(best, origin=replace(best.origin, recipe=begin.origin.recipe))
         checkpoint.save(out, best, best=True)
-    if (best.origin.recipe, best.origin.data, best.origin.pairs) != (begin.origin.recipe, begin.origin.data, begin.origin.pairs):
-        return -math.inf
+    origin, now = best.origin, begin.origin
+    same = (origin.recipe, origin.data, origin.pairs) == (now.recipe, now.data, now.pairs)
+    if not (same and _is_on(pairs, best)):
+        return UNKNOWN_BEST
     write_weights(out / BEST, best.state["average"], recipe, best)
-    return best.validation["best"]
+    return {"best": best.validation["best"], "best_step": best.step}
+
+
+def _is_on(pairs: int, checkpoint: Checkpoint) -> bool:
+    """Whether the validation of a checkpoint is on these pairs. Older versions do not say it."""
+    return checkpoint.validation.get("pairs", pairs) == pairs
 
 
 def _holds(path: Path, data: bytes) -> bool:

@@ -63,7 +63,7 @@ def _is_old_recipe(opening: bytes) -> bool:
     try:
         text = opening.decode()
         values = parse_toml(text, where="")
-        complete = to_dict(parse_recipe(text, where="")).keys() - values.keys() <= {"system"}
+        complete = to_dict(parse_recipe(text, where="")).keys() - values.keys() <= {"system", "pretrain"}
         return _is_recipe(opening) or (complete and to_toml(values) == text)
     except (UnicodeDecodeError, UsageError):
         return False

@@ -80,7 +80,7 @@ class Step:
         blurred, sharp = (images.contiguous(memory_format=self._format) for images in (blurred, sharp))
         self._enter(number)
         with_critic = number >= self._adversarial.start
-        losses = self._compute(blurred, sharp, *([self._alphas(number)] if with_critic else []))
+        losses = self._compute(blurred, sharp, *([self.alphas(number)] if with_critic else []))
         if self.recipe.optimizer.ema:
             decay = min(self.recipe.optimizer.ema, (1 + number) / (10 + number))  # forgets the random initial weights soon
             with torch.no_grad():
@@ -181,7 +181,7 @@ class Step:
         rate = torch.zeros((), dtype=torch.float32 if on_gpu else torch.float64, device=self.device)
         return torch.optim.Adam(network.parameters(), lr=rate, betas=self.recipe.optimizer.betas, fused=True, capturable=on_gpu)
 
-    def _alphas(self, number: int) -> Tensor:
+    def alphas(self, number: int) -> Tensor:
         """The ``alphas`` of a step: one per batch as in the published code, or one per sample as in the paper."""
         random = torch.Generator().manual_seed(seed_of(self.recipe.seed, _ALPHAS, number))
         per_sample = self._adversarial.gp == "sample"
@@ -189,7 +189,8 @@ class Step:
         alphas = torch.rand((self._adversarial.critic_steps, count, 1, 1, 1), generator=random)
         if per_sample:  # drawn for the samples of all processes
             alphas = alphas.chunk(self._ranks.world, dim=1)[self._ranks.rank]
-        return alphas.to(self.device)
+        # a copy from pinned memory does not make the host wait for the device
+        return alphas.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else alphas.to(self.device)
 
     def _restore(self, blurred: Tensor) -> Tensor:
         with self._autocast:
@@ -270,6 +271,7 @@ def _statistics(network: nn.Module) -> list[Tensor]:
 def build_step(recipe: TrainingRecipe, device: torch.device, ranks: Ranks, start: Start | None = None) -> Step:
     """Returns a step with the networks of a recipe. The seed decides the initial weights, except those of the generator if
     ``start`` has them. Raises :class:`UsageError`."""
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # all crops have one size, so the fastest algorithm is worth a search
     torch.manual_seed(seed_of(recipe.seed, _WEIGHTS))
     generator = build_generator(recipe.generator if start is None else without_starts(recipe.generator))
     critic = build_critic(recipe.critic)

@@ -33,7 +33,12 @@ class SourceSummary:
     @property
     def title(self) -> str:
         """The usual name of the source."""
-        words = {"folder": "own photographs", "video": "video frames", "coco": "own photographs with objects"}
+        words = {
+            "folder": "own photographs",
+            "video": "video frames",
+            "pairs": "own pairs",
+            "coco": "own photographs with objects",
+        }
         return self.manifest.title if self.manifest is not None else words.get(self.name, self.name)
 
 
@@ -85,8 +90,11 @@ class Facts:
             blur, truth = "simulated motion of the camera and of objects", "the kernels and paths of both and "
         else:
             blur, truth = "simulated camera shake", "its blur kernel, the path of the camera, and "
+        count = plural(self.index["samples"], "pair")
+        if "real" in recipe:
+            return f"{count} of a sharp and a real blurred photograph. The blur is not simulated, and no kernel is known."
         return (
-            f"{plural(self.index['samples'], 'pair')} of a sharp photograph and a copy of it blurred by {blur}. With each "
+            f"{count} of a sharp photograph and a copy of it blurred by {blur}. With each "
             f"pair come {truth}every number that was drawn for it."
         )
 

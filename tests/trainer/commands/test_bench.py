@@ -4,9 +4,10 @@ from unittest import mock
 
 import h5py
 import numpy as np
+import torch
 
 from blurkit.shard.format import FIELDS
-from trainer.commands import bench
+from trainer.commands import bench, bench_card
 
 
 def test_both_loaders_read_the_same_pixels_and_are_counted_in_pairs():
@@ -28,3 +29,25 @@ def test_both_loaders_read_the_same_pixels_and_are_counted_in_pairs():
     with mock.patch.multiple(bench, **small, _write_pairs=write, times=times):
         assert bench.loader_rates() == (20 * 2 / 0.25, 4 * 2 / 0.5)
     assert written == [[True, True]]
+
+
+def test_what_is_measured_on_a_gpu_runs_on_a_cpu():
+    """The code of the GPU's sections with small networks: parity holds, plain steps equal themselves, and times are counted."""
+    small = ("crop=32", "generator.width=4", "generator.blocks=1", "critic.width=4")
+    sections = bench_card.card_sections(torch.device("cpu"), *small, repeats=1)
+    (parity,) = sections["parity"]()
+    assert parity.value < 1e-4
+    (graph,) = sections["graph"]()
+    assert graph.value == 0
+    speed = list(sections["speed"]())
+    assert [figure.limit for figure in speed] == [1, 4, 8, 8]
+    assert all(figure.value > 0 for figure in speed)
+
+
+def test_parity_notices_another_step():
+    small = ("crop=32", "generator.width=4", "generator.blocks=1", "critic.width=4")
+    with mock.patch.object(bench_card, "LAYERS", {"vgg19": (12,)}):
+        step = bench_card._step(torch.device("cpu"), small)
+    with mock.patch.object(bench_card, "_step", return_value=step):
+        (parity,) = bench_card.card_sections(torch.device("cpu"), *small)["parity"]()
+    assert not parity.holds

@@ -1,19 +1,23 @@
 """Tests ``trainer pretrain-critic``: the sign of the scores, the files, and runs that start from them."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny_runs import write_pairs, write_recipe
 
 from blurkit.errors import UsageError
 from blurkit.program.origin import made_here
+from trainer.cli import cli
 from trainer.commands.pretrain_critic import PretrainOptions, pretrain_critic
 from trainer.commands.run import RunOptions, run
 from trainer.config import load_recipe
 from trainer.data.pairs import open_pairs
 from trainer.networks.critics import build_critic
+from trainer.training import checkpoint
 from trainer.training.distributed import Ranks
 from trainer.training.pretrain import classify, reliability
 from trainer.training.step import build_step
@@ -108,21 +112,34 @@ def test_the_middles_are_classified(place):
     assert chances[0] == pytest.approx(float(torch.sigmoid(-critic(sharp)[0].mean()).detach()), abs=1e-6)
 
 
-def test_a_recipe_whose_critic_is_trained_first_says_how(place, tmp_path, capsys):
-    recipe = load_recipe("nogan-pretrained-mobilenetv3-frozen")
-    with pytest.raises(
-        UsageError, match=r"trainer pretrain-critic --recipe R --data D -o (\S+)\n.*--set critic.weights=\1/critic\."
-    ):
-        recipe.require_critic("R", ["D"])
-    assert train(place, tmp_path, CRITICS["patch"], None, "pretrain=2") == 0
-    assert json.loads(capsys.readouterr().out)["steps"] == 2
-    options = RunOptions(
-        (place / "00000.h5",), (), tmp_path / "run", str(place / "tiny.toml"), ("pretrain=2",), "cpu", quiet=True
-    )
-    with pytest.raises(UsageError, match="first learns to tell blurred from sharp"):
-        run(options)
-    assert not (tmp_path / "run").exists()
-    load_recipe(options.recipe, ["pretrain=2", f"critic.weights={tmp_path}/critic.safetensors"]).require_critic("R", ["D"])
+@pytest.mark.parametrize(("name", "critic"), [("patch", "width=2"), ("mobilenetv3-frozen", 'backbone="resnet10t"')])
+def test_a_run_without_its_critic_gives_the_commands_that_make_and_use_it(place, tmp_path, monkeypatch, name, critic):
+    monkeypatch.chdir(tmp_path)
+    small = ['generator={name="unet", width=1}', "content.perceptual=0", "crop=32", "steps=2", "validate_pairs=1", "pretrain=2"]
+    small += [f"critic.{critic}"] + ([] if name == "patch" else ["critic.pretrained=false"])
+    words = ["run", "--recipe", f"nogan-pretrained-{name}", "--data", str(place / "00000.h5")]
+    words += [word for setting in small for word in ("--set", setting)]
+    with pytest.raises(UsageError, match="first learns to tell blurred from sharp") as refused:
+        cli(words, standalone_mode=False)
+    assert not list(tmp_path.iterdir())
+    advice = [shlex.split(line)[1:] for line in str(refused.value).splitlines()[1:]]
+    assert [first for first, *_ in advice] == ["pretrain-critic", "run"]
+    for given in advice:
+        assert cli([*given, "--device", "cpu", "-q"], standalone_mode=False) == 0
+    made = tmp_path / f"runs/nogan-pretrained-{name}-critic"
+    assert json.loads((made / "critic.json").read_text())["steps"] == 2
+    recipe = load_recipe(f"runs/nogan-pretrained-{name}/recipe.toml")
+    assert recipe.critic["weights"] == str(made.relative_to(tmp_path) / "critic.safetensors")
+    (last,) = (tmp_path / f"runs/nogan-pretrained-{name}/checkpoints").glob("0*.ckpt")
+    trained = checkpoint.load(last).state["critic"]
+    before = load_file(made / "critic.safetensors")
+    assert all(torch.equal(trained[key], value) for key, value in before.items()) == name.endswith("frozen")
+
+
+def test_without_adversarial_training_no_critic_is_needed(place, tmp_path):
+    settings = ["pretrain=2", "adversarial=none", "steps=1", "validate_pairs=1"]
+    options = RunOptions((place / "00000.h5",), (), tmp_path, str(place / "tiny.toml"), tuple(settings), "cpu", quiet=True)
+    assert run(options) == 0
 
 
 def test_weights_of_a_file_take_the_place_of_those_of_imagenet(tmp_path):
@@ -137,6 +154,8 @@ def test_weights_of_a_file_take_the_place_of_those_of_imagenet(tmp_path):
 def test_a_conditional_critic_and_files_of_others_are_refused(place, tmp_path):
     with pytest.raises(UsageError, match=r"sees one photograph.*critic\.conditional = false"):
         train(place, tmp_path, '{name="patch", conditional=true}', 1)
+    with pytest.raises(UsageError, match=r"sees one photograph.*critic\.conditional = false or pretrain = 0"):
+        load_recipe("nogan-pretrained-patch", ["critic.conditional=true"])
     (tmp_path / "critic.json").write_text("mine")
     with pytest.raises(UsageError, match="--overwrite"):
         train(place, tmp_path, CRITICS["patch"], 1)

@@ -15,9 +15,12 @@ from trainer.cli import cli
 from trainer.commands import table as command
 from trainer.commands.table import at_budget
 from trainer.config import load_recipe, parse_recipe
+from trainer.data.pairs import open_pairs
 from trainer.evaluation import metrics as known_metrics
 from trainer.evaluation.metrics import load_metrics
 from trainer.evaluation.table import load_table, to_csv, to_grid
+from trainer.training import loop
+from trainer.training.outputs import CURVES, SHEET
 
 RECIPE = """
 name = "{name}"
@@ -55,10 +58,9 @@ def place(tmp_path_factory):
     return folder
 
 
-def run(place, out, *options, name="widths.toml", data=None):
-    pairs = data or place
-    given = ["--data", pairs / "train/00000.h5", "--test", pairs / "test/00000.h5", "--device", "cpu", "-q", "-o", out]
-    arguments = ["table", place / name, *given, *options]
+def run(place, out, *options, name=None):
+    given = ["--data", place / "train/00000.h5", "--test", place / "test/00000.h5", "--device", "cpu", "-q", "-o", out]
+    arguments = ["table", name or place / "widths.toml", *given, *options]
     done = CliRunner().invoke(cli, list(map(str, arguments)), standalone_mode=False)
     if done.exception is not None:
         raise done.exception
@@ -227,26 +229,55 @@ def test_packaged_tables_are_complete(name):
         assert load_recipe(member, at_budget(recipe, recipe.steps)) == recipe
 
 
-def test_a_critic_is_trained_first_and_shared(place, tmp_path, monkeypatch):
-    first = RECIPE + 'pretrain = 30\nadversarial = {{objective = "gan", critic_steps = {steps}}}\n'
-    first += 'critic = {{name = "patch", width = 2, layers = 1, frozen = {frozen}}}\n'
-    for name, steps, frozen in (("narrow", 1, "false"), ("wide", 0, "true")):
-        (tmp_path / f"{name}.toml").write_text(first.format(name=name, width=1, steps=steps, frozen=frozen))
-    (tmp_path / "widths.toml").write_text(TABLE)
-    trained = []
+def test_critics_are_trained_first_and_shared(place, tmp_path, monkeypatch):
+    """Three members of the packaged table at a tiny size, two of which have one critic."""
+    members = [f"nogan-pretrained-{name}" for name in ("patch", "patch-frozen", "mobilenetv3")]
+    small = ['generator={name="unet", width=1}', "content.perceptual=0", "crop=16", "batch=2", "validate_pairs=1"]
+    small += [f"{member}:critic.width=2" for member in members[:2]]
+    small += [f"{members[2]}:critic.{setting}" for setting in ("backbone=resnet10t", "pretrained=false")]
+    options = ["--steps", 20, *(word for setting in small for word in ("--set", setting))]
+    options += [word for member in members for word in ("--only", member)]
+    trained, fitted = [], []
 
-    def train_critic(options, recipe, real=command.train_critic):
-        trained.append(recipe.pretrain)
-        return real(options, recipe)
+    def train_critic(given, recipe, real=command.train_critic):
+        trained.append((given.out.name.rpartition("-")[0], recipe.pretrain))
+        return real(given, recipe)
 
+    def train(given, recipe, out, real=command.train):
+        if len(fitted) == 1 and not stopped:
+            stopped.append(out)
+            raise StoppedError("stopped", 75)
+        fitted.append(out.name)
+        return real(given, recipe, out)
+
+    stopped = []
+    monkeypatch.setattr(loop, "draw", lambda out, *_, **__: [(out / name).touch() for name in (SHEET, CURVES)])
+    monkeypatch.setattr(command, "draw_table", lambda *_, **__: None)  # pictures take most of the time
     monkeypatch.setattr(command, "train_critic", train_critic)
-    printed = run(tmp_path, tmp_path / "out", "--steps", 10, data=place)
-    assert run(tmp_path, tmp_path / "out", "--steps", 10, data=place) == printed
-    assert trained == [3]  # 10 of 100 steps, and 3 of 30
-    (folder,) = (tmp_path / "out" / "critics").iterdir()
-    for member in ("narrow", "wide"):
-        recipe = load_recipe(str(tmp_path / "out" / member / "recipe.toml"))
-        assert recipe.critic["weights"] == str(folder / "critic.safetensors")
+    monkeypatch.setattr(command, "train", train)
+    with pytest.raises(StoppedError):
+        run(place, tmp_path, *options, name="nogan-pretrained")
+    printed = run(place, tmp_path, *options, name="nogan-pretrained")
+    found = json.loads(run(place, tmp_path, *options, "--json", name="nogan-pretrained"))["members"]
+    assert trained == [("patch", 1), ("resnet10t", 1)]  # 20 of 200,000 steps, and 1 of 10,000
+    assert fitted == members
+    row = next(line.split() for line in printed.splitlines() if line.startswith("PatchGAN"))
+    assert "28.33" in " ".join(row)
+    assert "told blurred from sharp in: nogan-pretrained-patch " in printed
+    weights = [load_recipe(str(tmp_path / member / "recipe.toml")).critic["weights"] for member in members]
+    assert weights[0] == weights[1] != weights[2]
+    assert all(0 <= result["critic_accuracy"] <= 1 for result in found.values())
+
+
+def test_what_decides_a_critic_decides_its_folder(place, tmp_path):
+    pairs = open_pairs([place / "train/00000.h5"])
+    base = load_recipe("nogan-pretrained-patch")
+    folders = [command._critic_folder(tmp_path, base, pairs), command._critic_folder(tmp_path, base, pairs.spread(2))]
+    settings = ("batch=2", "crop=128", "seed=1", "optimizer.rate=1e-3", "pretrain=5", "augment.warps=[]", "critic.width=8")
+    folders += [command._critic_folder(tmp_path, load_recipe(base.name, [setting]), pairs) for setting in settings]
+    assert len(set(folders)) == len(folders) == 9
+    same = [load_recipe(f"{base.name}-frozen"), load_recipe(base.name, ["steps=9", "content.l1=2"])]
+    assert {command._critic_folder(tmp_path, recipe, pairs) for recipe in same} == {folders[0]}
 
 
 def test_a_wrong_row_is_refused(place, tmp_path):

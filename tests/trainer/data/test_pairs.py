@@ -5,13 +5,15 @@ import os
 import re
 import resource
 import shutil
+from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
 from command_line import SMALL, run
 from pair_folders import variants, write_folder
 
-from blurkit.errors import CorruptShardError, UsageError
+from blurkit.errors import BadImageError, CorruptShardError, UsageError
 from blurkit.shard import open_dataset
 from trainer.data.pairs import hold_out, open_pairs
 
@@ -75,11 +77,28 @@ def test_real_variants_stay_together(tmp_path):
     assert not ids[0] & ids[1]
 
 
-@pytest.mark.parametrize(("most", "kept"), [(1, [0]), (3, [0, 20, 39]), (100, list(range(40)))])
-def test_a_few_pairs_are_evenly_spaced(folder, most, kept):
+@pytest.mark.parametrize("most", [1, 3, 10, 25, 39, 100])
+def test_a_few_pairs_show_many_photographs_and_different_variants(folder, most):
     pairs = open_pairs([folder])
     few = pairs.spread(most)
-    assert [few.name(index) for index in range(len(few))] == [pairs.name(index) for index in kept]
+    names = [few.name(index) for index in range(len(few))]
+    assert names == [name for name in (pairs.name(index) for index in range(len(pairs))) if name in set(names)]  # in their order
+    assert len(set(names)) == len(names) == min(most, 40)
+    counts = Counter(few.photographs.tolist())
+    assert len(counts) == min(most, 10)
+    assert max(counts.values()) - min(counts.values()) <= 1
+    used = Counter(name.split("#")[1] for name in names)  # of the four variants
+    assert len(used) == min(most, 4)
+    assert max(used.values()) - min(used.values()) <= 2
+
+
+def test_two_held_out_photographs_with_many_variants_are_both_seen(tmp_path, make_sample):
+    """Eight of 36 pairs."""
+    samples = [sample for number in range(2) for sample in variants(make_sample(number, 9, 9), 18)]
+    few = open_pairs([write_folder(tmp_path / "two", [samples])]).spread(8)
+    names = [few.name(index).split("#") for index in range(len(few))]
+    assert sorted(Counter(photograph for photograph, _ in names).values()) == [4, 4]
+    assert len({variant for _, variant in names}) >= 5
 
 
 def test_one_photograph_cannot_be_divided(tmp_path, make_sample):
@@ -153,11 +172,63 @@ def test_missing_data_says_what_to_do(tmp_path, folder):
             open_pairs([folder], weights=weights)
 
 
-def test_a_folder_of_pairs_is_no_dataset_and_the_advice_is_to_write_elsewhere(tmp_path):
-    for side in ("blur", "sharp"):
-        (tmp_path / "my pairs" / side).mkdir(parents=True)
-        (tmp_path / "my pairs" / side / "1.png").touch()
-    with pytest.raises(UsageError, match="no dataset of shards") as caught:
-        open_pairs([tmp_path / "my pairs"])
-    assert f"--src '{tmp_path / 'my pairs'}' --out NEW_FOLDER" in str(caught.value)
+def test_a_folder_without_pairs_is_refused_and_the_advice_is_to_write_elsewhere(tmp_path):
+    (tmp_path / "my photos").mkdir()
+    cv2.imwrite(str(tmp_path / "my photos" / "1.png"), np.zeros((40, 40, 3), np.uint8))
+    reason = r"no dataset of shards, and it cannot be used as a folder of pairs: .*no names that"
+    with pytest.raises(UsageError, match=reason) as caught:
+        open_pairs([tmp_path / "my photos"])
+    assert f"--src '{tmp_path / 'my photos'}' --out NEW_FOLDER" in str(caught.value)
     assert not re.search(rf"--out '?{re.escape(str(tmp_path))}", str(caught.value))
+
+
+def write_images(root, name, seed, shape=(40, 48, 3)):
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, pixels) if path.suffix == ".npy" else cv2.imwrite(str(path), pixels[..., ::-1])
+    return pixels
+
+
+def test_folders_of_pairs_are_read_as_they_are(tmp_path, folder):
+    """Images and arrays, beside a dataset of shards: names, sizes, crops and digests."""
+    sharp = write_images(tmp_path, "pairs/000/sharp/1.png", 1)
+    blurred = write_images(tmp_path, "pairs/000/blur/1.png", 2)
+    stack = write_images(tmp_path, "pairs/001/sharp/all.npy", 3, (3, 30, 36, 3))
+    blurs = write_images(tmp_path, "pairs/001/blur/all.npy", 4, (3, 30, 36, 3))
+    pairs = open_pairs([tmp_path / "pairs", folder], weights=[3, 1])
+    assert pairs.counts == [4, 40]
+    assert pairs.sizes[:4].tolist() == [[40, 48]] + 3 * [[30, 36]]
+    assert len(set(pairs.photographs[:4])) == 4
+    for index, expected in ((0, (sharp, blurred)), (2, (stack[1], blurs[1]))):
+        for found, whole in zip(pairs.images(index), expected, strict=True):
+            assert np.array_equal(found, whole)
+        for found, whole in zip(pairs.crop(index, 3, 5, 20), expected, strict=True):
+            assert np.array_equal(found, whole[3:23, 5:25])
+    assert pairs.name(2) == "001/blur/all.npy[1]"
+    before = pairs.digest
+    write_images(tmp_path, "pairs/000/blur/1.png", 5)
+    assert open_pairs([tmp_path / "pairs", folder], weights=[3, 1]).digest != before
+
+
+def test_sequences_of_a_folder_are_held_out_as_a_whole(tmp_path):
+    for sequence in range(4):
+        for frame in range(3):
+            for side in ("blur", "sharp"):
+                write_images(tmp_path, f"{sequence:03}/{side}/{frame}.png", 100 * sequence + frame)
+    train, held = hold_out(open_pairs([tmp_path]), 0.25, seed=1)
+    names = [{part.name(index)[:3] for index in range(len(part))} for part in (train, held)]
+    assert (len(train), len(held)) == (9, 3)
+    assert not names[0] & names[1]
+
+
+def test_an_array_that_is_cut_off_is_named(tmp_path):
+    write_images(tmp_path, "sharp/all.npy", 3, (3, 30, 36, 3))
+    write_images(tmp_path, "blur/all.npy", 4, (3, 30, 36, 3))
+    pairs = open_pairs([tmp_path])
+    os.truncate(tmp_path / "blur/all.npy", 8000)
+    with pytest.raises(BadImageError, match=r"blur/all\.npy: the array cannot be read: the file is cut off"):
+        pairs.crop(2, 0, 0, 16)
+    np.save(tmp_path / "sharp/all.npy", np.asfortranarray(np.zeros((3, 30, 36, 3), np.uint8)))
+    with pytest.raises(BadImageError, match="in the order of Fortran"):
+        open_pairs([tmp_path])

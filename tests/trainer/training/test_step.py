@@ -41,7 +41,7 @@ def test_three_steps_are_the_published_ones():
     found = gradients(ours)
     for number in range(3):
         blurred, sharp = photographs().roll(number, -1)
-        alphas = ours._alphas(number).to(torch.float64)
+        alphas = ours.alphas(number).to(torch.float64)
         assert alphas.shape == (5, 1, 1, 1, 1)
         plain.step(blurred, sharp, alphas)
         for group in (ours._optimizers["generator"].param_groups, ours._optimizers["critic"].param_groups):
