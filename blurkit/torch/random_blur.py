@@ -25,8 +25,8 @@ class RandomBlur(torch.nn.Module):
     """Blurs and exposes each image of a batch by a recipe, with a blur of its own: :func:`blurkit.make_pair` as a module.
 
     ``recipe``: a recipe, a mixture, or the name or the file of a recipe; not one of averaged frames or of real blurred
-    photographs. ``seed``: of the drawn blurs. ``generator``: a torch generator on the CPU that draws them, instead of a seed. With
-    neither, torch's own generator draws them, so that ``torch.manual_seed`` and the workers of a ``DataLoader`` have their
+    photographs. ``seed``: of the drawn blurs. ``generator``: a torch generator on the CPU that draws them, instead of a seed.
+    With neither, torch's own generator draws them, so that ``torch.manual_seed`` and the workers of a ``DataLoader`` have their
     effect. ``quantize``: whether the images are rounded to codes and compressed as drawn; see :func:`blurkit.torch.expose`.
 
     The module has no parameters. Everything but noise on CUDA is drawn on the CPU, so that a seed gives the same kernels on

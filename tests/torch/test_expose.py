@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from photographs import random_photograph
+from tensors import threads
 
 import blurkit
 from blurkit.errors import UsageError
@@ -97,9 +98,11 @@ def test_a_batch_can_mix_recipes(photographs):
             np.testing.assert_allclose(both[number], expose(images[number : number + 1], [draw])[0], atol=1e-6)
 
 
-def test_a_draw_can_be_exposed_again(photographs):
+def test_a_draw_can_be_exposed_again_and_on_several_threads(photographs):
     draws = drawn(photographs, "handheld", (1, 2))
-    np.testing.assert_array_equal(expose(tensor(photographs), draws), expose(tensor(photographs), draws))
+    exposed = expose(tensor(photographs), draws)
+    with threads(3):
+        np.testing.assert_array_equal(expose(tensor(photographs), draws), exposed)
 
 
 def test_the_gradient_is_that_of_the_exposure_without_rounding(photographs):
@@ -125,6 +128,7 @@ def test_gradients_of_images_and_kernels(rng):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_keep_their_dtype(photographs, dtype):
+    photographs = photographs[:, :30, :40]
     draws = drawn(photographs, "clean", (3, 4))
     blurred = expose((tensor(photographs) / 255).to(dtype), draws)
     assert blurred.dtype == dtype

@@ -30,7 +30,7 @@ def test_without_a_section_on_saturation_no_light_is_raised():
 
 @pytest.mark.parametrize("level", [0.9, 0.2, 0.004])
 def test_noise_has_the_mean_and_the_variance_of_the_model(level):
-    shot, read, count = 1e-3, 2e-3, 400_000
+    shot, read, count = 1e-3, 2e-3, 100_000
     drawn = add_noise(torch.full((count,), level, dtype=torch.float64), shot, read, generator=torch.Generator().manual_seed(1))
     variance = shot * level + read**2
     assert abs(drawn.mean() - level) < 4 * (variance / count) ** 0.5
