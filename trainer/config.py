@@ -97,8 +97,6 @@ class TrainingRecipe:
             require(not augmented, f"{reason}; set one of them to its default")
             reason = "a classifier of blur sees one photograph, and a conditional critic two"
             require(not self.pretrain, f"{reason}; set critic.conditional = false or pretrain = 0")
-            reason = "the pretrained weights of a classifier are those for one photograph, and a conditional critic sees two"
-            require(not critic.get("pretrained"), f"{reason}; set critic.conditional = false or critic.pretrained = false")
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, counted from 0."""
