@@ -25,7 +25,7 @@ Pixels: TypeAlias = NDArray[np.integer[Any]]
 
 #: Suffixes of formats that Pillow writes, and its options.
 _PILLOW: dict[str, dict[str, Any]] = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), {"format": "JPEG", "quality": 95, "subsampling": 0}),
+    **{suffix: {"format": "JPEG", "quality": 95, "subsampling": 0} for suffix in (".jpg", ".jpeg", ".jpe", ".jfif")},
     ".webp": {"format": "WEBP", "lossless": True, "exact": True},  # exact: colours under transparent pixels are kept too
 }
 _TIFF, _DEEP = (".tif", ".tiff"), (".png", ".tif", ".tiff")
