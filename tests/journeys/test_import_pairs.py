@@ -57,6 +57,8 @@ def test_each_layout_is_found_and_stored_as_it_is(tmp_path, layout):
         assert sample.meta["source"] == "pairs"
         assert len(sample.meta["source_sha256"]) == 64
         assert "sha256 of the real blurred photograph: " in sample.meta["notes"]
+    command = "blurkit import DIR \\\n    --licence CC-BY-4.0 \\\n    --seed 0\n"
+    assert command in (tmp_path / "shards/README.md").read_text()
     checked = result("verify", "shards", "--recompute", "100%", "--root", "pairs", cwd=tmp_path)
     assert (checked["recomputed"], checked["problems"]) == (3, [])
 

@@ -51,13 +51,13 @@ class Encoder(nn.Module):
     """Maps float (B, 3, H, W) in [-1, 1] to five features, the largest first. H and W are multiples of 32.
 
     ``backbone``: one of :data:`PLANS`, or a network of timm with features at these five sizes. ``pretrained``: download the
-    weights of ImageNet. ``weights``: read them from a file. ``statistics``: see :func:`trainer.networks.backbone.normalise_by`.
-    Raises :class:`UsageError`.
+    weights of ImageNet, unless ``weights`` names a file of them. ``statistics``: see
+    :func:`trainer.networks.backbone.normalise_by`. Raises :class:`UsageError`.
     """
 
     def __init__(self, backbone: str, *, pretrained: bool, weights: str, statistics: str) -> None:
-        require(not (pretrained and weights), "a network takes pretrained = true or a file of weights, not both")
         super().__init__()
+        pretrained = pretrained and not weights
         if backbone in PLANS:
             self.plan, network = PLANS[backbone], open_network(backbone, pretrained=pretrained)
             for name in " ".join(self.plan.stages).split():

@@ -24,6 +24,11 @@ _OPTIONS: dict[str, Any] = {
     **{"masks": False, "seed": None},
 }
 
+#: The same for imported pairs.
+_IMPORT: dict[str, Any] = {
+    "split": "all", "limit": [], "licence": "", "size": "full", "per_image": 1, "downscale": 1, "seed": None,
+}  # fmt: skip
+
 #: A recipe with more changed values than this is given as a file, since the command would be hard to read.
 _MOST_SETTINGS = 6
 
@@ -39,7 +44,7 @@ def command_line(configuration: dict[str, Any]) -> str:
     values = _OPTIONS | configuration
     recipe, names = configuration["recipe"], list(configuration["images_of"])
     named = values["annotations"] not in ("newest", *VERSIONS)  # a file for coco, with a folder of images
-    own = [name for name in names if name in ("folder", "video") or (name == "coco" and named)]
+    own = [name for name in names if name in ("folder", "pairs", "video") or (name == "coco" and named)]
     if values["split"] == "all" or not (own or set(names) - SOURCES.keys()):
         values["shares"] = ""  # no source is split by shares
     settings = _settings(recipe)
@@ -48,8 +53,10 @@ def command_line(configuration: dict[str, Any]) -> str:
     values["root"] = ["DIR" if len(names) == 1 else f"{name}=DIR" for name in own]
     values["recipe"] = RECIPE_FILE if settings is None else recipe["name"]
     values["set"] = [*(settings or ()), *([f"shard_bytes={shard_bytes}"] if shard_bytes != DEFAULT_SHARD_BYTES else ())]
-    lines = ["blurkit generate"]
-    for key, usual in _OPTIONS.items():
+    imported = names == ["pairs"] and recipe["name"] == "real" and not values["set"]
+    lines = ["blurkit import DIR" if imported else "blurkit generate"]
+    values = {"licence": "", **values}
+    for key, usual in (_IMPORT if imported else _OPTIONS).items():
         option, value = f"--{key.replace('_', '-')}", values[key]
         if value is True:
             lines.append(option)

@@ -142,7 +142,7 @@ def choices_of(command, recipe):
     assert words[:2] == ["blurkit", "generate"]
     words = [str(recipe) if word == "recipe.toml" else word for word in words]
     values = cli.commands["generate"].make_context("generate", words[2:]).params
-    return Choices(**{name: values[name] for name in Choices.__dataclass_fields__})
+    return Choices(**{name: values[name] for name in Choices.__dataclass_fields__ if name in values})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Tests the small commands of the trainer, and the choice of a device."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -17,14 +18,23 @@ def test_recipes_are_listed_and_printed(capsys):
     assert recipes(None, (), as_json=True) == 0
     assert [recipe["name"] for recipe in json.loads(capsys.readouterr().out)] == recipe_names()
     assert recipes(None, (), as_json=False) == 0
-    assert "quick (the default)" in capsys.readouterr().out
+    blocks = capsys.readouterr().out.split("\n\n")
+    assert blocks[0].startswith("Our own\n  quick (the default)  ")
+    heads = [block.splitlines()[0] for block in blocks[:-1]]
+    systems = [head.partition(":")[0].lower() for head in heads[1:]]
+    assert systems == sorted(systems)
+    listed = [line.split()[0] for block in blocks[:-1] for line in block.splitlines() if re.match(r"  \S", line)]
+    assert sorted(listed) == sorted(recipe_names())
+    (family,) = (block for block in blocks if block.startswith("NoGAN: the network of DeblurGAN-v2"))
+    assert re.search(r"\n  nogan-lsgan-patch    least squares, one critic of patches\n", family)
+    assert max(len(line) for block in blocks for line in block.splitlines()) <= 130
     assert recipes("quick", ("batch=5",), as_json=False) == 0
     assert parse_recipe(capsys.readouterr().out, where="printed").batch == 5
 
 
 def test_an_unknown_section_of_the_bench_is_refused(capsys):
     with pytest.raises(UsageError, match="did you mean 'loader'"):
-        bench(("loder",), as_json=False)
+        bench(("loder",), device="cpu", as_json=False)
     assert Figure("a", 1.0, 1.05, at_most=True).holds
     assert not Figure("a", 30.0, 40.0).holds
     assert Figure("a", 30.0, 40.0).line().endswith("MISSED")

@@ -124,7 +124,6 @@ def test_every_generator_trains_restores_and_takes_other_formats(name):
         ({"name": "nafent"}, "did you mean 'nafnet'"),
         ({"name": "fpn", "backbone": "resnet1"}, "timm has no network 'resnet1'; did you mean"),
         ({"name": "fpn", "backbone": "convnext_atto"}, "convnext_atto has no features at 1/2"),
-        ({"name": "fpn", "pretrained": True, "weights": "a.pth"}, "not both"),
         ({"name": "fpn", "backbone": "mobilenetv2", "statistics": "batch"}, "statistics is one of stored, instance"),
         ({"name": "fpn", "backbone": "mobilenetv2", "freeze": -1}, "generator.freeze is a number of steps"),
     ],
