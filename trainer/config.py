@@ -86,17 +86,15 @@ class TrainingRecipe:
 
     def _require_fitting(self) -> None:
         """Raise :class:`UsageError` for values that do not fit together, before anything is loaded."""
-        name, critic, augmented = self.generator["name"], self.critic, self.adversarial and self.adversarial.diffaugment
+        name, conditional = self.generator["name"], self.critic.get("conditional")
+        augmented = self.adversarial and self.adversarial.diffaugment
         multiple, least = sizes_of(GENERATORS[name])
         sizes = f"generator {name!r} needs a crop that is a multiple of {multiple} and at least {least} pixels, got {self.crop}"
         require(self.crop % multiple == 0 and self.crop >= least, sizes)
-        if critic.get("conditional"):
-            reason = (
-                "a conditional critic compares places of both photographs, and adversarial.diffaugment moves one of them alone"
-            )
-            require(not augmented, f"{reason}; set one of them to its default")
-            reason = "a classifier of blur sees one photograph, and a conditional critic two"
-            require(not self.pretrain, f"{reason}; set critic.conditional = false or pretrain = 0")
+        reason = "a conditional critic compares places of both photographs, and adversarial.diffaugment moves one of them alone"
+        require(not (conditional and augmented), f"{reason}; set one of them to its default")
+        reason = "a classifier of blur sees one photograph, and a conditional critic two"
+        require(not (conditional and self.pretrain), f"{reason}; set critic.conditional = false or pretrain = 0")
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, counted from 0."""
