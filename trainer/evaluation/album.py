@@ -57,13 +57,10 @@ def plan(inputs: Sequence[str], out: Path) -> Album:
         require(len(names) <= 1, f"{len(names)} photographs cannot be written to one file, {out}; use a folder as --out")
         album.work.update(dict.fromkeys(names, out))
     else:
-        album.work.update((file, out / _written(name)) for file, name in names.items())
+        for file, name in names.items():
+            album.work[file] = out / (name if name.suffix.lower() in WRITABLE else name.with_suffix(".png"))
     _require_apart(album)
     return album
-
-
-def _written(name: Path) -> Path:
-    return name if name.suffix.lower() in WRITABLE else name.with_suffix(".png")
 
 
 def _require_apart(album: Album) -> None:

@@ -50,7 +50,8 @@ def read_metadata(data: bytes) -> Metadata:
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             values = dict(image.info)
-            chunks = _chunks(data) if image.format == "PNG" else {}
+            places = png_chunks(data, len(data)) if image.format == "PNG" else ()
+            chunks = {name: data[position : position + length] for name, position, length in places}
             exif, xmp = values.get("exif") or chunks.get(b"eXIf", b""), values.get("xmp", b"")
             alpha = 2
             if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -122,10 +123,6 @@ def _with_directory(data: bytes, tags: TiffImagePlugin.ImageFileDirectory_v2) ->
         entries |= {struct.unpack_from("<H", longer, place)[0]: longer[place : place + 12] for place in places}
     joint = struct.pack("<H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
     return longer[:4] + struct.pack("<I", len(longer)) + longer[8:] + joint
-
-
-def _chunks(data: bytes) -> dict[bytes, bytes]:
-    return {name: data[position : position + length] for name, position, length in png_chunks(data, len(data))}
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
