@@ -19,11 +19,10 @@ from trainer.specs import CRITICS, GENERATORS, checked, complete, options_of, si
 
 DEFAULT = "quick"
 
+#: How often, and on how much, a run reports.
+COUNTS = ("checkpoint_every", "log_every", "validate_every", "validate_pairs")
 #: Keys that may differ between a run and its continuation. They are not part of the digest.
-REPORTING = (
-    *("name", "system", "summary", "provenance", "pretrain"),
-    *("checkpoint_every", "log_every", "validate_every", "validate_pairs"),
-)
+REPORTING = ("name", "system", "summary", "provenance", "pretrain", *COUNTS)
 
 #: The makers of the networks that a recipe names.
 NETWORKS = {"generator": GENERATORS, "critic": CRITICS}
@@ -70,7 +69,7 @@ class TrainingRecipe:
     precision: Precision = field(default_factory=Precision)
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch", "accumulate", "crop", *REPORTING[5:]):
+        for key in ("steps", "batch", "accumulate", "crop", *COUNTS):
             require(getattr(self, key) >= 1, f"{key} is at least 1, got {getattr(self, key)}")
         require(self.pretrain >= 0, f"pretrain is a number of steps, at least 0, got {self.pretrain}")
         require(0 <= self.seed < 2**63, f"seed lies between 0 and 2**63 - 1, got {self.seed}")
