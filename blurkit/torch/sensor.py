@@ -19,10 +19,10 @@ from blurkit.camera.photons import FEW_PHOTONS
 from blurkit.camera.response import Response, load_response
 from blurkit.errors import UsageError
 from blurkit.pair.degradation import Blur
-from blurkit.pair.real import unknown_blur
 from blurkit.torch.draw import Draw
 from blurkit.torch.light import decode, encode, quantize
 from blurkit.truth.box import Box
+from blurkit.truth.truth import Truth
 
 
 def scene_light(images: Tensor, draws: Sequence[Draw]) -> Tensor:
@@ -75,7 +75,7 @@ class _Light(Blur):
 
 def _compiled(light: Tensor, draw: Draw) -> Tensor:
     """The values of one image, (C, h, w), by the compiled code of the CPU."""
-    blur = _Light(unknown_blur(), light.permute(1, 2, 0).to("cpu", torch.float32).numpy(), draw.region)
+    blur = _Light(Truth.unknown(), light.permute(1, 2, 0).to("cpu", torch.float32).numpy(), draw.region)
     nothing = np.broadcast_to(np.uint8(0), (*draw.shape, 3))  # only its shape is read
     taken, _ = draw.exposure.photograph(nothing, blur, draw.crop, rng=draw.rest())
     return torch.from_numpy(taken).permute(2, 0, 1) / 255
