@@ -5,15 +5,14 @@ Each command is one function in :mod:`blurkit.commands`. It is imported when the
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from blurkit import __version__
+from blurkit.options import annotations_option, import_options, recipe_option, source_options
 from blurkit.program.options import (
     PATH,
     json_option,
@@ -22,61 +21,6 @@ from blurkit.program.options import (
     quiet_option,
     run_program,
     settings_option,
-)
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Returns one decorator that applies several options, the first at the top of ``--help``."""
-    return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
-
-
-recipe_option = click.option("--recipe", default="handheld", metavar="NAME|FILE", help="Recipe; see `blurkit recipes`.")
-
-annotations_option = click.option(
-    "--annotations",
-    metavar="V|FILE",
-    help="For mapillary: v1.2 or v2.0.  [default: the newest]  For coco: a JSON file that lists the images in --root.",
-)
-
-source_options = _options(
-    click.option(
-        "--src",
-        default=("sample",),
-        multiple=True,
-        metavar="NAME|FOLDER",
-        help="sample, coco, mapillary, gopro, pairs, video, or a folder of images. Repeat to mix sources.",
-    ),
-    click.option(
-        "--root",
-        multiple=True,
-        metavar="[NAME=]DIR",
-        help="Folder of a named source. The default is $BLURKIT_DATA/NAME, else data/NAME.",
-    ),
-    click.option("--split", default="all", metavar="S", help="all, train, val or test."),
-    click.option("--shares", default="80,10,10", help="Shares of train, val, test of a source without splits."),
-    click.option(
-        "--license",
-        default="",
-        show_default=False,
-        metavar="L,...",
-        help="Use only photographs under these licences, such as by,by-sa.",
-    ),
-    click.option("--weight", multiple=True, metavar="NAME=W", help="How many photographs of a source, relative to the others."),
-    annotations_option,
-    recipe_option,
-    settings_option("Change a value of the recipe, or shard_bytes."),
-    click.option("--size", default="320", metavar="N|HxW|full", help="Size of the crops; full: whole photographs."),
-    click.option("--per-image", default=1, metavar="K", help="Pairs to make of each photograph."),
-    click.option("--downscale", default=1, metavar="F", help="Make photographs F times smaller first."),
-    click.option(
-        "--min-sharpness",
-        default=0.0,
-        metavar="T",
-        help="Skip a blurred or empty crop: the variance of its Laplacian is below T.",
-    ),
-    click.option("--masks", is_flag=True, help="Also store the masks of objects, if the source has them."),
-    click.option("--seed", default=0, metavar="N", help="Seed of all random numbers, from 0."),
-    click.option("--limit", multiple=True, metavar="[NAME=]N", help="Use only the first N photographs."),
 )
 
 
@@ -114,31 +58,26 @@ def generate(context: click.Context, **values: Any) -> int:
 
 
 @cli.command("import")
-@click.argument("folder", type=PATH)
-@click.option("--out", type=PATH, default=Path("shards"), help="Folder of the dataset. Run the same command again to resume.")
-@click.option("--licence", default="", show_default=False, metavar="L", help="Licence of all photographs, such as CC-BY-4.0.")
-@click.option("--size", default="full", metavar="N|HxW|full", help="Size of the crops; full: whole photographs.")
-@click.option("--per-image", default=1, metavar="K", help="Crops to make of each pair.")
-@click.option("--downscale", default=1, metavar="F", help="Make photographs F times smaller first, in linear light.")
-@click.option("--split", default="all", metavar="S", help="all, train, val or test, by the content of the sharp photograph.")
-@click.option("--seed", default=0, metavar="N", help="Seed of the places of the crops, from 0.")
-@click.option("--limit", multiple=True, metavar="N", help="Use only the first N pairs.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Worker processes.  [default: the number of processors]")
-@click.option("--dry-run", is_flag=True, help="Show which files are pairs and how much would be made; write nothing.")
-@click.option("--max-bad", default="1%", metavar="P%|N", help="Exit with 1 if more pairs than this failed.")
-@click.option("--overwrite", is_flag=True, help="First remove the dataset in --out.")
+@click.argument("folder", type=PATH, required=False)
+@import_options
 @json_option
 @quiet_option
-def import_pairs(folder: Path, **values: Any) -> int:
+def import_pairs(folder: Path | None, **values: Any) -> int:
     """Make a dataset of your own pairs of sharp and blurred photographs.
 
     FOLDER holds both. Two files are a pair if their paths differ in a word for the two sides, such as blur and sharp, LQ and GT,
-    input and target, low and high, or _B and _S: in folders or in names, at any depth. So GoPro, REDS, RealBlur, BSD and HIDE can
-    be named as they are. The pairs are stored as they are, without a kernel, and a run mixes them with others.
+    input and target, low and high, or _B and _S: in folders or in names, at any depth. So GoPro, REDS, RealBlur, RSBlur, BSD and
+    HIDE can be named as they are. Lists of pairs in FOLDER are used, and FOLDER may be such a list. The pairs are stored as they
+    are, without a kernel, and a run mixes them with others.
     """
     from blurkit.commands.generate import GenerateOptions, generate
+    from blurkit.sources.pairs import PairLayout
 
-    values |= {"src": ("pairs",), "root": (str(folder),), "recipe": "real"}
+    values |= {"src": ("pairs",), "recipe": "real"}
+    if folder is None:
+        folder, layout = PairLayout.of_two_folders(values["blurred"], values["sharp"])
+        values |= {"blurred": layout.blurred, "sharp": layout.sharp}
+    values["root"] = (str(folder),)
     choices = _choices(values)
     return generate(choices, GenerateOptions(json=values.pop("as_json"), **values))
 

@@ -11,6 +11,7 @@ from blurkit import __version__
 from blurkit.program.options import (
     PATH,
     json_option,
+    layout_options,
     name_variables,
     overwrite_option,
     quiet_option,
@@ -117,7 +118,7 @@ def bench(sections: tuple[str, ...], device: str, as_json: bool) -> int:
 @cli.command("eval")
 @weights_argument
 @click.option("--data", type=PATH, default=Path("shards"), show_default=True, help="Folder of shards or of pairs.")
-@click.option("--side-by-side", is_flag=True, help="Each image is a pair: blurred at the left, sharp at the right.")
+@layout_options
 @click.option(
     "--metrics",
     default="psnr,ssim",

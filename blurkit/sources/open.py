@@ -8,12 +8,13 @@ from pathlib import Path
 
 from blurkit.decode.video import FrameFolder
 from blurkit.errors import UsageError, nearest
+from blurkit.program.checks import require
 from blurkit.sources.folder import LAYOUT, open_folder
 from blurkit.sources.known.coco import open_coco
 from blurkit.sources.known.gopro import open_gopro
 from blurkit.sources.known.mapillary import open_mapillary
 from blurkit.sources.known.sample import open_sample
-from blurkit.sources.pair_folder import open_pair_folder
+from blurkit.sources.pairs import BY_NAMES, PairLayout, open_pair_folder
 from blurkit.sources.record import Clip, Source
 from blurkit.sources.splits import NAMES, parse_shares, splits_of
 from blurkit.sources.table import RecordTable
@@ -41,6 +42,7 @@ def open_source(
     annotations: str | None = None,
     label: str = "folder",
     licence: str = "",
+    layout: PairLayout = BY_NAMES,
 ) -> Source:
     """Returns a source.
 
@@ -49,7 +51,7 @@ def open_source(
     no splits, the content of a photograph decides its split, with the ``shares`` of train, val and test. ``masks``: whether the
     objects of the photographs are needed; without them, opening is faster. ``annotations``: the set of annotations of Mapillary,
     ``v1.2`` or ``v2.0``, or for coco the JSON file that lists the images in ``root``. ``label``: the name of the source that a
-    folder becomes. ``licence``: of the photographs of pairs.
+    folder becomes. ``licence``, ``layout``: of the photographs of pairs, and how these lie in their folder.
 
     Raises :class:`UsageError` if no photographs are found. The message says where they were expected, in which layout, and how to
     get the data.
@@ -75,7 +77,7 @@ def open_source(
         case "gopro":
             return open_gopro(root, split)
         case "pairs":
-            return _with_split(open_pair_folder(place, licence), split, shares)
+            return _with_split(open_pair_folder(place, licence, layout), split, shares)
         case "video":
             return _with_split(open_video(place), split, shares)
         case _:
@@ -89,6 +91,10 @@ def _with_split(source: Source, split: str, shares: str) -> Source:
     if split not in NAMES:
         raise UsageError(f"--split is one of all, {', '.join(NAMES)}, got {split!r}{nearest(split, NAMES)}")
     records = RecordTable.of(source.records)
+    if any(record.split for record in records):  # lists of files say it
+        kept = records.only((record.split == split for record in records), split)
+        require(len(kept) > 0, f"no list of {source.root} has the split {split!r} in its name")
+        return replace(source, records=kept)
     parts = splits_of(map(_deciding, records.paths()), parse_shares(shares))
     kept = records.only((part == split for part in parts), split)
     if not len(kept):

@@ -17,6 +17,7 @@ from blurkit.program.picks import evenly_spaced
 from blurkit.sources.known.mapillary import VERSIONS
 from blurkit.sources.licence import matches
 from blurkit.sources.open import SOURCES, open_source
+from blurkit.sources.pairs import PairLayout
 from blurkit.sources.record import ImageRecord, Source
 from blurkit.sources.table import RecordTable
 
@@ -32,7 +33,8 @@ _Value = TypeVar("_Value")
 @dataclass(frozen=True)
 class Selection:
     """The options that select photographs. ``root``, ``limit`` and ``weight`` hold texts such as ``100`` or ``coco=100``.
-    ``licence``: of the photographs of pairs, which have none of their own."""
+    ``licence``: of the photographs of pairs, which have none of their own. ``blurred``, ``sharp``, ``side_by_side``: how pairs
+    lie in their folder, see :class:`blurkit.sources.pairs.PairLayout`."""
 
     src: tuple[str, ...] = ("sample",)
     root: tuple[str, ...] = ()
@@ -43,6 +45,9 @@ class Selection:
     weight: tuple[str, ...] = ()
     annotations: str | None = None
     licence: str = ""
+    blurred: str = ""
+    sharp: str = ""
+    side_by_side: bool = False
 
 
 def select(selection: Selection, *, masks: bool) -> Source:
@@ -51,6 +56,7 @@ def select(selection: Selection, *, masks: bool) -> Source:
     ``masks``: whether the objects of the photographs are needed; COCO's take seconds to find. Raises :class:`UsageError`.
     """
     names = _names(selection.src)
+    layout = PairLayout(selection.blurred, selection.sharp, selection.side_by_side)
     _check_words(selection.license)
     wanted = selection.annotations
     owner = "mapillary" if wanted in VERSIONS or "coco" not in names else "coco"
@@ -69,7 +75,7 @@ def select(selection: Selection, *, masks: bool) -> Source:
     for src, name in zip(selection.src, names, strict=True):
         place, annotations = roots.get(name, root), wanted if src == owner else None
         words = {"split": split, "shares": shares, "label": name, "licence": selection.licence}
-        part = open_source(src, root=place, masks=masks, annotations=annotations, **words)
+        part = open_source(src, root=place, masks=masks, annotations=annotations, layout=layout, **words)
         parts.append(_with_licences(part, selection.license))
     if len(parts) == 1 and total is None and not limits:
         return parts[0]

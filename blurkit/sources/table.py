@@ -85,8 +85,8 @@ class RecordTable(Sequence[ImageRecord]):
         objects, image, annotation = None, 0, record.annotation
         if isinstance(annotation, CocoAnnotation):
             objects, image, annotation = (annotation.index, annotation.size), annotation.image, None
-        extras = (annotation, record.blurred, record.clip, record.frame, record.disparity)
-        if extras != (None, (), None, 0, ""):
+        extras = (annotation, record.blurred, record.clip, record.frame, record.disparity, record.part)
+        if extras != (None, (), None, 0, "", None):
             self._extras[len(self._kinds)] = extras
         kind = (record.path[:cut], record.source, record.licence, record.split)
         self._kinds.append(self._known.setdefault(kind, len(self._known)))

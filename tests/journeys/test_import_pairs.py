@@ -61,8 +61,22 @@ def test_a_dry_run_shows_the_pairs_and_writes_nothing(tmp_path):
     done = run("import", "pairs", "--dry-run", cwd=tmp_path)
     assert "3 images, 3 pairs in 1 shard" in done.stdout
     assert "blurred train/GOPR0384_11_00/blur/000001.png, sharp train/GOPR0384_11_00/sharp/000001.png" in done.stderr
+    assert "pairs: pairs by names, blur beside sharp" in done.stderr
     assert "1 file in no pair, for example poster.png" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["pairs"]
+
+
+def test_a_dry_run_draws_two_pairs(tmp_path):
+    write_pairs(tmp_path / "pairs")
+    printed = result("import", "pairs", "--dry-run", "-o", "look.png", cwd=tmp_path)
+    assert printed["pairs"] == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["look.png", "pairs"]
+    planned = ("--src", "pairs", "--root", "pairs", "--recipe", "real", "--size", "full")
+    run("preview", *planned, "-n", 2, "-o", "same.png", cwd=tmp_path)
+    assert np.array_equal(*(cv2.imread(str(tmp_path / name)) for name in ("look.png", "same.png")))
+    assert "-o goes with --dry-run" in run("import", "pairs", "-o", "other.png", cwd=tmp_path, code=2).stderr
+    write(tmp_path, "mine.png", image(1))
+    assert "mine.png" in run("import", "pairs", "--dry-run", "-o", "mine.png", cwd=tmp_path, code=2).stderr
 
 
 def test_crops_are_at_one_place_of_both_images(tmp_path):

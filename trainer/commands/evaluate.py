@@ -16,6 +16,7 @@ from blurkit.errors import OK
 from blurkit.program.files import make_folder, write_atomic
 from blurkit.program.origin import Recognise, made_here, require_free
 from blurkit.program.progress import Progress, plural
+from blurkit.sources.pairs import PairLayout
 from trainer.data.folders import FolderPairs
 from trainer.evaluation.metrics import Metric, load_metrics
 from trainer.evaluation.pairsets import PairSet, open_pairset
@@ -48,6 +49,8 @@ class EvaluateOptions:
     as_json: bool
     quiet: bool
     overwrite: bool = False
+    blurred: str = ""
+    sharp: str = ""
     side_by_side: bool = False
 
 
@@ -58,7 +61,7 @@ def evaluate(weights: Path, data: Path, options: EvaluateOptions) -> int:
         require_free({out / name: recognise for name, recognise in _OUTPUTS.items()}, overwrite=options.overwrite)
     place, reason = choose_device(options.device)
     chosen = load_metrics(options.metrics, place)
-    pairs = open_pairset(data, side_by_side=options.side_by_side)
+    pairs = open_pairset(data, PairLayout(options.blurred, options.sharp, options.side_by_side))
     generator, description = load_generator(weights)
     restore = Restorer(generator, place, tile=options.tile)
     if not quiet:
