@@ -51,6 +51,12 @@ class Shard(Samples):
         self._checked = np.zeros(places["crc32"][1], bool)
 
     @property
+    def store(self) -> str:
+        """What is stored, see :data:`blurkit.shard.format.STORES`."""
+        kind = self.columns.places["blurred"][0].str if "blurred" in self.columns.places else None
+        return next(store for store, stored in fmt.STORES.items() if stored == kind)
+
+    @property
     def size(self) -> int:
         """The size of the file in bytes."""
         return self._file.size
@@ -88,12 +94,18 @@ class Shard(Samples):
         """The (height, width) of a sample in pixels."""
         return self._schema.shape(self._number(index))
 
-    def images(self, index: int) -> tuple[_Pixels, _Pixels]:
-        """The sharp and the blurred image, verified, uint8 (H, W, 3)."""
+    def meta(self, index: int) -> dict[str, Any]:
+        """The metadata of a sample, ``Sample.meta``, without its pixels. It is not verified."""
+        with self._file.opened() as descriptor:
+            return self._meta(descriptor, self._number(index))
+
+    def images(self, index: int) -> tuple[_Pixels, NDArray[Any]]:
+        """The sharp and the blurred image as stored, verified: uint8 (H, W, 3), or see :attr:`store`."""
         return self.crop(index, 0, 0, self.shape(index))
 
-    def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[_Pixels, _Pixels]:
+    def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[_Pixels, NDArray[Any]]:
         """Crops of sharp and blurred at (y, x), uint8 (h, w, 3), read-only. Only the bands of the crop are read and verified.
+        If the shard stores no pairs, blurred has another form, see :attr:`store`.
 
         ``size``: the side of a square, or (h, w), in pixels.
         """
@@ -137,6 +149,13 @@ class Shard(Samples):
 
     def _sample(self, descriptor: int, index: int) -> Sample:
         """A sample without its optional truth."""
+        meta = self._meta(descriptor, index)
+        shape = self.shape(index)
+        sharp, blurred = (self._rows(descriptor, index, field, shape, 0, shape[0]) for field in range(2))
+        path = self._flat(descriptor, "path", "path", index)
+        return Sample(sharp, blurred, self._kernel(descriptor, index), path, self._text(descriptor, "id", index), meta)
+
+    def _meta(self, descriptor: int, index: int) -> dict[str, Any]:
         meta: dict[str, Any] = {key: self._text(descriptor, key, index) for key in fmt.TEXTS}
         meta |= {key: tuple(self._row(descriptor, key, index).tolist()) for key in ("crop", "valid", "seed")}
         meta["variant"] = int(self._row(descriptor, "variant", index))
@@ -144,10 +163,7 @@ class Shard(Samples):
             value = float(self._row(descriptor, name, index))
             if not np.isnan(value):
                 meta[name.removeprefix("parameters/")] = value
-        shape = self.shape(index)
-        sharp, blurred = (self._rows(descriptor, index, field, shape, 0, shape[0]) for field in range(2))
-        path = self._flat(descriptor, "path", "path", index)
-        return Sample(sharp, blurred, self._kernel(descriptor, index), path, self._text(descriptor, "id", index), meta)
+        return meta
 
     def _optional(self, descriptor: int, name: str, index: int) -> Rows:
         """The rows of a sample for one kind of optional truth."""
@@ -157,9 +173,11 @@ class Shard(Samples):
         numbers = {column: int(self._row(descriptor, column, index)) for column in kind.numbers}
         return {**numbers, **{column: self._flat(descriptor, name, column, index) for column in kind.flat}}
 
-    def _rows(self, descriptor: int, index: int, field: int, shape: tuple[int, int], first: int, end: int) -> _Pixels:
+    def _rows(self, descriptor: int, index: int, field: int, shape: tuple[int, int], first: int, end: int) -> NDArray[Any]:
         """Rows [first, end) of the image ``FIELDS[field]`` of a sample. Bands that were never verified are read whole.
         ``shape``: that of the sample."""
+        if FIELDS[field] not in self.columns.places:
+            return np.empty((0, 0, 3), np.uint8)
         (height, width), start, stop = shape, first, end
         checked = self._checked[index, field, first // BAND_ROWS : fmt.band_count(end)].tolist()
         bands = [first // BAND_ROWS + number for number, done in enumerate(checked) if not done] if not all(checked) else []
@@ -167,13 +185,14 @@ class Shard(Samples):
             start, stop = min(first, bands[0] * BAND_ROWS), min(max(end, bands[-1] * BAND_ROWS + BAND_ROWS), height)
         kind, _, offset = self.columns.places[FIELDS[field]]
         offsets = self._schema.offsets
-        offset += (index * height * width * 3 if offsets is None else int(offsets[index])) + start * width * 3
+        first_value = (index * height * width * 3 if offsets is None else int(offsets[index])) + start * width * 3
+        offset += first_value * kind.itemsize
         rows = self._file.array(descriptor, (kind, (stop - start, width, 3), offset))
         if bands:
             self._verify_bands(descriptor, index, field, {band: rows[band * BAND_ROWS - start :][:BAND_ROWS] for band in bands})
         return rows[first - start : end - start]
 
-    def _verify_bands(self, descriptor: int, index: int, field: int, bands: dict[int, _Pixels]) -> None:
+    def _verify_bands(self, descriptor: int, index: int, field: int, bands: dict[int, NDArray[Any]]) -> None:
         name, crcs = self._name(descriptor, index), self._row(descriptor, "crc32", index)[field].tolist()
         for band, rows in bands.items():
             if fmt.rows_crc(name, FIELDS[field], band, rows) != crcs[band]:
