@@ -79,7 +79,7 @@ def import_pairs(folder: Path | None, **values: Any) -> int:
     from blurkit.commands.generate import GenerateOptions, generate
     from blurkit.sources.pairs import PairLayout
 
-    values |= {"src": ("pairs",), "recipe": "real"}
+    values |= {"src": ("pairs",), "recipe": "real", "settings": (*values["settings"], *_registration(values))}
     if folder is None:
         folder, layout = PairLayout.of_two_folders(values["blurred"], values["sharp"])
         values |= {"blurred": layout.blurred, "sharp": layout.sharp}
@@ -214,6 +214,15 @@ name_variables(cli, "BLURKIT")
 def main() -> int:
     """Run a command and return its exit code."""
     return run_program("blurkit", cli)
+
+
+def _registration(values: dict[str, Any]) -> list[str]:
+    """Removes from ``values`` the options of registration, and returns them as settings of the recipe."""
+    limit, register, gain = (values.pop(name) for name in ("register_limit", "register", "gain"))
+    if (gain or limit is not None) and not register:
+        raise click.UsageError("--gain and --register-limit go with --register")
+    flags = [f"real.{name}=true" for name, asked in (("register", register), ("gain", gain)) if asked]
+    return [*flags, *([] if limit is None else [f"real.limit={limit}"])]
 
 
 def _choices(values: dict[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from blurkit.camera.response import load_response
 from blurkit.decode.disparity import read_disparity
 from blurkit.errors import BadImageError
 from blurkit.pair.pair import make_pair
+from blurkit.pair.registration import register
 from blurkit.pair.seeds import generator, seed_words
 from blurkit.pipeline.settings import Settings
 from blurkit.program.origin import made_here
@@ -65,12 +66,14 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
     for kind in {part.real.kind for part in recipe.parts if part.real is not None and record.blurred}:
         real[kind], sha256 = _blurred(record, kind, settings, pixels)
         notes = (*notes, f"sha256 of the real blurred photograph: {sha256}")
+    response = load_response(recipe.parts[0].response.decode)
     scene = Scene(
         focal=decoded.focal_35mm * math.hypot(*pixels.shape[:2]) / DIAGONAL_35MM if decoded.focal_35mm else None,
         masks=None if record.annotation is None else functools.partial(_masks, record, settings.downscale),
         disparity=disparity,
         frames=None if record.clip is None else _frames(record.clip, record.frame, settings),
         blurred=real.__getitem__ if real else None,
+        registration=functools.cache(lambda kind: register(pixels, real[kind], response)) if real else None,
     )
     return Photograph(record, pixels, decoded.sha256, "; ".join(notes), scene)
 
