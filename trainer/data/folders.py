@@ -23,8 +23,8 @@ KEPT_BYTES = 512 << 20
 class FolderPairs:
     """Pairs of files by number. Any thread may read. ``notices``: sentences on files that are in no pair."""
 
-    def __init__(self, pairs: Iterable[StoredPair], notices: Sequence[str]) -> None:
-        self._pairs, self.notices = list(pairs), list(notices)
+    def __init__(self, root: Path, pairs: Iterable[StoredPair], notices: Sequence[str]) -> None:
+        self._root, self._pairs, self.notices = root, list(pairs), list(notices)
         self._hashes: dict[str, bytes] = {}
         self._decoded: OrderedDict[int, Images] = OrderedDict()
         self._kept, self._lock = 0, threading.Lock()
@@ -54,9 +54,9 @@ class FolderPairs:
         """Returns the name of a pair: the path of its blurred image relative to the folder."""
         return self._pairs[index].name
 
-    def pair(self, index: int) -> StoredPair:
-        """Returns where the images of a pair are stored."""
-        return self._pairs[index]
+    def sharp_name(self, index: int) -> str:
+        """Returns the path of the sharp image of a pair, relative to the folder."""
+        return self._pairs[index].sharp.within(self._root)
 
     def images(self, index: int) -> Images:
         """Returns sharp and blurred, uint8 (H, W, 3), read-only. Raises :class:`blurkit.errors.BadImageError`, which names the
@@ -97,7 +97,7 @@ def open_folder_pairs(path: Path, layout: PairLayout = BY_NAMES) -> FolderPairs:
     size, and :class:`blurkit.errors.BadImageError` if an image cannot be read. All headers are read.
     """
     found, pairs = stored_pairs(path, layout)
-    return FolderPairs((pair.check() for pair in pairs), _notices(found))
+    return FolderPairs(found.root, (pair.check() for pair in pairs), _notices(found))
 
 
 def _notices(found: PairFolder) -> list[str]:
