@@ -58,6 +58,10 @@ class SparseFile(io.RawIOBase):
         self.size = max(self.size, self._position)
         return len(view)
 
+    def extents(self) -> list[tuple[int, bytes]]:
+        """The (offset, bytes) of everything that was written."""
+        return [(page * _PAGE, bytes(data[: self.size - page * _PAGE])) for page, data in sorted(self.pages.items())]
+
     def _spans(self, length: int) -> list[tuple[int, int, int, int]]:
         spans, start = [], 0
         while start < length:
@@ -84,13 +88,12 @@ def build_layout(
     # Every allocation starts at a new page. So the offset of the images does not depend on their size, and they can be written
     # before their number is known.
     with h5py.File(file, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=_ALIGNMENT) as root:
-        offsets = {name: _allocate(root, name, shape) for name in FIELDS}
+        offsets = {name: allocate(root, name, shape, h5py.h5t.STD_U8LE) for name in FIELDS}
         for name, values in columns.items():
             root.create_dataset(name, data=values, track_times=False)
         for name, value in attributes.items():
             root.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else np.int64(value)
-    pages = sorted(file.pages.items())
-    return Layout([(page * _PAGE, bytes(data[: file.size - page * _PAGE])) for page, data in pages], offsets, file.size)
+    return Layout(file.extents(), offsets, file.size)
 
 
 def is_layout_opening(opening: bytes) -> bool:
@@ -105,13 +108,13 @@ def first_offset() -> int:
     return build_layout((1,), {}, {}).offsets[FIELDS[0]]
 
 
-def _allocate(root: h5py.File, name: str, shape: tuple[int, ...]) -> int:
-    """Allocate a data set in the file without writing it. Returns its offset."""
+def allocate(root: h5py.File, name: str, shape: tuple[int, ...], kind: h5py.h5t.TypeID) -> int:
+    """Allocate a data set of this type in the file without writing it. Returns its offset."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     properties.set_obj_track_times(False)
     space = h5py.h5s.create_simple(shape)
-    dataset = h5py.h5d.create(root.id, name.encode(), h5py.h5t.STD_U8LE, space, properties)
+    dataset = h5py.h5d.create(root.id, name.encode(), kind, space, properties)
     return int(dataset.get_offset())

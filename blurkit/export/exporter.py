@@ -1,0 +1,128 @@
+"""What is exported, and what each format does with it."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blurkit.shard.format import Sample, digest_text
+from blurkit.shard.index import Dataset
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is written in one go: the samples ``indices`` of a dataset, those of its shard ``files[number]``."""
+
+    number: int
+    indices: range
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sample with its number in the dataset and its row of the table of pairs."""
+
+    index: int
+    sample: Sample
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A sample in the bytes of a format, by the name of each piece."""
+
+    index: int
+    pieces: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Job:
+    """An export. ``out``: the folder. ``split``: begins the names of all outputs. ``truth``: whether kernels are written too.
+
+    All samples are numbered through. The name of a sample is its number with so many digits that names sort like numbers. It has
+    no dot: readers take what follows the first dot as the type of the file.
+    """
+
+    dataset: Dataset
+    out: Path
+    split: str
+    truth: bool = False
+
+    @property
+    def state(self) -> Path:
+        """The folder for what is unfinished and for the records of what is done."""
+        return self.out / f".export-{self.split}"
+
+    @functools.cached_property
+    def sizes(self) -> list[NDArray[np.int64]]:
+        """The heights and widths in pixels of the samples of each part, int64 (n, 2)."""
+        return [sizes for _, sizes in self.dataset.identities()]
+
+    @functools.cached_property
+    def parts(self) -> list[Part]:
+        """The parts in order."""
+        ends = itertools.accumulate(map(len, self.sizes))
+        return [Part(number, range(end - len(self.sizes[number]), end)) for number, end in enumerate(ends)]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """What the dataset is known by. It depends on the samples alone."""
+        return self.dataset.digest or digest_text(sum(self.dataset.shard(number).digests() for number in range(len(self.parts))))
+
+    @functools.cached_property
+    def kernel_side(self) -> int:
+        """The side of the largest kernel in pixels, at least 1."""
+        sides = (int(self.dataset.shard(part.number).columns["kernel_size"].max(initial=1)) for part in self.parts)
+        return max(sides, default=1)
+
+    def name(self, index: int) -> str:
+        """The name of a sample."""
+        return f"{index:0{max(6, len(str(len(self.dataset) - 1)))}d}"
+
+    def pixel_bytes(self, part: Part) -> int:
+        """The bytes of both images of the samples of a part, without compression."""
+        return 6 * int(self.sizes[part.number].prod(1).sum())
+
+
+class Exporter(Protocol):
+    """A format. Pairs are encoded in any thread and in any order, and written by one thread, part by part, in order.
+
+    A part is written in ``Job.state``, then recorded, then committed. So a part that was interrupted never has a final name, and
+    a final name without a record is the file of somebody else.
+    """
+
+    #: Lines of Python that read an export with the program for which it is meant. ``{out}`` and ``{split}`` are replaced.
+    reading: ClassVar[str]
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` if the format cannot hold the dataset, or if a package is missing."""
+
+    def outputs(self) -> list[Path]:
+        """All final paths, without the files that describe the export."""
+
+    def bytes_of(self, part: Part) -> int:
+        """About how many bytes a part takes, at most."""
+
+    def place(self, part: Part, index: int) -> dict[str, Any]:
+        """Where a sample is, for the table of pairs. Paths are relative to ``Job.out``."""
+
+    def encode(self, pair: Pair) -> Encoded:
+        """The pieces of a pair."""
+
+    def write(self, part: Part, pairs: Iterable[Encoded]) -> int:
+        """Write and sync a part without a final name. Returns its size in bytes."""
+
+    def commit(self, part: Part) -> None:
+        """Give a written part its final name, if parts have names of their own."""
+
+    def has(self, part: Part, size: int) -> bool:
+        """Whether a recorded part of this size is still there."""
+
+    def finish(self) -> None:
+        """Complete the export after the last part. It may have been completed before."""

@@ -1,0 +1,154 @@
+"""LMDB in the form of BasicSR: ``train_blur.lmdb`` and ``train_sharp.lmdb``, each with PNG files by key and ``meta_info.txt``.
+
+BasicSR pairs two databases by equal keys. A line of ``meta_info.txt`` is ``000123.png (320,320,3) 1``: the key with a suffix, the
+shape, and the level of compression.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from blurkit.errors import UsageError, WriteError
+from blurkit.export.exporter import Encoded, Job, Pair, Part
+from blurkit.export.parts import move, require_absent
+from blurkit.export.pieces import centred, png
+from blurkit.program.files import replacing, write_all, write_atomic
+
+_SIDES = ("blur", "sharp")
+
+#: What the file takes beside the values: at most a page for the header of each value, two for the tree; and for an empty file.
+_PAGE, _PAGES_OF_PAIR, _EMPTY = 4096, 6, 1 << 20
+
+
+class LmdbExporter:
+    """Two databases that grow in the state folder and move to their final names when they are complete.
+
+    A part is one transaction in each database, so after an interruption it is there or it is not. Keys are appended in order.
+    This fills each page, and makes equal exports equal files.
+    """
+
+    reading: ClassVar[str] = """\
+from basicsr.data.paired_image_dataset import PairedImageDataset
+folders = {{"dataroot_lq": "{out}/{split}_blur.lmdb", "dataroot_gt": "{out}/{split}_sharp.lmdb"}}
+pairs = PairedImageDataset({{**folders, "io_backend": {{"type": "lmdb"}}, "phase": "val", "scale": 1}})"""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._open: dict[str, Any] = {}
+
+    def check(self) -> None:
+        _lmdb()
+
+    def outputs(self) -> list[Path]:
+        return [self.job.out / f"{self.job.split}_{side}.lmdb" for side in _SIDES] + ([self._kernels] if self.job.truth else [])
+
+    def bytes_of(self, part: Part) -> int:
+        return self.job.pixel_bytes(part)
+
+    def place(self, part: Part, index: int) -> dict[str, Any]:
+        return {}
+
+    def encode(self, pair: Pair) -> Encoded:
+        return Encoded(pair.index, {"blur": png(pair.sample.blurred), "sharp": png(pair.sample.sharp)})
+
+    def write(self, part: Part, pairs: Iterable[Encoded]) -> int:
+        size = 0
+        with _naming(self.job.state):
+            # After an interruption between the two commits, one of the databases has the part already.
+            begun = {side: self._database(side).begin(write=True) for side in _SIDES if not self._holds(side, part)}
+            try:
+                for pair in pairs:
+                    for side, transaction in begun.items():
+                        transaction.put(self._key(pair.index), pair.pieces[side], append=True)
+                    size += sum(map(len, pair.pieces.values()))
+                for transaction in begun.values():
+                    transaction.commit()
+            finally:
+                for transaction in begun.values():
+                    transaction.abort()  # does nothing after a commit
+        return size
+
+    def commit(self, part: Part) -> None:
+        pass
+
+    def has(self, part: Part, size: int) -> bool:
+        with _naming(self.job.state):
+            return all(self._holds(side, part) for side in _SIDES)
+
+    def finish(self) -> None:
+        for side in _SIDES:
+            if side in self._open:
+                self._open.pop(side).close()
+            final, growing = self._final(side), self._growing(side)
+            if growing.is_dir():
+                require_absent(final)
+                write_atomic(growing / "meta_info.txt", "".join(self._lines()).encode())
+                move(growing, final)
+        if self.job.truth and not self._kernels.exists():
+            self._write_kernels()
+
+    @property
+    def _kernels(self) -> Path:
+        """BasicSR's databases hold images only, so the kernels are in one array beside them."""
+        return self.job.out / f"{self.job.split}_kernel.npy"
+
+    def _write_kernels(self) -> None:
+        side = self.job.kernel_side
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(self.job.dataset), side, side)}
+        with replacing(self._kernels) as descriptor, open(descriptor, "wb", closefd=False) as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            file.flush()
+            for part in self.job.parts:
+                kernels = self.job.dataset.shard(part.number).columns["kernel"]
+                write_all(descriptor, np.ascontiguousarray(centred(kernels, side)).data)
+
+    def _final(self, side: str) -> Path:
+        return self.job.out / f"{self.job.split}_{side}.lmdb"
+
+    def _growing(self, side: str) -> Path:
+        return self.job.state / self._final(side).name
+
+    def _key(self, index: int) -> bytes:
+        return self.job.name(index).encode()
+
+    def _lines(self) -> Iterator[str]:
+        for index, (height, width) in enumerate(np.concatenate(self.job.sizes).tolist()):
+            yield f"{self.job.name(index)}.png ({height},{width},3) 1\n"
+
+    def _holds(self, side: str, part: Part) -> bool:
+        with self._database(side).begin() as transaction:
+            return transaction.get(self._key(part.indices[-1])) is not None
+
+    def _database(self, side: str) -> Any:
+        """The database of a side, open for writing, or for reading if it has its final name."""
+        if side not in self._open:
+            final, pixels = self._final(side), sum(map(self.job.pixel_bytes, self.job.parts)) // 2
+            # PNG adds less than a sixteenth to pixels that cannot be compressed.
+            size = pixels + pixels // 16 + len(self.job.dataset) * _PAGES_OF_PAIR * _PAGE + _EMPTY
+            path, is_final = (final, True) if final.exists() else (self._growing(side), False)
+            # Without LMDB's own lock file: the export has a lock, and readers of a finished database need none.
+            self._open[side] = _lmdb().open(str(path), map_size=size, lock=False, readonly=is_final)
+        return self._open[side]
+
+
+def _lmdb() -> ModuleType:
+    try:
+        import lmdb
+    except ImportError as error:
+        raise UsageError("--to lmdb needs the package lmdb: pip install lmdb") from error
+    return lmdb
+
+
+@contextlib.contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Turns an error of LMDB, such as that of a full disk, into one that says where and what to do."""
+    try:
+        yield
+    except _lmdb().Error as error:
+        raise WriteError(f"{folder}: {error}; solve this, then run the same command again to resume") from error
