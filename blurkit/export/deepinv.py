@@ -33,8 +33,8 @@ class DeepinvExporter:
 
     reading: ClassVar[str] = """\
 from deepinv.datasets import HDF5Dataset
-pairs = HDF5Dataset("{out}/{split}.h5", split="{split}")
-sharp, blurred = pairs[0]"""
+pairs = HDF5Dataset("{out}/{split}.h5", split="{split}", use_dict_output=True)
+sharp, blurred = pairs[0]["x"], pairs[0]["y"]"""
 
     def __init__(self, job: Job) -> None:
         self.job = job

@@ -16,7 +16,7 @@ import numpy as np
 
 from blurkit.errors import UsageError, WriteError
 from blurkit.export.exporter import Encoded, Job, Pair, Part
-from blurkit.export.parts import move, require_absent
+from blurkit.export.parts import move
 from blurkit.export.pieces import centred, png
 from blurkit.program.files import replacing, write_all, write_atomic
 
@@ -40,7 +40,6 @@ pairs = PairedImageDataset({{**folders, "io_backend": {{"type": "lmdb"}}, "phase
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._open: dict[str, Any] = {}
 
     def check(self) -> None:
         _lmdb()
@@ -59,37 +58,29 @@ pairs = PairedImageDataset({{**folders, "io_backend": {{"type": "lmdb"}}, "phase
 
     def write(self, part: Part, pairs: Iterable[Encoded]) -> int:
         size = 0
-        with _naming(self.job.state):
-            # After an interruption between the two commits, one of the databases has the part already.
-            begun = {side: self._database(side).begin(write=True) for side in _SIDES if not self._holds(side, part)}
-            try:
-                for pair in pairs:
-                    for side, transaction in begun.items():
-                        transaction.put(self._key(pair.index), pair.pieces[side], append=True)
-                    size += sum(map(len, pair.pieces.values()))
-                for transaction in begun.values():
-                    transaction.commit()
-            finally:
-                for transaction in begun.values():
-                    transaction.abort()  # does nothing after a commit
+        # After an interruption between the two commits, one of the databases has the part already.
+        sides = [side for side in _SIDES if not self._holds(side, part)]
+        with contextlib.ExitStack() as stack:
+            databases = [stack.enter_context(self._opened(side)) for side in sides]
+            writing = [stack.enter_context(database.begin(write=True)) for database in databases]
+            for pair in pairs:
+                for side, transaction in zip(sides, writing, strict=True):
+                    transaction.put(self._key(pair.index), pair.pieces[side], append=True)
+                size += sum(map(len, pair.pieces.values()))
         return size
 
     def commit(self, part: Part) -> None:
         pass
 
     def has(self, part: Part, size: int) -> bool:
-        with _naming(self.job.state):
-            return all(self._holds(side, part) for side in _SIDES)
+        return all(self._holds(side, part) for side in _SIDES)
 
     def finish(self) -> None:
         for side in _SIDES:
-            if side in self._open:
-                self._open.pop(side).close()
-            final, growing = self._final(side), self._growing(side)
+            growing = self._growing(side)
             if growing.is_dir():
-                require_absent(final)
                 write_atomic(growing / "meta_info.txt", "".join(self._lines()).encode())
-                move(growing, final)
+                move(growing, self._final(side))
         if self.job.truth and not self._kernels.exists():
             self._write_kernels()
 
@@ -122,19 +113,25 @@ pairs = PairedImageDataset({{**folders, "io_backend": {{"type": "lmdb"}}, "phase
             yield f"{self.job.name(index)}.png ({height},{width},3) 1\n"
 
     def _holds(self, side: str, part: Part) -> bool:
-        with self._database(side).begin() as transaction:
+        with self._opened(side) as database, database.begin() as transaction:
             return transaction.get(self._key(part.indices[-1])) is not None
 
-    def _database(self, side: str) -> Any:
-        """The database of a side, open for writing, or for reading if it has its final name."""
-        if side not in self._open:
-            final, pixels = self._final(side), sum(map(self.job.pixel_bytes, self.job.parts)) // 2
-            # PNG adds less than a sixteenth to pixels that cannot be compressed.
-            size = pixels + pixels // 16 + len(self.job.dataset) * _PAGES_OF_PAIR * _PAGE + _EMPTY
-            path, is_final = (final, True) if final.exists() else (self._growing(side), False)
-            # Without LMDB's own lock file: the export has a lock, and readers of a finished database need none.
-            self._open[side] = _lmdb().open(str(path), map_size=size, lock=False, readonly=is_final)
-        return self._open[side]
+    @contextlib.contextmanager
+    def _opened(self, side: str) -> Iterator[Any]:
+        """The database of a side, open for writing, or for reading if it has its final name.
+
+        It is opened anew for each part: an open database remembers which of its pages it may use again, so its bytes would tell
+        where a run was interrupted. It has no lock file of LMDB's own: the export has a lock, and later nobody writes.
+        """
+        final, pixels = self._final(side), sum(map(self.job.pixel_bytes, self.job.parts)) // 2
+        # PNG adds less than a sixteenth to pixels that cannot be compressed.
+        size = pixels + pixels // 16 + len(self.job.dataset) * _PAGES_OF_PAIR * _PAGE + _EMPTY
+        path, is_final = (final, True) if final.exists() else (self._growing(side), False)
+        try:
+            with _lmdb().open(str(path), map_size=size, lock=False, readonly=is_final) as database:
+                yield database
+        except _lmdb().Error as error:
+            raise WriteError(f"{path}: {error}; solve this, then run the same command again to resume") from error
 
 
 def _lmdb() -> ModuleType:
@@ -143,12 +140,3 @@ def _lmdb() -> ModuleType:
     except ImportError as error:
         raise UsageError("--to lmdb needs the package lmdb: pip install lmdb") from error
     return lmdb
-
-
-@contextlib.contextmanager
-def _naming(folder: Path) -> Iterator[None]:
-    """Turns an error of LMDB, such as that of a full disk, into one that says where and what to do."""
-    try:
-        yield
-    except _lmdb().Error as error:
-        raise WriteError(f"{folder}: {error}; solve this, then run the same command again to resume") from error

@@ -1,0 +1,50 @@
+"""Tests exports of PNG files: what OpenCV reads, in a layout that ``blurkit import`` and GoPro's readers find."""
+
+import cv2
+import numpy as np
+from exports import export, one_sized, unknown, write_samples
+from json_lines import read_lines
+
+from blurkit.export.folder import FolderExporter
+from blurkit.sources.known.gopro import open_gopro
+from blurkit.sources.pair_folder import open_pair_folder
+
+
+def rgb(path):
+    return cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def test_pairs_and_kernels_come_back_exactly(tmp_path, make_sample):
+    shards = one_sized(make_sample, 3), [make_sample(7, 64, 90), unknown(make_sample(8, 33, 21))]
+    dataset = write_samples(tmp_path / "shards", *shards)
+    export(tmp_path, "--to", "folder", "-o", "out", "--truth")
+    rows = read_lines(tmp_path / "out/train.jsonl")
+    assert [row["blurred"] for row in rows] == [f"train/0000{i // 3}/blur/00000{i}.png" for i in range(5)]
+    for row, sample in zip(rows, dataset, strict=True):
+        assert np.array_equal(rgb(tmp_path / "out" / row["blurred"]), sample.blurred)
+        assert np.array_equal(rgb(tmp_path / "out" / row["sharp"]), sample.sharp)
+        assert np.array_equal(np.load(tmp_path / "out" / row["kernel"]), sample.kernel)
+
+
+def test_other_programs_find_the_pairs(tmp_path, make_sample):
+    dataset = write_samples(tmp_path / "shards", one_sized(make_sample, 3), one_sized(make_sample, 2, 3))
+    export(tmp_path, "--to", "folder", "-o", "out", "--split", "test")
+    found = open_pair_folder(tmp_path / "out/test")
+    assert len(found.records) == 5
+    assert not found.passed_over
+    for record, sample in zip(found.records, dataset, strict=True):
+        assert np.array_equal(rgb(record.path), sample.sharp)
+        assert np.array_equal(rgb(record.blurred[0][1]), sample.blurred)
+    for sequence in (tmp_path / "out/test").iterdir():  # GOPRO_Large names its sequences so
+        sequence.rename(sequence.with_name(f"GOPR{sequence.name}"))
+    assert [record.id for record in open_gopro(tmp_path / "out", "test").records][-1] == "test/GOPR00001/000004"
+
+
+def test_the_printed_lines_read_it(tmp_path, make_sample):
+    dataset = write_samples(tmp_path / "shards", one_sized(make_sample, 2))
+    export(tmp_path, "--to", "folder", "-o", "out")
+    namespace = {}
+    exec(FolderExporter.reading.format(out=tmp_path / "out", split="train"), namespace)
+    for (blurred, sharp), sample in zip(namespace["pairs"], dataset, strict=True):
+        assert np.array_equal(blurred[..., ::-1], sample.blurred)
+        assert np.array_equal(sharp[..., ::-1], sample.sharp)
