@@ -18,7 +18,7 @@ from blurkit.export.run import missing_parts
 from blurkit.export.state import check_or_write_plan, make_state, plan_of
 from blurkit.pipeline.engine import available_cpus
 from blurkit.program.checks import one_of, require
-from blurkit.program.files import require_space
+from blurkit.program.files import remove_temporaries, require_space
 from blurkit.program.locks import locked
 from blurkit.program.progress import Progress, duration, plural
 from blurkit.program.signals import Stop, stopping
@@ -53,7 +53,10 @@ def export_dataset(shards: str, options: ExportOptions) -> int:
     plan = plan_of(job, options.to)
     make_state(job)
     with stopping() as stop, locked(job.state / ".lock", what="export", option="-o or --split"):
-        check_or_write_plan(job, plan, [*exporter.outputs(), *card_files(job)])
+        outputs = [*exporter.outputs(), *card_files(job)]
+        check_or_write_plan(job, plan, outputs)
+        remove_temporaries(options.out, {path.name for path in outputs}.__contains__)
+        remove_temporaries(job.state, lambda _: True)
         missing = missing_parts(job, exporter)
         needed = sum(map(exporter.bytes_of, missing))
         require_space(options.out, needed, "free some space, or choose another -o")

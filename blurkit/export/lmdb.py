@@ -18,7 +18,7 @@ from blurkit.errors import UsageError, WriteError
 from blurkit.export.exporter import Encoded, Job, Pair, Part
 from blurkit.export.parts import move
 from blurkit.export.pieces import centred, png
-from blurkit.program.files import replacing, write_all, write_atomic
+from blurkit.program.files import replacing, sync_file, write_all
 
 _SIDES = ("blur", "sharp")
 
@@ -79,7 +79,9 @@ pairs = PairedImageDataset({{**folders, "io_backend": {{"type": "lmdb"}}, "phase
         for side in _SIDES:
             growing = self._growing(side)
             if growing.is_dir():
-                write_atomic(growing / "meta_info.txt", "".join(self._lines()).encode())
+                with (growing / "meta_info.txt").open("wb", buffering=0) as file:
+                    write_all(file.fileno(), "".join(self._lines()).encode())
+                    sync_file(file.fileno(), growing)
                 move(growing, self._final(side))
         if self.job.truth and not self._kernels.exists():
             self._write_kernels()

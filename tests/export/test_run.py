@@ -11,8 +11,8 @@ from exports import FORMATS, contents, export, one_sized, write_samples
 from blurkit import export as room
 from blurkit.program.progress import Progress
 
-#: A function whose call breaks off a run, the module that calls it if it is no method of an exporter, and at which call: of a sample
-#: in the second part, or the n-th.
+#: A function whose call breaks off a run, the module that calls it if it is no method of an exporter, and at which call: of a
+#: sample in the second part, or the n-th.
 MOMENTS = {
     "while a part is written": ("row_of", "blurkit.export.run", "000006"),
     "before a part is recorded": ("write_part", "blurkit.export.run", 2),
