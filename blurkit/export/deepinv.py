@@ -33,6 +33,7 @@ class DeepinvExporter:
 
     reading: ClassVar[str] = """\
 from deepinv.datasets import HDF5Dataset
+
 pairs = HDF5Dataset("{out}/{split}.h5", split="{split}", use_dict_output=True)
 sharp, blurred = pairs[0]["x"], pairs[0]["y"]"""
 
@@ -60,7 +61,7 @@ sharp, blurred = pairs[0]["x"], pairs[0]["y"]"""
     def encode(self, pair: Pair) -> Encoded:
         pieces = {"x": _floats(pair.sample.sharp), "y": _floats(pair.sample.blurred)}
         if self.job.truth:
-            pieces["filter"] = np.ascontiguousarray(centred(pair.sample.kernel, self.job.kernel_side), "<f4").tobytes()
+            pieces["filter"] = _bytes(np.ascontiguousarray(centred(pair.sample.kernel, self.job.kernel_side), "<f4"))
         return Encoded(pair.index, pieces)
 
     def write(self, part: Part, pairs: Iterable[Encoded]) -> int:
@@ -119,9 +120,14 @@ sharp, blurred = pairs[0]["x"], pairs[0]["y"]"""
         return f"{name}_{self.job.split}"
 
 
-def _floats(image: NDArray[np.uint8]) -> bytes:
+def _floats(image: NDArray[np.uint8]) -> memoryview:
     """An image, uint8 (H, W, 3), as float32 (3, H, W) in [0, 1]."""
-    return np.divide(image.transpose(2, 0, 1), np.float32(255), dtype="<f4", order="C").tobytes()
+    return _bytes(np.divide(image.transpose(2, 0, 1), np.float32(255), dtype="<f4", order="C"))
+
+
+def _bytes(values: NDArray[np.float32]) -> memoryview:
+    """The bytes of an array, which are not copied."""
+    return values.reshape(-1).view(np.uint8).data
 
 
 def _count(shape: tuple[int, ...]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -38,7 +38,7 @@ class Encoded:
     """A sample in the bytes of a format, by the name of each piece."""
 
     index: int
-    pieces: dict[str, bytes]
+    pieces: Mapping[str, bytes | memoryview]
 
 
 @dataclass(frozen=True)

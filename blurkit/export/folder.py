@@ -22,6 +22,7 @@ class FolderExporter(FileParts):
 
     reading: ClassVar[str] = """\
 import cv2, glob
+
 blurred = sorted(glob.glob("{out}/{split}/*/blur/*.png"))
 pairs = ((cv2.imread(path), cv2.imread(path.replace("/blur/", "/sharp/"))) for path in blurred)"""
 

@@ -35,6 +35,7 @@ class LmdbExporter:
 
     reading: ClassVar[str] = """\
 from basicsr.data.paired_image_dataset import PairedImageDataset
+
 folders = {{"dataroot_lq": "{out}/{split}_blur.lmdb", "dataroot_gt": "{out}/{split}_sharp.lmdb"}}
 pairs = PairedImageDataset({{**folders, "io_backend": {{"type": "lmdb"}}, "phase": "val", "scale": 1}})"""
 

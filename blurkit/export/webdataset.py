@@ -24,6 +24,7 @@ class WebdatasetExporter(FileParts):
 
     reading: ClassVar[str] = """\
 import glob, webdataset
+
 pairs = webdataset.WebDataset(sorted(glob.glob("{out}/{split}-*.tar")), shardshuffle=False)
 pairs = pairs.decode("rgb8").to_tuple("blurred.png", "sharp.png", "json")"""
 
