@@ -80,13 +80,11 @@ def import_pairs(folder: Path, **values: Any) -> int:
     input and target, low and high, or _B and _S: in folders or in names, at any depth. So GoPro, REDS, RealBlur, BSD and HIDE can
     be named as they are. The pairs are stored as they are, without a kernel, and a run mixes them with others.
     """
-    from blurkit.commands.generate import GenerateOptions
-    from blurkit.commands.import_pairs import import_pairs
+    from blurkit.commands.generate import GenerateOptions, generate
 
-    choices = _choices({"src": ("pairs",), "root": (str(folder),), "recipe": "real"} | values)
-    for name in ("licence", "size", "per_image", "downscale", "split", "seed", "limit"):
-        del values[name]
-    return import_pairs(choices, GenerateOptions(json=values.pop("as_json"), **values))
+    values |= {"src": ("pairs",), "root": (str(folder),), "recipe": "real"}
+    choices = _choices(values)
+    return generate(choices, GenerateOptions(json=values.pop("as_json"), **values))
 
 
 @cli.command()
@@ -238,7 +236,7 @@ def main() -> int:
 
 
 def _choices(values: dict[str, Any]) -> Any:
-    """Removes from ``values`` the options that decide what is made, and returns them as ``Choices``."""
+    """Removes from ``values`` the options that decide what is made, and returns them as ``Choices``. Others have defaults."""
     from dataclasses import fields
 
     from blurkit.pipeline.choices import Choices

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -42,29 +43,31 @@ def random_weights(folder: Path) -> dict[str, Path]:
     files = {}
     for name, last in LAST.items():
         network = layers(name, last).to_empty(device="cpu")
-        for value in network.state_dict().values():
-            if value.dtype.is_floating_point and value.ndim > 1:
+        for key, value in network.state_dict().items():
+            if value.ndim > 1:
                 torch.nn.init.kaiming_normal_(value)
             else:
-                value.fill_(1 if value.dtype.is_floating_point and not name.startswith("vgg") else 0)
+                value.fill_(key.endswith(("weight", "running_var")))  # those of BatchNorm, which then changes nothing
         files[name] = folder / f"{name}.pth"
         torch.save({f"features.{key}": value for key, value in network.state_dict().items()}, files[name])
     return files
 
 
-def reduced(name: str, files: dict[str, Path]) -> TrainingRecipe:
-    """A recipe with smaller networks and crops."""
+def reduced(
+    name: str, files: Mapping[str, Path], generators: Mapping[str, Sequence[str]], critic: int, sizes: Iterable[str]
+) -> TrainingRecipe:
+    """A recipe with smaller networks and crops. ``critic``: the width of PatchGANs. ``sizes``: more settings."""
     whole = load_recipe(name)
-    settings = [f"generator.{setting}" for setting in GENERATORS.get(whole.generator["name"], ())]
-    settings.append("critic.pretrained=false" if whole.critic["name"] == "classifier" else "critic.width=16")
+    settings = [f"generator.{setting}" for setting in generators.get(whole.generator["name"], ())]
+    settings.append("critic.pretrained=false" if whole.critic["name"] == "classifier" else f"critic.width={critic}")
     settings += [f"content.vgg_weights={files[whole.content.perceptual_network]}", f"content.lpips_weights={files['alexnet']}"]
-    settings += [size for size in SIZES if whole.adversarial or not size.startswith("adversarial")]
+    settings += [size for size in sizes if whole.adversarial or not size.startswith("adversarial")]
     return load_recipe(name, settings)
 
 
-def norms(step: Step, blurred: Tensor, sharp: Tensor) -> dict[str, float]:
+def norms(step: Step, restored: Tensor, blurred: Tensor, sharp: Tensor) -> dict[str, float]:
     """The norm of the gradient of each weighted loss for the restored photographs."""
-    restored = step.generator(blurred).detach().requires_grad_()
+    restored = restored.detach().requires_grad_()
     _, terms = step.judge(restored, blurred, sharp, adversarial=step.recipe.adversarial is not None)
     return {
         name: step.weights[name] * torch.autograd.grad(term, restored, retain_graph=True)[0].norm().item()
@@ -79,7 +82,7 @@ def shares(recipe: TrainingRecipe, data: Path) -> dict[str, float]:
         for number in range(STEPS + MEASURED):
             blurred, sharp = next(stream)
             if number >= STEPS:
-                for name, norm in norms(step, blurred, sharp).items():
+                for name, norm in norms(step, step.generator(blurred), blurred, sharp).items():
                     sums[name] = sums.get(name, 0.0) + norm / MEASURED
             step(number, blurred, sharp)
     return sums
@@ -89,13 +92,14 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--recipe", action="append", metavar="NAME", help="only these recipes")
     parser.add_argument("--weights", action="append", default=[], metavar="NAME=FILE")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         files = random_weights(Path(folder)) | {text.partition("=")[0]: Path(text.partition("=")[2]) for text in given.weights}
         print("| recipe | share of each loss in the sum of the norms |\n|---|---|")
-        for name in recipe_names():
-            found = shares(reduced(name, files), given.data)
+        for name in given.recipe or recipe_names():
+            found = shares(reduced(name, files, GENERATORS, 16, SIZES), given.data)
             total = sum(found.values())
             parts = [f"{loss} {norm / total:.1%}" for loss, norm in sorted(found.items(), key=lambda part: -part[1])]
             print(f"| `{name}` | {', '.join(parts)} |", flush=True)

@@ -70,7 +70,9 @@ def run(**values: Any) -> int:
 @click.option("--data", type=PATH, default=("shards",), show_default=True, multiple=True, help="Folders of shards to train on.")
 @click.option("--val", type=PATH, multiple=True, help="Folder of shards to test on.  [default: a tenth of the photographs]")
 @click.option("-o", "--out", type=PATH, default=Path("runs/critic"), show_default=True, help="Folder to write to.")
-@click.option("--recipe", default="quick", show_default=True, metavar="NAME|FILE", help="Has the critic; see `trainer recipes`.")
+@click.option(
+    "--recipe", default="deblurgan-fixed", show_default=True, metavar="NAME|FILE", help="Has the critic; see `trainer recipes`."
+)
 @settings_option("Change one value of the recipe.")
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="Steps of training.  [default: those of the recipe, or 1000]")
 @device_option

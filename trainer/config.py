@@ -19,11 +19,10 @@ from trainer.specs import CRITICS, GENERATORS, checked, complete, options_of, si
 
 DEFAULT = "quick"
 
+#: How often, and on how much, a run reports.
+COUNTS = ("checkpoint_every", "log_every", "validate_every", "validate_pairs")
 #: Keys that may differ between a run and its continuation. They are not part of the digest.
-REPORTING = (
-    *("name", "system", "summary", "provenance", "pretrain"),
-    *("checkpoint_every", "log_every", "validate_every", "validate_pairs"),
-)
+REPORTING = ("name", "system", "summary", "provenance", "pretrain", *COUNTS)
 
 #: The makers of the networks that a recipe names.
 NETWORKS = {"generator": GENERATORS, "critic": CRITICS}
@@ -70,7 +69,7 @@ class TrainingRecipe:
     precision: Precision = field(default_factory=Precision)
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch", "accumulate", "crop", *REPORTING[5:]):
+        for key in ("steps", "batch", "accumulate", "crop", *COUNTS):
             require(getattr(self, key) >= 1, f"{key} is at least 1, got {getattr(self, key)}")
         require(self.pretrain >= 0, f"pretrain is a number of steps, at least 0, got {self.pretrain}")
         require(0 <= self.seed < 2**63, f"seed lies between 0 and 2**63 - 1, got {self.seed}")
@@ -86,19 +85,15 @@ class TrainingRecipe:
 
     def _require_fitting(self) -> None:
         """Raise :class:`UsageError` for values that do not fit together, before anything is loaded."""
-        name, critic, augmented = self.generator["name"], self.critic, self.adversarial and self.adversarial.diffaugment
+        name, conditional = self.generator["name"], self.critic.get("conditional")
+        augmented = self.adversarial and self.adversarial.diffaugment
         multiple, least = sizes_of(GENERATORS[name])
         sizes = f"generator {name!r} needs a crop that is a multiple of {multiple} and at least {least} pixels, got {self.crop}"
         require(self.crop % multiple == 0 and self.crop >= least, sizes)
-        if critic.get("conditional"):
-            reason = (
-                "a conditional critic compares places of both photographs, and adversarial.diffaugment moves one of them alone"
-            )
-            require(not augmented, f"{reason}; set one of them to its default")
-            reason = "a classifier of blur sees one photograph, and a conditional critic two"
-            require(not self.pretrain, f"{reason}; set critic.conditional = false or pretrain = 0")
-            reason = "the pretrained weights of a classifier are those for one photograph, and a conditional critic sees two"
-            require(not critic.get("pretrained"), f"{reason}; set critic.conditional = false or critic.pretrained = false")
+        reason = "a conditional critic compares places of both photographs, and adversarial.diffaugment moves one of them alone"
+        require(not (conditional and augmented), f"{reason}; set one of them to its default")
+        reason = "a classifier of blur sees one photograph, and a conditional critic two"
+        require(not (conditional and self.pretrain), f"{reason}; set critic.conditional = false or pretrain = 0")
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, counted from 0."""

@@ -48,7 +48,8 @@ def build(kind: str, makers: Mapping[str, str], spec: Mapping[str, Any]) -> Any:
 def checked(kind: str, makers: Mapping[str, str], spec: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the shortest specification of the same network: its name, and the options that differ from their defaults.
 
-    Raises :class:`UsageError` for an unknown name or option, and for a value of another type than the default of the option.
+    Raises :class:`UsageError` for an unknown name or option, for a value of another type than the default of the option, and for
+    options that do not fit together.
     """
     name = str(spec.get("name", ""))
     require(name in makers, f"unknown {kind} {name!r}{nearest(name, makers)} (known: {', '.join(makers)})")
@@ -58,6 +59,9 @@ def checked(kind: str, makers: Mapping[str, str], spec: Mapping[str, Any]) -> di
             known = "" if option in defaults else f"{nearest(option, defaults)} (known: {', '.join(defaults)})"
             require(not known, f"{kind} {name!r}: unknown option {option!r}{known}")
             values[option] = _like(defaults[option], value, f"{kind}.{option}")
+    problem = f"the pretrained weights of a classifier are those for one photograph, and a conditional {kind} sees two"
+    valid = not (values.get("conditional") and values.get("pretrained"))
+    require(valid, f"{problem}; set {kind}.conditional = false or {kind}.pretrained = false")
     return {option: value for option, value in values.items() if option == "name" or value != defaults[option]}
 
 
@@ -69,8 +73,7 @@ def complete(makers: Mapping[str, str], spec: Mapping[str, Any]) -> dict[str, An
 @functools.cache
 def options_of(maker: str) -> Mapping[str, Any]:
     """Returns the options of a constructor, ``module:Class`` in this package, with their defaults."""
-    network = _classes(maker)[0]
-    (constructor,) = (part for part in network.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
+    constructor = next(part for part in _body(maker) if isinstance(part, ast.FunctionDef) and part.name == "__init__")
     keywords = zip(constructor.args.kwonlyargs, constructor.args.kw_defaults, strict=True)
     values = {keyword.arg: ast.literal_eval(default) for keyword, default in keywords if default is not None}
     return {option: list(value) if isinstance(value, tuple) else value for option, value in values.items()}
@@ -80,24 +83,22 @@ def options_of(maker: str) -> Mapping[str, Any]:
 def sizes_of(maker: str) -> tuple[int, int]:
     """Returns ``multiple`` and ``least`` of a generator: of which number the sides of photographs are multiples, and the least
     side. Each is 1 if it is not known without building the network."""
-    sizes = {"multiple": 1, "least": 1}
-    for network in reversed(_classes(maker)):
-        for part in network.body:
-            if isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Name) and part.targets[0].id in sizes:
-                sizes[part.targets[0].id] = ast.literal_eval(part.value)
-    return sizes["multiple"], sizes["least"]
+    known = {}
+    for part in reversed(_body(maker)):
+        if isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Name):
+            known[part.targets[0].id] = part.value
+    multiple, least = (ast.literal_eval(known[name]) if name in known else 1 for name in ("multiple", "least"))
+    return multiple, least
 
 
-def _classes(maker: str) -> list[ast.ClassDef]:
-    """The class of a constructor as it is written, then its bases in the same module."""
+def _body(maker: str) -> list[ast.stmt]:
+    """The statements of the class of a constructor as it is written, then those of its bases in the same module."""
     module, _, name = maker.partition(":")
     source = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
     parts = ast.parse(source.read_text(encoding="utf-8")).body
     classes = {part.name: part for part in parts if isinstance(part, ast.ClassDef)}
-    return [
-        classes[name],
-        *(classes[base.id] for base in classes[name].bases if isinstance(base, ast.Name) and base.id in classes),
-    ]
+    names = [name, *(base.id for base in classes[name].bases if isinstance(base, ast.Name))]
+    return [part for each in names if each in classes for part in classes[each].body]
 
 
 def _like(default: Any, value: Any, key: str) -> Any:

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """The shape and the dtype that an array declares. No value is read. Raises ValueError if this is no array."""
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """The shape and the dtype that an array declares, and whether its values are in the order of Fortran. No value is read.
+    Raises ValueError if this is no array."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return shape, dtype
+    shape, by_columns, dtype = read(file)
+    return shape, dtype, by_columns
 
 
 def read_array(file: IO[bytes], *, most: int) -> NDArray[Any]:
@@ -24,7 +25,7 @@ def read_array(file: IO[bytes], *, most: int) -> NDArray[Any]:
     declares more bytes.
     """
     start = file.tell()
-    shape, dtype = read_header(file)
+    shape, dtype, _ = read_header(file)
     if (size := math.prod(shape) * dtype.itemsize) > most:
         raise ValueError(f"the array has the shape {shape} and {size:,} bytes; the limit is {most:,}")
     file.seek(start)

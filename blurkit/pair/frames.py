@@ -35,7 +35,7 @@ class AveragedFrames(Motion):
 
     def over(self, crop: Box, region: Box, *, rng: np.random.Generator) -> Blur:
         """Returns the mean over a region. Its kernels are not known."""
-        return MeanOfFrames(Truth(np.empty((0, 0), np.float32), np.empty((0, 2))), self)
+        return MeanOfFrames(Truth.unknown(), self)
 
     def read(self, image: NDArray[np.uint8], box: Box) -> Iterator[NDArray[np.uint8]]:
         """Yields the codes of each frame in a box, uint8 (h, w, 3)."""

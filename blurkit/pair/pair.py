@@ -23,7 +23,7 @@ from blurkit.kernels.trajectory import as_generator
 from blurkit.pair.crop import draw_sharp_crop, valid_box
 from blurkit.pair.draw import draw_motion
 from blurkit.pair.exposure import developed_region, draw_exposure
-from blurkit.pair.real import real_crops, unknown_blur
+from blurkit.pair.real import real_crops
 from blurkit.recipes.load import load_recipe
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
@@ -78,7 +78,7 @@ def make_pair(
     if recipe.real is not None:
         blurred_of = scene.blurred and functools.partial(scene.blurred, recipe.real.kind)
         sharp, blurred, crop = real_crops(image, blurred_of, size, min_sharpness, rng=rng)
-        return Pair(sharp, blurred, **unknown_blur().parts(), crop=crop, valid=Box(0, 0, *crop[2:]), parameters=chosen)
+        return Pair(sharp, blurred, **Truth.unknown().parts(), crop=crop, valid=Box(0, 0, *crop[2:]), parameters=chosen)
     if recipe.jpeg and max(size or image.shape[:2]) > LARGEST_JPEG_SIDE:
         raise BadImageError("too_large", f"JPEG holds at most {LARGEST_JPEG_SIDE} pixels on a side; choose a --size")
     motion = draw_motion(recipe, (image.shape[0], image.shape[1]), scene, rng=rng)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from blurkit.errors import UsageError
 from blurkit.pair.crop import draw_sharp_crop
 from blurkit.truth.box import Box
-from blurkit.truth.truth import Truth
 
 
 def real_crops(
@@ -31,8 +30,3 @@ def real_crops(
         raise UsageError("recipe section [real] takes real blurred photographs, and this photograph has none; see --src pairs")
     crop = draw_sharp_crop(image, size, 0, least, rng=rng)
     return np.ascontiguousarray(image[crop.slices]), np.ascontiguousarray(blurred()[crop.slices]), crop
-
-
-def unknown_blur() -> Truth:
-    """Returns what is known about a real blur: no kernel and no path."""
-    return Truth(np.empty((0, 0), np.float32), np.empty((0, 2), np.float32))

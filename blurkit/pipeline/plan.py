@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -29,6 +29,7 @@ from blurkit.pipeline.task import ShardTask
 from blurkit.program.checks import require
 from blurkit.program.files import write_atomic
 from blurkit.program.locks import locked
+from blurkit.program.progress import plural
 from blurkit.shard.documents import PLAN, read_plan, read_record
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
 from blurkit.shard.ledger import Failure, failures_of
@@ -58,6 +59,9 @@ _DIFFERENCES = {
 
 #: At most this many differences are listed.
 _LISTED = 11
+
+#: Real pairs whose files are named.
+_SHOWN = 2
 
 #: Packages whose versions can change a pixel.
 _PACKAGES = ("numpy", "scipy", "numba", "h5py")
@@ -120,9 +124,21 @@ class Plan:
             notices.append(f"{self.source.name} has no outlined objects: if the recipe moves objects, only the camera moves")
         if any(part.frames for part in parts) and not any(record.clip for record in first):
             notices.append(f"{self.source.name} has single photographs: if the recipe averages frames, no pair is made")
+        if any(part.real for part in parts):
+            notices += self._matched(first)
         if outputs := self.source.outputs:
             more = f" and {len(outputs) - 1} more" if len(outputs) > 1 else ""
             notices.append(f"{outputs[0]}{more}: made by blurkit or trainer, so not used as photographs")
+        return notices
+
+    def _matched(self, first: Sequence[ImageRecord]) -> list[str]:
+        """How the files of real pairs were matched: the first pairs, and what is in no pair."""
+        pairs = [record for record in first if record.blurred][:_SHOWN]
+        relative = partial(os.path.relpath, start=self.source.root)
+        notices = [f"a pair: blurred {relative(pair.blurred[0][1])}, sharp {relative(pair.path)}" for pair in pairs]
+        lone = [entry for entry in self.source.passed_over if entry.reason == "unpaired"]
+        if lone:
+            notices.append(f"{plural(len(lone), 'file')} in no pair, for example {lone[0].id}: {lone[0].message}")
         return notices
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from blurkit.camera.downscaling import downscale, downscale_disparity, downscale_mask
 from blurkit.camera.response import load_response
 from blurkit.decode.disparity import read_disparity
+from blurkit.decode.image import read_image
 from blurkit.errors import BadImageError
 from blurkit.pair.pair import make_pair
 from blurkit.pipeline.seeds import generator, seed_words
@@ -42,8 +43,8 @@ class Photograph:
 
 def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
     """Decodes a photograph. Raises :class:`blurkit.errors.BadImageError` if it cannot be used."""
-    if record.clip is None and made_here(record.path):
-        raise BadImageError("own_picture", "blurkit or trainer drew this picture, so it is no photograph.")
+    if record.clip is None:
+        _refuse_own(record.path)
     decoded = record.read()
     pixels, notes, recipe = decoded.pixels, decoded.notes, settings.recipe
     if settings.downscale > min(pixels.shape[:2]):
@@ -62,7 +63,7 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
         notes = (*notes, "no object is outlined, the camera alone moves")
     real = {}
     for kind in {part.real.kind for part in recipe.parts if part.real is not None and record.blurred}:
-        real[kind], sha256 = _blurred(record, settings, pixels.shape, kind or record.blurred[0][0])
+        real[kind], sha256 = _blurred(record.blurred_path(kind), settings, pixels.shape)
         notes = (*notes, f"sha256 of the real blurred photograph: {sha256}")
     scene = Scene(
         focal=decoded.focal_35mm * math.hypot(*pixels.shape[:2]) / DIAGONAL_35MM if decoded.focal_35mm else None,
@@ -123,15 +124,19 @@ def _frames(clip: Clip, place: int, settings: Settings) -> Frames:
     return Frames(lambda number: _smaller(clip.read(number).pixels, settings), len(clip), place)
 
 
-def _blurred(record: ImageRecord, settings: Settings, shape: tuple[int, ...], kind: str) -> tuple[NDArray[np.uint8], str]:
-    """The real blurred photograph of a kind, of the same size as the sharp one, and the sha256 of its file."""
-    if made_here(dict(record.blurred).get(kind, record.path)):
-        raise BadImageError("own_picture", f"blurkit or trainer drew {dict(record.blurred)[kind]}, so it is no photograph.")
-    decoded = record.read_blurred(kind)
+def _refuse_own(path: str) -> None:
+    if made_here(path):
+        raise BadImageError("own_picture", "blurkit or trainer drew this picture, so it is no photograph.")
+
+
+def _blurred(path: str, settings: Settings, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], str]:
+    """A real blurred photograph, of the same size as the sharp one, and the sha256 of its file."""
+    _refuse_own(path)
+    decoded = read_image(path)
     pixels = _smaller(decoded.pixels, settings)
     if pixels.shape != shape:
         ours, theirs = ("x".join(map(str, reversed(sides[:2]))) for sides in (pixels.shape, shape))
-        raise BadImageError("size_mismatch", f"{dict(record.blurred)[kind]} is {ours} pixels, and the sharp image is {theirs}")
+        raise BadImageError("size_mismatch", f"the blurred image is {ours} pixels, and the sharp image is {theirs}")
     return pixels, decoded.sha256
 
 

@@ -72,16 +72,20 @@ class ImageRecord:
             return Masks.none(height, width)
         return self.annotation.masks(image_header(self.path), box)
 
-    def read_blurred(self, kind: str) -> Decoded:
+    def read_blurred(self, kind: str = "") -> Decoded:
         """Returns a real blurred photograph of the same scene.
 
-        ``kind``: such as ``blur`` or ``blur_gamma`` of GOPRO_Large. Raises :class:`UsageError` if there is none of this kind,
-        :class:`blurkit.errors.BadImageError`.
+        ``kind``: such as ``blur`` or ``blur_gamma`` of GOPRO_Large; empty for the first. Raises :class:`UsageError` if there is
+        none of this kind, :class:`blurkit.errors.BadImageError`.
         """
+        return read_image(self.blurred_path(kind))
+
+    def blurred_path(self, kind: str = "") -> str:
+        """Returns the path of a real blurred photograph, by its kind as for :meth:`read_blurred`. Raises :class:`UsageError`."""
         paths = dict(self.blurred)
-        if kind not in paths:
+        if kind not in paths and (kind or not paths):
             raise UsageError(f"{self.id} has no real blurred photograph {kind!r}; it has {', '.join(paths) or 'none'}")
-        return read_image(paths[kind])
+        return paths[kind or self.blurred[0][0]]
 
 
 @dataclass(frozen=True, slots=True)

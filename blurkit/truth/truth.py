@@ -27,10 +27,10 @@ class Images:
 class Truth:
     """How an image of H x W pixels was blurred. A field that does not apply keeps its default.
 
-    ``kernel``: the kernel, float32 (k, k), k odd, sum 1, indexed by displacement. The linear light of blurred is the linear light
-    of sharp, convolved with the kernel. If the blur varies over the image, this is the kernel at the middle. It is (0, 0) if the
-    kernel is unknown, as for a mean of frames. ``path``: the whole path of the camera, float (T, 2), (x, y) in pixels from the
-    kernel's centre; without rows if the kernel is from a bank.
+    ``kernel``: the kernel, float32 (k, k), k odd, sum 1, indexed by displacement. The linear light of blurred is the linear
+    light of sharp, convolved with the kernel. If the blur varies over the image, this is the kernel at the middle. It is (0, 0)
+    if the kernel is unknown, as for a mean of frames or a real blurred photograph. ``path``: the whole path of the camera,
+    float (T, 2), (x, y) in pixels from the kernel's centre; without rows if the kernel is from a bank.
 
     ``objects``: the visible outlined objects. ``nodes``: the kernels of a blur that varies over the image. ``poses``: the
     rotation vectors of a camera that turned, float (T, 3), in radians. ``saturation``: whether the blurred light of each pixel
@@ -48,6 +48,11 @@ class Truth:
     moves: ObjectMotion = dataclasses.field(default_factory=ObjectMotion.none)
     radius: NDArray[np.float32] | None = None
 
+    @classmethod
+    def unknown(cls) -> Truth:
+        """Returns what is known if nothing was drawn: no kernel and no path."""
+        return cls(np.empty((0, 0), np.float32), np.empty((0, 2), np.float32))
+
     @property
     def field(self) -> KernelField:
         """The kernels of the camera at all pixels: ``truth.field.at(y, x)``. For a uniform blur, each one equals ``kernel``.
@@ -55,7 +60,7 @@ class Truth:
         Raises :class:`UsageError` if the kernel is unknown.
         """
         if not self.kernel.size:
-            raise UsageError("this is a mean of frames: its kernels are not known")
+            raise UsageError("the kernels of this blur are not known: it is a mean of frames or a real photograph")
         return KernelField.of([0], [0], self.kernel[None, None]) if self.nodes is None else self.nodes
 
     @property

@@ -1,26 +1,19 @@
 """Tests ``blurkit import``: folders of real pairs become shards that are read, checked and made again like all others."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from command_line import dataset_files, result, run
+from pair_layouts import numbered
 
 from blurkit.shard import open_dataset
 from trainer.data.pairs import hold_out, open_pairs
 
-#: Names of the blurred and of the sharp image of pair 1 in layouts that people use.
-LAYOUTS = {
-    "gopro": ("train/GOPR1/blur/1.png", "train/GOPR1/sharp/1.png"),
-    "reds": ("train/train_blur/000/1.png", "train/train_sharp/000/1.png"),
-    "bsd": ("3ms24ms/test/100/Blur/RGB/1.png", "3ms24ms/test/100/Sharp/RGB/1.png"),
-    "hide": ("test/1.png", "GT/1.png"),
-    "restormer": ("input/1.png", "target/1.png"),
-    "basicsr": ("LQ/1.png", "GT/1.png"),
-    "light": ("low/1.png", "high/1.png"),
-    "names": ("1_B.png", "1_S.png"),
-}
+#: One layout of each kind of names: datasets, folders, files, and what people of other programs use.
+FOUND = ("gopro", "reds", "realblur", "bsd", "hide", "lq gt", "low high", "input groundtruth", "letters", "words of both")
 
 
 def image(seed, height=40, width=56):
@@ -36,13 +29,12 @@ def write(root, name, pixels):
 def write_pairs(root, layout="gopro", count=3):
     """Pairs 1, 2, ... whose sharp image has the seed n and whose blurred image has the seed 100 + n."""
     for number in range(1, count + 1):
-        for name, seed in zip(LAYOUTS[layout], (100 + number, number), strict=True):
-            head, _, tail = name.rpartition("1")
-            write(root, f"{head}{number}{tail}", image(seed))
+        for name, seed in zip(numbered(layout, number), (100 + number, number), strict=True):
+            write(root, Path(name).with_suffix(".png"), image(seed))
     return root
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", FOUND)
 def test_each_layout_is_found_and_stored_as_it_is(tmp_path, layout):
     write_pairs(tmp_path / "pairs", layout)
     printed = result("import", "pairs", "--licence", "CC-BY-4.0", cwd=tmp_path)
@@ -68,7 +60,7 @@ def test_a_dry_run_shows_the_pairs_and_writes_nothing(tmp_path):
     write(tmp_path / "pairs", "poster.png", image(0))
     done = run("import", "pairs", "--dry-run", cwd=tmp_path)
     assert "3 images, 3 pairs in 1 shard" in done.stdout
-    assert "blurred train/GOPR1/blur/1.png, sharp train/GOPR1/sharp/1.png" in done.stderr
+    assert "blurred train/GOPR0384_11_00/blur/000001.png, sharp train/GOPR0384_11_00/sharp/000001.png" in done.stderr
     assert "1 file in no pair, for example poster.png" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["pairs"]
 
@@ -91,14 +83,14 @@ def test_crops_are_at_one_place_of_both_images(tmp_path):
 
 def test_what_cannot_be_used_is_in_the_ledger(tmp_path):
     write_pairs(tmp_path / "pairs", count=5)
-    write(tmp_path / "pairs", "train/GOPR1/blur/2.png", image(7, 40, 55))
-    (tmp_path / "pairs/train/GOPR1/blur/4.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    write(tmp_path / "pairs", "train/GOPR0384_11_00/blur/000002.png", image(7, 40, 55))
+    (tmp_path / "pairs/train/GOPR0384_11_00/blur/000004.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     done = run("import", "pairs", cwd=tmp_path, code=1)
     assert "--max-bad" in done.stderr
     lines = [json.loads(line) for line in (tmp_path / "shards/ledger.jsonl").read_text().splitlines()]
     assert {line["id"]: line["reason"] for line in lines} == {
-        "train/GOPR1/blur/2": "size_mismatch",
-        "train/GOPR1/blur/4": lines[-1]["reason"],
+        "train/GOPR0384_11_00/blur/000002": "size_mismatch",
+        "train/GOPR0384_11_00/blur/000004": "truncated",
     }
     assert "55x40 pixels, and the sharp image is 56x40" in lines[0]["message"]
     assert len(open_dataset(tmp_path / "shards")) == 3

@@ -156,7 +156,7 @@ def test_a_clip_gives_a_pair_for_each_frame_with_a_window(folder, tmp_path):
     for sample in map(Shard(tmp_path / record["file"]).__getitem__, range(record["samples"])):
         assert sample.kernel.shape == (0, 0)
         for ask in (lambda sample: sample.field, lambda sample: sample.kernel_at(3, 3)):
-            with pytest.raises(UsageError, match="mean of frames: its kernels are not known"):
+            with pytest.raises(UsageError, match="kernels of this blur are not known: it is a mean of frames"):
                 ask(sample)
 
 

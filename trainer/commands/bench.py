@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -14,7 +12,6 @@ import cv2
 import h5py
 import numpy as np
 import torch
-from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from blurkit.decode.image import read_image
@@ -22,18 +19,11 @@ from blurkit.program.benchmark import Figure, measure, times
 from blurkit.shard import FORMAT_VERSION, Sample
 from blurkit.shard.format import FIELDS, FORMAT_NAME
 from blurkit.shard.writer import write_shard
-from trainer.commands.bench_card import card_sections
-from trainer.config import TrainingRecipe, load_recipe
+from trainer.commands.bench_step import card_sections, step_figures
+from trainer.config import TrainingRecipe
 from trainer.data.pairs import open_pairs
 from trainer.data.stream import Stream
-from trainer.losses.content import LAYERS, ContentLoss, Perceptual
-from trainer.losses.features import Features, layers
-from trainer.networks.critics import build_critic
-from trainer.networks.generators import build_generator
 from trainer.training.device import choose_device
-from trainer.training.distributed import Ranks
-from trainer.training.published import Published
-from trainer.training.step import Step
 
 _SHAPE, _PAIRS = (480, 640), 36  # the size of photographs in COCO
 _CROP, _BATCH, _THREADS = 256, 16, 2
@@ -48,38 +38,6 @@ def bench(sections: tuple[str, ...], *, device: str, as_json: bool) -> int:
         print(f"on {reason}", file=sys.stderr)
     known = SECTIONS if place.type == "cpu" else {**card_sections(place), "loader": _loader}
     return measure(known, sections, as_json=as_json)
-
-
-def _step() -> Iterator[Figure]:
-    """One step of the recipe ``deblurgan`` over the published step, on one pair of 256x256, on the CPU, with a random VGG.
-
-    If the processor computes in bf16, also a step in bf16 whose critic scores restored and sharp in one call.
-    """
-    blurred, sharp = torch.rand((2, 1, 3, 256, 256)) * 2 - 1
-    recipe, information = load_recipe("deblurgan"), Path("/proc/cpuinfo")
-    recipes = [recipe]
-    if re.search("avx512_bf16|amx_bf16", information.read_text() if information.exists() else ""):
-        recipes.append(load_recipe("deblurgan", ["precision.bf16=true", "adversarial.joint=true"]))
-
-    def networks() -> tuple[nn.Module, nn.Module, nn.Sequential]:
-        features = layers("vgg19", *LAYERS["vgg19"]).requires_grad_(False)
-        for parameter in features.parameters():
-            nn.init.normal_(parameter, 0, 0.02)
-        return build_generator(recipe.generator), build_critic(recipe.critic), features
-
-    alphas = list(torch.rand(5, 1, 1, 1, 1))
-    generator, critic, features = networks()
-    published_step = Published(generator, critic.model, features).step  # type: ignore[arg-type]
-    actions: list[Callable[[], object]] = [functools.partial(published_step, blurred, sharp, alphas)]
-    for ours in recipes:
-        generator, critic, features = networks()
-        content = ContentLoss(ours.content.terms, {"perceptual": Perceptual(Features(features, LAYERS["vgg19"]))})
-        step = Step(ours, generator, critic, content, torch.device("cpu"), Ranks())
-        actions.append(functools.partial(step, 0, blurred, sharp))
-    published, *seconds = times(*actions, repeats=3)
-    yield Figure("a step at parity over the published one, written plainly", seconds[0] / published, 1.05, at_most=True)
-    if len(seconds) > 1:
-        yield Figure("a step in bf16 over the published one", seconds[1] / published, 0.75, at_most=True)
 
 
 def _loader() -> Iterator[Figure]:
@@ -147,4 +105,4 @@ def _write_pairs(shard: Path, gzipped: Path) -> None:
             file.create_dataset(field, data=images, chunks=(1, *_SHAPE, 3), compression="gzip")
 
 
-SECTIONS = {"step": _step, "loader": _loader}
+SECTIONS = {"step": step_figures, "loader": _loader}

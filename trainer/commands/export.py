@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ def _accepted(generator: nn.Module, side: int) -> int:
 def _examples(generator: nn.Module, pairs: PairSet) -> list[NDArray[np.float32]]:
     """The middles of some blurred photographs, repeated at the edges if they are small."""
     side, examples = _accepted(generator, _SIDE), []
-    for index in range(0, len(pairs), -(-len(pairs) // _CALIBRATED)):
+    for index in _spaced(range(len(pairs)), _CALIBRATED):
         blurred = pairs.images(index)[1]
         top, left = (max(length - side, 0) // 2 for length in blurred.shape[:2])
         middle = blurred[top : top + side, left : left + side]
@@ -99,30 +99,14 @@ def _measured(forms: dict[str, nn.Module], pairs: PairSet | None) -> dict[str, d
         seconds = times(*(functools.partial(form, torch.zeros(1, 3, side, side)) for form in forms.values()), repeats=3)
     rows: dict[str, dict[str, Any]] = {name: {"seconds": spent} for name, spent in zip(forms, seconds, strict=True)}
     if pairs is not None:
-        chosen, psnr = _Some(pairs), load_metrics("psnr")
+        numbers, psnr = range(len(pairs)), load_metrics("psnr")
+        others = sorted({*numbers} - {*_spaced(numbers, _CALIBRATED)}) or numbers  # than the examples, if there are more
         for name, form in forms.items():
             restore = Restorer(form, torch.device("cpu"))
-            rows[name]["psnr"] = means(list(score_pairs(restore, chosen, psnr)))["restored"]["psnr"]
+            rows[name]["psnr"] = means(list(score_pairs(restore, pairs, psnr, _spaced(others, _SCORED))))["restored"]["psnr"]
     return rows
 
 
-class _Some:
-    """Evenly spaced pairs, others than those of :func:`_examples` where there are more."""
-
-    def __init__(self, pairs: PairSet) -> None:
-        self._pairs, given = pairs, set(range(0, len(pairs), -(-len(pairs) // _CALIBRATED)))
-        others = [index for index in range(len(pairs)) if index not in given] or sorted(given)
-        self._indices = others[:: -(-len(others) // _SCORED)]
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(f"{self._pairs.digest} {self._indices}".encode()).hexdigest()
-
-    def name(self, index: int) -> str:
-        return self._pairs.name(self._indices[index])
-
-    def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        return self._pairs.images(self._indices[index])
+def _spaced(numbers: Sequence[int], most: int) -> Sequence[int]:
+    """At most ``most`` of the numbers, evenly spaced."""
+    return numbers[:: -(-len(numbers) // most)]

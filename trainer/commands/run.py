@@ -106,7 +106,12 @@ def train(options: RunOptions, recipe: TrainingRecipe, out: Path) -> Checkpoint 
 
 
 def _require_critic(recipe: TrainingRecipe, options: RunOptions) -> None:
-    """Raise :class:`UsageError` if the critic lacks the weights of its own training, with the commands that make and use them."""
+    """Raise :class:`UsageError` if the critic lacks the weights of its own training, with the commands that make and use them,
+    or if it has weights and no part in the training."""
+    unused = recipe.adversarial is None and bool(recipe.critic.get("weights"))
+    require(
+        not unused, f"critic.weights is of no use: {recipe.name} has no [adversarial]; set adversarial.objective, or leave it"
+    )
     if not recipe.pretrain or recipe.adversarial is None or recipe.critic.get("weights"):
         return
     folder = f"runs/{recipe.name}-critic"

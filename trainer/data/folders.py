@@ -12,12 +12,13 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.decode.arrays import read_header
 from blurkit.decode.image import image_size, read_image
 from blurkit.errors import BadImageError, UnreadableFileError, UsageError
 from blurkit.program.checks import require
@@ -42,13 +43,15 @@ Images = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 class FilePair(NamedTuple):
-    """The files of one pair. ``name``: the path of the blurred image relative to the folder. ``sharp``: None if ``blurred`` holds
-    both halves. ``number``: the number of the image in an array of several images, otherwise None."""
+    """The files of one pair. ``name``: the path of the blurred image relative to the folder. ``sharp``: None if ``blurred``
+    holds both halves. ``number``: the number of the image in an array of several images, otherwise None. ``size``: (height,
+    width) of the images, known after :meth:`checked`."""
 
     name: str
     blurred: Path
     sharp: Path | None
     number: int | None = None
+    size: tuple[int, int] = (0, 0)
 
     def images(self) -> Images:
         """Returns sharp and blurred. Raises UsageError if the halves of an image show different things."""
@@ -59,11 +62,6 @@ class FilePair(NamedTuple):
         require(_alike(blurred, sharp), f"{self.blurred}: its halves show different things, so they are no pair")
         return sharp, blurred
 
-    def size(self) -> tuple[int, int]:
-        """Returns (height, width) of the images."""
-        height, width = _shape(self.blurred)[-2:]
-        return height, width if self.sharp is not None else width // 2
-
     def checked(self) -> Iterator[FilePair]:
         """Yields the pairs of the files, one per image of an array, after a check of the sizes."""
         shape = _shape(self.blurred)
@@ -73,10 +71,12 @@ class FilePair(NamedTuple):
         else:
             other = _shape(self.sharp)
             require(other == shape, f"{size} and {self.sharp} is {_text(other)}; the images of a pair must have the same size")
+        height, width = shape[-2:]
+        pair = self._replace(size=(height, width if self.sharp is not None else width // 2))
         if len(shape) == 2:
-            yield self
+            yield pair
         else:
-            yield from (self._replace(name=f"{self.name}[{number}]", number=number) for number in range(shape[0]))
+            yield from (pair._replace(name=f"{self.name}[{number}]", number=number) for number in range(shape[0]))
 
 
 class FolderPairs(list[FilePair]):
@@ -99,7 +99,7 @@ class FolderPairs(list[FilePair]):
         """Yields once what identifies the sharp images, hexadecimal digits as bytes (n,), and their heights and widths, int64
         (n, 2). The sharp files are read."""
         keys = [hashlib.sha256(self._hash(pair.sharp or pair.blurred) + repr(pair.number).encode()).hexdigest() for pair in self]
-        yield np.array(keys, "S64"), np.array([pair.size() for pair in self], np.int64).reshape(-1, 2)
+        yield np.array(keys, "S64"), np.array([pair.size for pair in self], np.int64).reshape(-1, 2)
 
     def _hash(self, path: Path) -> bytes:
         """The sha256 of a file, which is read once."""
@@ -169,10 +169,7 @@ def _header(path: Path) -> tuple[tuple[int, ...], int]:
     """The shape of an array of images, and where its values begin in the file."""
     try:
         with open_regular(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
-            version = np.lib.format.read_magic(file)
-            read: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, by_columns, dtype = read(file)
-            start = file.tell()
+            (shape, dtype, by_columns), start = read_header(file), file.tell()
     except (ValueError, OSError, EOFError, UnreadableFileError) as error:
         raise BadImageError("corrupt", f"{path}: the array cannot be read: {error}") from error
     if dtype != np.uint8 or len(shape) not in (3, 4) or shape[-1] != 3 or not math.prod(shape) or by_columns:

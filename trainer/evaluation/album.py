@@ -44,34 +44,23 @@ def plan(inputs: Sequence[str], out: Path) -> Album:
     album = Album()
     for text in inputs:
         for file, name, named in _files_of(text, out):
-            problem = _problem(file)
-            if problem is None:
+            try:
+                image_header(file)
                 names[file] = name
-            elif named or file.suffix.lower() in READABLE | _OTHER or problem.reason not in ("not_an_image", "empty"):
-                album.refused[file] = problem
-            else:
-                album.passed.append(file)
+            except BadImageError as problem:
+                if named or file.suffix.lower() in READABLE | _OTHER or problem.reason not in ("not_an_image", "empty"):
+                    album.refused[file] = problem
+                else:
+                    album.passed.append(file)
     require(len(names) + len(album.refused) > 0, f"no photographs in {', '.join(inputs)}")
     if out.suffix.lower() in WRITABLE and not out.is_dir():
         require(len(names) <= 1, f"{len(names)} photographs cannot be written to one file, {out}; use a folder as --out")
         album.work.update(dict.fromkeys(names, out))
     else:
-        album.work.update((file, out / _written(name)) for file, name in names.items())
+        for file, name in names.items():
+            album.work[file] = out / (name if name.suffix.lower() in WRITABLE else name.with_suffix(".png"))
     _require_apart(album)
     return album
-
-
-def _problem(file: Path) -> BadImageError | None:
-    """Why the header of a file says that it cannot be restored, if it does."""
-    try:
-        image_header(file)
-    except BadImageError as error:
-        return error
-    return None
-
-
-def _written(name: Path) -> Path:
-    return name if name.suffix.lower() in WRITABLE else name.with_suffix(".png")
 
 
 def _require_apart(album: Album) -> None:

@@ -23,10 +23,11 @@ from trainer.evaluation.metadata import Metadata, options, png_with, read_metada
 #: uint8 or uint16 (H, W, 3), RGB.
 Pixels: TypeAlias = NDArray[np.integer[Any]]
 
-_JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}
-_WEBP: dict[str, Any] = {"lossless": True, "exact": True}  # exact: colours under transparent pixels are kept too
-_PILLOW = {".jpg": ("JPEG", _JPEG), ".jpeg": ("JPEG", _JPEG), ".jpe": ("JPEG", _JPEG), ".jfif": ("JPEG", _JPEG)}
-_PILLOW[".webp"] = ("WEBP", _WEBP)
+#: Suffixes of formats that Pillow writes, and its options.
+_PILLOW: dict[str, dict[str, Any]] = {
+    **{suffix: {"format": "JPEG", "quality": 95, "subsampling": 0} for suffix in (".jpg", ".jpeg", ".jpe", ".jfif")},
+    ".webp": {"format": "WEBP", "lossless": True, "exact": True},  # exact: colours under transparent pixels are kept too
+}
 _TIFF, _DEEP = (".tif", ".tiff"), (".png", ".tif", ".tiff")
 #: Suffixes of formats that can be written.
 WRITABLE = (".png", *_TIFF, ".bmp", *_PILLOW)
@@ -123,9 +124,8 @@ def _encoded(suffix: str, pixels: Pixels, alpha: Pixels | None, metadata: Metada
     if alpha is not None:
         channels = np.dstack([channels, alpha])
     if suffix in _PILLOW:
-        kind, how = _PILLOW[suffix]
         buffer = io.BytesIO()
-        Image.fromarray(channels).save(buffer, kind, **how, **options(metadata))
+        Image.fromarray(channels).save(buffer, **_PILLOW[suffix], **options(metadata))
         return buffer.getvalue()
     if not grey:
         channels = np.asarray(cv2.cvtColor(channels, cv2.COLOR_RGB2BGR if alpha is None else cv2.COLOR_RGBA2BGRA))

@@ -11,8 +11,9 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from blurkit.decode.header import png_chunks
 from blurkit.decode.tags import Directory
@@ -21,7 +22,6 @@ from blurkit.errors import BadImageError
 _PREFIX = b"Exif\0\0"
 _ORIENTATION, _WIDTH, _HEIGHT = 274, 40962, 40963
 _EXIF, _GPS, _EXTRA, _PROFILE, _XMP = 34665, 34853, 338, 34675, 700
-_RESOLUTION = 282, 283, 296
 #: Tags of a TIFF file that describe the photograph, and not how its pixels are stored.
 _DESCRIBING = (269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, _EXIF, _GPS)
 #: PNG chunks that say what colours the values mean. A reader needs them together or not at all.
@@ -50,14 +50,13 @@ def read_metadata(data: bytes) -> Metadata:
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             values = dict(image.info)
-            chunks = _chunks(data) if image.format == "PNG" else {}
+            places = png_chunks(data, len(data)) if image.format == "PNG" else ()
+            chunks = {name: data[position : position + length] for name, position, length in places}
             exif, xmp = values.get("exif") or chunks.get(b"eXIf", b""), values.get("xmp", b"")
             alpha = 2
             if isinstance(image, TiffImagePlugin.TiffImageFile):
                 exif, xmp = _exif_of_tiff(image), image.tag_v2.get(_XMP, b"")
                 alpha = 1 if image.tag_v2.get(_EXTRA) == (1,) else 2
-            elif not xmp and isinstance(values.get("XML:com.adobe.xmp"), str):
-                xmp = values["XML:com.adobe.xmp"].encode()
     except _DAMAGE as error:
         return Metadata(notes=(f"metadata not kept, since they are damaged ({type(error).__name__})",))
     exif, notes = _upright(exif.removeprefix(_PREFIX))
@@ -66,7 +65,7 @@ def read_metadata(data: bytes) -> Metadata:
     return Metadata(values.get("icc_profile") or b"", exif, bytes(xmp), dpi, colour, alpha, notes)
 
 
-def options(metadata: Metadata) -> dict[str, object]:
+def options(metadata: Metadata) -> dict[str, Any]:
     """Returns the metadata as options of Pillow's encoders of JPEG and WebP. WebP has no resolution of its own."""
     given = {"icc_profile": metadata.icc, "xmp": metadata.xmp, "dpi": metadata.dpi}
     given["exif"] = _PREFIX + metadata.exif if metadata.exif else b""
@@ -103,9 +102,7 @@ def tiff_with(data: bytes, metadata: Metadata, *, alpha: bool) -> bytes:
     if metadata.exif:
         exif = Image.Exif()
         exif.load(_PREFIX + metadata.exif)
-        for tag in _DESCRIBING:
-            if tag in exif:
-                tags[tag] = exif.get_ifd(tag) if tag in (_EXIF, _GPS) else exif[tag]
+        tags.update(_describing(exif))
         tags[_ORIENTATION] = 1
     return _with_directory(data, tags)
 
@@ -128,10 +125,6 @@ def _with_directory(data: bytes, tags: TiffImagePlugin.ImageFileDirectory_v2) ->
     return longer[:4] + struct.pack("<I", len(longer)) + longer[8:] + joint
 
 
-def _chunks(data: bytes) -> dict[bytes, bytes]:
-    return {name: data[position : position + length] for name, position, length in png_chunks(data, len(data))}
-
-
 def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
@@ -139,11 +132,13 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 def _exif_of_tiff(image: Image.Image) -> bytes:
     """The describing tags of a TIFF file as an Exif block."""
     given, kept = image.getexif(), Image.Exif()
-    for tag in _DESCRIBING:
-        if tag in given:
-            kept[tag] = given.get_ifd(tag) if tag in (_EXIF, _GPS) else given[tag]
-    kept[ExifTags.Base.Orientation] = given.get(_ORIENTATION, 1)
+    kept.update(_describing(given))
+    kept[_ORIENTATION] = given.get(_ORIENTATION, 1)
     return kept.tobytes()
+
+
+def _describing(tags: Image.Exif) -> dict[int, Any]:
+    return {tag: tags.get_ifd(tag) if tag in (_EXIF, _GPS) else tags[tag] for tag in _DESCRIBING if tag in tags}
 
 
 def _upright(block: bytes) -> tuple[bytes, tuple[str, ...]]:

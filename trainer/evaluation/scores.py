@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,9 +30,11 @@ class Score(NamedTuple):
         return better * (after - before) if after != before else 0.0  # both are infinite if the pair is not blurred
 
 
-def score_pairs(restore: Restorer, pairs: PairSet, metrics: Mapping[str, Metric]) -> Iterator[Score]:
-    """Yields the score of each pair, in order."""
-    for index in range(len(pairs)):
+def score_pairs(
+    restore: Restorer, pairs: PairSet, metrics: Mapping[str, Metric], numbers: Iterable[int] | None = None
+) -> Iterator[Score]:
+    """Yields the score of each pair, in order. ``numbers``: of the pairs to score, by default of all."""
+    for index in range(len(pairs)) if numbers is None else numbers:
         sharp, blurred = pairs.images(index)
         restored = restore(blurred)
         both = np.stack((blurred, restored)), np.broadcast_to(sharp, (2, *sharp.shape))

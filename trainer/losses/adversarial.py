@@ -7,6 +7,7 @@ Arjovsky et al. 2017; "wgan-gp" Gulrajani et al. 2017, with their penalty or tha
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
@@ -45,11 +46,6 @@ def least_squares(low: Tensor, high: Tensor, *, least: float = 0.0) -> Tensor:
     return ((low - least).square().mean() + (high - 1).square().mean()) / 2
 
 
-def relative_squares(low: Tensor, high: Tensor) -> Tensor:
-    """Returns :func:`least_squares` with the targets -1 and 1."""
-    return least_squares(low, high, least=-1.0)
-
-
 def difference(low: Tensor, high: Tensor) -> Tensor:
     """Returns the mean of ``low`` minus the mean of ``high``."""
     return low.mean() - high.mean()
@@ -59,6 +55,7 @@ def _swapped(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tens
     return lambda fake, real: loss(real, fake)
 
 
+_RELATIVE_SQUARES = functools.partial(least_squares, least=-1.0)
 _WASSERSTEIN = Objective(difference, lambda fake, _: -fake.mean())
 OBJECTIVES = {
     "gan": Objective(cross_entropy, lambda fake, _: F.softplus(-fake).mean()),
@@ -66,7 +63,7 @@ OBJECTIVES = {
     "wgan": _WASSERSTEIN,
     "wgan-gp": _WASSERSTEIN,
     "ragan": Objective(cross_entropy, _swapped(cross_entropy), relative=True),
-    "ragan-ls": Objective(relative_squares, _swapped(relative_squares), relative=True),
+    "ragan-ls": Objective(_RELATIVE_SQUARES, _swapped(_RELATIVE_SQUARES), relative=True),
 }
 
 

@@ -80,10 +80,8 @@ class Perceptual(nn.Module):
         with torch.no_grad():
             targets = self.network(sharp)
         pairs = zip(self.network(restored), targets, strict=True)
-        return (
-            self._share
-            * torch.stack([F.mse_loss(full_precision(found), full_precision(target)) for found, target in pairs]).sum()
-        )
+        losses = [F.mse_loss(full_precision(found), full_precision(target)) for found, target in pairs]
+        return self._share * torch.stack(losses).sum()
 
 
 def _perceptual(settings: ContentWeights) -> Perceptual:

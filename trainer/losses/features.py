@@ -80,8 +80,9 @@ def features(name: str, numbers: Sequence[int], weights: str = "", scaling: str 
     raised if there are none.
     """
     require(len(numbers) > 0 and min(numbers) >= 0, f"name layers of {name} by numbers from 0 on, got {list(numbers)}")
-    network = layers(name, max(numbers))
-    url = _url(name)
+    import torchvision  # as in :func:`layers`
+
+    network, url = layers(name, max(numbers)), str(torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].url)
     try:
         state = read_weights(Path(weights))[0] if weights else _download(url)
         network.load_state_dict({name: state[name if name in state else f"features.{name}"] for name in network.state_dict()})
@@ -93,12 +94,6 @@ def features(name: str, numbers: Sequence[int], weights: str = "", scaling: str 
         cache = Path(torch.hub.get_dir()) / "checkpoints" / file
         raise UsageError(f"{problem}; put a copy of {file} at {cache}, or name one with {remedy}") from error
     return Features(network.eval().requires_grad_(False), numbers, Imagenet() if scaling == "imagenet" else None)
-
-
-def _url(name: str) -> str:
-    import torchvision
-
-    return str(torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].url)
 
 
 def _download(url: str) -> dict[str, Any]:

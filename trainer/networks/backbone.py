@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from blurkit.errors import UsageError, nearest
 from blurkit.program.checks import one_of, require
-from trainer.networks.weights import read_weights
+from trainer.networks.weights import fill, read_weights
 
 
 def open_network(name: str, *, pretrained: bool, **options: Any) -> nn.Module:
@@ -46,10 +46,7 @@ def load_weights(network: nn.Module, path: str, state: Mapping[str, Tensor] | No
     given |= {name.removeprefix("features."): value for name, value in given.items()}
     missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
     require(not missing, f"{path}: {len(missing)} of {len(own)} weights are missing, the first is {next(iter(missing), '')}")
-    try:
-        network.load_state_dict({name: given.get(name, value) for name, value in own.items()})
-    except RuntimeError as error:
-        raise UsageError(f"{path}: the weights do not fit: {str(error).splitlines()[1].strip()}") from error
+    fill(network, {name: given.get(name, value) for name, value in own.items()}, f"{path}: the weights do not fit")
 
 
 def normalise_by(statistics: str, network: nn.Module) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from blurkit.program.checks import require
 from trainer.networks.backbone import load_weights, normalise_by, open_network
 from trainer.networks.critics import Critic
 from trainer.networks.weights import read_weights
@@ -36,8 +35,6 @@ class ClassifierCritic(Critic):
         conditional: bool = False,
         frozen: bool = False,
     ) -> None:
-        refused = "the pretrained weights of a classifier are those for one photograph, and a conditional critic sees two"
-        require(not (conditional and pretrained), f"{refused}; set conditional = false or pretrained = false")
         super().__init__(conditional=conditional, frozen=frozen)
         channels = 6 if conditional else 3
         self.network = open_network(backbone, pretrained=pretrained and not weights, num_classes=1, in_chans=channels)

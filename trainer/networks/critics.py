@@ -67,13 +67,15 @@ class PatchCritic(Critic):
     a file to start from. ``conditional``, ``frozen``: see :class:`Critic`.
     """
 
+    published_layers = 3
+
     def __init__(
         self, *, layers: int = 0, width: int = 64, conditional: bool = False, weights: str = "", frozen: bool = False
     ) -> None:
         within("critic.layers", [layers], 0, 8)
         within("critic.width", [width], 1, 1024)
         super().__init__(conditional=conditional, frozen=frozen)
-        layers = layers or 3
+        layers = layers or self.published_layers
         channels = [width * min(2**layer, 8) for layer in range(layers + 1)]
         modules = [nn.Conv2d(6 if conditional else 3, width, 4, stride=2, padding=2), nn.LeakyReLU(0.2, inplace=True)]
         for layer in range(1, layers + 1):
@@ -96,10 +98,7 @@ class PatchCritic(Critic):
 class FullCritic(PatchCritic):
     """A :class:`PatchCritic` whose published number of layers is 5, so that a patch covers most of the photograph."""
 
-    def __init__(
-        self, *, layers: int = 0, width: int = 64, conditional: bool = False, weights: str = "", frozen: bool = False
-    ) -> None:
-        super().__init__(layers=layers or 5, width=width, conditional=conditional, weights=weights, frozen=frozen)
+    published_layers = 5
 
 
 class DoubleCritic(Critic):

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from blurkit.errors import BlurkitError, UsageError
+from trainer.networks.weights import KEY
 
 SUFFIX = ".onnx"
-#: The key of the metadata of a file that holds the description of its generator.
-KEY = "blurkit"
 #: The largest difference between onnxruntime and torch that is accepted, for values in [-1, 1].
 TOLERANCE = 1e-4
 _MOST_SIDE = 1 << 16

@@ -8,6 +8,7 @@ from ours in the encoder alone, and the stages that the code loads but never use
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ class PyramidGenerator(nn.Module):
         half, quarter = width // 2, width // 4
         self.fpn = pyramid
         for level in range(1, 5):
-            self.add_module(f"head{level}", Head(width, half))
+            self.add_module(f"head{level}", _head(width, half))
         self.smooth = nn.Sequential(nn.Conv2d(4 * half, half, 3, padding=1), *normalised(half))
         self.smooth2 = nn.Sequential(nn.Conv2d(half, quarter, 3, padding=1), *normalised(quarter))
         self.final = nn.Conv2d(quarter, 3, 3, padding=1)
@@ -120,17 +121,10 @@ class Pyramid(Laterals):
         return [map0, self.td3(map1 + enlarged(map2, 2)), map2, map3, map4]
 
 
-class Head(nn.Module):
-    """Two convolutions, each with a ReLU."""
-
-    def __init__(self, width: int, half: int) -> None:
-        super().__init__()
-        self.block0 = nn.Conv2d(width, half, 3, padding=1, bias=False)
-        self.block1 = nn.Conv2d(half, half, 3, padding=1, bias=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Maps (B, ``width``, H, W) to (B, ``half``, H, W)."""
-        return F.relu(self.block1(F.relu(self.block0(features))))
+def _head(width: int, half: int) -> nn.Module:
+    """Two convolutions, each with a ReLU, under their published names."""
+    first, second = nn.Conv2d(width, half, 3, padding=1, bias=False), nn.Conv2d(half, half, 3, padding=1, bias=False)
+    return nn.Sequential(OrderedDict(block0=first, relu0=nn.ReLU(), block1=second, relu1=nn.ReLU()))
 
 
 def enlarged(features: Tensor, times: int) -> Tensor:

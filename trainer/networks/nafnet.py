@@ -53,7 +53,8 @@ class NafnetGenerator(nn.Module):
         self.encoders = nn.ModuleList(blocks(count, level) for level, count in zip(down, encoder, strict=True))
         self.downs = nn.ModuleList(nn.Conv2d(channels[level], channels[level + 1], 2, stride=2) for level in down)
         self.middle_blks = blocks(middle, levels)
-        self.ups = nn.ModuleList(_doubled(channels[level + 1]) for level in down[::-1])
+        doubled = (nn.Sequential(nn.Conv2d(count, 2 * count, 1, bias=False), nn.PixelShuffle(2)) for count in channels[:0:-1])
+        self.ups = nn.ModuleList(doubled)
         self.decoders = nn.ModuleList(blocks(count, level) for level, count in zip(down[::-1], decoder, strict=True))
 
     def forward(self, blurred: Tensor) -> Tensor:
@@ -127,7 +128,3 @@ class Mean(nn.Module):
 def _gate(features: Tensor) -> Tensor:
     one, other = features.chunk(2, dim=1)
     return one * other
-
-
-def _doubled(channels: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.PixelShuffle(2))

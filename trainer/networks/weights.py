@@ -114,13 +114,13 @@ def without_starts(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key not in STARTS}
 
 
-def fill(generator: nn.Module, state: Mapping[str, Tensor], problem: str) -> None:
-    """Load all weights of a generator, under strict names.
+def fill(network: nn.Module, state: Mapping[str, Tensor], problem: str) -> None:
+    """Load all weights of a network, under strict names.
 
     Raises :class:`UsageError`, which begins with ``problem``, if a weight is missing, unknown, or of another shape.
     """
     try:
-        generator.load_state_dict(state)
+        network.load_state_dict(state)
     except RuntimeError as error:
         wrong = "; ".join(line.strip()[:200] for line in str(error).splitlines()[1:4])
         raise UsageError(f"{problem}: {wrong}") from error

@@ -146,12 +146,12 @@ def _read_safetensors(path: Path) -> Kernels:
 
 def _numpy_header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and dtype without the values, so that a large image is not read. Raises UsageError for pickled objects."""
-    shape, dtype = read_header(file)
+    shape, dtype, _ = read_header(file)
     require(not dtype.hasobject, f"{path}: {name} holds pickled objects, which may run code when read; {_PLAIN}")
     return shape, dtype
 
 
-def _extent(header: tuple[tuple[int, ...], np.dtype[Any]]) -> tuple[tuple[int, ...], int]:
+def _extent(header: tuple[tuple[int, ...], np.dtype[Any], bool]) -> tuple[tuple[int, ...], int]:
     return header[0], header[1].itemsize
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from blurkit.shard.format import FIELDS
-from trainer.commands import bench, bench_card
+from trainer.commands import bench, bench_step
 
 
 def test_both_loaders_read_the_same_pixels_and_are_counted_in_pairs():
@@ -34,7 +34,7 @@ def test_both_loaders_read_the_same_pixels_and_are_counted_in_pairs():
 def test_what_is_measured_on_a_gpu_runs_on_a_cpu():
     """The code of the GPU's sections with small networks: parity holds, plain steps equal themselves, and times are counted."""
     small = ("crop=32", "generator.width=4", "generator.blocks=1", "critic.width=4")
-    sections = bench_card.card_sections(torch.device("cpu"), *small, repeats=1)
+    sections = bench_step.card_sections(torch.device("cpu"), *small, repeats=1)
     (parity,) = sections["parity"]()
     assert parity.value < 1e-4
     (graph,) = sections["graph"]()
@@ -46,8 +46,8 @@ def test_what_is_measured_on_a_gpu_runs_on_a_cpu():
 
 def test_parity_notices_another_step():
     small = ("crop=32", "generator.width=4", "generator.blocks=1", "critic.width=4")
-    with mock.patch.object(bench_card, "LAYERS", {"vgg19": (12,)}):
-        step = bench_card._step(torch.device("cpu"), small)
-    with mock.patch.object(bench_card, "_step", return_value=step):
-        (parity,) = bench_card.card_sections(torch.device("cpu"), *small)["parity"]()
+    with mock.patch.object(bench_step, "LAYERS", {"vgg19": (12,)}):
+        step = bench_step._step(torch.device("cpu"), small)
+    with mock.patch.object(bench_step, "_step", return_value=step):
+        (parity,) = bench_step.card_sections(torch.device("cpu"), *small)["parity"]()
     assert not parity.holds

@@ -136,6 +136,14 @@ def test_a_run_without_its_critic_gives_the_commands_that_make_and_use_it(place,
     assert all(torch.equal(trained[key], value) for key, value in before.items()) == name.endswith("frozen")
 
 
+def test_weights_of_a_critic_without_a_part_are_refused(place, tmp_path):
+    settings = ("adversarial=none", "critic.weights=critic.safetensors")
+    options = RunOptions((place / "00000.h5",), (), tmp_path / "run", str(place / "tiny.toml"), settings, "cpu", quiet=True)
+    with pytest.raises(UsageError, match=r"critic\.weights is of no use: .* set adversarial\.objective"):
+        run(options)
+    assert not (tmp_path / "run").exists()
+
+
 def test_without_adversarial_training_no_critic_is_needed(place, tmp_path):
     settings = ["pretrain=2", "adversarial=none", "steps=1", "validate_pairs=1"]
     options = RunOptions((place / "00000.h5",), (), tmp_path, str(place / "tiny.toml"), tuple(settings), "cpu", quiet=True)

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from docs_scripts import docs_script
 from tensors import random_tensor
 
 from trainer.config import load_recipe, recipe_names
-from trainer.losses.features import layers
 from trainer.training.distributed import Ranks
 from trainer.training.step import build_step
 
@@ -19,37 +19,22 @@ SMALL = {
     "unet": ("width=4",),
     "nafnet": ("width=4", "encoder=[1, 1]", "decoder=[1, 1]"),
 }
-#: The last layer that a recipe needs of each network.
-LAST = {"vgg19": 25, "vgg16": 15, "mobilenet_v2": 18, "alexnet": 11}
+GRADIENTS = docs_script("gradients")
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Files with random weights of the networks of content losses."""
-    folder, files = tmp_path_factory.mktemp("weights"), {}
-    torch.manual_seed(1)
-    for name, last in LAST.items():
-        network = layers(name, last).to_empty(device="cpu")
-        for value in network.state_dict().values():
-            if value.dtype.is_floating_point and value.ndim > 1:
-                torch.nn.init.kaiming_normal_(value)
-            else:
-                value.fill_(1 if value.dtype.is_floating_point else 0)
-        files[name] = folder / f"{name}.pth"
-        torch.save({f"features.{key}": value for key, value in network.state_dict().items()}, files[name])
-    return files
+    return GRADIENTS.random_weights(tmp_path_factory.mktemp("weights"))
 
 
 def small(name, weights, backbone):
     """A step of a recipe at reduced size. ``backbone``: that of generators and critics on a network of others, or None."""
     whole = load_recipe(name)
-    networks = [f"generator.{setting}" for setting in SMALL[whole.generator["name"]]]
-    networks.append("critic.pretrained=false" if whole.critic["name"] == "classifier" else "critic.width=4")
     parts = {"generator": whole.generator["name"] == "fpn", "critic": whole.critic["name"] == "classifier"}
-    networks += [f"{part}.backbone={backbone}" for part, has_one in parts.items() if backbone and has_one]
-    files = [f"content.vgg_weights={weights[whole.content.perceptual_network]}", f"content.lpips_weights={weights['alexnet']}"]
-    start = ["adversarial.start=0"] if whole.adversarial else []
-    recipe = load_recipe(name, [*networks, *files, *start, f"crop={SIDE}", "batch=1"])
+    backbones = [f"{part}.backbone={backbone}" for part, has_one in parts.items() if backbone and has_one]
+    sizes = ("adversarial.start=0", f"crop={SIDE}", "batch=1")
+    recipe = GRADIENTS.reduced(name, weights, SMALL, 4, [*sizes, *backbones])
     return build_step(recipe, torch.device("cpu"), Ranks())
 
 
@@ -98,3 +83,19 @@ def test_every_recipe_takes_two_steps(name, weights):
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_takes_twenty_steps(name, weights):
     train(name, weights, 20)
+
+
+@pytest.mark.parametrize("name", ["ird", "vegan-fourier", "nogan-lsgan-patch"])
+def test_the_norms_of_the_documentation_are_slopes_of_weighted_losses(weights, name):
+    """Along its gradient, a loss changes by the norm of the gradient for each unit of length."""
+    step = small(name, weights, None)
+    restored, blurred, sharp = random_tensor(3, 1, 3, SIDE, SIDE, dtype=torch.float32)
+    norms = GRADIENTS.norms(step, restored, blurred, sharp)
+    assert set(norms) == {*step.recipe.content.terms, "adversarial"}
+    for term, norm in norms.items():
+        leaf = restored.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(step.judge(leaf, blurred, sharp, adversarial=True)[1][term], leaf)
+        along = gradient / gradient.norm() * 0.02
+        with torch.no_grad():
+            high, low = (step.judge(restored + sign * along, blurred, sharp, adversarial=True)[1][term] for sign in (1, -1))
+        assert step.weights[term] * (high - low).item() / 0.04 == pytest.approx(norm, rel=0.02), term

@@ -1,4 +1,4 @@
-"""What ``trainer bench`` measures on a GPU: parity with the published step, recorded steps, speed and memory.
+"""What ``trainer bench`` measures of a step: its time on a CPU, and on a GPU parity, recorded steps, speed and memory.
 
 The published step is that of DeblurGAN, see :mod:`trainer.training.published`, on one pair. The features are those of a VGG-19
 with random weights, so that nothing is downloaded.
@@ -7,7 +7,9 @@ with random weights, so that nothing is downloaded.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +39,23 @@ FASTER = {
 MEMORY = 40.0
 
 
+def step_figures() -> Iterator[Figure]:
+    """One step of the recipe ``deblurgan`` over the published step, on one pair of 256x256, on the CPU.
+
+    If the processor computes in bf16, also a step in bf16 whose critic scores restored and sharp in one call.
+    """
+    cpu, information = torch.device("cpu"), Path("/proc/cpuinfo")
+    steps = [_step(cpu, ())]
+    if re.search("avx512_bf16|amx_bf16", information.read_text() if information.exists() else ""):
+        steps.append(_step(cpu, ("precision.bf16=true", "adversarial.joint=true")))
+    pair = _pairs(steps[0], 0)
+    actions = [functools.partial(_published(cpu, ()).step, *pair, list(torch.rand(5, 1, 1, 1, 1)))]
+    published, *seconds = times(*actions, *(functools.partial(step, 0, *pair) for step in steps), repeats=3)
+    yield Figure("a step at parity over the published one, written plainly", seconds[0] / published, 1.05, at_most=True)
+    if len(seconds) > 1:
+        yield Figure("a step in bf16 over the published one", seconds[1] / published, 0.75, at_most=True)
+
+
 def card_sections(device: torch.device, *small: str, repeats: int = 20) -> Mapping[str, Callable[[], Iterator[Figure]]]:
     """Returns what is measured on a GPU by name. ``small``: settings that make the networks smaller, for a rehearsal."""
     return {
@@ -49,6 +68,7 @@ def card_sections(device: torch.device, *small: str, repeats: int = 20) -> Mappi
 def _parity(device: torch.device, small: tuple[str, ...]) -> Iterator[Figure]:
     """Losses of three steps of both, in true float32."""
     torch.backends.cudnn.allow_tf32 = False
+    small = ("generator.dropout=0.0", *small)  # the two draw other masks
     ours, published = _step(device, small), _published(device, small)
     difference = 0.0
     for number in range(3):
@@ -65,7 +85,10 @@ def _parity(device: torch.device, small: tuple[str, ...]) -> Iterator[Figure]:
 
 def _graph(device: torch.device, small: tuple[str, ...]) -> Iterator[Figure]:
     """Weights after 12 steps, recorded and plain, over two recordings."""
-    both = [_step(device, (*small, "adversarial.start=5", f"precision.graph={flag}")) for flag in ("false", "true")]
+    both = [
+        _step(device, ("generator.dropout=0.0", *small, "adversarial.start=5", f"precision.graph={flag}"))
+        for flag in ("false", "true")
+    ]
     for number in range(12):
         for step in both:
             step(number, *_pairs(step, number))
@@ -112,17 +135,13 @@ def _networks(recipe: TrainingRecipe) -> tuple[nn.Module, Critic, nn.Sequential]
     return build_generator(recipe.generator), build_critic(recipe.critic), features
 
 
-def _recipe(settings: Sequence[str]) -> TrainingRecipe:
-    return load_recipe("deblurgan", ["generator.dropout=0.0", *settings])
-
-
 def _published(device: torch.device, small: Sequence[str]) -> Published:
-    generator, critic, features = _networks(_recipe(small))
+    generator, critic, features = _networks(load_recipe("deblurgan", small))
     return Published(generator.to(device), critic.model.to(device), features.to(device))  # type: ignore[arg-type]
 
 
 def _step(device: torch.device, settings: Sequence[str]) -> Step:
-    recipe = _recipe(settings)
+    recipe = load_recipe("deblurgan", settings)
     generator, critic, features = _networks(recipe)
     content = ContentLoss(recipe.content.terms, {"perceptual": Perceptual(Features(features, LAYERS["vgg19"]))})
     if recipe.precision.channels_last:
