@@ -36,7 +36,7 @@ _HOMES = {
     "open_dataset": "blurkit.shard",
     "rasterize": "blurkit.kernels.rasterization",
 }
-_ROOMS = ("blurring", "camera", "decode", "errors", "kernels", "pair", "recipes", "report", "shard", "sources", "truth")
+_ROOMS = ("blurring", "camera", "decode", "errors", "kernels", "pair", "recipes", "report", "shard", "sources", "torch", "truth")
 
 __all__ = ["__version__", *_HOMES]
 __getattr__, __dir__ = offer(__name__, _HOMES, _ROOMS)

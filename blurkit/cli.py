@@ -184,7 +184,7 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 @recipe_option
 @settings_option("Change a value of the recipe.")
 @click.option("--seed", default=0, metavar="N", help="Seed of all random numbers, from 0.")
-@click.option("-o", "--out", type=PATH, default=Path("kernels.npz"), help="A .npz, .h5 or .mat file, or a folder.")
+@click.option("-o", "--out", type=PATH, default=Path("kernels.npz"), help="A .npz, .npy, .h5 or .mat file, or a folder.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @json_option
 def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
@@ -220,7 +220,7 @@ def fetch(dataset: str, **values: Any) -> int:
 def bench(sections: tuple[str, ...], as_json: bool) -> int:
     """Measure speed and memory, and print each figure beside its limit.
 
-    SECTIONS: kernels, convolution, fused, workers, memory, reading, export, start. Without SECTIONS, all are measured.
+    SECTIONS: kernels, convolution, fused, workers, memory, reading, export, start, torch. Without SECTIONS, all are measured.
     """
     from blurkit.commands.bench import bench
 

@@ -9,6 +9,8 @@ import pytest
 from encoded_images import photograph
 from PIL import Image
 
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # importing it would ask the network for its newest version
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:

@@ -6,6 +6,7 @@ time of each is that of its fastest repetition.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -169,6 +170,16 @@ def _start() -> Iterator[Figure]:
     yield Figure("`blurkit --help` beyond the interpreter's own start", (with_help - interpreter) * 1e3, 150, "ms", at_most=True)
 
 
+def _torch() -> Iterator[Figure]:
+    """Measured only if torch and kornia are installed: they are no dependencies."""
+    if not all(importlib.util.find_spec(name) for name in ("torch", "kornia")):
+        return
+    from blurkit.torch.benchmark import figures
+
+    kernel, canvas = _typical_kernel()
+    yield from figures(np.stack([_photograph((256, 256), number) for number in range(8)]), kernel, canvas)
+
+
 def _typical_kernel() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The first kernel of the published process with about ``TAPS`` taps that fits the canvas, and this kernel on the canvas.
 
@@ -210,4 +221,5 @@ SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "reading": _reading,
     "export": _exporting,
     "start": _start,
+    "torch": _torch,
 }

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.blurring.codes import blur_codes
 from blurkit.camera.bayer import REACH
 from blurkit.camera.noise import draw_noise
 from blurkit.camera.raw import Camera
@@ -52,6 +53,16 @@ class Exposure:
         if curves.encode == curves.decode and gain == 1.0:
             return codes
         return self.tone.quantize(load_response(curves.decode).table * np.float32(gain))[codes]
+
+    def photograph(
+        self, image: NDArray[np.uint8], blur: Blur, crop: Box, *, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """Blurs, exposes and compresses a crop. Returns the image, uint8 (h, w, 3), and the saturation mask of :meth:`take`."""
+        if self.is_plain and blur.uniform:
+            blurred, saturation = blur_codes(image, blur.truth.kernel, self.tone, box=crop), None
+        else:
+            blurred, saturation = self.take(image, blur, crop, rng=rng)
+        return self.compressed(blurred, rng=rng), saturation
 
     def take(
         self, image: NDArray[np.uint8], blur: Blur, crop: Box, *, rng: np.random.Generator

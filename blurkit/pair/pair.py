@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.blurring.codes import blur_codes
 from blurkit.camera.sensor import LARGEST_JPEG_SIDE
 from blurkit.errors import BadImageError, UsageError
 from blurkit.kernels.trajectory import as_generator
@@ -74,7 +73,7 @@ def make_pair(
     is sharp enough, and ``too_few_frames`` if the recipe averages more frames than there are around the image.
     """
     size, rng = _checked_size(image, size), as_generator(rng)
-    recipe, chosen = _checked_recipe(recipe).choose(rng=rng)
+    recipe, chosen = checked_recipe(recipe).choose(rng=rng)
     if recipe.real is not None:
         blurred_of = scene.blurred and functools.partial(scene.blurred, recipe.real.kind)
         sharp, blurred, crop = real_crops(image, blurred_of, size, min_sharpness, rng=rng)
@@ -87,11 +86,7 @@ def make_pair(
     exposure = draw_exposure(recipe, fraction=motion.exposure, rng=rng)
 
     sharp = exposure.sharp(image[crop.slices])
-    if exposure.is_plain and blur.uniform:
-        blurred, saturation = blur_codes(image, blur.truth.kernel, exposure.tone, box=crop), None
-    else:
-        blurred, saturation = exposure.take(image, blur, crop, rng=rng)
-    blurred = exposure.compressed(blurred, rng=rng)
+    blurred, saturation = exposure.photograph(image, blur, crop, rng=rng)
 
     nodes = blur.truth.nodes and blur.truth.nodes.shifted(crop.y, crop.x)
     return Pair(
@@ -117,9 +112,21 @@ def _checked_size(image: NDArray[np.uint8], size: tuple[int, int] | int | None) 
     return int(sides[0]), int(sides[1])
 
 
-def _checked_recipe(recipe: Recipe | Mixture | str) -> Recipe | Mixture:
+def checked_recipe(recipe: Recipe | Mixture | str) -> Recipe | Mixture:
+    """The recipe, loaded if its name or its file is given. Raises :class:`UsageError` for anything else."""
     if isinstance(recipe, str):
         return load_recipe(recipe)
     if not isinstance(recipe, Recipe | Mixture):
         raise UsageError(f"recipe takes a result of load_recipe, or the name or file of a recipe; got {type(recipe).__name__}")
+    return recipe
+
+
+def image_recipe(recipe: Recipe | Mixture | str) -> Recipe | Mixture:
+    """:func:`checked_recipe` for single images: raises :class:`UsageError` also for a recipe that needs the frames of a video or
+    real blurred photographs."""
+    recipe = checked_recipe(recipe)
+    for part in recipe.parts:
+        if part.frames is not None or part.real is not None:
+            needs = "averages the frames of a video" if part.frames else "takes real blurred photographs"
+            raise UsageError(f"recipe {part.name!r} {needs}, and here are single images; choose another recipe")
     return recipe
