@@ -68,7 +68,8 @@ def export_dataset(shards: str, options: ExportOptions) -> int:
     seconds = time.monotonic() - begin
     if options.json:
         counts = {"pairs": len(dataset), "written": made, "parts": len(job.parts), "licences": licences}
-        print(json.dumps({"out": str(options.out), "to": options.to, "split": job.split, **counts, "seconds": round(seconds, 3)}))
+        place = {"out": str(options.out), "to": options.to, "split": job.split}
+        print(json.dumps({**place, **counts, "seconds": round(seconds, 3)}, ensure_ascii=False))
     else:
         table, _, page = card_files(job)
         print(f"{options.out}: {plural(len(dataset), 'pair')} as {options.to}, {made:,} of them written in {duration(seconds)}")
@@ -79,7 +80,7 @@ def export_dataset(shards: str, options: ExportOptions) -> int:
 def _split(dataset: Dataset, asked: str | None) -> str:
     """The name of the split: as asked for, else that of the dataset, else ``train``."""
     own = dataset.index.get("configuration", {}).get("split")
-    split = asked or (own if own in ("train", "val", "test") else "train")
+    split = asked if asked is not None else own if own in ("train", "val", "test") else "train"
     require(_SPLIT.fullmatch(split) is not None, f"--split is a word of letters, digits and hyphens, got {split!r}")
     return split
 

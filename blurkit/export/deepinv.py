@@ -9,23 +9,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
-from blurkit.export.exporter import Encoded, Job, Pair, Part
-from blurkit.export.parts import move
+from blurkit.export.exporter import Exporter, Part, Pieces, Row
 from blurkit.export.pieces import centred
+from blurkit.export.state import move
 from blurkit.program.files import replacing, sync_file, write_all
+from blurkit.program.lenient import naming
+from blurkit.shard.format import Sample
 from blurkit.shard.layout import SparseFile, allocate
 
 _ITEM = 4
 
 
-class DeepinvExporter:
+class DeepinvExporter(Exporter):
     """One file that is complete from the beginning except for its values, which are written to their places part by part.
 
     HDF5 makes the layout in memory, as for a shard. The file stays in the state folder until the last part is written.
@@ -36,9 +38,6 @@ from deepinv.datasets import HDF5Dataset
 
 pairs = HDF5Dataset("{out}/{split}.h5", split="{split}", use_dict_output=True)
 sharp, blurred = pairs[0]["x"], pairs[0]["y"]"""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
 
     def check(self) -> None:
         sizes = np.unique(np.concatenate(self.job.sizes), axis=0).tolist()
@@ -55,29 +54,27 @@ sharp, blurred = pairs[0]["x"], pairs[0]["y"]"""
     def bytes_of(self, part: Part) -> int:
         return _ITEM * len(part.indices) * sum(map(_count, self._shapes().values()))
 
-    def place(self, part: Part, index: int) -> dict[str, Any]:
+    def place(self, part: Part, index: int) -> Row:
         return {"file": self._final.name, "row": index}
 
-    def encode(self, pair: Pair) -> Encoded:
-        pieces = {"x": _floats(pair.sample.sharp), "y": _floats(pair.sample.blurred)}
-        if self.job.truth:
-            pieces["filter"] = _bytes(np.ascontiguousarray(centred(pair.sample.kernel, self.job.kernel_side), "<f4"))
-        return Encoded(pair.index, pieces)
+    def encode(self, index: int, sample: Sample, row: Row) -> Pieces:
+        images = {"x": _floats(sample.sharp), "y": _floats(sample.blurred)}
+        if not self.job.truth:
+            return images
+        return {**images, "filter": _bytes(np.ascontiguousarray(centred(sample.kernel, self.job.kernel_side), "<f4"))}
 
-    def write(self, part: Part, pairs: Iterable[Encoded]) -> int:
+    def write(self, part: Part, pairs: Iterable[tuple[int, Pieces]]) -> int:
         if not self._growing.exists():
             self._begin()
         offsets, size = self._offsets(), 0
         with self._growing.open("r+b", buffering=0) as file:
-            for pair in pairs:
-                for name, data in pair.pieces.items():
-                    write_all(file.fileno(), data, offsets[name] + pair.index * len(data))
+            for index, pieces in pairs:
+                for name, data in pieces.items():
+                    with naming("write", self._growing):
+                        write_all(file.fileno(), data, offsets[name] + index * len(data))
                     size += len(data)
             sync_file(file.fileno(), self._growing)
         return size
-
-    def commit(self, part: Part) -> None:
-        pass
 
     def has(self, part: Part, size: int) -> bool:
         return self._final.exists() or self._growing.exists()

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import functools
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.shard.format import Sample, digest_text
 from blurkit.shard.index import Dataset
+
+#: A pair in the bytes of a format, by the name of each piece.
+Pieces: TypeAlias = Mapping[str, bytes | memoryview]
+
+#: A row of the table of pairs, as values of JSON.
+Row: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -22,23 +29,6 @@ class Part:
 
     number: int
     indices: range
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A sample with its number in the dataset and its row of the table of pairs."""
-
-    index: int
-    sample: Sample
-    row: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A sample in the bytes of a format, by the name of each piece."""
-
-    index: int
-    pieces: Mapping[str, bytes | memoryview]
 
 
 @dataclass(frozen=True)
@@ -85,12 +75,8 @@ class Job:
         """The name of a sample."""
         return f"{index:0{max(6, len(str(len(self.dataset) - 1)))}d}"
 
-    def pixel_bytes(self, part: Part) -> int:
-        """The bytes of both images of the samples of a part, without compression."""
-        return 6 * int(self.sizes[part.number].prod(1).sum())
 
-
-class Exporter(Protocol):
+class Exporter(ABC):
     """A format. Pairs are encoded in any thread and in any order, and written by one thread, part by part, in order.
 
     A part is written in ``Job.state``, then recorded, then committed. So a part that was interrupted never has a final name, and
@@ -100,29 +86,38 @@ class Exporter(Protocol):
     #: Lines of Python that read an export with the program for which it is meant. ``{out}`` and ``{split}`` are replaced.
     reading: ClassVar[str]
 
-    def check(self) -> None:
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def check(self) -> None:  # noqa: B027 — most formats hold any dataset
         """Raise :class:`UsageError` if the format cannot hold the dataset, or if a package is missing."""
 
+    @abstractmethod
     def outputs(self) -> list[Path]:
         """All final paths, without the files that describe the export."""
 
     def bytes_of(self, part: Part) -> int:
-        """About how many bytes a part takes, at most."""
+        """About how many bytes a part takes: both images without compression."""
+        return 6 * int(self.job.sizes[part.number].prod(1).sum())
 
-    def place(self, part: Part, index: int) -> dict[str, Any]:
+    @abstractmethod
+    def place(self, part: Part, index: int) -> Row:
         """Where a sample is, for the table of pairs. Paths are relative to ``Job.out``."""
 
-    def encode(self, pair: Pair) -> Encoded:
+    @abstractmethod
+    def encode(self, index: int, sample: Sample, row: Row) -> Pieces:
         """The pieces of a pair."""
 
-    def write(self, part: Part, pairs: Iterable[Encoded]) -> int:
-        """Write and sync a part without a final name. Returns its size in bytes."""
+    @abstractmethod
+    def write(self, part: Part, pairs: Iterable[tuple[int, Pieces]]) -> int:
+        """Write and sync a part without a final name. Returns its size in bytes. ``pairs``: each with its number, in order."""
 
-    def commit(self, part: Part) -> None:
-        """Give a written part its final name, if parts have names of their own."""
+    def commit(self, part: Part) -> None:  # noqa: B027 — for parts without names of their own
+        """Give a written part its final name."""
 
+    @abstractmethod
     def has(self, part: Part, size: int) -> bool:
         """Whether a recorded part of this size is still there."""
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 — for parts that are complete by themselves
         """Complete the export after the last part. It may have been completed before."""

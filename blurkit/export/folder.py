@@ -9,12 +9,14 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from blurkit.export.exporter import Encoded, Pair, Part
+from blurkit.export.exporter import Part, Pieces, Row
 from blurkit.export.parts import FileParts
 from blurkit.export.pieces import npy, png
 from blurkit.program.files import make_folder, sync_folder
+from blurkit.program.lenient import naming
+from blurkit.shard.format import Sample
 
 
 class FolderExporter(FileParts):
@@ -32,28 +34,26 @@ pairs = ((cv2.imread(path), cv2.imread(path.replace("/blur/", "/sharp/"))) for p
     def final(self, part: Part) -> Path:
         return self.job.out / self.job.split / f"{part.number:05d}"
 
-    def place(self, part: Part, index: int) -> dict[str, Any]:
+    def place(self, part: Part, index: int) -> Row:
         folder, name = f"{self.job.split}/{part.number:05d}", self.job.name(index)
         kernel = {"kernel": f"{folder}/kernel/{name}.npy"} if self.job.truth else {}
         return {"blurred": f"{folder}/blur/{name}.png", "sharp": f"{folder}/sharp/{name}.png", **kernel}
 
-    def encode(self, pair: Pair) -> Encoded:
-        name, sample = self.job.name(pair.index), pair.sample
-        pieces = {f"blur/{name}.png": png(sample.blurred), f"sharp/{name}.png": png(sample.sharp)}
-        if self.job.truth:
-            pieces[f"kernel/{name}.npy"] = npy(sample.kernel)
-        return Encoded(pair.index, pieces)
+    def encode(self, index: int, sample: Sample, row: Row) -> Pieces:
+        name = self.job.name(index)
+        images = {f"blur/{name}.png": png(sample.blurred), f"sharp/{name}.png": png(sample.sharp)}
+        return {**images, f"kernel/{name}.npy": npy(sample.kernel)} if self.job.truth else images
 
-    def write(self, part: Part, pairs: Iterable[Encoded]) -> int:
+    def write(self, part: Part, pairs: Iterable[tuple[int, Pieces]]) -> int:
         temporary = self.temporary(part)
         shutil.rmtree(temporary, ignore_errors=True)  # of a run that was interrupted
-        kinds = ("blur", "sharp", "kernel") if self.job.truth else ("blur", "sharp")
-        for kind in kinds:
+        for kind in ("blur", "sharp", "kernel") if self.job.truth else ("blur", "sharp"):
             (temporary / kind).mkdir(parents=True)
         size = 0
-        for pair in pairs:
-            for name, data in pair.pieces.items():
-                (temporary / name).write_bytes(data)
+        for _, pieces in pairs:
+            for name, data in pieces.items():
+                with naming("write", temporary / name):
+                    (temporary / name).write_bytes(data)
                 size += len(data)
         os.sync()  # once for all files: syncing each of hundreds takes much longer
         return size

@@ -7,6 +7,7 @@ shape, and the level of compression.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from blurkit.errors import UsageError, WriteError
-from blurkit.export.exporter import Encoded, Job, Pair, Part
-from blurkit.export.parts import move
+from blurkit.export.exporter import Exporter, Part, Pieces, Row
 from blurkit.export.pieces import centred, png
+from blurkit.export.state import move
 from blurkit.program.files import replacing, sync_file, write_all
+from blurkit.shard.format import Sample
 
 _SIDES = ("blur", "sharp")
 
@@ -26,7 +28,7 @@ _SIDES = ("blur", "sharp")
 _PAGE, _PAGES_OF_PAIR, _EMPTY = 4096, 6, 1 << 20
 
 
-class LmdbExporter:
+class LmdbExporter(Exporter):
     """Two databases that grow in the state folder and move to their final names when they are complete.
 
     A part is one transaction in each database, so after an interruption it is there or it is not. Keys are appended in order.
@@ -39,39 +41,30 @@ from basicsr.data.paired_image_dataset import PairedImageDataset
 folders = {{"dataroot_lq": "{out}/{split}_blur.lmdb", "dataroot_gt": "{out}/{split}_sharp.lmdb"}}
 pairs = PairedImageDataset({{**folders, "io_backend": {{"type": "lmdb"}}, "phase": "val", "scale": 1}})"""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-
     def check(self) -> None:
         _lmdb()
 
     def outputs(self) -> list[Path]:
         return [self.job.out / f"{self.job.split}_{side}.lmdb" for side in _SIDES] + ([self._kernels] if self.job.truth else [])
 
-    def bytes_of(self, part: Part) -> int:
-        return self.job.pixel_bytes(part)
-
-    def place(self, part: Part, index: int) -> dict[str, Any]:
+    def place(self, part: Part, index: int) -> Row:
         return {}
 
-    def encode(self, pair: Pair) -> Encoded:
-        return Encoded(pair.index, {"blur": png(pair.sample.blurred), "sharp": png(pair.sample.sharp)})
+    def encode(self, index: int, sample: Sample, row: Row) -> Pieces:
+        return {"blur": png(sample.blurred), "sharp": png(sample.sharp)}
 
-    def write(self, part: Part, pairs: Iterable[Encoded]) -> int:
+    def write(self, part: Part, pairs: Iterable[tuple[int, Pieces]]) -> int:
         size = 0
         # After an interruption between the two commits, one of the databases has the part already.
         sides = [side for side in _SIDES if not self._holds(side, part)]
         with contextlib.ExitStack() as stack:
             databases = [stack.enter_context(self._opened(side)) for side in sides]
             writing = [stack.enter_context(database.begin(write=True)) for database in databases]
-            for pair in pairs:
+            for index, pieces in pairs:
                 for side, transaction in zip(sides, writing, strict=True):
-                    transaction.put(self._key(pair.index), pair.pieces[side], append=True)
-                size += sum(map(len, pair.pieces.values()))
+                    transaction.put(self._key(index), pieces[side], append=True)
+                size += sum(map(len, pieces.values()))
         return size
-
-    def commit(self, part: Part) -> None:
-        pass
 
     def has(self, part: Part, size: int) -> bool:
         return all(self._holds(side, part) for side in _SIDES)
@@ -102,6 +95,12 @@ pairs = PairedImageDataset({{**folders, "io_backend": {{"type": "lmdb"}}, "phase
                 kernels = self.job.dataset.shard(part.number).columns["kernel"]
                 write_all(descriptor, np.ascontiguousarray(centred(kernels, side)).data)
 
+    @functools.cached_property
+    def _most_bytes(self) -> int:
+        """The size that a database never exceeds. PNG adds less than a sixteenth to pixels that cannot be compressed."""
+        pixels = sum(map(self.bytes_of, self.job.parts)) // 2
+        return pixels + pixels // 16 + len(self.job.dataset) * _PAGES_OF_PAIR * _PAGE + _EMPTY
+
     def _final(self, side: str) -> Path:
         return self.job.out / f"{self.job.split}_{side}.lmdb"
 
@@ -126,15 +125,14 @@ pairs = PairedImageDataset({{**folders, "io_backend": {{"type": "lmdb"}}, "phase
         It is opened anew for each part: an open database remembers which of its pages it may use again, so its bytes would tell
         where a run was interrupted. It has no lock file of LMDB's own: the export has a lock, and later nobody writes.
         """
-        final, pixels = self._final(side), sum(map(self.job.pixel_bytes, self.job.parts)) // 2
-        # PNG adds less than a sixteenth to pixels that cannot be compressed.
-        size = pixels + pixels // 16 + len(self.job.dataset) * _PAGES_OF_PAIR * _PAGE + _EMPTY
+        final = self._final(side)
         path, is_final = (final, True) if final.exists() else (self._growing(side), False)
         try:
-            with _lmdb().open(str(path), map_size=size, lock=False, readonly=is_final) as database:
+            with _lmdb().open(str(path), map_size=self._most_bytes, lock=False, readonly=is_final) as database:
                 yield database
         except _lmdb().Error as error:
-            raise WriteError(f"{path}: {error}; solve this, then run the same command again to resume") from error
+            advice = "free some space if its disk is full, then run the same command again to resume"
+            raise WriteError(f"{path}: {error}; {advice}") from error
 
 
 def _lmdb() -> ModuleType:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 
 from blurkit.errors import UsageError
-from blurkit.export.exporter import Job, Part
-from blurkit.program.files import sync_folder
-from blurkit.program.lenient import naming
+from blurkit.export.exporter import Exporter, Part
+from blurkit.export.state import move, require_absent
 
 
-class FileParts(ABC):
-    """The shared half of an :class:`Exporter` that writes one file or one folder for each part."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
+class FileParts(Exporter):
+    """An :class:`Exporter` that writes one file or one folder for each part."""
 
     @abstractmethod
     def final(self, part: Part) -> Path:
@@ -27,12 +23,6 @@ class FileParts(ABC):
         require_absent(self.final(part))
         return self.job.state / self.final(part).name
 
-    def check(self) -> None:  # noqa: B027 — any dataset can be held
-        pass
-
-    def bytes_of(self, part: Part) -> int:
-        return self.job.pixel_bytes(part)
-
     def commit(self, part: Part) -> None:
         move(self.temporary(part), self.final(part))
 
@@ -40,7 +30,7 @@ class FileParts(ABC):
         final = self.final(part)
         if not os.path.lexists(final):
             return False
-        found = size_of(final)
+        found = _size_of(final)
         if found != size:
             raise UsageError(
                 f"{final} has {found:,} bytes and was written with {size:,}: it was changed since; delete it and run the same "
@@ -48,26 +38,9 @@ class FileParts(ABC):
             )
         return True
 
-    def finish(self) -> None:  # noqa: B027 — each part is complete
-        pass
 
-
-def move(temporary: Path, final: Path) -> None:
-    """Give a finished file or folder its final name. Raises :class:`UsageError` if there is something already."""
-    require_absent(final)
-    with naming("rename", final):
-        os.rename(temporary, final)
-    sync_folder(final.parent)
-
-
-def require_absent(path: Path) -> None:
-    """Raise :class:`UsageError` if a path exists that only this export may write."""
-    if os.path.lexists(path):
-        raise UsageError(f"{path} was not written by this export and is not replaced; move it away, or choose another -o")
-
-
-def size_of(path: Path) -> int:
+def _size_of(path: Path) -> int:
     """The bytes of a file, or of all files in a folder."""
     if path.is_dir() and not path.is_symlink():
-        return sum(size_of(inner) for inner in path.iterdir())
+        return sum(_size_of(inner) for inner in path.iterdir())
     return path.lstat().st_size

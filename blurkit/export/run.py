@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from blurkit.export.exporter import Encoded, Exporter, Job, Pair, Part
-from blurkit.export.rows import row_of
+from blurkit.export.card import row_of
+from blurkit.export.exporter import Exporter, Job, Part, Pieces, Row
 from blurkit.export.state import read_part, write_part
 from blurkit.program.signals import Stop
 
 #: Pairs per thread that are encoded or wait to be written. It bounds the memory.
 _AHEAD = 2
-
-_Row = dict[str, Any]
 
 
 def missing_parts(job: Job, exporter: Exporter) -> list[Part]:
@@ -33,10 +31,10 @@ def export(
 ) -> Iterator[Part]:
     """Write these parts, and yield each when it is committed. After a stop, no part is begun. ``tick``: called for each pair."""
 
-    def encode(part: Part, index: int) -> tuple[Part, Encoded, _Row]:
+    def encode(part: Part, index: int) -> tuple[Part, Row, tuple[int, Pieces]]:
         sample = job.dataset[index]
         row = row_of(job.name(index), exporter.place(part, index), sample)
-        return part, exporter.encode(Pair(index, sample, row)), row
+        return part, row, (index, exporter.encode(index, sample, row))
 
     def places() -> Iterator[tuple[Part, int]]:
         for part in parts:
@@ -47,7 +45,7 @@ def export(
     with ThreadPoolExecutor(workers, "export") as pool:
         encoded = _ahead(pool, encode, places(), workers * _AHEAD)
         for part, group in itertools.groupby(encoded, key=lambda item: item[0]):
-            rows: list[_Row] = []
+            rows: list[Row] = []
             size = exporter.write(part, _noting(group, rows, tick))
             write_part(job, part, size, rows)
             exporter.commit(part)
@@ -71,9 +69,9 @@ def _ahead(
             future.cancel()
 
 
-def _noting(group: Iterator[Any], rows: list[_Row], tick: Callable[[], None]) -> Iterator[Encoded]:
+def _noting(group: Iterator[Any], rows: list[Row], tick: Callable[[], None]) -> Iterator[tuple[int, Pieces]]:
     """The pairs of a part. Their rows are collected on the way."""
-    for _, pair, row in group:
+    for _, row, pair in group:
         rows.append(row)
         yield pair
         tick()

@@ -1,16 +1,18 @@
-"""What a resumed export needs to know: the plan of the export, and a record of each part that is written."""
+"""What a resumed export relies on: the plan of the export, a record of each part that is written, and final names that only
+what is finished gets."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from blurkit.errors import UnreadableFileError, UsageError
-from blurkit.export.exporter import Job, Part
+from blurkit.export.exporter import Job, Part, Row
 from blurkit.program.documents import check_entries, read_document
-from blurkit.program.files import make_folder, write_atomic
-from blurkit.program.origin import require_replaceable
+from blurkit.program.files import make_folder, sync_folder, write_atomic
+from blurkit.program.lenient import naming
 
 _PLAN = "plan.json"
 _FORMAT = "blurkit-export"
@@ -39,8 +41,8 @@ def check_or_write_plan(job: Job, plan: dict[str, Any], outputs: list[Path]) -> 
     except UnreadableFileError as error:
         if error.reason != "missing":
             raise UsageError(f"{path} is damaged or no plan of an export: {error} Choose another -o") from error
-        advice = "nothing was changed: move {them} away, or choose another -o or --split"
-        require_replaceable({path: lambda _: False for path in outputs}, advice)
+        for output in outputs:
+            require_absent(output)
         write_atomic(path, json.dumps(plan, indent=1).encode())
         return
     differing = [key for key in plan if stored.get(key) != plan[key]]
@@ -70,9 +72,26 @@ def read_part(job: Job, part: Part) -> dict[str, Any] | None:
         return None
 
 
-def write_part(job: Job, part: Part, size: int, rows: list[dict[str, Any]]) -> None:
+def write_part(job: Job, part: Part, size: int, rows: list[Row]) -> None:
     """Record a part that is written and not yet committed."""
     write_atomic(_record(job, part), json.dumps({"bytes": size, "rows": rows}).encode())
+
+
+def move(temporary: Path, final: Path) -> None:
+    """Give a finished file or folder its final name. Raises :class:`UsageError` if there is something already."""
+    require_absent(final)
+    with naming("rename", final):
+        os.rename(temporary, final)
+    sync_folder(final.parent)
+
+
+def require_absent(path: Path) -> None:
+    """Raise :class:`UsageError` if a path exists that only this export may write."""
+    if os.path.lexists(path):
+        raise UsageError(
+            f"{path} is there already, and no record says that this export wrote it, so it is not replaced: move it away, or "
+            "choose another -o or --split"
+        )
 
 
 def _record(job: Job, part: Part) -> Path:

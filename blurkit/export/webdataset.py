@@ -11,12 +11,14 @@ import os
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from blurkit.export.exporter import Encoded, Pair, Part
+from blurkit.export.exporter import Part, Pieces, Row
 from blurkit.export.parts import FileParts
 from blurkit.export.pieces import npy, png
 from blurkit.program.files import sync_file
+from blurkit.program.lenient import naming
+from blurkit.shard.format import Sample
 
 
 class WebdatasetExporter(FileParts):
@@ -34,25 +36,25 @@ pairs = pairs.decode("rgb8").to_tuple("blurred.png", "sharp.png", "json")"""
     def final(self, part: Part) -> Path:
         return self.job.out / f"{self.job.split}-{part.number:05d}.tar"
 
-    def place(self, part: Part, index: int) -> dict[str, Any]:
+    def place(self, part: Part, index: int) -> Row:
         return {"file": self.final(part).name}
 
-    def encode(self, pair: Pair) -> Encoded:
-        sample = pair.sample
-        pieces = {"blurred.png": png(sample.blurred), "sharp.png": png(sample.sharp)}
-        if self.job.truth:
-            pieces["kernel.npy"] = npy(sample.kernel)
-        return Encoded(pair.index, {**pieces, "json": json.dumps(pair.row, ensure_ascii=False).encode()})
+    def encode(self, index: int, sample: Sample, row: Row) -> Pieces:
+        kernel = {"kernel.npy": npy(sample.kernel)} if self.job.truth else {}
+        text = json.dumps(row, ensure_ascii=False).encode()
+        return {"blurred.png": png(sample.blurred), "sharp.png": png(sample.sharp), **kernel, "json": text}
 
-    def write(self, part: Part, pairs: Iterable[Encoded]) -> int:
+    def write(self, part: Part, pairs: Iterable[tuple[int, Pieces]]) -> int:
         temporary = self.temporary(part)
-        with temporary.open("wb") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-                for pair in pairs:
-                    for extension, data in pair.pieces.items():
-                        member = tarfile.TarInfo(f"{self.job.name(pair.index)}.{extension}")
+        with temporary.open("wb", buffering=0) as file:
+            tar = tarfile.TarFile(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)
+            for index, pieces in pairs:
+                with naming("write", temporary):
+                    for extension, data in pieces.items():
+                        member = tarfile.TarInfo(f"{self.job.name(index)}.{extension}")
                         member.size = len(data)
                         tar.addfile(member, io.BytesIO(data))
-            file.flush()
+            with naming("write", temporary):
+                tar.close()
             sync_file(file.fileno(), temporary)
             return os.fstat(file.fileno()).st_size

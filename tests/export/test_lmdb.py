@@ -1,8 +1,8 @@
-"""Tests exports of LMDB by a reader that is written after BasicSR's documentation.
+"""Tests exports of LMDB by BasicSR where it is installed, and by a reader that is written after its documentation.
 
-BasicSR itself does not install beside the present torchvision. Its documentation says: two folders whose names end in ``.lmdb``;
-in each, ``meta_info.txt`` with lines such as ``baboon.png (120,125,3) 1``; the key of an image is its name up to the first dot;
-both folders have the same keys; a value is a file that ``cv2.imdecode`` reads.
+BasicSR 1.4.2 does not import beside the present torchvision. Its documentation says: two folders whose names end in ``.lmdb``; in
+each, ``meta_info.txt`` with lines such as ``baboon.png (120,125,3) 1``; the key of an image is its name up to the first dot; both
+folders have the same keys; a value is a file that ``cv2.imdecode`` reads.
 """
 
 import re
@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 from exports import export, one_sized, unknown, write_samples
+
+from blurkit.export.lmdb import LmdbExporter
 
 lmdb = pytest.importorskip("lmdb")
 
@@ -37,6 +39,19 @@ def test_pairs_come_back_exactly(tmp_path, make_sample):
         assert np.array_equal(sharp[key][0], sample.sharp)
         assert blurred[key][1] == sharp[key][1] == sample.sharp.shape
     assert sorted(path.name for path in (tmp_path / "out/train_blur.lmdb").iterdir()) == ["data.mdb", "meta_info.txt"]
+
+
+def test_the_printed_lines_read_it(tmp_path, make_sample):
+    pytest.importorskip("basicsr", exc_type=ImportError)
+    dataset = write_samples(tmp_path / "shards", one_sized(make_sample, 3), [make_sample(7, 64, 90)])
+    export(tmp_path, "--to", "lmdb", "-o", "out")
+    namespace = {}
+    exec(LmdbExporter.reading.format(out=tmp_path / "out", split="train"), namespace)
+    assert len(namespace["pairs"]) == len(dataset)
+    for number, sample in enumerate(dataset):
+        pair = namespace["pairs"][number]
+        for image, expected in ((pair["lq"], sample.blurred), (pair["gt"], sample.sharp)):
+            assert np.array_equal(np.rint(image.numpy().transpose(1, 2, 0) * 255), expected)
 
 
 def test_kernels_are_one_array_beside_the_databases(tmp_path, make_sample):

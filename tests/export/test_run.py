@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import signal
 from unittest import mock
 
@@ -84,6 +85,20 @@ def test_what_broke_off_never_looks_whole(tmp_path, to):
     finished = {"folder": ["train"], "webdataset": ["train-00000.tar"]}.get(to, [])
     assert names == [".export-train", *finished]
     assert to != "folder" or [path.name for path in (tmp_path / "out/train").iterdir()] == ["00000"]
+
+
+def test_a_part_that_one_database_has_is_written_to_the_other(tmp_path):
+    """A run that is killed between the commits of the two databases. Nothing can be patched there, so its folder is composed."""
+    pytest.importorskip("lmdb")
+    for out, moment in (("before", "while a part is written"), ("out", "before a part is recorded")):
+        with broken_run("lmdb", moment), pytest.raises(Broken):
+            exported(tmp_path, "lmdb", out)
+    blurred = ".export-train/train_blur.lmdb/data.mdb"
+    assert (tmp_path / "before" / blurred).stat().st_size < (tmp_path / "out" / blurred).stat().st_size
+    shutil.copy(tmp_path / "before" / blurred, tmp_path / "out" / blurred)
+    exported(tmp_path, "lmdb", "whole")
+    exported(tmp_path, "lmdb", "out")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_the_number_of_threads_changes_no_byte(tmp_path, to):

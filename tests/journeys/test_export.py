@@ -84,6 +84,7 @@ def test_a_single_shard_and_the_split_of_a_dataset(tmp_path):
 def test_wrong_options_are_refused_with_advice(tmp_path, shards):
     check_said(run("export", shards, "--to", "lmbd", cwd=tmp_path, code=2), "--to is one of folder, lmdb", "did you mean 'lmdb'?")
     check_said(run("export", shards, "--split", "my_train", cwd=tmp_path, code=2), "--split is a word", "'my_train'")
+    check_said(run("export", shards, "--split", "", cwd=tmp_path, code=2), "--split is a word", "''")
     check_said(run("export", "nowhere", cwd=tmp_path, code=2), "no such folder of shards")
     (tmp_path / "file").touch()
     check_said(run("export", shards, "-o", "file", cwd=tmp_path, code=1), "cannot make the folder file")

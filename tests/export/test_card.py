@@ -1,4 +1,4 @@
-"""Tests rows of the table of pairs."""
+"""Tests the rows of the table of pairs."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from exports import unknown
 from true_samples import with_truth
 
-from blurkit.export.rows import row_of
+from blurkit.export.card import row_of
 
 
 @pytest.mark.parametrize("kind", ["n", "m", "r"])
