@@ -27,17 +27,25 @@ class Broken(BaseException):
     """A run that breaks off, as if it were killed."""
 
 
-@pytest.fixture(autouse=True)
-def dataset(tmp_path, make_sample):
-    """Three shards of four samples."""
-    return write_samples(tmp_path / "shards", *(one_sized(make_sample, 4, 4 * number) for number in range(3)))
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, make_sample):
+    """A folder with a dataset of three shards of four samples."""
+    folder = tmp_path_factory.mktemp("exports")
+    write_samples(folder / "shards", *(one_sized(make_sample, 4, 4 * number) for number in range(3)))
+    return folder
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(scope="module", params=FORMATS)
 def to(request):
     if request.param == "lmdb":
         pytest.importorskip("lmdb")
     return request.param
+
+
+@pytest.fixture(scope="module")
+def whole(place, to):
+    """What an undisturbed run leaves."""
+    return undisturbed(place, to)
 
 
 def breaking(function, call):
@@ -64,60 +72,63 @@ def broken_run(to, moment):
     return mock.patch.dict(room.FORMATS, {to: type("Breaking", (exporter,), methods)})
 
 
-def exported(folder, to, out, *options, **how):
-    return export(folder, "--to", to, "-o", out, "--truth", *options, **how)
+def exported(place, to, out, *options, **how):
+    return export(place, "--to", to, "-o", out, "--truth", *options, **how)
+
+
+def undisturbed(place, to):
+    exported(place, to, place / f"whole-{to}")
+    return contents(place / f"whole-{to}")
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_run_that_breaks_off_is_finished_by_the_next(tmp_path, to, moment):
-    exported(tmp_path, to, "whole")
+def test_a_run_that_breaks_off_is_finished_by_the_next(place, tmp_path, to, whole, moment):
     with broken_run(to, moment), pytest.raises(Broken):
-        exported(tmp_path, to, "out")
+        exported(place, to, tmp_path / "out")
     assert not (tmp_path / "out/train.jsonl").exists()
-    exported(tmp_path, to, "out")
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    exported(place, to, tmp_path / "out")
+    assert contents(tmp_path / "out") == whole
 
 
-def test_what_broke_off_never_looks_whole(tmp_path, to):
+def test_what_broke_off_never_looks_whole(place, tmp_path, to):
     with broken_run(to, "while a part is written"), pytest.raises(Broken):
-        exported(tmp_path, to, "out")
+        exported(place, to, tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     finished = {"folder": ["train"], "webdataset": ["train-00000.tar"]}.get(to, [])
     assert names == [".export-train", *finished]
     assert to != "folder" or [path.name for path in (tmp_path / "out/train").iterdir()] == ["00000"]
 
 
-def test_a_part_that_one_database_has_is_written_to_the_other(tmp_path):
+def test_a_part_that_one_database_has_is_written_to_the_other(place, tmp_path):
     """A run that is killed between the commits of the two databases. Nothing can be patched there, so its folder is composed."""
     pytest.importorskip("lmdb")
     for out, moment in (("before", "while a part is written"), ("out", "before a part is recorded")):
         with broken_run("lmdb", moment), pytest.raises(Broken):
-            exported(tmp_path, "lmdb", out)
+            exported(place, "lmdb", tmp_path / out)
     blurred = ".export-train/train_blur.lmdb/data.mdb"
     assert (tmp_path / "before" / blurred).stat().st_size < (tmp_path / "out" / blurred).stat().st_size
     shutil.copy(tmp_path / "before" / blurred, tmp_path / "out" / blurred)
-    exported(tmp_path, "lmdb", "whole")
-    exported(tmp_path, "lmdb", "out")
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    exported(place, "lmdb", tmp_path / "out")
+    assert contents(tmp_path / "out") == undisturbed(place, "lmdb")
 
 
-def test_the_number_of_threads_changes_no_byte(tmp_path, to):
+def test_the_number_of_threads_changes_no_byte(place, tmp_path, to, whole):
     for threads in (1, 5):
-        exported(tmp_path, to, f"out{threads}", "--workers", threads)
-    assert contents(tmp_path / "out1") == contents(tmp_path / "out5")
+        exported(place, to, tmp_path / f"out{threads}", "--workers", threads)
+        assert contents(tmp_path / f"out{threads}") == whole
 
 
-def test_a_second_run_writes_nothing(tmp_path, to):
-    exported(tmp_path, to, "out")
+def test_a_second_run_writes_nothing(place, tmp_path, to):
+    exported(place, to, tmp_path / "out")
     before = {path: os.stat(path).st_mtime_ns for path in (tmp_path / "out").rglob("*")}
-    said = exported(tmp_path, to, "out").stdout
+    said = exported(place, to, tmp_path / "out").stdout
     assert "12 pairs as " in said
     assert " 0 of them written" in said
     assert {path: os.stat(path).st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
-def test_a_signal_ends_it_after_the_part_under_way(tmp_path, to, number, code):
+def test_a_signal_ends_it_after_the_part_under_way(place, tmp_path, to, whole, number, code):
     show = Progress.show
 
     def interrupted(self, under_way=0):
@@ -125,9 +136,8 @@ def test_a_signal_ends_it_after_the_part_under_way(tmp_path, to, number, code):
             os.kill(os.getpid(), number)
         show(self, under_way)
 
-    exported(tmp_path, to, "whole")
     with mock.patch.object(Progress, "show", interrupted):
-        done = exported(tmp_path, to, "out", "--workers", 1, code=code)
+        done = exported(place, to, tmp_path / "out", "--workers", 1, code=code)
     assert "1 of 3 parts were written and are kept; run the same command again to resume" in done.stderr
-    exported(tmp_path, to, "out")
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    exported(place, to, tmp_path / "out")
+    assert contents(tmp_path / "out") == whole
