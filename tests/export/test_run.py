@@ -10,6 +10,7 @@ import pytest
 from exports import FORMATS, contents, export, one_sized, write_samples
 
 from blurkit import export as room
+from blurkit.program.files import temporary_path
 from blurkit.program.progress import Progress
 
 #: A function whose call breaks off a run, the module that calls it if it is no method of an exporter, and at which call: of a
@@ -110,6 +111,27 @@ def test_a_part_that_one_database_has_is_written_to_the_other(place, tmp_path):
     shutil.copy(tmp_path / "before" / blurred, tmp_path / "out" / blurred)
     exported(place, "lmdb", tmp_path / "out")
     assert contents(tmp_path / "out") == undisturbed(place, "lmdb")
+
+
+def test_temporary_files_of_killed_runs_are_removed(place, tmp_path, to, whole):
+    exported(place, to, tmp_path / "out")
+    for path in (tmp_path / "out/.export-train/00001.json", tmp_path / "out/train.jsonl"):
+        temporary_path(path).touch()
+    assert contents(tmp_path / "out") != whole
+    exported(place, to, tmp_path / "out")
+    assert contents(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize(
+    ("to", "moment", "name"),
+    [("deepinv", "before the whole is complete", "train.h5"), ("folder", "after the whole is complete", "train.md")],
+)
+def test_what_somebody_else_writes_between_two_runs_stays(place, tmp_path, to, moment, name):
+    with broken_run(to, moment), pytest.raises(Broken):
+        exported(place, to, tmp_path / "out")
+    (tmp_path / "out" / name).write_text("mine")
+    assert name in exported(place, to, tmp_path / "out", code=2).stderr
+    assert (tmp_path / "out" / name).read_text() == "mine"
 
 
 def test_the_number_of_threads_changes_no_byte(place, tmp_path, to, whole):
