@@ -1,14 +1,15 @@
 """The section ``export`` of ``blurkit bench``: each format against the least that it has to do.
 
 That is: samples are read, their images are encoded as the format stores them, and the bytes are written and synced, one after the
-other on one thread. The export encodes on one thread as well, and writes on another.
+other on one thread. ``folder`` has a file for each image, every other format one file. The export encodes on one thread as well,
+and writes on another.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -34,8 +35,7 @@ def export_figures(shard: Path) -> Iterator[Figure]:
             FORMATS[to](Job(dataset, shard.parent, "train")).check()
         except UsageError:  # a package is missing
             continue
-        steps = _floats if to == "deepinv" else _png
-        bare, ours = times(lambda: _bare(dataset, steps), lambda: _export(dataset, to), repeats=3)  # noqa: B023
+        bare, ours = times(lambda: _bare(dataset, to), lambda: _export(dataset, to), repeats=3)  # noqa: B023
         yield Figure(f"pairs/s of an export to {to} over decode, encode, write", bare / ours, SHARE, "x")
 
 
@@ -49,13 +49,19 @@ def _export(dataset: Dataset, to: str) -> None:
         exporter.finish()
 
 
-def _bare(dataset: Dataset, steps: Callable[[Sample], Iterator[bytes]]) -> None:
-    with tempfile.TemporaryFile() as file:
-        for sample in dataset:
-            for data in steps(sample):
-                file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _bare(dataset: Dataset, to: str) -> None:
+    encode = _floats if to == "deepinv" else _png
+    images = (data for sample in dataset for data in encode(sample))
+    with tempfile.TemporaryDirectory() as folder:
+        if to == "folder":
+            for number, data in enumerate(images):
+                Path(folder, f"{number}.png").write_bytes(data)
+            os.sync()
+        else:
+            with Path(folder, "images").open("wb") as file:
+                file.writelines(images)
+                file.flush()
+                os.fsync(file.fileno())
 
 
 def _png(sample: Sample) -> Iterator[bytes]:

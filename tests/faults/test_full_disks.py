@@ -59,9 +59,11 @@ def test_a_training_on_a_full_disk_is_finished_when_there_is_room(place, disk, m
 def test_an_export_on_a_full_disk_is_finished_when_there_is_room(to, disk, tmp_path, make_sample, monkeypatch):
     write_samples(tmp_path / "shards", *(one_sized(make_sample, 4, 4 * number) for number in range(3)))
     export(tmp_path, "--to", to, "--truth", "-o", "whole")
+    out = disk(20 * 4096) / "out"
+    assert " free and this needs about " in export(tmp_path, "--to", to, "--truth", "-o", out, code=1).stderr
     monkeypatch.setattr("blurkit.commands.export.require_space", lambda *_: None)
     for pages in (20, 60):
-        out = disk(pages * 4096) / "out"
+        disk(pages * 4096)
         said = export(tmp_path, "--to", to, "--truth", "-o", out, code=1).stderr
         assert f"{out}/.export-train/" in said
         assert "free some" in said
