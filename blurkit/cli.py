@@ -37,6 +37,12 @@ def cli() -> None:
 @cli.command()
 @source_options
 @click.option("--out", type=PATH, default=Path("shards"), help="Folder of the dataset. Run the same command again to resume.")
+@click.option(
+    "--store",
+    default="pairs",
+    metavar="S",
+    help="pairs; sharp: trainer draws blur and sensor anew for each use; light: blur is stored, the sensor is drawn anew.",
+)
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Worker processes.  [default: the number of processors]")
 @click.option("--slice", metavar="I/N|slurm", help="Make every N-th shard, from shard I (from 0); slurm: as in the array task.")
 @click.option("--dry-run", is_flag=True, help="Print the numbers of images, pairs, shards, bytes, minutes; write nothing.")

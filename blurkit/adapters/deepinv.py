@@ -15,10 +15,10 @@ from torch import Tensor
 from blurkit.errors import UsageError
 from blurkit.kernels.stack import stacked
 from blurkit.pair.camera_motion import draw_kernel
+from blurkit.pair.drawn import draw_blur, stream
 from blurkit.pair.pair import image_recipe
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
-from blurkit.torch.draw import draw_blur, stream
 from blurkit.torch.field import Field
 
 

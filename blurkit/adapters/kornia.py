@@ -8,10 +8,10 @@ import torch
 from kornia.augmentation import IntensityAugmentationBase2D
 from torch import Tensor
 
+from blurkit.pair.drawn import draw_blur
 from blurkit.pair.pair import image_recipe
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
-from blurkit.torch.draw import draw_blur
 from blurkit.torch.expose import expose
 
 

@@ -28,10 +28,10 @@ from blurkit.commands.bench_export import export_figures
 from blurkit.decode.image import read_image
 from blurkit.kernels.rasterization import rasterize, statistics
 from blurkit.kernels.trajectory import boracchi_foi
+from blurkit.pair.seeds import generator, seed_words
 from blurkit.pair.shake import draw_shake
 from blurkit.pipeline.choices import Choices
 from blurkit.pipeline.engine import run_tasks
-from blurkit.pipeline.seeds import generator, seed_words
 from blurkit.pipeline.task import make_shard
 from blurkit.program.benchmark import Figure, measure, times
 from blurkit.program.signals import Stop

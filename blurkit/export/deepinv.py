@@ -61,7 +61,7 @@ sharp, blurred = pairs[0]["x"], pairs[0]["y"]"""
         images = {"x": _floats(sample.sharp), "y": _floats(sample.blurred)}
         if not self.job.truth:
             return images
-        return {**images, "filter": _bytes(np.ascontiguousarray(centred(sample.kernel, self.job.kernel_side), "<f4"))}
+        return {**images, "filter": _bytes(centred(sample.kernel, self.job.kernel_side))}
 
     def write(self, part: Part, pairs: Iterable[tuple[int, Pieces]]) -> int:
         if not self._growing.exists():
@@ -102,7 +102,7 @@ sharp, blurred = pairs[0]["x"], pairs[0]["y"]"""
         layout, count = SparseFile(), len(self.job.dataset)
         with h5py.File(layout, "w", libver=("v110", "v110")) as root:
             for name, shape in self._shapes().items():
-                allocate(root, self._key(name), (count, *shape), h5py.h5t.IEEE_F32LE)
+                allocate(root, self._key(name), (count, *shape), "<f4")
         with replacing(self._growing) as descriptor:
             os.ftruncate(descriptor, layout.size)
             for offset, data in layout.extents():

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.pair.redrawn import Redrawn, pairs_of
 from blurkit.shard.format import Sample, digest_text
 from blurkit.shard.index import Dataset
 
@@ -50,6 +51,11 @@ class Job:
         return self.out / f".export-{self.split}"
 
     @functools.cached_property
+    def pairs(self) -> Dataset | Redrawn:
+        """The pairs. What the dataset does not store is drawn by the stored seeds."""
+        return pairs_of(self.dataset)
+
+    @functools.cached_property
     def sizes(self) -> list[NDArray[np.int64]]:
         """The heights and widths in pixels of the samples of each part, int64 (n, 2)."""
         return [sizes for _, sizes in self.dataset.identities()]
@@ -68,8 +74,7 @@ class Job:
     @functools.cached_property
     def kernel_side(self) -> int:
         """The side of the largest kernel in pixels, at least 1."""
-        sides = (int(self.dataset.shard(part.number).columns["kernel_size"].max(initial=1)) for part in self.parts)
-        return max(sides, default=1)
+        return max(1, max(len(self.pairs.kernel(index)) for index in range(len(self.pairs))))
 
     def name(self, index: int) -> str:
         """The name of a sample."""

@@ -90,10 +90,9 @@ pairs = PairedImageDataset({{**folders, "io_backend": {{"type": "lmdb"}}, "phase
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(self.job.dataset), side, side)}
         with replacing(self._kernels) as descriptor, open(descriptor, "wb", closefd=False) as file:
             np.lib.format.write_array_header_1_0(file, header)
+            for index in range(len(self.job.pairs)):
+                file.write(centred(self.job.pairs.kernel(index), side).data)
             file.flush()
-            for part in self.job.parts:
-                kernels = self.job.dataset.shard(part.number).columns["kernel"]
-                write_all(descriptor, np.ascontiguousarray(centred(kernels, side)).data)
 
     @functools.cached_property
     def _most_bytes(self) -> int:

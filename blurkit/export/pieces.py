@@ -24,8 +24,7 @@ def npy(kernel: NDArray[np.float32]) -> bytes:
     return buffer.getvalue()
 
 
-def centred(kernels: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Kernels, float32 (..., k, k), with zeros around them up to ``side`` pixels. Only zeros stand for an unknown kernel."""
-    before = side // 2 - kernels.shape[-1] // 2
-    after = side - kernels.shape[-1] - before
-    return np.pad(kernels, [(0, 0)] * (kernels.ndim - 2) + [(before, after)] * 2)
+def centred(kernel: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """A kernel, float32 (k, k), with zeros around it up to ``side`` pixels. Only zeros stand for an unknown kernel."""
+    before = side // 2 - len(kernel) // 2
+    return np.ascontiguousarray(np.pad(kernel, (before, side - len(kernel) - before)), "<f4")

@@ -32,7 +32,7 @@ def export(
     """Write these parts, and yield each when it is committed. After a stop, no part is begun. ``tick``: called for each pair."""
 
     def encode(part: Part, index: int) -> tuple[Part, Row, tuple[int, Pieces]]:
-        sample = job.dataset[index]
+        sample = job.pairs[index]
         row = row_of(job.name(index), exporter.place(part, index), sample)
         return part, row, (index, exporter.encode(index, sample, row))
 

@@ -28,6 +28,7 @@ def plan_of(job: Job, to: str) -> dict[str, Any]:
         "split": job.split,
         "truth": job.truth,
         "dataset": job.digest,
+        "recipe": job.dataset.shard(0).attributes.get("recipe_digest", ""),
         "pairs": len(job.dataset),
         "parts": [len(part.indices) for part in job.parts],
     }

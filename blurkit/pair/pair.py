@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,13 @@ from blurkit.errors import BadImageError, UsageError
 from blurkit.kernels.trajectory import as_generator
 from blurkit.pair.crop import draw_sharp_crop, valid_box
 from blurkit.pair.draw import draw_motion
-from blurkit.pair.exposure import developed_region, draw_exposure
+from blurkit.pair.exposure import developed_region, draw_exposure, draw_scene
 from blurkit.pair.real import real_crops
+from blurkit.program.checks import one_of
 from blurkit.recipes.load import load_recipe
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
+from blurkit.shard.format import STORES
 from blurkit.truth.box import Box
 from blurkit.truth.scene import Scene
 from blurkit.truth.truth import Images, Truth
@@ -59,6 +62,7 @@ def make_pair(
     size: tuple[int, int] | int | None = None,
     min_sharpness: float = 0.0,
     scene: Scene = _NOTHING_KNOWN,
+    store: str = "pairs",
 ) -> Pair:
     """Blurs a photograph and returns the pair.
 
@@ -66,37 +70,51 @@ def make_pair(
     the file of a recipe. ``rng``: a generator, or a seed. ``size``: (h, w) of the crop, or the side of a square. The place of the
     crop is drawn. ``None`` keeps the whole photograph. ``min_sharpness``: the least variance of the crop's Laplacian. If a place
     has less, another place is drawn, up to ten places. ``scene``: what is known about the photograph. If the recipe asks for
-    objects or depth and the scene does not have them, only the camera blurs.
+    objects or depth and the scene does not have them, only the camera blurs. ``store``: with "light", blurred is the light before
+    the sensor, linear, float16 (h, w, 3), and no sensor is drawn; with "sharp", nothing is drawn but the place of the crop, and
+    blurred is empty. :class:`blurkit.Redrawn` draws what is missing.
 
     Raises :class:`UsageError` for arguments of other kinds. Raises :class:`BadImageError` with the reason ``too_small`` if the
     image is smaller than ``size`` (a UsageError too), ``too_large`` if the pair is too large for JPEG, ``not_sharp`` if no place
     is sharp enough, and ``too_few_frames`` if the recipe averages more frames than there are around the image.
     """
     size, rng = _checked_size(image, size), as_generator(rng)
+    one_of("store", store, list(STORES))
+    if store == "sharp":
+        crop = draw_sharp_crop(image, size, 0, min_sharpness, rng=rng)
+        return _without_truth(np.ascontiguousarray(image[crop.slices]), np.empty((0, 0, 3), np.uint8), crop, {})
     recipe, chosen = checked_recipe(recipe).choose(rng=rng)
     if recipe.real is not None:
         blurred_of = scene.blurred and functools.partial(scene.blurred, recipe.real.kind)
         sharp, blurred, crop = real_crops(image, blurred_of, size, min_sharpness, rng=rng)
-        return Pair(sharp, blurred, **Truth.unknown().parts(), crop=crop, valid=Box(0, 0, *crop[2:]), parameters=chosen)
+        return _without_truth(sharp, blurred, crop, chosen)
     if recipe.jpeg and max(size or image.shape[:2]) > LARGEST_JPEG_SIDE:
         raise BadImageError("too_large", f"JPEG holds at most {LARGEST_JPEG_SIDE} pixels on a side; choose a --size")
     motion = draw_motion(recipe, (image.shape[0], image.shape[1]), scene, rng=rng)
     crop = draw_sharp_crop(image, size, motion.reach, min_sharpness, rng=rng)
     blur = motion.over(crop, developed_region(crop, image.shape), rng=rng)
-    exposure = draw_exposure(recipe, fraction=motion.exposure, rng=rng)
-
+    taken: NDArray[Any]
+    if store == "light":
+        exposure = draw_scene(recipe, rng=rng)
+        taken, saturation = exposure.light(image, blur, crop)
+    else:
+        exposure = draw_exposure(recipe, fraction=motion.exposure, rng=rng)
+        taken, saturation = exposure.photograph(image, blur, crop, rng=rng)
     sharp = exposure.sharp(image[crop.slices])
-    blurred, saturation = exposure.photograph(image, blur, crop, rng=rng)
 
     nodes = blur.truth.nodes and blur.truth.nodes.shifted(crop.y, crop.x)
     return Pair(
         np.ascontiguousarray(sharp),
-        blurred,
+        taken,
         **replace(blur.truth, nodes=nodes, saturation=saturation).parts(),
         crop=crop,
         valid=valid_box(image.shape[:2], crop, motion.reach),
         parameters={**chosen, **motion.parameters, **exposure.parameters},
     )
+
+
+def _without_truth(sharp: NDArray[np.uint8], blurred: NDArray[np.uint8], crop: Box, parameters: dict[str, float]) -> Pair:
+    return Pair(sharp, blurred, **Truth.unknown().parts(), crop=crop, valid=Box(0, 0, *crop[2:]), parameters=parameters)
 
 
 def _checked_size(image: NDArray[np.uint8], size: tuple[int, int] | int | None) -> tuple[int, int] | None:

@@ -10,10 +10,10 @@ except ModuleNotFoundError as error:
         raise
     raise ModuleNotFoundError("blurkit.torch needs PyTorch: pip install 'blurkit[torch]'", name="torch") from error
 
-from blurkit.pipeline.seeds import seed_words as seed_words
+from blurkit.pair.drawn import Draw as Draw
+from blurkit.pair.drawn import draw_blur as draw_blur
+from blurkit.pair.seeds import seed_words as seed_words
 from blurkit.torch.convolve import blur as blur
-from blurkit.torch.draw import Draw as Draw
-from blurkit.torch.draw import draw_blur as draw_blur
 from blurkit.torch.expose import expose as expose
 from blurkit.torch.expose import sharp as sharp
 from blurkit.torch.field import Field as Field

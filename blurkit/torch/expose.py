@@ -12,9 +12,9 @@ from torch import Tensor
 
 from blurkit.camera.response import load_response
 from blurkit.kernels.stack import stacked
+from blurkit.pair.drawn import Draw
 from blurkit.program.checks import require
 from blurkit.torch.convolve import blur
-from blurkit.torch.draw import Draw
 from blurkit.torch.field import blur_field
 from blurkit.torch.light import decode, encode
 from blurkit.torch.sensor import scene_light, take
@@ -113,8 +113,7 @@ def _codes(images: Tensor, draws: Sequence[Draw]) -> Tensor:
     planes = np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
 
     def one(number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        draw = draws[number]
-        return draw.exposure.photograph(planes[number], draw.blur, draw.crop, rng=draw.rest())[0]
+        return draws[number].photograph(planes[number])[1]
 
     return torch.from_numpy(np.stack(_mapped(one, range(len(draws))))).permute(0, 3, 1, 2).contiguous()
 

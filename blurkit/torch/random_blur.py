@@ -9,11 +9,11 @@ from torch import Tensor
 
 from blurkit.errors import UsageError
 from blurkit.kernels.stack import stacked
+from blurkit.pair.drawn import Draw, Key, draw_blur
 from blurkit.pair.pair import image_recipe
 from blurkit.program.checks import require
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
-from blurkit.torch.draw import Draw, Key, draw_blur
 from blurkit.torch.expose import expose
 from blurkit.torch.field import Field
 

@@ -8,20 +8,17 @@ The gradient is that of the exposure without noise, rounding and JPEG: these thr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from blurkit.camera.photons import FEW_PHOTONS
 from blurkit.camera.response import Response, load_response
 from blurkit.errors import UsageError
-from blurkit.pair.degradation import Blur
-from blurkit.torch.draw import Draw
+from blurkit.pair.degradation import BlurredLight
+from blurkit.pair.drawn import Draw
 from blurkit.torch.light import decode, encode, quantize
-from blurkit.truth.box import Box
 from blurkit.truth.truth import Truth
 
 
@@ -61,21 +58,9 @@ def take(light: Tensor, draws: Sequence[Draw], *, codes: bool) -> Tensor:
     return clean + (result - clean).detach()
 
 
-@dataclass(frozen=True, eq=False)
-class _Light(Blur):
-    """Light that is blurred already: ``light``, float32 (h, w, 3), of the ``region`` of the image."""
-
-    light: NDArray[np.float32]
-    region: Box
-    whole = False
-
-    def blur(self, image: NDArray[np.uint8], tone: Response, box: Box) -> NDArray[np.float32]:
-        return self.light[box.within(self.region).slices].copy()
-
-
 def _compiled(light: Tensor, draw: Draw) -> Tensor:
     """The values of one image, (C, h, w), by the compiled code of the CPU."""
-    blur = _Light(Truth.unknown(), light.permute(1, 2, 0).to("cpu", torch.float32).numpy(), draw.region)
+    blur = BlurredLight(Truth.unknown(), light.permute(1, 2, 0).to("cpu", torch.float32).numpy(), draw.region)
     nothing = np.broadcast_to(np.uint8(0), (*draw.shape, 3))  # only its shape is read
     taken, _ = draw.exposure.photograph(nothing, blur, draw.crop, rng=draw.rest())
     return torch.from_numpy(taken).permute(2, 0, 1) / 255

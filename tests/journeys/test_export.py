@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import h5py
 import numpy as np
 import pytest
 from command_line import SMALL, result, run
@@ -15,6 +16,7 @@ from exports import FORMATS, contents
 from json_lines import read_lines
 from messages import check_said
 
+from blurkit import Redrawn
 from blurkit.shard import Shard, open_dataset
 
 ROW = ["name", "blurred", "sharp", "kernel", "source", "id", "variant", "licence", "licence_url", "credit", "source_sha256"]
@@ -79,6 +81,20 @@ def test_a_single_shard_and_the_split_of_a_dataset(tmp_path):
     assert result("export", "shards/00000.h5", "-o", "one", "-q", cwd=tmp_path)["split"] == "train"
     count = len(Shard(tmp_path / "shards/00000.h5"))
     assert len(list((tmp_path / "one").glob("train/00000/sharp/*.png"))) == count
+
+
+@pytest.mark.parametrize("store", ["sharp", "light"])
+def test_pairs_without_end_are_those_that_the_stored_seeds_draw(tmp_path, store):
+    run("generate", *SMALL, "--recipe", "handheld", "--store", store, cwd=tmp_path)
+    run("export", "--to", "deepinv", "--truth", "-q", cwd=tmp_path)
+    pairs = Redrawn(open_dataset(tmp_path / "shards"))
+    with h5py.File(tmp_path / "exported/train.h5") as file:
+        side = file["filter_train"].shape[-1]
+        for number, (pair, row) in enumerate(zip(pairs, read_lines(tmp_path / "exported/train.jsonl"), strict=True)):
+            for key, image in (("x_train", pair.sharp), ("y_train", pair.blurred)):
+                assert np.array_equal(np.rint(file[key][number].transpose(1, 2, 0) * 255), image)
+            assert np.array_equal(file["filter_train"][number, 0], np.pad(pair.kernel, (side - len(pair.kernel)) // 2))
+            assert row["parameters"]["length"] == pair.meta["length"]
 
 
 def test_wrong_options_are_refused_with_advice(tmp_path, shards):

@@ -65,7 +65,7 @@ def test_a_framework_is_imported_by_its_adapter_alone():
 
 
 def test_trainer_uses_of_blurkit_what_it_may():
-    allowed = {"errors", "truth", "program", "shard", "decode", "sources", "report", "__version__"}
+    allowed = {"errors", "truth", "program", "shard", "decode", "sources", "pair", "report", "__version__"}
     for path in files(TRAINER):
         assert {name.split(".")[1] for name in imports(path) if name.startswith("blurkit.")} <= allowed, path
 

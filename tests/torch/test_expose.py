@@ -151,7 +151,7 @@ def test_a_device_is_within_half_a_code_of_make_pair(photographs, device):
 
 def test_the_words_of_a_sample_are_a_key(photographs):
     words = seed_words(7, "folder", "a.jpg", 2)
-    pair = blurkit.make_pair(photographs[0], "handheld", rng=blurkit.pipeline.seeds.generator(words))
+    pair = blurkit.make_pair(photographs[0], "handheld", rng=blurkit.pair.seeds.generator(words))
     np.testing.assert_array_equal(draw_blur("handheld", (100, 120), key=words).kernel, pair.kernel)
 
 
