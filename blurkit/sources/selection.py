@@ -53,9 +53,7 @@ def select(selection: Selection, *, masks: bool) -> Source:
     names = _names(selection.src)
     _check_words(selection.license)
     wanted = selection.annotations
-    owner = "mapillary" if wanted in VERSIONS or "coco" not in names else "coco"
-    if wanted is not None and owner not in names:
-        raise UsageError("--annotations selects a set of annotations of mapillary, or the JSON file of coco; name such a source")
+    owner = annotations_owner(wanted, names)
     root, roots = per_source(selection.root, names, "--root", Path)
     total, limits = per_source(selection.limit, names, "--limit", _count)
     weight, weights = per_source(selection.weight, names, "--weight", _weight)
@@ -78,6 +76,16 @@ def select(selection: Selection, *, masks: bool) -> Source:
     places = tuple(replace(part, records=(), passed_over=[]) for part in parts)  # without records, which would take memory twice
     outputs = [path for part in parts for path in part.outputs]
     return Source("+".join(names), parts[0].root, records, passed_over, places, outputs)
+
+
+def annotations_owner(wanted: str | None, names: Sequence[str]) -> str | None:
+    """Returns the source that the value of ``--annotations`` is for. Raises :class:`UsageError` if it is not among ``names``."""
+    if wanted is None:
+        return None
+    owner = "mapillary" if wanted in VERSIONS or "coco" not in names else "coco"
+    if owner not in names:
+        raise UsageError("--annotations selects a set of annotations of mapillary, or the JSON file of coco; name such a source")
+    return owner
 
 
 def _names(src: Sequence[str]) -> list[str]:
