@@ -135,8 +135,9 @@ def preview(shards: str | None, count: int, out: Path, overwrite: bool, as_json:
 @click.option("--recompute", metavar="P%", help="Also make this share of the samples again and compare.")
 @click.option("--root", multiple=True, metavar="[NAME=]DIR", help="For --recompute: the folder of the photographs.")
 @click.option("--file", "files", multiple=True, metavar="KEY=PATH", help="For --recompute: a file that the recipe reads.")
+@click.option("--annotations", metavar="FILE", help="For --recompute: the file that lists the photographs, as in generate.")
 @json_option
-def verify(shards: str, recompute: str | None, root: tuple[str, ...], files: tuple[str, ...], as_json: bool) -> int:
+def verify(shards: str, recompute: str | None, root: tuple[str, ...], **values: Any) -> int:
     """Check every byte of a dataset.
 
     This covers structure, checksums and counts. With --recompute, samples are also made again and compared. Then only the folders
@@ -144,7 +145,7 @@ def verify(shards: str, recompute: str | None, root: tuple[str, ...], files: tup
     """
     from blurkit.commands.verify import verify
 
-    return verify(shards, recompute=recompute, roots=root, files=files, as_json=as_json)
+    return verify(shards, recompute=recompute, roots=root, **values)
 
 
 @cli.command()

@@ -35,7 +35,7 @@ def export_figures(shard: Path) -> Iterator[Figure]:
             FORMATS[to](Job(dataset, shard.parent, "train")).check()
         except UsageError:  # a package is missing
             continue
-        bare, ours = times(lambda: _bare(dataset, to), lambda: _export(dataset, to), repeats=3)  # noqa: B023
+        bare, ours = times(lambda: _bare(dataset, to), lambda: _export(dataset, to), repeats=5)  # noqa: B023
         yield Figure(f"pairs/s of an export to {to} over decode, encode, write", bare / ours, SHARE, "x")
 
 

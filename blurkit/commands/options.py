@@ -21,7 +21,7 @@ recipe_option = click.option("--recipe", default="handheld", metavar="NAME|FILE"
 annotations_option = click.option(
     "--annotations",
     metavar="V|FILE",
-    help="For mapillary: v1.2 or v2.0.  [default: the newest]  For coco: a JSON file that lists the images in --root.",
+    help="For mapillary: v1.2 or v2.0.  [default: the newest]  For coco and table: the file that lists the images in --root.",
 )
 
 source_options = _together(
@@ -30,7 +30,7 @@ source_options = _together(
         default=("sample",),
         multiple=True,
         metavar="NAME|FOLDER",
-        help="sample, coco, mapillary, gopro, pairs, video, or a folder of images. Repeat to mix sources.",
+        help="sample, coco, mapillary, gopro, pairs, table, video, or a folder of images. Repeat to mix sources.",
     ),
     click.option(
         "--root",

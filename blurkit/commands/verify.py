@@ -31,7 +31,9 @@ class Problem:
     problem: str
 
 
-def verify(path: str, *, recompute: str | None, roots: Sequence[str], files: Sequence[str], as_json: bool) -> int:
+def verify(
+    path: str, *, recompute: str | None, roots: Sequence[str], files: Sequence[str], annotations: str | None, as_json: bool
+) -> int:
     """Check structure, checksums and counts. With ``recompute``, also make samples again and compare. Returns the exit code."""
     dataset = open_dataset(path, partial=True)
     problems, total = _check_folder(dataset), 0
@@ -52,7 +54,7 @@ def verify(path: str, *, recompute: str | None, roots: Sequence[str], files: Seq
 
         numbers = _share(recompute, len(dataset))
         remade = len(numbers)
-        problems += [Problem(*problem) for problem in remake(dataset, numbers, roots, files)]
+        problems += [Problem(*problem) for problem in remake(dataset, numbers, roots, files, annotations)]
     _print(dataset, problems, noticed, remade, as_json)
     return FAILED if problems else OK
 

@@ -122,7 +122,7 @@ class Plan:
     def notices(self) -> list[str]:
         """Sentences about what the recipe needs and the source does not have. Only the first photographs are examined."""
         parts, first = self.settings.recipe.parts, list(_first(self.records))
-        notices = []
+        notices = [*self.source.notices]
         if any(part.objects for part in parts) and not any(record.annotation for record in first):
             notices.append(f"{self.source.name} has no outlined objects: if the recipe moves objects, only the camera moves")
         if any(part.frames for part in parts) and not any(record.clip for record in first):
@@ -236,6 +236,8 @@ def _configuration(source: Source, settings: Settings, records: RecordTable, cho
     for name, image_id in records.names():
         digest.update(f"{name}/{image_id}\0".encode())
         counts[name] += 1
+    for focal in records.focals():  # they change pixels
+        digest.update(repr(focal).encode())
     packages = {name: version(name) for name in _PACKAGES}
     values = {name: value for name, value in vars(settings).items() if name != "recipe"} | {"size": size_text(settings.size)}
     if settings.store == "pairs":

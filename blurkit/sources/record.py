@@ -39,7 +39,9 @@ class ImageRecord:
 
     ``annotation``: the photograph's objects. ``blurred``: real blurred photographs of the same scene, as (kind, path). ``clip``,
     ``frame``: the sequence that the photograph is part of, and its number in the sequence, from 0; the pixels of a video's frame
-    come from the clip. ``disparity``: the path of the disparity map, or an empty text.
+    come from the clip. ``disparity``: the path of the disparity map, or an empty text. ``focal_35mm``, ``focal_pixels``: the
+    focal length, equivalent in millimetres to that of 35 mm film, or in pixels of the decoded photograph; 0 if the source does
+    not know it. It has priority over Exif.
     """
 
     id: str
@@ -52,6 +54,8 @@ class ImageRecord:
     clip: Clip | None = None
     frame: int = 0
     disparity: str = ""
+    focal_35mm: float = 0.0
+    focal_pixels: float = 0.0
 
     def read(self) -> Decoded:
         """Returns the decoded photograph. Raises :class:`blurkit.errors.BadImageError`."""
@@ -105,6 +109,7 @@ class Source:
     ``name``: part of the key of the random streams. ``root``: its folder or file. ``records``: the photographs, in a fixed order.
     ``passed_over``: the entries that are left out. ``parts``: the sources that were combined into this source, if any.
     ``outputs``: paths below the root that blurkit or trainer made; they are no photographs, and not in ``passed_over``.
+    ``notices``: sentences about what the source holds and blurkit does not use.
     """
 
     name: str
@@ -113,6 +118,7 @@ class Source:
     passed_over: list[PassedOver] = field(default_factory=list)
     parts: tuple[Source, ...] = ()
     outputs: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     def places(self) -> dict[str, Path]:
         """Returns {name: root} of each source that has records here."""
