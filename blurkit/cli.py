@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from blurkit import __version__
-from blurkit.options import annotations_option, import_options, recipe_option, source_options
+from blurkit.commands.options import annotations_option, import_options, recipe_option, source_options
 from blurkit.program.options import (
     PATH,
     json_option,
@@ -89,6 +89,26 @@ def import_pairs(folder: Path | None, **values: Any) -> int:
 
 
 @cli.command()
+@click.argument("shards", default="shards")
+@click.option("--to", default="folder", metavar="folder|lmdb|webdataset|deepinv", help="Format of the copy.")
+@click.option("-o", "--out", type=PATH, default=Path("exported"), help="Folder of the copy. Run it again to resume.")
+@click.option("--split", metavar="S", help="Begins the names of the files.  [default: the split of the dataset, else train]")
+@click.option("--truth", is_flag=True, help="Also write the kernels.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Threads that encode.  [default: the number of processors]")
+@json_option
+@quiet_option
+def export(shards: str, **values: Any) -> int:
+    """Copy the pairs of a dataset into the format of another program.
+
+    folder: PNG files as in GoPro. lmdb: two databases for BasicSR. webdataset: tar files. deepinv: HDF5 for its HDF5Dataset. Each
+    copy has a table of its pairs, with the photograph and the licence of each.
+    """
+    from blurkit.commands.export import ExportOptions, export_dataset
+
+    return export_dataset(shards, ExportOptions(json=values.pop("as_json"), **values))
+
+
+@cli.command()
 @click.argument("shards", required=False)
 @source_options
 @click.option("-n", "--count", default=12, help="Pairs on the sheet.")
@@ -110,8 +130,9 @@ def preview(shards: str | None, count: int, out: Path, overwrite: bool, as_json:
 @click.option("--recompute", metavar="P%", help="Also make this share of the samples again and compare.")
 @click.option("--root", multiple=True, metavar="[NAME=]DIR", help="For --recompute: the folder of the photographs.")
 @click.option("--file", "files", multiple=True, metavar="KEY=PATH", help="For --recompute: a file that the recipe reads.")
+@click.option("--annotations", metavar="FILE", help="For --recompute: the file that lists the photographs, as in generate.")
 @json_option
-def verify(shards: str, recompute: str | None, root: tuple[str, ...], files: tuple[str, ...], as_json: bool) -> int:
+def verify(shards: str, recompute: str | None, root: tuple[str, ...], **values: Any) -> int:
     """Check every byte of a dataset.
 
     This covers structure, checksums and counts. With --recompute, samples are also made again and compared. Then only the folders
@@ -119,7 +140,7 @@ def verify(shards: str, recompute: str | None, root: tuple[str, ...], files: tup
     """
     from blurkit.commands.verify import verify
 
-    return verify(shards, recompute=recompute, roots=root, files=files, as_json=as_json)
+    return verify(shards, recompute=recompute, roots=root, **values)
 
 
 @cli.command()
@@ -201,7 +222,7 @@ def fetch(dataset: str, **values: Any) -> int:
 def bench(sections: tuple[str, ...], as_json: bool) -> int:
     """Measure speed and memory, and print each figure beside its limit.
 
-    SECTIONS: kernels, convolution, fused, workers, memory, reading, start, torch. Without SECTIONS, all are measured.
+    SECTIONS: kernels, convolution, fused, workers, memory, reading, export, start, torch. Without SECTIONS, all are measured.
     """
     from blurkit.commands.bench import bench
 

@@ -44,7 +44,7 @@ def small_dataset(tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(folder=folder, run=run("generate", *SMALL, "--per-image", 3, "--workers", 2, "--json", cwd=folder))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_sample():
     """A function that makes a sample of random pixels from a number and a size."""
     from blurkit.shard import Sample

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from blurkit.blurring.codes import blur_codes
 from blurkit.blurring.convolve import blur
 from blurkit.camera.response import load_response
+from blurkit.commands.bench_export import export_figures
 from blurkit.decode.image import read_image
 from blurkit.kernels.rasterization import rasterize, statistics
 from blurkit.kernels.trajectory import boracchi_foi
@@ -155,6 +156,12 @@ def _reading() -> Iterator[Figure]:
     yield Figure("256x256 crop pairs/s over np.memmap", without_checks / with_checks, 0.6, "x")
 
 
+def _exporting() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        source = _folder_of_photographs(Path(folder), SIZES[0], count=16)
+        yield from export_figures(_first_shard(Path(folder), src=(str(source),), size="320", recipe="clean", per_image=8))
+
+
 def _start() -> Iterator[Figure]:
     def run(*arguments: str) -> None:
         subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
@@ -212,6 +219,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "workers": _workers,
     "memory": _memory,
     "reading": _reading,
+    "export": _exporting,
     "start": _start,
     "torch": _torch,
 }

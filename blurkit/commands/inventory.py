@@ -41,6 +41,8 @@ def inventory(name: str, *, root: Path | None, split: str, hashes: bool, as_json
     if manifest:
         here = collections.Counter(record.split for record in source.records)
         counts["splits"] = {split.name: {"images": here[split.name], "of": split.images} for split in manifest.splits}
+    for notice in source.notices:
+        print(notice, file=sys.stderr)
     if as_json:
         print(json.dumps({**counts, "archives": archives}, ensure_ascii=False))
     else:

@@ -31,7 +31,9 @@ class Problem:
     problem: str
 
 
-def verify(path: str, *, recompute: str | None, roots: Sequence[str], files: Sequence[str], as_json: bool) -> int:
+def verify(
+    path: str, *, recompute: str | None, roots: Sequence[str], files: Sequence[str], annotations: str | None, as_json: bool
+) -> int:
     """Check structure, checksums and counts. With ``recompute``, also make samples again and compare. Returns the exit code."""
     dataset = open_dataset(path, partial=True)
     problems, total = _check_folder(dataset), 0
@@ -52,7 +54,7 @@ def verify(path: str, *, recompute: str | None, roots: Sequence[str], files: Seq
 
         numbers = _share(recompute, len(dataset))
         remade = len(numbers)
-        problems += [Problem(*problem) for problem in remake(dataset, numbers, roots, files)]
+        problems += [Problem(*problem) for problem in remake(dataset, numbers, roots, files, annotations)]
     _print(dataset, problems, noticed, remade, as_json)
     return FAILED if problems else OK
 
@@ -86,7 +88,20 @@ def _check_shard(dataset: Dataset, file: str) -> tuple[list[Problem], int]:
     except CorruptShardError as error:
         return [*problems, Problem(file, "", str(error))], 0
     problems += [Problem(file, "", problem) for problem in _differences(dataset, shard, file)]
-    total = 0
+    damaged, total = _check_samples(shard, file)
+    problems += damaged
+    if record and (size, sha256) != (record["bytes"], record["sha256"]) and not problems:
+        problems.append(Problem(file, "", "its sha256 does not match its record: bytes outside of the samples have changed"))
+    return problems, total
+
+
+def _check_samples(shard: Shard, file: str) -> tuple[list[Problem], int]:
+    """The damaged samples of a shard, and the sum of the digests of the others."""
+    problems, total = [], 0
+    try:
+        shard.hold_columns()
+    except CorruptShardError as error:
+        return [Problem(file, "", str(error))], 0
     for index in range(len(shard)):
         name = f"sample {index}"
         try:
@@ -95,8 +110,6 @@ def _check_shard(dataset: Dataset, file: str) -> tuple[list[Problem], int]:
             shard.verify(index)
         except CorruptShardError as error:
             problems.append(Problem(file, name, str(error)))
-    if record and (size, sha256) != (record["bytes"], record["sha256"]) and not problems:
-        problems.append(Problem(file, "", "its sha256 does not match its record: bytes outside of the samples have changed"))
     return problems, total
 
 

@@ -1,7 +1,8 @@
-"""Reads disparity maps beside photographs: ``NAME.disparity.npy`` or ``NAME.disparity.pfm`` for ``NAME.jpg``.
+"""Reads disparity maps of photographs: beside them, ``NAME.disparity.npy`` or ``NAME.disparity.pfm`` for ``NAME.jpg``, or named.
 
 Disparity is inverse to depth, up to an offset, in any unit. Near points have large values. Unknown points have values that are
-not finite. PFM is the format of the Middlebury stereo datasets, which write ``inf`` for unknown points.
+not finite. PFM is the format of the Middlebury stereo datasets, which write ``inf`` for unknown points. PNG files with 16 bits,
+as in Cityscapes and KITTI, hold whole numbers, 256 for each pixel of disparity, and 0 for unknown points.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.decode.image import bad_image
+from blurkit.decode.header import read_header
+from blurkit.decode.image import bad_image, decode_image
 from blurkit.errors import BadImageError
 from blurkit.program.files import read_regular
 
 #: The end of a map's name. It follows the photograph's name without suffix.
 SUFFIXES = (".disparity.npy", ".disparity.pfm")
+
+#: The ends of the names of all files that can be read.
+FORMATS = (".npy", ".pfm", ".png")
 
 #: The most bytes of a map: 8 for each of 100 million pixels, and the header.
 _MOST_BYTES = 800_000_000 + 4096
@@ -43,7 +48,8 @@ def read_disparity(path: str, shape: tuple[int, int]) -> NDArray[np.float32]:
     """
     with bad_image():
         data = read_regular(path, most=_MOST_BYTES)
-    values = _read_pfm(data) if path.endswith(".pfm") else _read_npy(data)
+    read = {".pfm": _read_pfm, ".png": _read_png}.get(path[-4:], _read_npy)
+    values = read(data)
     if values.shape != shape:
         raise BadImageError("bad_disparity", f"The disparity map has shape {values.shape}, the photograph {shape}.")
     with np.errstate(over="ignore"):  # values beyond the range of float32 become inf: unknown
@@ -71,6 +77,15 @@ def _read_pfm(data: bytes) -> NDArray[np.floating]:
     width, height = int(header[1]), int(header[2])
     values = _read_numbers(data, header.end(), np.dtype("<f4" if header[3] == b"-" else ">f4"), height, width)
     return values.reshape(height, width)[::-1]  # PFM stores the bottom row first
+
+
+def _read_png(data: bytes) -> NDArray[np.floating]:
+    """Cityscapes: disparity (v - 1) / 256 for v > 0. KITTI has v / 256, which differs by an offset, and offsets do not matter."""
+    header = read_header(data)
+    if (header.format, header.depth, header.colour, header.alpha) != ("PNG", 16, "grey", ""):
+        raise BadImageError("bad_disparity", "The disparity map is no PNG file of one channel with 16 bits.")
+    codes = decode_image(data, deep=True).pixels[..., 0]
+    return np.where(codes > 0, (codes.astype(np.float32) - 1) / 256, np.float32(np.inf))
 
 
 def _read_numbers(data: bytes, start: int, kind: np.dtype[np.floating], height: int, width: int) -> NDArray[np.floating]:

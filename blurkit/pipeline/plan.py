@@ -124,7 +124,7 @@ class Plan:
     def notices(self) -> list[str]:
         """Sentences about what the recipe needs and the source does not have. Only the first photographs are examined."""
         parts, first = self.settings.recipe.parts, list(_first(self.records))
-        notices = []
+        notices = [*self.source.notices]
         if any(part.objects for part in parts) and not any(record.annotation for record in first):
             notices.append(f"{self.source.name} has no outlined objects: if the recipe moves objects, only the camera moves")
         if any(part.frames for part in parts) and not any(record.clip for record in first):
@@ -139,8 +139,7 @@ class Plan:
     def _matched(self, first: Sequence[ImageRecord]) -> list[str]:
         """How the files of real pairs were matched: the first pairs, and what is in no pair."""
         pairs = [record for record in first if record.blurred][:_SHOWN]
-        sources = self.source.parts or (self.source,)
-        notices = [f"{part.root}: pairs by {part.layout}" for part in sources if part.layout]
+        notices = []
         for pair in pairs:
             places = (pair.blurred[0][1], pair.part or ImagePlace(pair.path))
             blurred, sharp = (place.within(self.source.root) for place in places)
@@ -242,6 +241,8 @@ def _configuration(source: Source, settings: Settings, records: RecordTable, cho
     for name, image_id in records.names():
         digest.update(f"{name}/{image_id}\0".encode())
         counts[name] += 1
+    for focal in records.focals():  # they change pixels
+        digest.update(repr(focal).encode())
     packages = {name: version(name) for name in _PACKAGES}
     values = {name: value for name, value in vars(settings).items() if name != "recipe"} | {"size": size_text(settings.size)}
     if settings.store == "pairs":

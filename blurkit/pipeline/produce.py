@@ -68,7 +68,7 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
         notes = (*notes, f"sha256 of the real blurred photograph: {sha256}")
     response = load_response(recipe.parts[0].response.decode)
     scene = Scene(
-        focal=decoded.focal_35mm * math.hypot(*pixels.shape[:2]) / DIAGONAL_35MM if decoded.focal_35mm else None,
+        focal=_focal(record, decoded.focal_35mm, pixels.shape, settings.downscale),
         masks=None if record.annotation is None else functools.partial(_masks, record, settings.downscale),
         disparity=disparity,
         frames=None if record.clip is None else _frames(record.clip, record.frame, settings),
@@ -122,6 +122,13 @@ def _smaller(pixels: NDArray[np.uint8], settings: Settings) -> NDArray[np.uint8]
     if settings.downscale == 1:
         return pixels
     return downscale(pixels, settings.downscale, load_response(settings.recipe.parts[0].response.decode))
+
+
+def _focal(record: ImageRecord, exif: float, shape: tuple[int, ...], downscale: int) -> float | None:
+    """The focal length in pixels of a downscaled photograph, as its source or else its Exif says. ``None`` if nothing says it."""
+    if record.focal_pixels:
+        return record.focal_pixels / downscale
+    return (record.focal_35mm or exif) * math.hypot(*shape[:2]) / DIAGONAL_35MM or None
 
 
 def _frames(clip: Clip, place: int, settings: Settings) -> Frames:

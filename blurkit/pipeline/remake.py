@@ -24,16 +24,17 @@ from blurkit.sources.known.mapillary import VERSIONS
 from blurkit.sources.open import SOURCES, open_source
 from blurkit.sources.pairs import PairLayout
 from blurkit.sources.record import ImageRecord
-from blurkit.sources.selection import per_source
+from blurkit.sources.selection import annotations_owner, per_source
 
 
 def remake(
-    dataset: Dataset, numbers: Sequence[int], roots: Sequence[str], files: Sequence[str]
+    dataset: Dataset, numbers: Sequence[int], roots: Sequence[str], files: Sequence[str], annotations: str | None = None
 ) -> Iterator[tuple[str, str, str]]:
     """Makes samples again, and yields (shard, sample, difference) for each sample that differs from the stored sample.
 
     ``numbers``: of the samples in the dataset. ``roots``: the folders of the photographs: ``DIR``, or ``NAME=DIR`` for one of
-    several sources. ``files``: the files of the recipe, as ``KEY=PATH``.
+    several sources. ``files``: the files of the recipe, as ``KEY=PATH``. ``annotations``: the file that lists the photographs, if
+    the dataset was made with one.
 
     The dataset can come from a stranger. So nothing that its plan or its recipe names is opened, only what the user names, and
     the photographs in the package. Raises :class:`UsageError`, which says what to name, or that there is no ``plan.json``."""
@@ -42,7 +43,7 @@ def remake(
         raise UsageError(f"{dataset.folder} has no plan.json, and --recompute needs it; run the command without --recompute")
     places = _places(plan["roots"], roots)
     sound = _sound(dataset, numbers)
-    records = _records(set(sound.values()), plan["configuration"], places)
+    records = _records(set(sound.values()), plan["configuration"], places, annotations)
     settings, machine = None, difference(plan["configuration"].get("machine"))
     for number, photograph in sound.items():
         shard, row = dataset.locate(number)
@@ -99,17 +100,23 @@ def _sound(dataset: Dataset, numbers: Iterable[int]) -> dict[int, tuple[str, str
 
 
 def _records(
-    wanted: set[tuple[str, str]], configuration: dict[str, Any], places: dict[str, Path | None]
+    wanted: set[tuple[str, str]], configuration: dict[str, Any], places: dict[str, Path | None], annotations: str | None
 ) -> dict[tuple[str, str], ImageRecord]:
     """The records of these photographs by (source, id). The sources are opened again."""
-    masks, version = configuration.get("masks", True), configuration.get("annotations", "newest")
+    masks, stored = configuration.get("masks", True), configuration.get("annotations", "newest")
+    if stored in VERSIONS:
+        annotations = stored
+    elif annotations is None and stored != "newest":
+        raise UsageError(f"--recompute reads only files that you name; add --annotations FILE, which is {stored!r} in the plan")
+    owner = annotations_owner(annotations, list(places))
     records: dict[tuple[str, str], ImageRecord] = {}
     for name, place in places.items():
         source = open_source(
             name if name in SOURCES else "folder",
             root=place,
+            split=configuration.get("split", "all") if name == "coco" else "all",  # it may choose one of several layouts
             masks=masks,
-            annotations=version if name == "mapillary" and version in VERSIONS else None,
+            annotations=annotations if name == owner else None,
             label=name,
             licence=configuration.get("licence", ""),
             layout=PairLayout.of(configuration),

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from blurkit.decode.video import FrameFolder
 from blurkit.errors import UsageError, nearest
-from blurkit.program.checks import require
 from blurkit.sources.folder import LAYOUT, open_folder
 from blurkit.sources.known.coco import open_coco
 from blurkit.sources.known.gopro import open_gopro
 from blurkit.sources.known.mapillary import open_mapillary
 from blurkit.sources.known.sample import open_sample
 from blurkit.sources.pairs import BY_NAMES, PairLayout, open_pair_folder
+from blurkit.sources.photo_table import LAYOUT as TABLE
+from blurkit.sources.photo_table import open_table
 from blurkit.sources.record import Clip, Source
 from blurkit.sources.splits import NAMES, parse_shares, splits_of
 from blurkit.sources.table import RecordTable
@@ -28,6 +29,7 @@ SOURCES = {
     "mapillary": "Mapillary Vistas 1.2 and 2.0: photographs of streets, outlines of objects",
     "gopro": "GOPRO_Large: the sharp frames of its pairs, with their real blurred partners",
     "pairs": "a folder of sharp and real blurred images, whose names differ in a word such as blur and sharp",
+    "table": TABLE,
     "video": "a video file, or a folder of frames: each frame a photograph",
 }
 
@@ -50,15 +52,15 @@ def open_source(
     ``$BLURKIT_DATA/NAME``, or ``data/NAME`` if the variable is not set. ``split``: ``all``, train, val or test. If the source has
     no splits, the content of a photograph decides its split, with the ``shares`` of train, val and test. ``masks``: whether the
     objects of the photographs are needed; without them, opening is faster. ``annotations``: the set of annotations of Mapillary,
-    ``v1.2`` or ``v2.0``, or for coco the JSON file that lists the images in ``root``. ``label``: the name of the source that a
-    folder becomes. ``licence``, ``layout``: of the photographs of pairs, and how these lie in their folder.
+    ``v1.2`` or ``v2.0``, or for coco and table the file that lists the images in ``root``. ``label``: the name of the source that
+    a folder becomes. ``licence``, ``layout``: of the photographs of pairs, and how these lie in their folder.
 
     Raises :class:`UsageError` if no photographs are found. The message says where they were expected, in which layout, and how to
     get the data.
     """
-    if annotations is not None and name not in ("coco", "mapillary"):
-        raise UsageError(f"--annotations is a set of annotations of mapillary, or a JSON file for coco; {name} has no choice")
-    if root is None and name in ("folder", "pairs", "video"):
+    if annotations is not None and name not in ("coco", "mapillary", "table"):
+        raise UsageError(f"--annotations is for mapillary, coco and table; {name} has no choice")
+    if root is None and name in ("folder", "pairs", "table", "video"):
         raise UsageError(f"--src {name} needs --root, the path of the {name}")
     if root is not None and (name == "sample" or name not in SOURCES):
         raise UsageError(f"--root goes with a known source that has a folder, but --src {name} is no such source")
@@ -78,6 +80,8 @@ def open_source(
             return open_gopro(root, split)
         case "pairs":
             return _with_split(open_pair_folder(place, licence, layout), split, shares)
+        case "table":
+            return _with_split(open_table(place, None if annotations is None else Path(annotations)), split, shares)
         case "video":
             return _with_split(open_video(place), split, shares)
         case _:
@@ -85,18 +89,17 @@ def open_source(
 
 
 def _with_split(source: Source, split: str, shares: str) -> Source:
-    """Returns a source with only the photographs whose content falls into ``split``."""
+    """Returns a source with only the photographs of ``split``: by the splits that they have, or else by their content."""
     if split == "all":
         return source
     if split not in NAMES:
         raise UsageError(f"--split is one of all, {', '.join(NAMES)}, got {split!r}{nearest(split, NAMES)}")
     records = RecordTable.of(source.records)
-    if any(record.split for record in records):  # lists of files say it
-        kept = records.only((record.split == split for record in records), split)
-        require(len(kept) > 0, f"no list of {source.root} has the split {split!r} in its name")
-        return replace(source, records=kept)
-    parts = splits_of(map(_deciding, records.paths()), parse_shares(shares))
+    stated = records[0].split != ""
+    parts = (record.split for record in records) if stated else splits_of(map(_deciding, records.paths()), parse_shares(shares))
     kept = records.only((part == split for part in parts), split)
+    if not len(kept) and stated:
+        raise UsageError(f"{source.root} has no photograph of the split {split!r}; it has {records[0].split} and perhaps others")
     if not len(kept):
         raise UsageError(f"none of the images in {source.root} falls into the split {split!r} with shares {shares}")
     return replace(source, records=kept)

@@ -40,8 +40,10 @@ class ImageRecord:
 
     ``annotation``: the photograph's objects. ``blurred``: real blurred photographs of the same scene, as (kind, place).
     ``clip``, ``frame``: the sequence that the photograph is part of, and its number in the sequence, from 0; the pixels of a
-    video's frame come from the clip. ``disparity``: the path of the disparity map, or an empty text. ``part``: where the
-    photograph is in its file, None if it is all of it.
+    video's frame come from the clip. ``disparity``: the path of the disparity map, or an empty text. ``focal_35mm``,
+    ``focal_pixels``: the focal length, equivalent in millimetres to that of 35 mm film, or in pixels of the decoded photograph; 0
+    if the source does not know it. It has priority over Exif. ``part``: where the photograph is in its file, None if it is all
+    of it.
     """
 
     id: str
@@ -54,6 +56,8 @@ class ImageRecord:
     clip: Clip | None = None
     frame: int = 0
     disparity: str = ""
+    focal_35mm: float = 0.0
+    focal_pixels: float = 0.0
     part: ImagePlace | None = None
 
     def read(self) -> Decoded:
@@ -113,7 +117,7 @@ class Source:
     ``name``: part of the key of the random streams. ``root``: its folder or file. ``records``: the photographs, in a fixed
     order. ``passed_over``: the entries that are left out. ``parts``: the sources that were combined into this source, if any.
     ``outputs``: paths below the root that blurkit or trainer made; they are no photographs, and not in ``passed_over``.
-    ``layout``: of pairs, how their files were matched, for people.
+    ``notices``: sentences about what the source holds and blurkit does not use.
     """
 
     name: str
@@ -122,7 +126,7 @@ class Source:
     passed_over: list[PassedOver] = field(default_factory=list)
     parts: tuple[Source, ...] = ()
     outputs: list[str] = field(default_factory=list)
-    layout: str = ""
+    notices: list[str] = field(default_factory=list)
 
     def places(self) -> dict[str, Path]:
         """Returns {name: root} of each source that has records here."""

@@ -19,6 +19,7 @@ from blurkit.sources.licence import matches
 from blurkit.sources.open import SOURCES, open_source
 from blurkit.sources.pairs import PairLayout
 from blurkit.sources.record import ImageRecord, Source
+from blurkit.sources.rows import TABLE_SUFFIXES
 from blurkit.sources.table import RecordTable
 
 #: The known licences, without versions.
@@ -57,11 +58,8 @@ def select(selection: Selection, *, masks: bool) -> Source:
     """
     names = _names(selection.src)
     layout = PairLayout(selection.blurred, selection.sharp, selection.side_by_side)
-    _check_words(selection.license)
     wanted = selection.annotations
-    owner = "mapillary" if wanted in VERSIONS or "coco" not in names else "coco"
-    if wanted is not None and owner not in names:
-        raise UsageError("--annotations selects a set of annotations of mapillary, or the JSON file of coco; name such a source")
+    owner = annotations_owner(wanted, names)
     root, roots = per_source(selection.root, names, "--root", Path)
     total, limits = per_source(selection.limit, names, "--limit", _count)
     weight, weights = per_source(selection.weight, names, "--weight", _weight)
@@ -75,15 +73,30 @@ def select(selection: Selection, *, masks: bool) -> Source:
     for src, name in zip(selection.src, names, strict=True):
         place, annotations = roots.get(name, root), wanted if src == owner else None
         words = {"split": split, "shares": shares, "label": name, "licence": selection.licence}
-        part = open_source(src, root=place, masks=masks, annotations=annotations, layout=layout, **words)
-        parts.append(_with_licences(part, selection.license))
+        parts.append(open_source(src, root=place, masks=masks, annotations=annotations, layout=layout, **words))
+    _check_words(selection.license, set().union(*(RecordTable.of(part.records).licences() for part in parts)))
+    parts = [_with_licences(part, selection.license) for part in parts]
     if len(parts) == 1 and total is None and not limits:
         return parts[0]
     records = RecordTable(itertools.islice(mix(parts, weights, limits), total))
     passed_over = [entry for part in parts for entry in part.passed_over]
     places = tuple(replace(part, records=(), passed_over=[]) for part in parts)  # without records, which would take memory twice
     outputs = [path for part in parts for path in part.outputs]
-    return Source("+".join(names), parts[0].root, records, passed_over, places, outputs)
+    notices = [notice for part in parts for notice in part.notices]
+    return Source("+".join(names), parts[0].root, records, passed_over, places, outputs, notices)
+
+
+def annotations_owner(wanted: str | None, names: Sequence[str]) -> str | None:
+    """Returns the source that the value of ``--annotations`` is for. Raises :class:`UsageError` if it is not among ``names``."""
+    if wanted is None:
+        return None
+    is_table = Path(wanted).suffix.lower() in TABLE_SUFFIXES
+    owner = "mapillary" if wanted in VERSIONS or not {"coco", "table"} & set(names) else "table" if is_table else "coco"
+    if owner not in names:
+        raise UsageError(
+            "--annotations selects a set of annotations of mapillary, the JSON file of coco, or a table; name such a source"
+        )
+    return owner
 
 
 def _names(src: Sequence[str]) -> list[str]:
@@ -149,10 +162,11 @@ def _with_licences(source: Source, wanted: str) -> Source:
     return replace(source, records=kept)
 
 
-def _check_words(wanted: str) -> None:
-    """Raises :class:`UsageError` for an unknown licence. A misspelled licence would leave out photographs without a message."""
+def _check_words(wanted: str, present: set[str]) -> None:
+    """Raises :class:`UsageError` for a licence that is neither known nor ``present`` in a source. A misspelled licence would
+    leave out photographs without a message."""
     for word in filter(None, wanted.split(",")):
-        if not any(matches(word, family) for family in FAMILIES):
+        if not any(matches(word, family) for family in FAMILIES) and not any(matches(licence, word) for licence in present):
             raise UsageError(
                 f"--license: unknown licence {word.strip()!r}; known are {', '.join(FAMILIES)}{nearest(word, FAMILIES)}"
             )

@@ -17,7 +17,8 @@ _BLOCK = 1 << 14
 class RecordTable(Sequence[ImageRecord]):
     """A sequence of records that takes about 60 bytes for each record.
 
-    A record with a clip, a real blurred photograph, a disparity map or an annotation of Mapillary Vistas takes more.
+    A record with a clip, a real blurred photograph, a disparity map, a focal length or an annotation of Mapillary Vistas takes
+    more.
     """
 
     def __init__(self, records: Iterable[ImageRecord] = ()) -> None:
@@ -62,6 +63,14 @@ class RecordTable(Sequence[ImageRecord]):
         folders, clips = [kind[0] for kind in self._by_code], {place: extras[2] for place, extras in self._extras.items()}
         return ((folders[kind] + self._names[place], clips.get(place)) for place, kind in enumerate(self._kinds))
 
+    def focals(self) -> Iterator[tuple[int, float, float]]:
+        """Yields (position, focal_35mm, focal_pixels) of each record with a focal length."""
+        return ((place, *extras[5:7]) for place, extras in self._extras.items() if any(extras[5:7]))
+
+    def licences(self) -> set[str]:
+        """Returns the licences of all records."""
+        return {self._by_code[kind][2] for kind in set(self._kinds)}
+
     def only(self, kept: Iterable[bool], split: str) -> RecordTable:
         """Returns a table of the records for which ``kept`` is true, with this split. Columns are copied, no record is made."""
         table = RecordTable()
@@ -85,8 +94,9 @@ class RecordTable(Sequence[ImageRecord]):
         objects, image, annotation = None, 0, record.annotation
         if isinstance(annotation, CocoAnnotation):
             objects, image, annotation = (annotation.index, annotation.size), annotation.image, None
-        extras = (annotation, record.blurred, record.clip, record.frame, record.disparity, record.part)
-        if extras != (None, (), None, 0, "", None):
+        focals = record.focal_35mm, record.focal_pixels
+        extras = (annotation, record.blurred, record.clip, record.frame, record.disparity, *focals, record.part)
+        if extras != (None, (), None, 0, "", 0.0, 0.0, None):
             self._extras[len(self._kinds)] = extras
         kind = (record.path[:cut], record.source, record.licence, record.split)
         self._kinds.append(self._known.setdefault(kind, len(self._known)))

@@ -50,6 +50,27 @@ def read(tmp_path, data, kind="npy", shape=SHAPE):
     return read_disparity(str(path), shape)
 
 
+def test_png_of_cityscapes(tmp_path, rng):
+    """The formula of the dataset: disparity (v - 1) / 256 for v > 0, and 0 is unknown."""
+    codes = rng.integers(1, 65536, SHAPE).astype(np.uint16)
+    codes[1, 2] = 0
+    cv2.imwrite(str(tmp_path / "codes.png"), codes)
+    result = read(tmp_path, (tmp_path / "codes.png").read_bytes(), "png")
+    assert result.dtype == np.float32
+    expected = [[(int(code) - 1) / 256 if code else np.inf for code in row] for row in codes]
+    np.testing.assert_array_equal(result, np.array(expected, np.float32))
+
+
+@pytest.mark.parametrize("make", [lambda codes: codes.astype(np.uint8), lambda codes: np.dstack([codes] * 3), np.zeros_like])
+def test_another_png_is_refused(tmp_path, rng, make):
+    cv2.imwrite(str(tmp_path / "codes.png"), make(rng.integers(1, 200, SHAPE).astype(np.uint16)))
+    with pytest.raises(BadImageError) as caught:
+        read(tmp_path, (tmp_path / "codes.png").read_bytes(), "png")
+    assert caught.value.reason == "bad_disparity"
+    with pytest.raises(BadImageError):
+        read(tmp_path, (tmp_path / "codes.png").read_bytes()[:-20], "png")
+
+
 @pytest.mark.parametrize("kind", ["<f2", "<f4", ">f4", "<f8", ">f8"])
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
 def test_numpys_own_files(tmp_path, values, kind, version):

@@ -35,7 +35,7 @@ PAGES = {page.stem: page for page in (ROOT / "README.md", *sorted((ROOT / "docs"
 PICTURES = sorted((ROOT / "docs/_static").iterdir())
 
 #: Pages whose commands are run. Their order is that of a newcomer: the README makes the dataset that the others read.
-TRIED = ("README", "quickstart", "reliability")
+TRIED = ("README", "quickstart", "reliability", "export")
 
 
 #: Packages that the pages use and that may not be installed. Their blocks are then not tested.

@@ -81,7 +81,7 @@ def test_lists_divide_into_splits(tmp_path):
     (tmp_path / "pairs/my_test.txt").write_text("0/y.png 1/x.png\n")
     assert result("import", "pairs", "--split", "test", "--dry-run", cwd=tmp_path)["images"] == 1
     assert result("import", "pairs/my_train.txt", "--dry-run", cwd=tmp_path)["images"] == 3
-    assert "no list" in run("import", "pairs", "--split", "val", cwd=tmp_path, code=2).stderr
+    assert "no photograph of the split" in run("import", "pairs", "--split", "val", cwd=tmp_path, code=2).stderr
 
 
 def test_refusals_say_what_is_known(tmp_path):

@@ -14,7 +14,7 @@ BLURKIT, TRAINER = Path(blurkit.__file__).parent, Path(trainer.__file__).parent
 #: From the ground to the roof: a room, or a module beside the rooms, imports only from those before it.
 ORDER = (
     *("errors", "lazy", "jit", "truth", "program", "shard", "decode", "camera", "kernels", "recipes", "blurring", "sources"),
-    *("pair", "report", "pipeline", "torch", "adapters", "commands", "options", "cli", "__main__"),
+    *("pair", "report", "export", "pipeline", "torch", "adapters", "commands", "cli", "__main__"),
 )
 TRAINER_ORDER = (
     *("specs", "sections", "catalogue", "config", "data", "networks", "losses", "evaluation", "training", "commands", "cli"),

@@ -13,6 +13,7 @@ from blurkit.recipes.recipe import Recipe
 from blurkit.shard.documents import DEFAULT_SHARD_BYTES
 from blurkit.sources.known.mapillary import VERSIONS
 from blurkit.sources.open import SOURCES
+from blurkit.sources.selection import annotations_owner
 
 #: The texts of a recipe. They do not change a pixel.
 _WORDS = ("name", "summary", "provenance")
@@ -39,19 +40,21 @@ RECIPE_FILE = "recipe.toml"
 def command_line(configuration: dict[str, Any]) -> str:
     """Returns the command, one option per line. It contains no path of this machine.
 
-    ``DIR`` stands for the folder of the user's own photographs. :data:`RECIPE_FILE` stands for a recipe that is not a packaged
-    recipe with a few changed values.
+    ``DIR`` stands for the folder of the user's own photographs, ``TABLE`` for the file that lists them. :data:`RECIPE_FILE`
+    stands for a recipe that is not a packaged recipe with a few changed values.
     """
     values = _OPTIONS | configuration
     recipe, names = configuration["recipe"], list(configuration["images_of"])
-    named = values["annotations"] not in ("newest", *VERSIONS)  # a file for coco, with a folder of images
-    own = [name for name in names if name in ("folder", "pairs", "video") or (name == "coco" and named)]
+    file = values["annotations"] if values["annotations"] not in ("newest", *VERSIONS) else None  # lists a folder of images
+    owner = annotations_owner(file, names)
+    own = [name for name in names if name in ("folder", "pairs", "table", "video") or name == owner]
     if values["split"] == "all" or not (own or set(names) - SOURCES.keys()):
         values["shares"] = ""  # no source is split by shares
     settings = _settings(recipe)
     shard_bytes = configuration["shard_bytes"]
     values["src"] = names
-    values["root"] = ["DIR" if len(names) == 1 else f"{name}=DIR" for name in own]
+    places = {name: "TABLE" if name == "table" and name != owner else "DIR" for name in own}
+    values["root"] = [place if len(names) == 1 else f"{name}={place}" for name, place in places.items()]
     values["recipe"] = RECIPE_FILE if settings is None else recipe["name"]
     values["set"] = [*(settings or ()), *([f"shard_bytes={shard_bytes}"] if shard_bytes != DEFAULT_SHARD_BYTES else ())]
     imported = names == ["pairs"] and values["recipe"] == "real" and not values["min_sharpness"]

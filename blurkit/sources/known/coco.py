@@ -15,13 +15,16 @@ import numpy as np
 from blurkit.decode.objects.coco import CocoAnnotation, as_id, decide_frame, index_annotations
 from blurkit.decode.objects.json_stream import elements
 from blurkit.errors import UsageError
-from blurkit.sources.known.coco_layouts import Part, find_parts, local_names
+from blurkit.sources.known.coco_layouts import Part, find_parts, local_names, require_one_layout
 from blurkit.sources.known.place import choose_splits, default_root, find_root, is_folder
 from blurkit.sources.licence import coco_licence
 from blurkit.sources.listing import REASONS, Listing
 from blurkit.sources.record import ImageRecord, Source, path_id
 
 SPLITS = {"train": "train2017", "val": "val2017"}
+
+#: Folders of COCO 2017 that are no split here: their photographs have neither licences nor objects that are known.
+_UNLISTED = ("test2017", "unlabeled2017")
 
 LAYOUTS = (
     "other layouts that are found: annotations/instances_NAME.json with images/NAME/ or NAME/ (CVAT, COCO 2014), "
@@ -72,11 +75,15 @@ def _named(root: Path | None, split: str, annotations: str) -> tuple[Path, list[
 
 
 def _found(root: Path | None, split: str) -> tuple[Path, list[Part]]:
-    """The root, and its parts in the layout of COCO 2017, or in another layout if there is no file of COCO 2017."""
+    """The root, and its parts. Raises :class:`UsageError` if several layouts have parts of this split."""
     place = default_root("coco", root)
     own = {name: place / "annotations" / f"instances_{folder}.json" for name, folder in SPLITS.items()}
-    if not any(os.path.lexists(file) for file in own.values()) and place.is_dir() and (parts := find_parts(place)):
-        return place, _of_split(parts, split)
+    is_own = any(os.path.lexists(file) for file in own.values())
+    others = find_parts(place, without=(*SPLITS.values(), *_UNLISTED) if is_own else ()) if place.is_dir() else []
+    if others and (not is_own or split not in ("all", *SPLITS, *SPLITS.values())):
+        chosen = _of_split(others, split)
+        require_one_layout(place, chosen)
+        return place, chosen
     find_root("coco", root, ["annotations"], f"\n\n{LAYOUTS[0].upper()}{LAYOUTS[1:]}")
     files = {name: own[name] for name in choose_splits(split, SPLITS, "coco")}
     present = {name: file for name, file in files.items() if split != "all" or file.exists()}
@@ -85,16 +92,22 @@ def _found(root: Path | None, split: str) -> tuple[Path, list[Part]]:
         raise UsageError(f"{place / 'annotations'} has none of {names}; {LAYOUTS}")
     for name, file in present.items():
         _require_own(place, SPLITS[name], file)
-    return place, [Part(name, SPLITS[name], file) for name, file in present.items()]
+    chosen = [Part(name, SPLITS[name], file) for name, file in present.items()]
+    require_one_layout(place, [*chosen, *(part for part in others if _is_of(split, part))])
+    return place, chosen
 
 
 def _of_split(parts: list[Part], split: str) -> list[Part]:
     """The parts that ``split`` selects: all, the name of a split, or a folder."""
-    chosen = [part for part in parts if split in ("all", part.split, part.folder, os.path.basename(part.folder))]
+    chosen = [part for part in parts if _is_of(split, part)]
     if not chosen:
         there = ", ".join(f"{part.split or 'no split'} ({part.folder or '.'})" for part in parts)
         raise UsageError(f"--split: there is no split {split!r}; there are all, {there}")
     return chosen
+
+
+def _is_of(split: str, part: Part) -> bool:
+    return split in ("all", part.split, part.folder, os.path.basename(part.folder))
 
 
 def _require_own(root: Path, folder: str, file: Path) -> None:

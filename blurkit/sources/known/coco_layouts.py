@@ -12,7 +12,7 @@ import itertools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -38,6 +38,13 @@ _SPLITS = {
 }
 
 
+#: Names that a program gives to every JSON file. Other names differ from one file of a layout to the next.
+_FIXED_NAMES = ("_annotations.coco.json", "labels.json", "result.json")
+
+#: The folders of COCO's releases. The photographs of 2017 are those of 2014 in other splits; ``test2015`` belongs to 2014.
+_RELEASE = re.compile(r"(?:train|val|test|unlabeled)(2014|2015|2017)")
+
+
 @dataclass(frozen=True)
 class Part:
     """A JSON file and its images. ``split``: train, val, test, or an empty text. ``folder``: of the images, relative to the root;
@@ -47,19 +54,41 @@ class Part:
     folder: str
     file: Path
 
+    def layout(self, root: Path) -> tuple[str, str, str]:
+        """What is the same for all parts of one layout: the way from the images to the JSON file, its name if a program gives it
+        to every file, and the release of COCO."""
+        way = os.path.relpath(self.file.parent, root / self.folder)
+        name = self.file.name if self.file.name in _FIXED_NAMES else ""
+        release = _RELEASE.fullmatch(os.path.basename(self.folder))
+        return way, name, release[1].replace("2015", "2014") if release else ""
 
-def find_parts(root: Path) -> list[Part]:
-    """The parts of a root, sorted by the bytes of their folders.
+
+def find_parts(root: Path, *, without: Collection[str] = ()) -> list[Part]:
+    """The parts of a root, sorted by the bytes of their folders. ``without``: folders that are left out.
 
     Raises :class:`UsageError` if several JSON files list the images of one folder, and their names do not decide.
     """
     found: dict[str, list[Part]] = defaultdict(list)
     for file in itertools.islice(_json_files(root), _FILES):
-        if (folder := folder_of(root, file)) is not None:
+        if (folder := folder_of(root, file)) is not None and folder not in without:
             names = (file.stem, os.path.basename(folder), file.parent.name if file.parent != root else "")
             splits = (split for name in names for split, word in _SPLITS.items() if word.search(name.lower()))
             found[folder].append(Part(next(splits, ""), folder, file))
     return [_only(root, parts) for _, parts in sorted(found.items(), key=lambda item: os.fsencode(item[0]))]
+
+
+def require_one_layout(root: Path, parts: Sequence[Part]) -> None:
+    """Raises :class:`UsageError` if parts have different layouts: they are of several datasets, which may share photographs."""
+    first: dict[tuple[str, str, str], Part] = {}
+    for part in parts:
+        first.setdefault(part.layout(root), part)
+    if len(first) > 1:
+        found = " and ".join(f"{part.file.relative_to(root)} with {part.folder or '.'}" for part in first.values())
+        split = next((os.path.basename(part.folder) for part in parts if part.folder), "")
+        raise UsageError(
+            f"{root} fits several layouts: {found}. Choose one: --split FOLDER, such as --split {split}, "
+            "or --annotations FILE.json with --root and the folder of its images"
+        )
 
 
 def folder_of(root: Path, file: Path) -> str | None:
@@ -120,7 +149,11 @@ def _folders(root: Path, file: Path) -> Iterator[str]:
 
 
 def _only(root: Path, parts: list[Part]) -> Part:
-    chosen = [part for part in parts if part.file.name.startswith("instances")] if len(parts) > 1 else parts
+    chosen = parts
+    if len(chosen) > 1:
+        chosen = [part for part in parts if part.file.name.startswith("instances")] or [
+            part for part in parts if part.folder and part.file.stem.endswith(os.path.basename(part.folder))
+        ]
     if len(chosen) != 1:
         files = ", ".join(str(part.file) for part in parts[:4])
         raise UsageError(f"{files} list the images of {root / parts[0].folder}; name one of them with --annotations FILE")

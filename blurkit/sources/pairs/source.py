@@ -23,13 +23,15 @@ def open_pair_folder(path: Path, licence: str = "", layout: PairLayout = BY_NAME
     :class:`BadImageError` if an array cannot be read.
     """
     found, pairs = stored_pairs(path, layout)
-    return Source(NAME, path, RecordTable(_records(pairs, licence)), found.passed_over, layout=found.kind)
+    notices = [f"{path}: pairs by {found.kind}"]
+    return Source(NAME, path, RecordTable(_records(pairs, licence)), found.passed_over, notices=notices)
 
 
 def _records(pairs: list[StoredPair], licence: str) -> Iterator[ImageRecord]:
+    divided = all(pair.split for pair in pairs)
     for pair in pairs:
         stem, suffix = os.path.splitext(pair.name)
         name = stem + suffix[suffix.index("[") :] if "[" in suffix else stem
         part = pair.sharp if pair.sharp.is_array or pair.sharp.half else None
-        blurred = ((KIND, pair.blurred),)
-        yield ImageRecord(path_id(name), pair.sharp.path, NAME, licence, pair.split, blurred=blurred, part=part)
+        blurred, split = ((KIND, pair.blurred),), pair.split if divided else ""
+        yield ImageRecord(path_id(name), pair.sharp.path, NAME, licence, split, blurred=blurred, part=part)

@@ -8,6 +8,8 @@ from command_line import result, run
 from dataset_roots import coco_document, save_photograph, write_coco
 
 from blurkit.errors import UsageError
+from blurkit.pipeline.remake import remake
+from blurkit.shard import open_dataset
 from blurkit.sources import open_source
 from blurkit.sources.known.coco_layouts import find_parts, local_names
 
@@ -30,9 +32,10 @@ LAYOUTS = {
 }
 
 
-def write(root, file, folder, prefix="", count=3):
+def write(root, file, folder, prefix="", count=3, first=100):
     document = coco_document(count)
     for number, image in enumerate(document["images"]):
+        image["file_name"] = f"{first + number:012d}.jpg"
         (root / folder).mkdir(parents=True, exist_ok=True)
         save_photograph(root / folder / image["file_name"], number)
         image["file_name"] = prefix + image["file_name"]
@@ -84,10 +87,55 @@ def test_the_instances_are_taken_of_several_files_about_one_folder(tmp_path):
     assert len(source.records) == 3
 
 
-def test_coco_2017_is_found_as_before_beside_other_files(tmp_path):
+#: Layouts that share a root -> the splits that select one of them, and how the ids of its photographs begin.
+SHARED = {
+    "coco 2014 and 2017": (("coco 2014", "coco 2017"), {"val2014": "val2014/", "val2017": "val2017/"}),
+    "coco 2017 and fiftyone": (("coco 2017", "fiftyone"), {"val": "val2017/", "data": "data/"}),
+    "coco 2014 and roboflow": (("coco 2014", "roboflow"), {"val2014": "val2014/", "valid": "valid/"}),
+    "cvat and label studio": (("cvat", "label studio images"), {"images/default": "images/default/", "pictures": "pictures/"}),
+}
+MORE = {
+    "coco 2017": ("annotations/instances_val2017.json", "val2017", "", "val"),
+    "label studio images": ("result.json", "pictures", "", ""),
+}
+
+
+@pytest.mark.parametrize("shared", SHARED)
+def test_of_several_layouts_none_is_taken_until_one_is_chosen(tmp_path, shared):
+    layouts, splits = SHARED[shared]
+    for layout in layouts:
+        write(tmp_path, *(LAYOUTS | MORE)[layout][:3])
+    with pytest.raises(UsageError, match=r"fits several layouts: .* and .*--split FOLDER, such as .*--annotations FILE\.json"):
+        open_source("coco", root=tmp_path)
+    for split, beginning in splits.items():
+        records = open_source("coco", root=tmp_path, split=split).records
+        assert [record.id[: len(beginning)] for record in records] == [beginning] * 3
+        assert [len(record.masks().masks) for record in records] == [0, 1, 2]
+    with pytest.raises(UsageError):
+        open_source("coco", root=tmp_path, split="train2014")
+
+
+def test_parts_of_one_layout_are_taken_together(tmp_path):
+    names = ("instances_train2014", "instances_val2014", "image_info_test2015", "image_info_test-dev2015")
+    for first, name in enumerate(names):
+        folder = name.split("_")[-1].replace("-dev", "")
+        write(tmp_path / "2014", f"annotations/{name}.json", folder, count=1, first=first)
+    for first, name in enumerate(("one", "two")):
+        write(tmp_path / "cvat", f"annotations/instances_{name}.json", f"images/{name}", count=1, first=first)
+        write(tmp_path / "sets", f"{name}/{name}.json", f"{name}/images", count=1, first=first)
+    for root, count in (("2014", 3), ("cvat", 2), ("sets", 2)):
+        assert len(open_source("coco", root=tmp_path / root).records) == count
+
+
+def test_other_files_about_the_folders_of_coco_2017_are_passed_over(tmp_path):
     root = write_coco(tmp_path, coco_document(3))
-    write(root, "more/labels.json", "more/data")
-    assert [record.id for record in open_source("coco", root=root).records] == [f"val2017/{100 + i:012d}" for i in range(3)]
+    for file in ("captions_train2017", "person_keypoints_train2017"):
+        write(root, f"annotations/{file}.json", "train2017", first=200)
+    for file in ("image_info_test2017", "image_info_test-dev2017"):
+        write(root, f"annotations/{file}.json", "test2017", first=300)
+    write(root, "annotations/panoptic_val2017.json", "val2017")
+    ids = [record.id for record in open_source("coco", root=root).records]
+    assert ids == [f"val2017/{100 + i:012d}" for i in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +174,10 @@ def test_each_command_takes_a_file_of_annotations_and_a_folder_of_images(tmp_pat
     assert result("info", *options, cwd=tmp_path)["annotated"] == 2
     made = result("generate", *options, "--size", 48, "--recipe", "clean", "--masks", cwd=tmp_path)
     assert made["made"] == 3
+    dataset, images = open_dataset(tmp_path / "shards"), str(tmp_path / "elsewhere/photographs")
+    with pytest.raises(UsageError, match=r"add --annotations FILE, which is 'mine\.json'"):
+        list(remake(dataset, range(3), [images], []))
+    assert list(remake(dataset, range(3), [images], [], str(tmp_path / "anywhere/mine.json"))) == []
     card = (tmp_path / "shards" / "README.md").read_text()
     assert "COCO 2017" not in card
     assert "--root DIR" in card

@@ -1,4 +1,4 @@
-"""The options that several commands of ``blurkit`` share, and the many options of ``import``."""
+"""The options that choose photographs and what is made of them, for the commands that take them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from blurkit.program.options import PATH, layout_options, settings_option
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Returns one decorator that applies several options, the first at the top of ``--help``."""
     return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
@@ -22,16 +22,16 @@ recipe_option = click.option("--recipe", default="handheld", metavar="NAME|FILE"
 annotations_option = click.option(
     "--annotations",
     metavar="V|FILE",
-    help="For mapillary: v1.2 or v2.0.  [default: the newest]  For coco: a JSON file that lists the images in --root.",
+    help="For mapillary: v1.2 or v2.0.  [default: the newest]  For coco and table: the file that lists the images in --root.",
 )
 
-source_options = _options(
+source_options = _together(
     click.option(
         "--src",
         default=("sample",),
         multiple=True,
         metavar="NAME|FOLDER",
-        help="sample, coco, mapillary, gopro, pairs, video, or a folder of images. Repeat to mix sources.",
+        help="sample, coco, mapillary, gopro, pairs, table, video, or a folder of images. Repeat to mix sources.",
     ),
     click.option(
         "--root",
@@ -66,7 +66,7 @@ source_options = _options(
     click.option("--limit", multiple=True, metavar="[NAME=]N", help="Use only the first N photographs."),
 )
 
-import_options = _options(
+import_options = _together(
     layout_options,
     click.option("--out", type=PATH, default=Path("shards"), help="Folder of the dataset. Run the same command again to resume."),
     click.option("--licence", default="", show_default=False, metavar="L", help="Licence of all photographs, such as CC-BY-4.0."),
