@@ -222,7 +222,8 @@ def fetch(dataset: str, **values: Any) -> int:
 def bench(sections: tuple[str, ...], as_json: bool) -> int:
     """Measure speed and memory, and print each figure beside its limit.
 
-    SECTIONS: kernels, convolution, fused, workers, memory, reading, export, start, torch. Without SECTIONS, all are measured.
+    SECTIONS: kernels, convolution, fused, workers, memory, reading, export, import, start, torch. Without SECTIONS, all are
+    measured.
     """
     from blurkit.commands.bench import bench
 

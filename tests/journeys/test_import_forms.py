@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from command_line import result, run
 
+from blurkit.commands.bench_import import import_figures
 from blurkit.shard import open_dataset
 
 
@@ -74,6 +75,13 @@ def test_what_is_stored_is_what_the_files_hold_and_can_be_made_again(tmp_path, f
         assert "--blurred shaky" in text
     if form is halves:
         assert "--side-by-side" in text
+
+
+def test_its_speed_is_measured_against_bare_steps(tmp_path):
+    figures = list(import_figures(tmp_path, [sharp(0), sharp(1)]))
+    assert [figure.unit for figure in figures] == ["x", "x"]
+    assert all(0 < figure.value < 3 for figure in figures)
+    assert (tmp_path / "floor").stat().st_size == 4 * sharp(0).nbytes
 
 
 def test_lists_divide_into_splits(tmp_path):

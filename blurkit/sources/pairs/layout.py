@@ -155,6 +155,11 @@ def _listed(lists: list[Path], names: list[str], listing: Listing) -> tuple[list
             found.setdefault((pair.blurred, pair.sharp), pair)
         for line in missing:
             listing.pass_over(line[1], "missing", f"{path.name} names it, and it or its partner is not there")
+    sharp_of: dict[str, str] = {}
+    for pair in found.values():
+        first = sharp_of.setdefault(os.path.splitext(pair.blurred)[0], pair.sharp)
+        several = f"the lists name {pair.blurred} with {first} and with {pair.sharp}; name one of the lists instead of the folder"
+        require(first == pair.sharp, several)
     used = {name for pair in found.values() for name in (pair.blurred, pair.sharp)}
     return list(found.values()), {name: "" for name in names if name not in used}
 
@@ -165,7 +170,10 @@ def _two_sides(root: Path, names: list[str], layout: PairLayout) -> tuple[list[F
     blurred, sharp = (_inside(root, names, side) for side in (layout.blurred, layout.sharp))
     other = {stem: name for name, stem in sharp.items()}
     pairs = [FilePair(name, other[stem]) for name, stem in blurred.items() if stem in other]
-    require(len(other) == len(sharp), f"{root / layout.sharp}: two images have the same name, without their suffixes")
+    for side, found in ((layout.blurred, blurred), (layout.sharp, sharp)):
+        require(
+            len(set(found.values())) == len(found), f"{root}: two images of {side} have the same name, without their suffixes"
+        )
     if not pairs:  # such as 1_B in one folder and 1_S in the other: the words of the folders are replaced by plain ones
         plain = {os.path.join("blur", os.path.relpath(stem, os.sep)): name for name, stem in blurred.items()}
         plain |= {os.path.join("sharp", os.path.relpath(stem, os.sep)): name for name, stem in sharp.items()}

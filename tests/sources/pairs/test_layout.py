@@ -58,6 +58,18 @@ def test_lists_decide_the_pairs_and_the_splits(rsblur):
         open_source("pairs", root=rsblur, split="val")
 
 
+def test_a_blurred_image_with_two_sharp_ones_is_refused(tmp_path):
+    touch(tmp_path, "x/1.png", "x/2.png", "y/1.png", "y/1.jpg")
+    (tmp_path / "list.txt").write_text("x/1.png y/1.png\nx/2.png y/1.png\n")
+    with pytest.raises(UsageError, match=r"y/1\.png with x/1\.png and with x/2\.png"):
+        find_pairs(tmp_path)
+    (tmp_path / "list.txt").unlink()
+    with pytest.raises(UsageError, match="two images of y have the same name"):
+        find_pairs(tmp_path, PairLayout("x", "y"))
+    with pytest.raises(UsageError, match="two images of y have the same name"):
+        find_pairs(tmp_path, PairLayout("y", "x"))
+
+
 def test_a_list_of_another_folder_is_no_reason_to_fail(rsblur):
     (rsblur / "list.txt").write_text("Other/9/gt.png Other/9/blur.png\n")
     assert find_pairs(rsblur).kind == "names, real_blur/real_blur beside gt/gt_sharp"
