@@ -86,9 +86,10 @@ def test_its_speed_is_measured_against_bare_steps(tmp_path):
 
 def test_lists_divide_into_splits(tmp_path):
     lists(tmp_path / "pairs")
-    (tmp_path / "pairs/my_test.txt").write_text("0/y.png 1/x.png\n")
+    (tmp_path / "pairs/my_train.txt").write_text("0/y.png 0/x.png\n1/y.png 1/x.png\n")
+    (tmp_path / "pairs/my_test.txt").write_text("2/y.png 2/x.png\n")
     assert result("import", "pairs", "--split", "test", "--dry-run", cwd=tmp_path)["images"] == 1
-    assert result("import", "pairs/my_train.txt", "--dry-run", cwd=tmp_path)["images"] == 3
+    assert result("import", "pairs/my_train.txt", "--dry-run", cwd=tmp_path)["images"] == 2
     assert "no photograph of the split" in run("import", "pairs", "--split", "val", cwd=tmp_path, code=2).stderr
 
 
