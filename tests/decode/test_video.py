@@ -62,8 +62,8 @@ def test_successive_frames_and_windows_of_them_are_decoded_once(videos, monkeypa
     clip = open_video_file(str(videos["mp4"]))
     clip.read(FRAMES - 1)
     opened, grabbed = [], []
-    capture, grab = video._capture, video._Decoder._grab
-    monkeypatch.setattr(video, "_capture", lambda *arguments: opened.append(1) or capture(*arguments))
+    capture, grab = video.open_capture, video._Decoder._grab
+    monkeypatch.setattr(video, "open_capture", lambda *arguments: opened.append(1) or capture(*arguments))
     monkeypatch.setattr(video._Decoder, "_grab", lambda decoder: grabbed.append(1) or grab(decoder))
     for centre in range(3, FRAMES - 3):
         for number in range(centre - 3, centre + 4):
