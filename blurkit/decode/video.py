@@ -13,8 +13,9 @@ import hashlib
 import os
 import sys
 import threading
+from array import array
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import cv2
@@ -68,13 +69,14 @@ class VideoFile:
     """A video file; see :func:`open_video_file`.
 
     ``frames``: the number of usable frames. ``shape``: (height, width) of each frame, upright. ``damage``: why the frames after
-    them cannot be used, or an empty text.
+    them cannot be used, or an empty text. ``length``: from the first frame to the last, in seconds, or 0 if it is not known.
     """
 
     path: str
     frames: int
     shape: tuple[int, int]
     damage: str = ""
+    length: float = 0.0
 
     def __len__(self) -> int:
         return self.frames
@@ -99,8 +101,11 @@ class VideoFile:
 
     def playback(self) -> Playback:
         """Returns how the video is to be played. Raises :class:`BadImageError`."""
-        decoder, _ = _last.open(self.path)
-        return decoder.playback()
+        stated = _last.open(self.path)[0].playback()
+        mean = (self.frames - 1) / self.length if self.length > 0 else stated.rate
+        # Some files state their unit of time, and the last frame may be shown for another time than the mean.
+        is_right = abs(stated.rate - mean) <= mean * (0.01 + 1 / self.frames)
+        return stated if is_right else replace(stated, rate=mean)
 
     def seconds(self) -> float:
         """Returns when the frame is shown that this thread decoded last, in seconds from the start."""
@@ -109,8 +114,8 @@ class VideoFile:
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """How a video is to be played. ``rate``: frames a second, or 0 if the file does not say. ``aspect``: the width of an upright
-    pixel over its height. ``colours``: all that the file says about them. ``demuxer``: FFmpeg's name of the container.
+    """How a video is to be played. ``rate``: frames a second, the mean, or 0 if the file does not say. ``aspect``: the width of
+    an upright pixel over its height. ``colours``: all that the file says about them. ``demuxer``: FFmpeg's name of the container.
     ``left_out``: frames at the end that are not used, because nothing tells whether they are whole."""
 
     rate: float
@@ -134,11 +139,11 @@ def open_video_file(path: str, *, max_pixels: int = MAX_PIXELS) -> VideoFile:
     width, height = (int(decoder.property(number)) for number in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if height * width > max_pixels:
         raise BadImageError("too_large", f"The frames have {width} x {height} pixels; the limit is {max_pixels} pixels.")
-    frames, damage = decoder.count()
+    frames, damage, length = decoder.count()
     if frames < 1:
         raise BadImageError("corrupt", f"No frame of the video can be used: {damage or 'it has none'}.")
     height, width = decoder.read(0).shape[:2]
-    return VideoFile(path, frames, (height, width), damage)
+    return VideoFile(path, frames, (height, width), damage, length)
 
 
 def _check_curve(presentation: Presentation) -> None:
@@ -206,13 +211,16 @@ class _Decoder:
             notes.append(f"{turned}, as the video's metadata say")
         return tuple(notes)
 
-    def count(self) -> tuple[int, str]:
-        """Returns the number of frames before any damage, and the decoder's first complaint or an empty text."""
-        frames, (grabbed, messages) = 0, self._grab()
+    def count(self) -> tuple[int, str, float]:
+        """Returns the number of frames before any damage, the decoder's first complaint or an empty text, and the seconds from
+        the first of these frames to the last."""
+        times, (grabbed, messages) = array("d"), self._grab()
         while grabbed and not messages:
-            frames, (grabbed, messages) = frames + 1, self._grab()
+            times.append(self.property(cv2.CAP_PROP_POS_MSEC))
+            grabbed, messages = self._grab()
         unsure = 1 if messages else _UNSURE_FRAMES.get(self._demuxer, 0)
-        return max(frames - unsure, 0), messages[0] if messages else ""
+        frames = max(len(times) - unsure, 0)
+        return frames, messages[0] if messages else "", (times[frames - 1] - times[0]) / 1000 if frames else 0.0
 
     def read(self, index: int) -> Pixels:
         """Returns a frame by its number from 0, uint8 (H, W, 3), RGB."""

@@ -71,6 +71,19 @@ def test_successive_frames_and_windows_of_them_are_decoded_once(videos, monkeypa
     assert (len(opened), len(grabbed)) == (1, FRAMES)
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_rate_is_that_of_the_frames(videos, suffix, monkeypatch):
+    """The videos have 25 frames a second. If a container states its unit of time instead, the times of the frames count."""
+    clip = open_video_file(str(videos[suffix]))
+    assert clip.length == pytest.approx((FRAMES - 1) / 25, abs=2e-3)
+    assert clip.playback().rate == pytest.approx(25, rel=1e-3)
+    stated = video._Decoder.property
+    monkeypatch.setattr(video._Decoder, "property", lambda self, n: 1000.0 if n == cv2.CAP_PROP_FPS else stated(self, n))
+    assert clip.playback().rate == pytest.approx(25, rel=1e-3)
+    clip.read(10)
+    assert clip.seconds() == pytest.approx(0.4, abs=2e-3)
+
+
 def test_few_frames_are_kept(videos, monkeypatch):
     monkeypatch.setattr(video, "_KEPT_BYTES", 3 * HEIGHT * WIDTH * 3)
     clip = open_video_file(str(videos["avi"]))

@@ -45,4 +45,4 @@ def with_times(data: bytes, runs: list[tuple[int, int]]) -> bytes:
         place = data.index(kind) - 4
         size = int.from_bytes(data[place : place + 4], "big") + len(times) - (end - at)
         changed[place : place + 4] = struct.pack(">I", size)
-    return bytes(changed)
+    return bytes(changed).replace(b"edts", b"free")  # an edit list would cut off the frames after the old end
