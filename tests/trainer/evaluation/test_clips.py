@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
-from fractions import Fraction
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from blurkit.decode.video import open_video_file
 from blurkit.errors import BadImageError, Interruption, UsageError
 from trainer.evaluation.album import plan
 from trainer.evaluation.clips import restore_clip
+from trainer.evaluation.encoders import choose_encoder
 from trainer.evaluation.restore import Restorer
 
 FFMPEG = shutil.which("ffmpeg")
@@ -234,20 +235,12 @@ def test_what_is_no_restorable_video(restore, tmp_path, opencv, test_data):
     assert os.listdir(tmp_path) == []
 
 
-def test_odd_sizes_without_ffmpeg_are_refused(source, opencv, tmp_path, restore, monkeypatch):
+def test_odd_sizes_without_ffmpeg_are_refused(source, opencv):
     """OpenCV would leave out the last row and column without a word."""
     clip = open_video_file(str(source))
     for shape in ((HEIGHT - 1, WIDTH), (HEIGHT, WIDTH - 1)):
         with pytest.raises(BadImageError, match="an odd number, can only be written if the program ffmpeg is installed"):
-            choose_encoder_of(clip, shape)
-
-
-def choose_encoder_of(clip, shape):
-    from dataclasses import replace
-
-    from trainer.evaluation.encoders import choose_encoder
-
-    return choose_encoder(replace(clip, shape=shape), clip.playback(), crf=16)
+            choose_encoder(replace(clip, shape=shape), clip.playback(), crf=16)
 
 
 @pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-1, 0, 0, 1)])
@@ -310,8 +303,12 @@ def test_memory_does_not_grow_with_the_frames(restore, tmp_path, opencv):
     assert peaks[1] - peaks[0] < 3 * HEIGHT * WIDTH * 3
 
 
-def test_rates_are_written_as_fractions():
-    assert Fraction(30000 / 1001).limit_denominator(1001) == Fraction(30000, 1001)
+@pytest.mark.parametrize(("rate", "said"), [(30000 / 1001, "30000/1001"), (24000 / 1001, "24000/1001"), (25.0, "25")])
+def test_rates_of_television_are_exact(source, tmp_path, rate, said, ffmpeg):
+    ffmpeg(FAILING)
+    clip = open_video_file(str(source))
+    command = choose_encoder(clip, replace(clip.playback(), rate=rate), crf=16).command(tmp_path / "x.mp4")
+    assert command[command.index("-framerate") + 1] == said
 
 
 def test_names_of_outputs(source, tmp_path):
