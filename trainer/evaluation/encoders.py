@@ -28,6 +28,9 @@ Write: TypeAlias = Callable[[Pixels], object]
 #: Numbers of ITU-T H.273 for the matrix -> ffmpeg's name of it in the filter scale.
 _MATRICES = {1: "bt709", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
 
+#: Numbers of ITU-T H.273 that are carried over. Others are reserved, or not for video of 8 bits.
+_CARRIED = {"primaries": (1, 4, 5, 6, 7, 8, 9), "transfer": (1, 4, 5, 6, 7, 11, 13, 14, 15), "matrix": tuple(_MATRICES)}
+
 _PROGRAM = "ffmpeg"
 
 
@@ -48,7 +51,12 @@ def choose_encoder(clip: VideoFile, playback: Playback, *, crf: int) -> Encoder:
     """
     program = shutil.which(_PROGRAM)
     if program:
-        return _Ffmpeg(program, clip, playback, crf)
+        listed = subprocess.run(
+            [program, "-hide_banner", "-encoders"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        if b"libx264" in listed.stdout:
+            return _Ffmpeg(program, clip, playback, crf)
+        return _Ffmpeg(program, clip, playback, None, ["the program ffmpeg has no libx264, so it is in MPEG-4 Part 2"])
     height, width = clip.shape
     if height % 2 or width % 2:
         message = f"Frames of {width} x {height} pixels, an odd number, can only be written if the program ffmpeg is installed."
@@ -61,10 +69,12 @@ def choose_encoder(clip: VideoFile, playback: Playback, *, crf: int) -> Encoder:
 
 @dataclass(frozen=True)
 class _Ffmpeg:
+    """``crf``: of H.264, or ``None`` for MPEG-4 Part 2."""
+
     program: str
     clip: VideoFile
     playback: Playback
-    crf: int
+    crf: int | None
     notes: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
@@ -83,10 +93,15 @@ class _Ffmpeg:
                 stack.callback(process.kill)  # if the block ends early; else it has ended by then
                 pipe = process.stdin
                 assert pipe is not None
-                try:
-                    yield lambda pixels: write_all(pipe.fileno(), np.ascontiguousarray(pixels).data)
-                except BrokenPipeError as error:  # it has ended before it has all frames
-                    raise _failed(messages) from error
+
+                def write(pixels: Pixels) -> None:
+                    try:
+                        write_all(pipe.fileno(), np.ascontiguousarray(pixels).data)
+                    except BrokenPipeError as error:  # it ends before it has all frames
+                        process.wait()
+                        raise _failed(messages) from error
+
+                yield write
                 pipe.close()
                 if process.wait():
                     raise _failed(messages)
@@ -99,11 +114,12 @@ class _Ffmpeg:
         demuxer = self.playback.demuxer
         source = ("-f", demuxer, "-format_whitelist", demuxer, "-protocol_whitelist", "file")
         filters = [*self._colours(), f"setsar={aspect.numerator}/{aspect.denominator}"]
+        codec = ("mpeg4", "-q:v", "2") if self.crf is None else ("libx264", "-crf", str(self.crf))
         return [
             *(self.program, "-hide_banner", "-loglevel", "error", "-nostdin", "-y"),
             *(*whole, "-i", "pipe:0", *source, "-i", f"file:{os.path.abspath(self.clip.path)}"),
             *("-map", "0:v", "-map", "1:a?", "-map_metadata", "1", "-c:a", "copy", "-max_muxing_queue_size", "9999"),
-            *("-c:v", "libx264", "-crf", str(self.crf), "-vf", ",".join(filters), f"file:{os.path.abspath(file)}"),
+            *("-c:v", *codec, "-vf", ",".join(filters), f"file:{os.path.abspath(file)}"),
         ]
 
     def _colours(self) -> Iterator[str]:
@@ -111,27 +127,23 @@ class _Ffmpeg:
 
         What the source does not state stays unstated, and then the matrix is that of BT.601, as in the reader.
         """
-        stated = {
-            name: {getattr(colours, name) for colours in self.playback.colours} - {2}
-            for name in ("primaries", "transfer", "matrix")
-        }
+        stated = {name: {getattr(colours, name) for colours in self.playback.colours} - {2} for name in _CARRIED}
         only = {name: next(iter(values)) for name, values in stated.items() if len(values) == 1}
-        matrix = only.get("matrix", 2)
-        named = f":out_color_matrix={_MATRICES[matrix]}" if matrix in _MATRICES else ""
+        only = {name: value for name, value in only.items() if value in _CARRIED[name]}
+        named = f":out_color_matrix={_MATRICES[only['matrix']]}" if "matrix" in only else ""
         yield f"scale=flags=bicubic+accurate_rnd+full_chroma_int:out_range=tv{named}"  # by default it rounds down
-        odd = any(side % 2 for side in self.clip.shape)
-        yield "format=yuv444p" if odd else "format=yuv420p"  # chroma of half the size needs an even size
+        odd = self.crf is not None and any(side % 2 for side in self.clip.shape)
+        yield "format=yuv444p" if odd else "format=yuv420p"  # in libx264, chroma of half the size needs an even size
         names = {"primaries": "color_primaries", "transfer": "color_trc", "matrix": "colorspace"}
-        if parts := [f"{names[name]}={value}" for name, value in only.items() if name != "matrix" or value in _MATRICES]:
-            yield f"setparams={':'.join(parts)}"
+        if only:
+            yield "setparams=" + ":".join(f"{names[name]}={value}" for name, value in only.items())
 
 
 def _failed(messages: IO[bytes]) -> BadImageError:
     messages.seek(0)
-    said = messages.read(2000).decode("utf-8", "replace").strip().splitlines() or ["nothing"]
-    return BadImageError(
-        "not_written", f"ffmpeg cannot write it: {'; '.join(said[:3])}. An --out that ends in .mkv takes any sound."
-    )
+    said = "; ".join(messages.read(2000).decode("utf-8", "replace").strip().splitlines()[:3]) or "it does not say why"
+    advice = " An --out that ends in .mkv takes any sound." if "tag for codec" in said else ""
+    return BadImageError("not_written", f"The program ffmpeg cannot write it: {said}.{advice}")
 
 
 @dataclass(frozen=True)

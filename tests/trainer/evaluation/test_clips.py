@@ -19,11 +19,13 @@ from psnr import psnr
 from torch import nn
 
 import trainer.commands.deblur
+from blurkit.decode.container import read_presentation
+from blurkit.decode.sequence import Colours
 from blurkit.decode.video import open_video_file
 from blurkit.errors import BadImageError, Interruption, UsageError
 from trainer.evaluation.album import plan
 from trainer.evaluation.clips import restore_clip
-from trainer.evaluation.encoders import choose_encoder
+from trainer.evaluation.encoders import _CARRIED, choose_encoder
 from trainer.evaluation.restore import Restorer
 
 FFMPEG = shutil.which("ffmpeg")
@@ -113,6 +115,32 @@ def odd_clip(folder, side):
 
 
 @with_ffmpeg
+@pytest.mark.parametrize("side", [(64, 96), (63, 95)])
+def test_an_ffmpeg_without_libx264(restore, tmp_path, ffmpeg, side):
+    source = odd_clip(tmp_path, side)
+    folder = ffmpeg(f'#!/bin/sh\ncase "$*" in *-encoders*) exit 0;; esac\nexec {FFMPEG} "$@"\n')
+    notes = restore_clip(restore, source, tmp_path / "out.mp4", crf=16, quiet=True)[1]
+    assert notes == ["the program ffmpeg has no libx264, so it is in MPEG-4 Part 2"]
+    check_frames(restore, source, tmp_path / "out.mp4", 30)
+    assert os.listdir(folder) == ["ffmpeg"]
+
+
+@pytest.mark.slow
+@with_ffmpeg
+def test_all_numbers_of_colours_that_are_carried_over_are_accepted(restore, source, tmp_path):
+    clip = open_video_file(str(source))
+    frame = restore(clip.read(0).pixels)
+    for name, carried in _CARRIED.items():
+        for value in (*carried, 0, 3, 255):
+            playback = replace(clip.playback(), colours=frozenset({Colours(**{name: value})}))
+            with choose_encoder(clip, playback, crf=40).writing(tmp_path / "x.mp4") as write:
+                write(frame)
+            with open(tmp_path / "x.mp4", "rb") as file:
+                colours = read_presentation(file.fileno(), "mov").colours
+            assert {getattr(one, name) for one in colours} - {2} == ({value} if value in carried else set())
+
+
+@with_ffmpeg
 @pytest.mark.parametrize("matrix", ["bt709", "smpte170m"])
 def test_colours_and_the_shape_of_pixels_are_kept(restore, tmp_path, matrix):
     """Saturated colours are decoded with the matrix that the file names. With another one they would be off by 20 codes."""
@@ -147,6 +175,8 @@ def test_the_sound_is_kept_packet_by_packet(restore, tmp_path, test_data):
 #: A program that is called ffmpeg: keeps its arguments and its input, and writes what it was given as a video.
 FAKE = """#!{python}
 import json, pathlib, sys
+if "-encoders" in sys.argv:
+    sys.exit(print("libx264"))
 here = pathlib.Path(__file__).parent
 (here / "arguments.json").write_text(json.dumps(sys.argv[1:]))
 data = sys.stdin.buffer.read()
@@ -160,6 +190,7 @@ for frame in frames{some}:
 writer.release()
 """
 FAILING = """#!/bin/sh
+case "$*" in *-encoders*) echo libx264; exit 0;; esac
 echo "Could not find tag for codec vorbis in stream #1" >&2
 exit 1
 """
@@ -271,7 +302,7 @@ def test_frames_at_the_end_that_are_left_out_are_named(restore, tmp_path, opencv
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Interruption("stopped", 75, 15), RuntimeError("x")])
-@pytest.mark.parametrize("program", [None, "#!/bin/sh\nexec cat\n"])
+@pytest.mark.parametrize("program", [None, "#!/bin/sh\nexec cat >/dev/null\n"])
 def test_nothing_is_left_of_an_interrupted_run(restore, source, tmp_path, monkeypatch, ffmpeg, program, error):
     if program is None:
         monkeypatch.setenv("PATH", str(tmp_path))
