@@ -20,7 +20,6 @@ from blurkit.program.files import sync_file
 from blurkit.program.lenient import naming
 from blurkit.shard.format import Sample
 
-
 #: Bytes that go to a tar file in one system call. With fewer, the threads that encode wait for Python's lock more often.
 _MOST_IN_A_CALL = 1 << 24
 
