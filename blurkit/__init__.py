@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from blurkit.kernels.trajectory import boracchi_foi as boracchi_foi
     from blurkit.kernels.trajectory import camera_shake as camera_shake
     from blurkit.pair.pair import make_pair as make_pair
+    from blurkit.pair.redrawn import Redrawn as Redrawn
     from blurkit.recipes.load import load_recipe as load_recipe
     from blurkit.shard import open_dataset as open_dataset
 
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "KernelBank": "blurkit.kernels.bank",
+    "Redrawn": "blurkit.pair.redrawn",
     "blur": "blurkit.blurring.convolve",
     "boracchi_foi": "blurkit.kernels.trajectory",
     "camera_shake": "blurkit.kernels.trajectory",
@@ -36,7 +38,7 @@ _HOMES = {
     "open_dataset": "blurkit.shard",
     "rasterize": "blurkit.kernels.rasterization",
 }
-_ROOMS = ("blurring", "camera", "decode", "errors", "kernels", "pair", "recipes", "report", "shard", "sources", "truth")
+_ROOMS = ("blurring", "camera", "decode", "errors", "kernels", "pair", "recipes", "report", "shard", "sources", "torch", "truth")
 
 __all__ = ["__version__", *_HOMES]
 __getattr__, __dir__ = offer(__name__, _HOMES, _ROOMS)

@@ -5,15 +5,14 @@ Each command is one function in :mod:`blurkit.commands`. It is imported when the
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from blurkit import __version__
+from blurkit.commands.options import annotations_option, recipe_option, source_options
 from blurkit.program.options import (
     PATH,
     json_option,
@@ -22,61 +21,6 @@ from blurkit.program.options import (
     quiet_option,
     run_program,
     settings_option,
-)
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Returns one decorator that applies several options, the first at the top of ``--help``."""
-    return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
-
-
-recipe_option = click.option("--recipe", default="handheld", metavar="NAME|FILE", help="Recipe; see `blurkit recipes`.")
-
-annotations_option = click.option(
-    "--annotations",
-    metavar="V|FILE",
-    help="For mapillary: v1.2 or v2.0.  [default: the newest]  For coco and table: the file that lists the images in --root.",
-)
-
-source_options = _options(
-    click.option(
-        "--src",
-        default=("sample",),
-        multiple=True,
-        metavar="NAME|FOLDER",
-        help="sample, coco, mapillary, cityscapes, bdd100k, gopro, pairs, table, video, or a folder of images. Repeat to mix.",
-    ),
-    click.option(
-        "--root",
-        multiple=True,
-        metavar="[NAME=]DIR",
-        help="Folder of a named source. The default is $BLURKIT_DATA/NAME, else data/NAME.",
-    ),
-    click.option("--split", default="all", metavar="S", help="all, train, val or test."),
-    click.option("--shares", default="80,10,10", help="Shares of train, val, test of a source without splits."),
-    click.option(
-        "--license",
-        default="",
-        show_default=False,
-        metavar="L,...",
-        help="Use only photographs under these licences, such as by,by-sa.",
-    ),
-    click.option("--weight", multiple=True, metavar="NAME=W", help="How many photographs of a source, relative to the others."),
-    annotations_option,
-    recipe_option,
-    settings_option("Change a value of the recipe, or shard_bytes."),
-    click.option("--size", default="320", metavar="N|HxW|full", help="Size of the crops; full: whole photographs."),
-    click.option("--per-image", default=1, metavar="K", help="Pairs to make of each photograph."),
-    click.option("--downscale", default=1, metavar="F", help="Make photographs F times smaller first."),
-    click.option(
-        "--min-sharpness",
-        default=0.0,
-        metavar="T",
-        help="Skip a blurred or empty crop: the variance of its Laplacian is below T.",
-    ),
-    click.option("--masks", is_flag=True, help="Also store the masks of objects, if the source has them."),
-    click.option("--seed", default=0, metavar="N", help="Seed of all random numbers, from 0."),
-    click.option("--limit", multiple=True, metavar="[NAME=]N", help="Use only the first N photographs."),
 )
 
 
@@ -93,6 +37,12 @@ def cli() -> None:
 @cli.command()
 @source_options
 @click.option("--out", type=PATH, default=Path("shards"), help="Folder of the dataset. Run the same command again to resume.")
+@click.option(
+    "--store",
+    default="pairs",
+    metavar="S",
+    help="pairs; sharp: trainer draws blur and sensor anew for each use; light: blur is stored, the sensor is drawn anew.",
+)
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Worker processes.  [default: the number of processors]")
 @click.option("--slice", metavar="I/N|slurm", help="Make every N-th shard, from shard I (from 0); slurm: as in the array task.")
 @click.option("--dry-run", is_flag=True, help="Print the numbers of images, pairs, shards, bytes, minutes; write nothing.")
@@ -141,6 +91,26 @@ def import_pairs(folder: Path, **values: Any) -> int:
     values |= {"src": ("pairs",), "root": (str(folder),), "recipe": "real"}
     choices = _choices(values)
     return generate(choices, GenerateOptions(json=values.pop("as_json"), **values))
+
+
+@cli.command()
+@click.argument("shards", default="shards")
+@click.option("--to", default="folder", metavar="folder|lmdb|webdataset|deepinv", help="Format of the copy.")
+@click.option("-o", "--out", type=PATH, default=Path("exported"), help="Folder of the copy. Run it again to resume.")
+@click.option("--split", metavar="S", help="Begins the names of the files.  [default: the split of the dataset, else train]")
+@click.option("--truth", is_flag=True, help="Also write the kernels.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Threads that encode.  [default: the number of processors]")
+@json_option
+@quiet_option
+def export(shards: str, **values: Any) -> int:
+    """Copy the pairs of a dataset into the format of another program.
+
+    folder: PNG files as in GoPro. lmdb: two databases for BasicSR. webdataset: tar files. deepinv: HDF5 for its HDF5Dataset. Each
+    copy has a table of its pairs, with the photograph and the licence of each.
+    """
+    from blurkit.commands.export import ExportOptions, export_dataset
+
+    return export_dataset(shards, ExportOptions(json=values.pop("as_json"), **values))
 
 
 @cli.command()
@@ -221,7 +191,7 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 @recipe_option
 @settings_option("Change a value of the recipe.")
 @click.option("--seed", default=0, metavar="N", help="Seed of all random numbers, from 0.")
-@click.option("-o", "--out", type=PATH, default=Path("kernels.npz"), help="A .npz, .h5 or .mat file, or a folder.")
+@click.option("-o", "--out", type=PATH, default=Path("kernels.npz"), help="A .npz, .npy, .h5 or .mat file, or a folder.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @json_option
 def kernels(count: int, recipe: str, settings: tuple[str, ...], seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
@@ -257,7 +227,7 @@ def fetch(dataset: str, **values: Any) -> int:
 def bench(sections: tuple[str, ...], as_json: bool) -> int:
     """Measure speed and memory, and print each figure beside its limit.
 
-    SECTIONS: kernels, convolution, fused, workers, memory, reading, start. Without SECTIONS, all are measured.
+    SECTIONS: kernels, convolution, fused, workers, memory, reading, export, start, torch. Without SECTIONS, all are measured.
     """
     from blurkit.commands.bench import bench
 

@@ -9,6 +9,8 @@ import pytest
 from encoded_images import photograph
 from PIL import Image
 
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # importing it would ask the network for its newest version
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:
@@ -42,7 +44,7 @@ def small_dataset(tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(folder=folder, run=run("generate", *SMALL, "--per-image", 3, "--workers", 2, "--json", cwd=folder))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_sample():
     """A function that makes a sample of random pixels from a number and a size."""
     from blurkit.shard import Sample

@@ -107,7 +107,8 @@ def recipes(name: str | None, settings: tuple[str, ...], as_json: bool) -> int:
 def bench(sections: tuple[str, ...], device: str, as_json: bool) -> int:
     """Measure speed and print each figure beside its limit.
 
-    SECTIONS are step and loader on a CPU, and parity, graph, speed and loader on a GPU. If you name none, all are measured.
+    SECTIONS are step, loader and drawn on a CPU, and parity, graph, speed and loader on a GPU. If you name none, all are
+    measured.
     """
     from trainer.commands.bench import bench
 

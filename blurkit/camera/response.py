@@ -111,6 +111,11 @@ class Response:
         The encoded value of the light of a code is ``code / 255``. Between codes and half codes the curve is linear. A
         forward-only response is linear between half codes.
         """
+        return np.interp(np.asarray(linear, np.float64), *self.knots())
+
+    def knots(self) -> tuple[F64, F64]:
+        """The points between which :meth:`encode` is linear: linear light, increasing, and the encoded value in [0, 1]. A
+        response with an inverse has 511, at every code and half code."""
         knots, values = np.empty((2, 511))
         knots[::2], knots[1::2] = self.table, self.thresholds[1:256]
         values[::2], values[1::2] = _CODES, _HALF_CODES
@@ -118,7 +123,7 @@ class Response:
             knots[[0, -1]] = 0, 1
             known = np.isfinite(knots)
             knots, values = knots[known], values[known]
-        return np.interp(np.asarray(linear, np.float64), knots, values)
+        return knots, values
 
     def quantize(self, linear: F32) -> U8:
         """The nearest code, uint8, of float32 linear light of any shape. Light outside [0, 1] is clipped, and NaN becomes 0."""

@@ -6,6 +6,7 @@ time of each is that of its fastest repetition.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -23,13 +24,14 @@ from numpy.typing import NDArray
 from blurkit.blurring.codes import blur_codes
 from blurkit.blurring.convolve import blur
 from blurkit.camera.response import load_response
+from blurkit.commands.bench_export import export_figures
 from blurkit.decode.image import read_image
 from blurkit.kernels.rasterization import rasterize, statistics
 from blurkit.kernels.trajectory import boracchi_foi
+from blurkit.pair.seeds import generator, seed_words
 from blurkit.pair.shake import draw_shake
 from blurkit.pipeline.choices import Choices
 from blurkit.pipeline.engine import run_tasks
-from blurkit.pipeline.seeds import generator, seed_words
 from blurkit.pipeline.task import make_shard
 from blurkit.program.benchmark import Figure, measure, times
 from blurkit.program.signals import Stop
@@ -154,12 +156,28 @@ def _reading() -> Iterator[Figure]:
     yield Figure("256x256 crop pairs/s over np.memmap", without_checks / with_checks, 0.6, "x")
 
 
+def _exporting() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        source = _folder_of_photographs(Path(folder), SIZES[0], count=16)
+        yield from export_figures(_first_shard(Path(folder), src=(str(source),), size="320", recipe="clean", per_image=8))
+
+
 def _start() -> Iterator[Figure]:
     def run(*arguments: str) -> None:
         subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
     with_help, interpreter = times(lambda: run("-m", "blurkit", "--help"), lambda: run("-c", "pass"), repeats=10)
     yield Figure("`blurkit --help` beyond the interpreter's own start", (with_help - interpreter) * 1e3, 150, "ms", at_most=True)
+
+
+def _torch() -> Iterator[Figure]:
+    """Measured only if torch and kornia are installed: they are no dependencies."""
+    if not all(importlib.util.find_spec(name) for name in ("torch", "kornia")):
+        return
+    from blurkit.torch.benchmark import figures
+
+    kernel, canvas = _typical_kernel()
+    yield from figures(np.stack([_photograph((256, 256), number) for number in range(8)]), kernel, canvas)
 
 
 def _typical_kernel() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -201,5 +219,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "workers": _workers,
     "memory": _memory,
     "reading": _reading,
+    "export": _exporting,
     "start": _start,
+    "torch": _torch,
 }

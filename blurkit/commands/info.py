@@ -73,6 +73,7 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
         "skipped": dataset.index.get("skipped"),
         "recipe": configuration.get("recipe", {}).get("name"),
         "seed": configuration.get("seed"),
+        "stored": dataset.store if dataset.store != "pairs" else None,
         "sizes": dict(sizes.most_common(8)),
         "sources": dict(sources.most_common()),
         "licences": dict(licences.most_common()),

@@ -11,7 +11,7 @@ from blurkit.errors import OK, UsageError
 from blurkit.kernels.bank import KernelBank
 from blurkit.kernels.rasterization import statistics
 from blurkit.pair.camera_motion import draw_kernel
-from blurkit.pipeline.seeds import generator, seed_words
+from blurkit.pair.seeds import generator, seed_words
 from blurkit.program.progress import data_size
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe

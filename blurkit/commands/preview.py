@@ -8,6 +8,7 @@ from pathlib import Path
 
 from blurkit.commands.outcome import nothing_stored
 from blurkit.errors import OK, BadImageError, UsageError
+from blurkit.pair.redrawn import pairs_of
 from blurkit.pipeline.choices import Choices
 from blurkit.pipeline.fit import require_fit
 from blurkit.pipeline.produce import make_samples
@@ -42,7 +43,8 @@ def _stored(shards: str, count: int) -> tuple[list[Sample], str, str]:
         raise nothing_stored(shards, dataset)
     recipe = dataset.index.get("configuration", {}).get("recipe", {}).get("name", "")
     shown = evenly_spaced(len(dataset), min(len(dataset), count))
-    return [dataset[index] for index in shown], f"{shards} · {len(dataset):,} pairs", recipe
+    pairs = pairs_of(dataset)
+    return [pairs[index] for index in shown], f"{shards} · {len(dataset):,} pairs", recipe
 
 
 def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:

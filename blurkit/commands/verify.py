@@ -88,7 +88,20 @@ def _check_shard(dataset: Dataset, file: str) -> tuple[list[Problem], int]:
     except CorruptShardError as error:
         return [*problems, Problem(file, "", str(error))], 0
     problems += [Problem(file, "", problem) for problem in _differences(dataset, shard, file)]
-    total = 0
+    damaged, total = _check_samples(shard, file)
+    problems += damaged
+    if record and (size, sha256) != (record["bytes"], record["sha256"]) and not problems:
+        problems.append(Problem(file, "", "its sha256 does not match its record: bytes outside of the samples have changed"))
+    return problems, total
+
+
+def _check_samples(shard: Shard, file: str) -> tuple[list[Problem], int]:
+    """The damaged samples of a shard, and the sum of the digests of the others."""
+    problems, total = [], 0
+    try:
+        shard.hold_columns()
+    except CorruptShardError as error:
+        return [Problem(file, "", str(error))], 0
     for index in range(len(shard)):
         name = f"sample {index}"
         try:
@@ -97,8 +110,6 @@ def _check_shard(dataset: Dataset, file: str) -> tuple[list[Problem], int]:
             shard.verify(index)
         except CorruptShardError as error:
             problems.append(Problem(file, name, str(error)))
-    if record and (size, sha256) != (record["bytes"], record["sha256"]) and not problems:
-        problems.append(Problem(file, "", "its sha256 does not match its record: bytes outside of the samples have changed"))
     return problems, total
 
 

@@ -3,6 +3,7 @@
 from blurkit.pair.camera_motion import draw_kernel
 from blurkit.pair.crop import laplacian_variance
 from blurkit.pair.pair import Pair, make_pair
+from blurkit.pair.redrawn import Redrawn
 from blurkit.pair.shake import Shake, draw_shake
 
-__all__ = ["Pair", "Shake", "draw_kernel", "draw_shake", "laplacian_variance", "make_pair"]
+__all__ = ["Pair", "Redrawn", "Shake", "draw_kernel", "draw_shake", "laplacian_variance", "make_pair"]

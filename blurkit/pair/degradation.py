@@ -33,6 +33,19 @@ class Blur(ABC):
 
 
 @dataclass(frozen=True, eq=False)
+class BlurredLight(Blur):
+    """Light that is blurred already. ``light``: float32 (h, w, 3), of the ``region`` of the photograph, whose pixels are not
+    read."""
+
+    light: NDArray[np.float32]
+    region: Box
+    whole = False
+
+    def blur(self, image: NDArray[np.uint8], tone: Response, box: Box) -> NDArray[np.float32]:
+        return self.light[box.within(self.region).slices].copy()
+
+
+@dataclass(frozen=True, eq=False)
 class Motion(ABC):
     """The motion that blurs a photograph. ``parameters``: the drawn numbers, by name."""
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.blurring.codes import blur_codes
 from blurkit.camera.bayer import REACH
 from blurkit.camera.noise import draw_noise
 from blurkit.camera.raw import Camera
@@ -52,6 +53,24 @@ class Exposure:
         if curves.encode == curves.decode and gain == 1.0:
             return codes
         return self.tone.quantize(load_response(curves.decode).table * np.float32(gain))[codes]
+
+    def photograph(
+        self, image: NDArray[np.uint8], blur: Blur, crop: Box, *, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """Blurs, exposes and compresses a crop. Returns the image, uint8 (h, w, 3), and the saturation mask of :meth:`take`."""
+        if self.is_plain and blur.uniform:
+            blurred, saturation = blur_codes(image, blur.truth.kernel, self.tone, box=crop), None
+        else:
+            blurred, saturation = self.take(image, blur, crop, rng=rng)
+        return self.compressed(blurred, rng=rng), saturation
+
+    def light(self, image: NDArray[np.uint8], blur: Blur, crop: Box) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Blurs a crop. Returns the light that reaches the sensor, before full well, float16 (h, w, 3), and the saturation mask
+        of :meth:`take`. Light beyond the range of float16 becomes its largest number."""
+        light = np.empty((*crop[2:], 3), np.float16)
+        for rows, part in self._bands(image, blur, crop, crop):
+            light[rows] = np.minimum(part, np.finfo(np.float16).max)
+        return light, saturated(light.astype(np.float32)) if self.recipe.saturation else None
 
     def take(
         self, image: NDArray[np.uint8], blur: Blur, crop: Box, *, rng: np.random.Generator
@@ -118,6 +137,11 @@ def developed_region(crop: Box, shape: tuple[int, ...]) -> Box:
 
 def draw_exposure(recipe: Recipe, *, fraction: float, rng: np.random.Generator) -> Exposure:
     """Draws an exposure. ``fraction``: the part of a whole exposure during which the shutter is open, in (0, 1]."""
+    return draw_sensor(draw_scene(recipe, rng=rng), fraction=fraction, rng=rng)
+
+
+def draw_scene(recipe: Recipe, *, rng: np.random.Generator) -> Exposure:
+    """Draws what decides the light before the sensor: the gain and the highlights."""
     decode, encode = load_response(recipe.response.decode), load_response(recipe.response.encode)
     parameters: dict[str, float] = {}
     gain, table = 1.0, decode.table
@@ -128,13 +152,18 @@ def draw_exposure(recipe: Recipe, *, fraction: float, rng: np.random.Generator) 
         table = highlight_table(decode, parameters["highlight"], recipe.saturation.threshold, gain)
     elif gain != 1.0:
         table = decode.table * np.float32(gain)
-    tone = dataclasses.replace(encode, table=table)
+    return Exposure(recipe, dataclasses.replace(encode, table=table), None, parameters)
+
+
+def draw_sensor(scene: Exposure, *, fraction: float, rng: np.random.Generator) -> Exposure:
+    """Draws the sensor that exposes a scene: its noise and its mosaic. ``fraction``: see :func:`draw_exposure`."""
+    recipe, parameters = scene.recipe, dict(scene.parameters)
     if recipe.noise:
         parameters["shot"], parameters["read"] = draw_noise(recipe.noise, exposure=fraction, rng=rng)
     camera = draw_camera(recipe.bayer, rng=rng) if recipe.bayer else None
     if camera is not None:
         parameters |= {"red_gain": camera.gains[0], "blue_gain": camera.gains[2]}
-    return Exposure(recipe, tone, camera, parameters)
+    return Exposure(recipe, scene.tone, camera, parameters)
 
 
 def draw_camera(bayer: Bayer, *, rng: np.random.Generator) -> Camera:

@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.blurring.codes import blur_codes
 from blurkit.camera.sensor import LARGEST_JPEG_SIDE
 from blurkit.errors import BadImageError, UsageError
 from blurkit.kernels.trajectory import as_generator
 from blurkit.pair.crop import draw_sharp_crop, valid_box
 from blurkit.pair.draw import draw_motion
-from blurkit.pair.exposure import developed_region, draw_exposure
+from blurkit.pair.exposure import developed_region, draw_exposure, draw_scene
 from blurkit.pair.real import real_crops
+from blurkit.program.checks import one_of
 from blurkit.recipes.load import load_recipe
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
+from blurkit.shard.format import STORES
 from blurkit.truth.box import Box
 from blurkit.truth.scene import Scene
 from blurkit.truth.truth import Images, Truth
@@ -60,6 +62,7 @@ def make_pair(
     size: tuple[int, int] | int | None = None,
     min_sharpness: float = 0.0,
     scene: Scene = _NOTHING_KNOWN,
+    store: str = "pairs",
 ) -> Pair:
     """Blurs a photograph and returns the pair.
 
@@ -67,41 +70,51 @@ def make_pair(
     the file of a recipe. ``rng``: a generator, or a seed. ``size``: (h, w) of the crop, or the side of a square. The place of the
     crop is drawn. ``None`` keeps the whole photograph. ``min_sharpness``: the least variance of the crop's Laplacian. If a place
     has less, another place is drawn, up to ten places. ``scene``: what is known about the photograph. If the recipe asks for
-    objects or depth and the scene does not have them, only the camera blurs.
+    objects or depth and the scene does not have them, only the camera blurs. ``store``: with "light", blurred is the light before
+    the sensor, linear, float16 (h, w, 3), and no sensor is drawn; with "sharp", nothing is drawn but the place of the crop, and
+    blurred is empty. :class:`blurkit.Redrawn` draws what is missing.
 
     Raises :class:`UsageError` for arguments of other kinds. Raises :class:`BadImageError` with the reason ``too_small`` if the
     image is smaller than ``size`` (a UsageError too), ``too_large`` if the pair is too large for JPEG, ``not_sharp`` if no place
     is sharp enough, and ``too_few_frames`` if the recipe averages more frames than there are around the image.
     """
     size, rng = _checked_size(image, size), as_generator(rng)
-    recipe, chosen = _checked_recipe(recipe).choose(rng=rng)
+    one_of("store", store, list(STORES))
+    if store == "sharp":
+        crop = draw_sharp_crop(image, size, 0, min_sharpness, rng=rng)
+        return _without_truth(np.ascontiguousarray(image[crop.slices]), np.empty((0, 0, 3), np.uint8), crop, {})
+    recipe, chosen = checked_recipe(recipe).choose(rng=rng)
     if recipe.real is not None:
         blurred_of = scene.blurred and functools.partial(scene.blurred, recipe.real.kind)
         sharp, blurred, crop = real_crops(image, blurred_of, size, min_sharpness, rng=rng)
-        return Pair(sharp, blurred, **Truth.unknown().parts(), crop=crop, valid=Box(0, 0, *crop[2:]), parameters=chosen)
+        return _without_truth(sharp, blurred, crop, chosen)
     if recipe.jpeg and max(size or image.shape[:2]) > LARGEST_JPEG_SIDE:
         raise BadImageError("too_large", f"JPEG holds at most {LARGEST_JPEG_SIDE} pixels on a side; choose a --size")
     motion = draw_motion(recipe, (image.shape[0], image.shape[1]), scene, rng=rng)
     crop = draw_sharp_crop(image, size, motion.reach, min_sharpness, rng=rng)
     blur = motion.over(crop, developed_region(crop, image.shape), rng=rng)
-    exposure = draw_exposure(recipe, fraction=motion.exposure, rng=rng)
-
-    sharp = exposure.sharp(image[crop.slices])
-    if exposure.is_plain and blur.uniform:
-        blurred, saturation = blur_codes(image, blur.truth.kernel, exposure.tone, box=crop), None
+    taken: NDArray[Any]
+    if store == "light":
+        exposure = draw_scene(recipe, rng=rng)
+        taken, saturation = exposure.light(image, blur, crop)
     else:
-        blurred, saturation = exposure.take(image, blur, crop, rng=rng)
-    blurred = exposure.compressed(blurred, rng=rng)
+        exposure = draw_exposure(recipe, fraction=motion.exposure, rng=rng)
+        taken, saturation = exposure.photograph(image, blur, crop, rng=rng)
+    sharp = exposure.sharp(image[crop.slices])
 
     nodes = blur.truth.nodes and blur.truth.nodes.shifted(crop.y, crop.x)
     return Pair(
         np.ascontiguousarray(sharp),
-        blurred,
+        taken,
         **replace(blur.truth, nodes=nodes, saturation=saturation).parts(),
         crop=crop,
         valid=valid_box(image.shape[:2], crop, motion.reach),
         parameters={**chosen, **motion.parameters, **exposure.parameters},
     )
+
+
+def _without_truth(sharp: NDArray[np.uint8], blurred: NDArray[np.uint8], crop: Box, parameters: dict[str, float]) -> Pair:
+    return Pair(sharp, blurred, **Truth.unknown().parts(), crop=crop, valid=Box(0, 0, *crop[2:]), parameters=parameters)
 
 
 def _checked_size(image: NDArray[np.uint8], size: tuple[int, int] | int | None) -> tuple[int, int] | None:
@@ -117,9 +130,21 @@ def _checked_size(image: NDArray[np.uint8], size: tuple[int, int] | int | None) 
     return int(sides[0]), int(sides[1])
 
 
-def _checked_recipe(recipe: Recipe | Mixture | str) -> Recipe | Mixture:
+def checked_recipe(recipe: Recipe | Mixture | str) -> Recipe | Mixture:
+    """The recipe, loaded if its name or its file is given. Raises :class:`UsageError` for anything else."""
     if isinstance(recipe, str):
         return load_recipe(recipe)
     if not isinstance(recipe, Recipe | Mixture):
         raise UsageError(f"recipe takes a result of load_recipe, or the name or file of a recipe; got {type(recipe).__name__}")
+    return recipe
+
+
+def image_recipe(recipe: Recipe | Mixture | str) -> Recipe | Mixture:
+    """:func:`checked_recipe` for single images: raises :class:`UsageError` also for a recipe that needs the frames of a video or
+    real blurred photographs."""
+    recipe = checked_recipe(recipe)
+    for part in recipe.parts:
+        if part.frames is not None or part.real is not None:
+            needs = "averages the frames of a video" if part.frames else "takes real blurred photographs"
+            raise UsageError(f"recipe {part.name!r} {needs}, and here are single images; choose another recipe")
     return recipe

@@ -29,6 +29,7 @@ class Choices(Selection):
     min_sharpness: float = 0.0
     masks: bool = False
     seed: int = 0
+    store: str = "pairs"
 
     def load_recipe(self) -> Recipe | Mixture:
         """Loads the recipe and applies its settings."""
@@ -38,8 +39,8 @@ class Choices(Selection):
         """Makes the plan of these choices. This opens the source and reads no pixels."""
         recipe = self.load_recipe()
         masks = self.masks or any(part.objects for part in recipe.parts)
-        numbers = {name: getattr(self, name) for name in ("seed", "per_image", "downscale", "min_sharpness")}
-        settings = Settings(recipe, size=parse_size(self.size), shard_bytes=self._shard_bytes(), masks=masks, **numbers)
+        values = {name: getattr(self, name) for name in ("seed", "per_image", "downscale", "min_sharpness", "store")}
+        settings = Settings(recipe, size=parse_size(self.size), shard_bytes=self._shard_bytes(), masks=masks, **values)
         choice = {
             "split": self.split,
             "shares": Selection.shares if self.split == "all" else self.shares,

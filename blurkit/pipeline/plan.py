@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 import cv2
+import numpy as np
 
 from blurkit import __version__
 from blurkit.errors import BadImageError, UsageError
@@ -30,8 +31,10 @@ from blurkit.program.checks import require
 from blurkit.program.files import write_atomic
 from blurkit.program.locks import locked
 from blurkit.program.progress import plural
+from blurkit.recipes.mixture import Mixture
+from blurkit.recipes.recipe import Recipe
 from blurkit.shard.documents import PLAN, read_plan, read_record
-from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION
+from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION, STORES
 from blurkit.shard.ledger import Failure, failures_of
 from blurkit.sources.record import ImageRecord, Source, path_id
 from blurkit.sources.table import RecordTable
@@ -155,7 +158,9 @@ def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] =
         )
     if any(part.real for part in recipe.parts) and not any(record.blurred for record in _first(records)):
         raise UsageError(f"recipe {recipe.name!r} takes real blurred photographs, and {source.name} has none; take --src pairs")
-    truth = truth_bytes(recipe, settings.size) + _COLUMN_BYTES
+    if settings.store != "pairs":
+        _require_redrawable(recipe, settings.store)
+    truth = _COLUMN_BYTES + (0 if settings.store == "sharp" else truth_bytes(recipe, settings.size))
     shards, first, filled, total = [], 0, 0, 0
     for position, size in enumerate(_sizes(records, settings, truth)):
         if position > first and filled + size > settings.shard_bytes:
@@ -165,6 +170,19 @@ def make_plan(source: Source, settings: Settings, *, choice: Mapping[str, Any] =
         total += size
     shards.append((first, len(records)))
     return Plan(source, settings, records, shards, total, _configuration(source, settings, records, choice))
+
+
+def _require_redrawable(recipe: Recipe | Mixture, store: str) -> None:
+    """Raise :class:`UsageError` unless what a dataset does not store can be drawn from its recipe and what it stores."""
+    for part in recipe.parts:
+        option, name = f"--store {store}", repr(part.name)
+        require(part.real is None, f"{option}: recipe {name} takes real blurred photographs, so nothing can be drawn anew")
+        depth = part.defocus is not None and part.defocus.depth
+        if store == "sharp" and (part.frames or part.objects or depth):
+            needs = "the frames of a video" if part.frames else "outlined objects" if part.objects else "depth"
+            raise UsageError(f"{option}: recipe {name} needs {needs}, and a stored sharp image has none; take --store light")
+        files = ", ".join(part.files())
+        require(not files, f"{option}: recipe {name} reads files ({files}), and later uses of the dataset do not open them")
 
 
 def _first(records: RecordTable) -> Iterator[ImageRecord]:
@@ -222,6 +240,8 @@ def _configuration(source: Source, settings: Settings, records: RecordTable, cho
         digest.update(repr(focal).encode())
     packages = {name: version(name) for name in _PACKAGES}
     values = {name: value for name, value in vars(settings).items() if name != "recipe"} | {"size": size_text(settings.size)}
+    if settings.store == "pairs":
+        del values["store"]  # folders that were begun before there was another store continue
     return {
         "source": source.name,
         **choice,
@@ -240,8 +260,8 @@ def _sizes(records: RecordTable, settings: Settings, truth: int) -> Iterator[int
     sizes = itertools.repeat(settings.size, len(records)) if settings.size else map(partial(_full_size, settings), records)
     by_depth = any(part.defocus is not None and part.defocus.depth for part in settings.recipe.parts)
     radii = (4 * bool(record.disparity) for record in records) if by_depth else itertools.repeat(0)
-    pixels = zip(sizes, radii, strict=False)
-    return (settings.per_image * ((6 + radius) * height * width + truth) for (height, width), radius in pixels)
+    pixels, stored = zip(sizes, radii, strict=False), 3 + 3 * np.dtype(STORES[settings.store] or "V0").itemsize
+    return (settings.per_image * ((stored + radius) * height * width + truth) for (height, width), radius in pixels)
 
 
 def _full_size(settings: Settings, record: ImageRecord) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from blurkit.decode.disparity import read_disparity
 from blurkit.decode.image import read_image
 from blurkit.errors import BadImageError
 from blurkit.pair.pair import make_pair
-from blurkit.pipeline.seeds import generator, seed_words
+from blurkit.pair.seeds import generator, seed_words
 from blurkit.pipeline.settings import Settings
 from blurkit.program.origin import made_here
 from blurkit.shard.format import Sample
@@ -87,6 +87,7 @@ def make_sample(photograph: Photograph, settings: Settings, variant: int) -> Sam
         size=settings.size,
         min_sharpness=settings.min_sharpness,
         scene=photograph.scene,
+        store=settings.store,
     )
     meta = {
         "source": record.source,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from blurkit.program.checks import require
+from blurkit.program.checks import one_of, require
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
 from blurkit.shard.documents import DEFAULT_SHARD_BYTES
+from blurkit.shard.format import STORES
 
 DEFAULT_SIZE = "320"
 
@@ -18,7 +19,8 @@ class Settings:
     """The settings of a dataset. ``seed``: from 0 to 2**63 - 1. ``size``: (height, width) of the crops, or ``None`` for whole
     photographs. ``per_image``: the number of variants of each photograph. ``shard_bytes``: the approximate size of a shard in
     bytes. ``downscale``: photographs are first made smaller by this factor, from 1 to 64. ``min_sharpness``: the least variance
-    of the Laplacian of a sharp crop. ``masks``: whether the masks of objects are stored."""
+    of the Laplacian of a sharp crop. ``masks``: whether the masks of objects are stored.
+    ``store``: what a sample stores, see :data:`blurkit.shard.format.STORES`."""
 
     recipe: Recipe | Mixture
     seed: int = 0
@@ -28,8 +30,10 @@ class Settings:
     downscale: int = 1
     min_sharpness: float = 0.0
     masks: bool = False
+    store: str = "pairs"
 
     def __post_init__(self) -> None:
+        one_of("--store", self.store, list(STORES))
         require(self.per_image >= 1, f"--per-image is at least 1, got {self.per_image}")
         require(self.shard_bytes >= 1, f"shard_bytes is at least 1, got {self.shard_bytes}")
         require(1 <= self.downscale <= 64, f"--downscale is a whole number from 1 to 64, got {self.downscale}")

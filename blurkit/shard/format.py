@@ -4,7 +4,7 @@ A shard is one HDF5 file. Every data set is contiguous and uncompressed, reached
 fixed-length UTF-8 text, so that a reader can map it into memory.
 
 - ``sharp``, ``blurred``: uint8 (N, H, W, 3) RGB if all samples have one size; else flat, and each sample has an ``offset``, a
-  ``height`` and a ``width``
+  ``height`` and a ``width``. If blurred images are drawn anew for each use, ``blurred`` is float16 linear light, or absent
 - ``id``, ``source`` and others: one row per sample, see ``TEXTS`` and ``NUMBERS``
 - ``kernel``: float32 (N, K, K), each kernel centred, with zeros around it; ``kernel_size``: its side, 0 if the kernel is unknown
 - ``path``: float32 (P, 2), all paths one after the other; ``path_length``: the rows of each path
@@ -50,6 +50,10 @@ BAND_ROWS = 64
 
 FIELDS = ("sharp", "blurred")
 
+#: What a dataset stores, with the dtype of ``blurred``: pairs; sharp images and the blurred light that reaches the sensor; or
+#: sharp images alone. Blurred images of the last two are drawn anew for each use, see :mod:`blurkit.pair.redrawn`.
+STORES = {"pairs": "|u1", "light": "<f2", "sharp": None}
+
 #: Columns of text; and columns of numbers, with their dtype and the shape of a row. All else in ``Sample.meta`` are parameters.
 TEXTS = ("source", "licence", "source_sha256", "notes")
 NUMBERS = {"variant": ("<i4", ()), "crop": ("<i4", (4,)), "valid": ("<i4", (4,)), "seed": ("<u8", (5,))}
@@ -84,7 +88,8 @@ class Sample(Truth, Images):
 
     ``id``: the photograph. ``meta``: ``variant``, ``source``, ``licence``, ``source_sha256``, ``notes`` (what decoding changed),
     ``crop``, ``valid``, ``seed``, and the drawn parameters, such as ``length`` and ``exposure``. ``objects``: the outlined
-    objects, none by default; their ``problems`` are not stored.
+    objects, none by default; their ``problems`` are not stored. ``blurred`` is uint8, or another form of :data:`STORES`: float16
+    linear light, or uint8 (0, 0, 3).
     """
 
     id: str
@@ -97,6 +102,12 @@ class Sample(Truth, Images):
             object.__setattr__(self, "objects", Masks.none(*self.sharp.shape[:2]))
         if any(not 0 <= number < len(self.objects) for number in self.moves.objects):
             raise UsageError(f"moves are of a sample's {len(self.objects)} objects, got numbers {self.moves.objects}")
+
+    @property
+    def store(self) -> str:
+        """What is stored, see :data:`STORES`."""
+        kinds = {kind: store for store, kind in STORES.items()}
+        return kinds[self.blurred.dtype.str if self.blurred.size else None]
 
     @property
     def name(self) -> str:
@@ -114,14 +125,14 @@ def band_count(height: int) -> int:
     return -(-height // BAND_ROWS)
 
 
-def band_crc(name: str, field: str, band: int, image: NDArray[np.uint8]) -> int:
+def band_crc(name: str, field: str, band: int, image: NDArray[Any]) -> int:
     """The checksum of one band of an image. Its key also reveals rows that were swapped or copied over other rows."""
     return rows_crc(name, field, band, image[band * BAND_ROWS : (band + 1) * BAND_ROWS])
 
 
-def rows_crc(name: str, field: str, band: int, rows: NDArray[np.uint8]) -> int:
+def rows_crc(name: str, field: str, band: int, rows: NDArray[Any]) -> int:
     """The checksum of the rows of one band."""
-    return zlib.crc32(np.ascontiguousarray(rows).data, zlib.crc32(f"{name}/{field}/{band}".encode()))
+    return zlib.crc32(np.ascontiguousarray(rows).view(np.uint8).data, zlib.crc32(f"{name}/{field}/{band}".encode()))
 
 
 def image_crcs(sample: Sample) -> NDArray[np.uint32]:

@@ -95,20 +95,34 @@ class Dataset(Samples):
         """64 hexadecimal digits that depend only on the samples. Empty if the dataset is not complete."""
         return str(self.index.get("digest", ""))
 
+    @property
+    def store(self) -> str:
+        """What the samples store, see :data:`blurkit.shard.format.STORES`. If there is no index, a shard is opened."""
+        return self.shard(0).store if not self.index else str(self.index.get("configuration", {}).get("store", "pairs"))
+
     def record(self, file: str) -> Record:
         """The completion record of a shard in the index. Empty if there is no index."""
         return self._records.get(file, {})
 
-    def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         """Crops of sharp and blurred at (y, x), uint8 (h, w, 3), read-only. Only the bands of the crop are read and verified.
 
-        ``size``: the side of a square, or (h, w), in pixels. Raises :class:`CorruptShardError` if a band has changed.
+        ``size``: the side of a square, or (h, w), in pixels. If no pairs are stored, blurred has another form, see
+        :attr:`store`, and :class:`blurkit.Redrawn` draws it. Raises :class:`CorruptShardError` if a band has changed.
         """
         return self._use(index, lambda shard, row: shard.crop(row, y, x, size))
 
-    def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """The sharp and the blurred image of a sample, verified, uint8 (H, W, 3), read-only."""
+    def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        """The sharp and the blurred image of a sample as stored, verified, uint8 (H, W, 3), read-only."""
         return self._use(index, lambda shard, row: shard.images(row))
+
+    def kernel(self, index: int) -> NDArray[np.float32]:
+        """The kernel of a sample, float32 (k, k)."""
+        return self._use(index, lambda shard, row: shard.kernel(row))
+
+    def meta(self, index: int) -> dict[str, Any]:
+        """The metadata of a sample, ``Sample.meta``, without its pixels. It is not verified."""
+        return self._use(index, lambda shard, row: shard.meta(row))
 
     def name(self, index: int) -> str:
         """The name of a sample: photograph and variant."""
@@ -179,6 +193,8 @@ class Dataset(Samples):
         file = self.files[number]
         shard, record = Shard(self.folder / file, follow_links=not self.index), self.record(file)
         self._compare(number, shard.attributes, shard.size, len(shard), record)
+        if self.index and shard.store != self.store:
+            self._refuse(number, f"it stores {shard.store}, not {self.store}")
         if "digest" in record and digest_text(shard.digests()) != record["digest"]:
             self._refuse(number, "its samples are others (digest)")
         return shard

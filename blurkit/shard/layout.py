@@ -58,6 +58,10 @@ class SparseFile(io.RawIOBase):
         self.size = max(self.size, self._position)
         return len(view)
 
+    def extents(self) -> list[tuple[int, bytes]]:
+        """The (offset, bytes) of everything that was written."""
+        return [(page * _PAGE, bytes(data[: self.size - page * _PAGE])) for page, data in sorted(self.pages.items())]
+
     def _spans(self, length: int) -> list[tuple[int, int, int, int]]:
         spans, start = [], 0
         while start < length:
@@ -77,20 +81,25 @@ class Layout:
 
 
 def build_layout(
-    shape: tuple[int, ...], columns: Mapping[str, NDArray[np.generic]], attributes: Mapping[str, str | int]
+    shape: tuple[int, ...],
+    columns: Mapping[str, NDArray[np.generic]],
+    attributes: Mapping[str, str | int],
+    *,
+    blurred: str | None = "|u1",
 ) -> Layout:
-    """The layout of a shard with these columns and root attributes. ``shape``: of ``sharp`` and of ``blurred``, both uint8."""
+    """The layout of a shard with these columns and root attributes. ``shape``: of ``sharp``, uint8, and of ``blurred``, which has
+    the dtype ``blurred`` or, with ``None``, is absent."""
     file = SparseFile()
     # Every allocation starts at a new page. So the offset of the images does not depend on their size, and they can be written
     # before their number is known.
     with h5py.File(file, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=_ALIGNMENT) as root:
-        offsets = {name: _allocate(root, name, shape) for name in FIELDS}
+        kinds = zip(FIELDS, ("|u1", blurred), strict=True)
+        offsets = {name: allocate(root, name, shape, kind) for name, kind in kinds if kind is not None}
         for name, values in columns.items():
             root.create_dataset(name, data=values, track_times=False)
         for name, value in attributes.items():
             root.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else np.int64(value)
-    pages = sorted(file.pages.items())
-    return Layout([(page * _PAGE, bytes(data[: file.size - page * _PAGE])) for page, data in pages], offsets, file.size)
+    return Layout(file.extents(), offsets, file.size)
 
 
 def is_layout_opening(opening: bytes) -> bool:
@@ -105,13 +114,13 @@ def first_offset() -> int:
     return build_layout((1,), {}, {}).offsets[FIELDS[0]]
 
 
-def _allocate(root: h5py.File, name: str, shape: tuple[int, ...]) -> int:
-    """Allocate a data set in the file without writing it. Returns its offset."""
+def allocate(root: h5py.File, name: str, shape: tuple[int, ...], kind: str) -> int:
+    """Allocate a data set of this dtype in the file without writing it. Returns its offset."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     properties.set_obj_track_times(False)
     space = h5py.h5s.create_simple(shape)
-    dataset = h5py.h5d.create(root.id, name.encode(), h5py.h5t.STD_U8LE, space, properties)
+    dataset = h5py.h5d.create(root.id, name.encode(), h5py.h5t.py_create(np.dtype(kind)), space, properties)
     return int(dataset.get_offset())

@@ -5,6 +5,7 @@ HDF5 finds the data sets and is then closed. After that, the parts of samples ar
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,9 @@ from blurkit.shard.places import read_places
 from blurkit.shard.samples import Samples
 from blurkit.shard.schema import SchemaError, read_schema
 from blurkit.shard.stored import Columns, StoredFile
+
+#: In bytes.
+_SHORT_ROW = 1024
 
 _Pixels = NDArray[np.uint8]
 
@@ -49,6 +53,13 @@ class Shard(Samples):
                 self._refuse(str(error))
         self._parameters = [name for name in places if name.startswith("parameters/")]
         self._checked = np.zeros(places["crc32"][1], bool)
+        self._held: dict[str, NDArray[Any]] = {}
+
+    @property
+    def store(self) -> str:
+        """What is stored, see :data:`blurkit.shard.format.STORES`."""
+        kind = self.columns.places["blurred"][0].str if "blurred" in self.columns.places else None
+        return next(store for store, stored in fmt.STORES.items() if stored == kind)
 
     @property
     def size(self) -> int:
@@ -88,12 +99,18 @@ class Shard(Samples):
         """The (height, width) of a sample in pixels."""
         return self._schema.shape(self._number(index))
 
-    def images(self, index: int) -> tuple[_Pixels, _Pixels]:
-        """The sharp and the blurred image, verified, uint8 (H, W, 3)."""
+    def meta(self, index: int) -> dict[str, Any]:
+        """The metadata of a sample, ``Sample.meta``, without its pixels. It is not verified."""
+        with self._file.opened() as descriptor:
+            return self._meta(descriptor, self._number(index))
+
+    def images(self, index: int) -> tuple[_Pixels, NDArray[Any]]:
+        """The sharp and the blurred image as stored, verified: uint8 (H, W, 3), or see :attr:`store`."""
         return self.crop(index, 0, 0, self.shape(index))
 
-    def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[_Pixels, _Pixels]:
+    def crop(self, index: int, y: int, x: int, size: int | tuple[int, int]) -> tuple[_Pixels, NDArray[Any]]:
         """Crops of sharp and blurred at (y, x), uint8 (h, w, 3), read-only. Only the bands of the crop are read and verified.
+        If the shard stores no pairs, blurred has another form, see :attr:`store`.
 
         ``size``: the side of a square, or (h, w), in pixels.
         """
@@ -107,6 +124,12 @@ class Shard(Samples):
         with self._file.opened() as descriptor:
             sharp, blurred = (self._rows(descriptor, index, field, (height, width), y, y + rows) for field in range(2))
         return sharp[:, x : x + columns], blurred[:, x : x + columns]
+
+    def hold_columns(self) -> None:
+        """Keep the columns with short rows in memory. Reading all samples then takes a fraction of the system calls."""
+        for name, (kind, shape, _) in self.columns.places.items():
+            if shape[:1] == (len(self),) and kind.itemsize * math.prod(shape[1:]) <= _SHORT_ROW:
+                self._held[name] = self.columns[name]
 
     def verify(self, index: int) -> Sample:
         """A sample, after all of its bytes are checked again, including bytes that were checked before."""
@@ -137,6 +160,13 @@ class Shard(Samples):
 
     def _sample(self, descriptor: int, index: int) -> Sample:
         """A sample without its optional truth."""
+        meta = self._meta(descriptor, index)
+        shape = self.shape(index)
+        sharp, blurred = (self._rows(descriptor, index, field, shape, 0, shape[0]) for field in range(2))
+        path = self._flat(descriptor, "path", "path", index)
+        return Sample(sharp, blurred, self._kernel(descriptor, index), path, self._text(descriptor, "id", index), meta)
+
+    def _meta(self, descriptor: int, index: int) -> dict[str, Any]:
         meta: dict[str, Any] = {key: self._text(descriptor, key, index) for key in fmt.TEXTS}
         meta |= {key: tuple(self._row(descriptor, key, index).tolist()) for key in ("crop", "valid", "seed")}
         meta["variant"] = int(self._row(descriptor, "variant", index))
@@ -144,10 +174,7 @@ class Shard(Samples):
             value = float(self._row(descriptor, name, index))
             if not np.isnan(value):
                 meta[name.removeprefix("parameters/")] = value
-        shape = self.shape(index)
-        sharp, blurred = (self._rows(descriptor, index, field, shape, 0, shape[0]) for field in range(2))
-        path = self._flat(descriptor, "path", "path", index)
-        return Sample(sharp, blurred, self._kernel(descriptor, index), path, self._text(descriptor, "id", index), meta)
+        return meta
 
     def _optional(self, descriptor: int, name: str, index: int) -> Rows:
         """The rows of a sample for one kind of optional truth."""
@@ -157,9 +184,11 @@ class Shard(Samples):
         numbers = {column: int(self._row(descriptor, column, index)) for column in kind.numbers}
         return {**numbers, **{column: self._flat(descriptor, name, column, index) for column in kind.flat}}
 
-    def _rows(self, descriptor: int, index: int, field: int, shape: tuple[int, int], first: int, end: int) -> _Pixels:
+    def _rows(self, descriptor: int, index: int, field: int, shape: tuple[int, int], first: int, end: int) -> NDArray[Any]:
         """Rows [first, end) of the image ``FIELDS[field]`` of a sample. Bands that were never verified are read whole.
         ``shape``: that of the sample."""
+        if FIELDS[field] not in self.columns.places:
+            return np.empty((0, 0, 3), np.uint8)
         (height, width), start, stop = shape, first, end
         checked = self._checked[index, field, first // BAND_ROWS : fmt.band_count(end)].tolist()
         bands = [first // BAND_ROWS + number for number, done in enumerate(checked) if not done] if not all(checked) else []
@@ -167,13 +196,14 @@ class Shard(Samples):
             start, stop = min(first, bands[0] * BAND_ROWS), min(max(end, bands[-1] * BAND_ROWS + BAND_ROWS), height)
         kind, _, offset = self.columns.places[FIELDS[field]]
         offsets = self._schema.offsets
-        offset += (index * height * width * 3 if offsets is None else int(offsets[index])) + start * width * 3
+        first_value = (index * height * width * 3 if offsets is None else int(offsets[index])) + start * width * 3
+        offset += first_value * kind.itemsize
         rows = self._file.array(descriptor, (kind, (stop - start, width, 3), offset))
         if bands:
             self._verify_bands(descriptor, index, field, {band: rows[band * BAND_ROWS - start :][:BAND_ROWS] for band in bands})
         return rows[first - start : end - start]
 
-    def _verify_bands(self, descriptor: int, index: int, field: int, bands: dict[int, _Pixels]) -> None:
+    def _verify_bands(self, descriptor: int, index: int, field: int, bands: dict[int, NDArray[Any]]) -> None:
         name, crcs = self._name(descriptor, index), self._row(descriptor, "crc32", index)[field].tolist()
         for band, rows in bands.items():
             if fmt.rows_crc(name, FIELDS[field], band, rows) != crcs[band]:
@@ -194,6 +224,8 @@ class Shard(Samples):
 
     def _row(self, descriptor: int, column: str, index: int) -> Any:
         """One row of a column."""
+        if column in self._held:
+            return self._held[column][index]
         return self._file.array(descriptor, self.columns.places[column], index, index + 1)[0]
 
     def _flat(self, descriptor: int, kind: str, column: str, index: int) -> NDArray[Any]:

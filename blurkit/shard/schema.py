@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blurkit.shard import format as fmt
 from blurkit.shard.columns import Ends, Shape
-from blurkit.shard.format import FIELDS
+from blurkit.shard.format import FIELDS, STORES
 from blurkit.shard.kinds import KINDS
 from blurkit.shard.places import Place
 
@@ -20,7 +20,7 @@ _TYPES = {
     **dict.fromkeys(("id", *fmt.TEXTS), "S"),
     **{name: kind for name, (kind, _) in fmt.NUMBERS.items()},
     **{name: kind for truth in KINDS.values() for name, kind in truth.types.items()},
-    **dict.fromkeys(FIELDS, "u1"),
+    "sharp": "u1",
     **dict.fromkeys(("kernel", "path"), "<f4"),
     **dict.fromkeys(("kernel_size", "path_length", "height", "width"), "<i4"),
     **dict.fromkeys(("crc32", "row_crc32"), "<u4"),
@@ -88,10 +88,11 @@ def read_sides(places: Mapping[str, Place], read: Callable[[str], NDArray[Any]])
 
 
 def _check_columns(places: Mapping[str, Place], optional: list[str]) -> None:
+    images = [field for field in FIELDS if field in places]
     flat = "sharp" in places and len(places["sharp"][1]) == 1
     per_sample = ["id", *fmt.TEXTS, *fmt.NUMBERS, "kernel", "kernel_size", "path_length", "crc32", "row_crc32"]
-    per_sample += ["height", "width", "offset"] if flat else FIELDS
-    missing = [name for name in (*FIELDS, *per_sample, "path", *optional) if name not in places]
+    per_sample += ["height", "width", "offset"] if flat else images
+    missing = [name for name in ("sharp", *per_sample, "path", *optional) if name not in places]
     _require(not missing, f"it has no {', '.join(dict.fromkeys(missing))}")
     wrong = [name for name, place in places.items() if not _right_type(name, place[0])]
     _require(not wrong, f"{', '.join(wrong)} have an unexpected type")
@@ -110,8 +111,8 @@ def _images(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """The sides of the samples, and the offsets of their images."""
     problem = "the shapes of sharp and blurred, or offset, height and width, do not fit together"
-    sharp, blurred = (places[field][1] for field in FIELDS)
-    _require(sharp == blurred and len(sharp) in (1, 4), problem)
+    sharp = places["sharp"][1]
+    _require(places.get("blurred", places["sharp"])[1] == sharp and len(sharp) in (1, 4), problem)
     if len(sharp) == 4:
         _require(sharp[3] == 3 and 0 not in sharp and max(sharp[1:3]) <= _LARGEST_SIDE, problem)
         return np.array([sharp[1:3]], np.int64), None
@@ -141,6 +142,8 @@ def _require(condition: bool, what: str) -> None:
 
 
 def _right_type(name: str, kind: np.dtype[Any]) -> bool:
+    if name == "blurred":
+        return kind.str in STORES.values()
     expected = "<f8" if name.startswith("parameters/") else _TYPES.get(name)
     if expected == "S":
         return kind.kind == "S"

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.errors import UsageError
 from blurkit.program.files import replacing, write_all
 from blurkit.program.lenient import naming
 from blurkit.shard import format as fmt
@@ -50,19 +51,25 @@ def write_shard(path: Path, samples: Iterable[Sample], *, attributes: Mapping[st
         end = start = first_offset()
         for sample in itertools.chain((first,), samples):
             write_all(shard, np.ascontiguousarray(sample.sharp).data, end)
-            write_all(spool.fileno(), np.ascontiguousarray(sample.blurred).data)
+            if sample.store != first.store:
+                raise UsageError(f"a shard stores one of {', '.join(fmt.STORES)}: {first.store} or {sample.store}, not both")
+            if sample.blurred.size:
+                write_all(spool.fileno(), np.ascontiguousarray(sample.blurred).view(np.uint8).data)
             end += sample.sharp.nbytes
             rows.append(_Row.of(sample))
-        layout = build_layout(_image_shape([row.shape for row in rows]), _columns(rows), attributes)
+        kind = fmt.STORES[first.store]
+        layout = build_layout(_image_shape([row.shape for row in rows]), _columns(rows), attributes, blurred=kind)
         if layout.offsets["sharp"] != start:
             raise RuntimeError(f"HDF5 put the pixels at {layout.offsets['sharp']}, they were written at {start}")
         with naming("ftruncate", path):
             os.ftruncate(shard, layout.size)
         for offset, data in _without(layout.extents, start, end):
             write_all(shard, data, offset)
+        offset = layout.offsets.get("blurred", 0)
         spool.seek(0)
-        for offset in range(layout.offsets["blurred"], layout.offsets["blurred"] + end - start, _CHUNK):
-            write_all(shard, spool.read(_CHUNK), offset)
+        while data := spool.read(_CHUNK):
+            write_all(shard, data, offset)
+            offset += len(data)
         with open(shard, "rb", closefd=False) as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         digest = sum(fmt.sample_digest(row.sample.name, row.crcs, row.row_crc) for row in rows)

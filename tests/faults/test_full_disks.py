@@ -11,6 +11,7 @@ import pytest
 import torch
 from clips import write_video
 from command_line import run as blurkit
+from exports import FORMATS, contents, export, one_sized, write_samples
 from tiny_trainings import prepared, train
 from torch import nn
 
@@ -57,6 +58,24 @@ def test_a_training_on_a_full_disk_is_finished_when_there_is_room(place, disk, m
     assert weights(out) == whole
     assert len(named) > 2
     assert any(name.endswith(".ckpt") for name in named)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_an_export_on_a_full_disk_is_finished_when_there_is_room(to, disk, tmp_path, make_sample, monkeypatch):
+    write_samples(tmp_path / "shards", *(one_sized(make_sample, 4, 4 * number) for number in range(3)))
+    export(tmp_path, "--to", to, "--truth", "-o", "whole")
+    out = disk(20 * 4096) / "out"
+    assert " free and this needs about " in export(tmp_path, "--to", to, "--truth", "-o", out, code=1).stderr
+    monkeypatch.setattr("blurkit.commands.export.require_space", lambda *_: None)
+    for pages in (20, 60):
+        disk(pages * 4096)
+        said = export(tmp_path, "--to", to, "--truth", "-o", out, code=1).stderr
+        assert f"{out}/.export-train/" in said
+        assert "free some" in said
+        assert not (out / "train.jsonl").exists()
+    disk(8 << 20)
+    export(tmp_path, "--to", to, "--truth", "-o", out)
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 class Negative(nn.Module):

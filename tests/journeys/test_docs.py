@@ -35,7 +35,11 @@ PAGES = {page.stem: page for page in (ROOT / "README.md", *sorted((ROOT / "docs"
 PICTURES = sorted((ROOT / "docs/_static").iterdir())
 
 #: Pages whose commands are run. Their order is that of a newcomer: the README makes the dataset that the others read.
-TRIED = ("README", "quickstart", "reliability")
+TRIED = ("README", "quickstart", "reliability", "export")
+
+
+#: Packages that the pages use and that may not be installed. Their blocks are then not tested.
+FRAMEWORKS = ("torch", "albumentations", "kornia", "deepinv")
 
 
 def text(page):
@@ -97,9 +101,15 @@ def test_python_blocks_run(page, folder, monkeypatch):
             with contextlib.redirect_stdout(io.StringIO()):
                 exec(code, namespace)
         except Exception as error:
-            if getattr(error, "name", "") != "torch":  # no dependency of blurkit's, but of its readers
+            if getattr(error, "name", "") not in FRAMEWORKS:  # no dependencies of blurkit's, but of its readers
                 failed[line + 1] = error
     assert failed == {}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS[1:])
+def test_the_readme_shows_each_adapter_in_three_lines(framework):
+    (block,) = [block for _, block in blocks("README", "python") if f"blurkit.adapters.{framework}" in block]
+    assert len([line for line in block.splitlines() if line]) <= 3
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))])

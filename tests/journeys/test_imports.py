@@ -14,7 +14,7 @@ BLURKIT, TRAINER = Path(blurkit.__file__).parent, Path(trainer.__file__).parent
 #: From the ground to the roof: a room, or a module beside the rooms, imports only from those before it.
 ORDER = (
     *("errors", "lazy", "jit", "truth", "program", "shard", "decode", "camera", "kernels", "recipes", "blurring", "sources"),
-    *("pair", "report", "pipeline", "commands", "cli", "__main__"),
+    *("pair", "report", "export", "pipeline", "torch", "adapters", "commands", "cli", "__main__"),
 )
 TRAINER_ORDER = (
     *("specs", "sections", "catalogue", "config", "data", "networks", "losses", "evaluation", "training", "commands", "cli"),
@@ -49,15 +49,23 @@ def test_imports_run_one_way(package, order):
         assert reached <= set(allowed), path
 
 
-def test_blurkit_never_imports_trainer_and_knows_no_torch():
+def test_blurkit_never_imports_trainer_and_torch_in_its_rooms_alone():
     for path in files(BLURKIT):
         roots = {name.split(".")[0] for name in imports(path)}
         assert "trainer" not in roots, path
-        assert "torch" not in roots, path
+        room = path.relative_to(BLURKIT).parts[0]
+        assert "torch" not in roots or room in ("torch", "adapters"), path
+
+
+def test_a_framework_is_imported_by_its_adapter_alone():
+    names = {path.relative_to(BLURKIT).as_posix(): {name.split(".")[0] for name in imports(path)} for path in files(BLURKIT)}
+    for framework in ("albumentations", "kornia", "deepinv"):
+        users = {name for name, roots in names.items() if framework in roots}
+        assert users - {"torch/benchmark.py"} == {f"adapters/{framework}.py"}
 
 
 def test_trainer_uses_of_blurkit_what_it_may():
-    allowed = {"errors", "truth", "program", "shard", "decode", "sources", "report", "__version__"}
+    allowed = {"errors", "truth", "program", "shard", "decode", "sources", "pair", "report", "__version__"}
     for path in files(TRAINER):
         assert {name.split(".")[1] for name in imports(path) if name.startswith("blurkit.")} <= allowed, path
 
@@ -78,6 +86,10 @@ def test_the_command_line_imports_click_alone():
         "tqdm",
         "torch",
     }
+
+
+def test_the_adapters_import_nothing_before_they_are_used():
+    assert not loaded_after("import blurkit.adapters") & {"torch", "albumentations", "kornia", "deepinv"}
 
 
 def test_shards_need_numpy_and_h5py_alone():

@@ -19,6 +19,7 @@ from blurkit.program.benchmark import Figure, measure, times
 from blurkit.shard import FORMAT_VERSION, Sample
 from blurkit.shard.format import FIELDS, FORMAT_NAME
 from blurkit.shard.writer import write_shard
+from trainer.commands.bench_drawn import drawn_figures
 from trainer.commands.bench_step import card_sections, step_figures
 from trainer.config import TrainingRecipe
 from trainer.data.pairs import open_pairs
@@ -105,4 +106,4 @@ def _write_pairs(shard: Path, gzipped: Path) -> None:
             file.create_dataset(field, data=images, chunks=(1, *_SHAPE, 3), compression="gzip")
 
 
-SECTIONS = {"step": step_figures, "loader": _loader}
+SECTIONS = {"step": step_figures, "loader": _loader, "drawn": drawn_figures}

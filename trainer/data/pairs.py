@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurkit.errors import UsageError
+from blurkit.pair.redrawn import Redrawn, pairs_of
 from blurkit.program.checks import require
 from blurkit.shard import Dataset, open_dataset
 from blurkit.shard.documents import INDEX, PLAN
@@ -94,7 +95,8 @@ class Pairs:
     """The pairs of several datasets, one dataset after the other, by number. Any thread may read.
 
     Opening reads only the photographs and the sizes of the samples. A shard is opened when a pair of it is first needed. No file
-    handle stays open. A million pairs take about 200 MB.
+    handle stays open. A million pairs take about 200 MB. If a dataset does not store its blurred images, they are drawn, see
+    :class:`blurkit.Redrawn`.
 
     ``photographs``: the hexadecimal sha256 of the file of each pair's photograph, bytes (n,). ``sizes``: the height and width of
     each pair in pixels, int32 (n, 2).
@@ -110,6 +112,8 @@ class Pairs:
             for photographs, sizes in dataset.identities():
                 self.photographs[first : first + len(sizes)], self.sizes[first : first + len(sizes)] = photographs, sizes
                 first += len(sizes)
+        opened = [dataset if isinstance(dataset, FolderPairs) else pairs_of(dataset) for dataset in datasets]
+        self._images: list[Dataset | FolderPairs | Redrawn] = list(opened)
         self._digests = [_digest_of(dataset) for dataset in datasets]
         self._members = np.arange(sum(counts))
 
@@ -164,24 +168,31 @@ class Pairs:
 
     def name(self, index: int) -> str:
         """Returns the name of a pair: its photograph and variant."""
-        dataset, member = self._locate(index)
-        return dataset.name(member)
+        owner, member = self._locate(index)
+        return self._datasets[owner].name(member)
 
     def images(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Returns sharp and blurred, uint8 (H, W, 3), read-only. Their checksums are verified."""
-        dataset, member = self._locate(index)
-        return dataset.images(member)
+        """Returns sharp and blurred, uint8 (H, W, 3), read-only. Their checksums are verified. A pair that is drawn is always the
+        same."""
+        owner, member = self._locate(index)
+        return self._images[owner].images(member)
 
-    def crop(self, index: int, y: int, x: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Returns the crops of sharp and blurred at (y, x), uint8 (size, size, 3), read-only, verified at first access."""
-        dataset, member = self._locate(index)
-        return dataset.crop(member, y, x, size)
+    def crop(
+        self, index: int, y: int, x: int, size: int, *, key: Sequence[int] | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Returns the crops of sharp and blurred at (y, x), uint8 (size, size, 3), read-only, verified at first access. ``key``:
+        draws another blurred image for each key, if the dataset does not store it."""
+        owner, member = self._locate(index)
+        images = self._images[owner]
+        if isinstance(images, Redrawn):
+            return images.crop(member, y, x, size, key=key)
+        return images.crop(member, y, x, size)
 
-    def _locate(self, index: int) -> tuple[Dataset | FolderPairs, int]:
-        """The dataset of a pair, and its number in it."""
+    def _locate(self, index: int) -> tuple[int, int]:
+        """The number of the dataset of a pair, and the number of the pair in it."""
         member = int(self._members[index])
         owner = int(np.searchsorted(self._starts, member, "right")) - 1
-        return self._datasets[owner], member - int(self._starts[owner])
+        return owner, member - int(self._starts[owner])
 
 
 def _digest_of(dataset: Dataset | FolderPairs) -> str:

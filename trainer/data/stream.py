@@ -57,10 +57,11 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
     """An endless sequence of batches of random crops, for one process.
 
     The stream uses ``batch``, ``crop``, ``seed`` and ``augment`` of ``recipe``. Each position of the ``Order`` is one crop, whose
-    place, size, orientation and warp are drawn for this position. ``process`` is (rank, world). The k-th joint batch of all
-    processes starts at position k * batch * world, and process ``rank`` takes part number ``rank`` of it. Several processes
-    therefore see the same crops as one process with their joint batch. ``threads`` and ``prefetch`` (the number of batches that
-    are read ahead) do not change the batches. The threads read with system calls, which release the interpreter lock.
+    place, size, orientation and warp are drawn for this position. So is its blurred image, if the dataset does not store it.
+    ``process`` is (rank, world). The k-th joint batch of all processes starts at position k * batch * world, and process ``rank``
+    takes part number ``rank`` of it. Several processes therefore see the same crops as one process with their joint batch.
+    ``threads`` and ``prefetch`` (the number of batches that are read ahead) do not change the batches. The threads read with
+    system calls and blur with compiled code, which release the interpreter lock.
 
     ``consumed``: the number of positions that all processes have consumed, without the batches that were only read ahead. A
     continuation needs nothing else. Raises UsageError if a pair is smaller than the crop. If a shard is corrupt, its error is
@@ -156,7 +157,8 @@ class Stream(Iterator[Batch], AbstractContextManager["Stream"]):
                 return
             height, width = self._pairs.sizes[index].tolist()
             side = self._side(size, min(height, width), word)
-            crop = self._pairs.crop(index, y % (height - side + 1), x % (width - side + 1), side)
+            top, left, key = y % (height - side + 1), x % (width - side + 1), (self._seed, position + place)
+            crop = self._pairs.crop(index, top, left, side, key=key)
             sharp[place], blurred[place] = crop if side == size else (_resized(image, size) for image in crop)
 
     def _side(self, size: int, most: int, word: int) -> int:

@@ -2,7 +2,8 @@
 
 A kernel is indexed by displacement, and its centre is its middle tap. If an image is *convolved* with the kernel, a unit impulse
 at p becomes the kernel centred on p. A bank does not flip the kernels of a file, and files use different conventions. The
-measured kernels of Levin et al. (CVPR 2009) are for *correlation*, so convolve with ``kernel[::-1, ::-1]`` instead.
+measured kernels of Levin et al. (CVPR 2009) and the estimates of J-MKPD (Carbajal et al., IEEE TCI 2023) are for *correlation*:
+each pixel gathers its light at the place of the tap. :meth:`KernelBank.flipped` converts one convention into the other.
 """
 
 from __future__ import annotations
@@ -93,12 +94,21 @@ class KernelBank:
 
         ``.npz``, ``.h5``, ``.hdf5`` and ``.mat`` (version 5, with the cell arrays ``kernels`` and ``names``) keep every bit. A
         path without a suffix, with a slash at its end, or of an existing empty folder means a folder of 16-bit greyscale PNG
-        files. There each kernel is scaled to the peak 65535, and blanks and signs in its name become ``_``.
+        files. There each kernel is scaled to the peak 65535, and blanks and signs in its name become ``_``. ``.npy`` is one array
+        (N, 1, k, k), as deepinv takes it, with zeros around the smaller kernels and without names. The cells of ``.mat`` are
+        read by USRNet.
 
         Raises ``UsageError`` if the file exists and ``overwrite`` is False, if the folder is not empty, or if the format is
         unknown. Raises ``WriteError`` or ``DiskFullError`` if writing fails.
         """
         write_kernels(path, self.kernels, self.names, overwrite=overwrite)
+
+    def flipped(self) -> KernelBank:
+        """The bank with every kernel rotated by 180 degrees: kernels for correlation become kernels for convolution, and back."""
+        kernels = tuple(np.ascontiguousarray(kernel[::-1, ::-1]) for kernel in self.kernels)
+        for kernel in kernels:
+            kernel.setflags(write=False)
+        return KernelBank(kernels, self.names)
 
     def __len__(self) -> int:
         return len(self.kernels)

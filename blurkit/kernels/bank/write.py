@@ -21,6 +21,7 @@ import scipy.io
 
 from blurkit.camera.arrays import F32
 from blurkit.errors import DiskFullError, WriteError, nearest
+from blurkit.kernels.stack import stacked
 from blurkit.program.checks import require
 from blurkit.program.files import sync_folder, temporary_path, write_atomic
 from blurkit.program.lenient import naming
@@ -32,7 +33,7 @@ def write_kernels(path: str | os.PathLike[str], kernels: Kernels, names: Sequenc
     """Write kernels and their names in the format of the suffix, completely or not at all. See ``KernelBank.save``."""
     target = Path(path)
     folder = target.is_dir() or not target.suffix or os.fspath(path).endswith(os.sep)
-    encoders = {".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5, ".mat": _matlab}
+    encoders = {".npz": _npz, ".npy": _npy, ".h5": _hdf5, ".hdf5": _hdf5, ".mat": _matlab}
     suffix = target.suffix.lower()
     advice = f"a bank is written as {', '.join(encoders)}, or without a suffix as a folder of PNG files"
     require(folder or suffix in encoders, f"{path}: unknown suffix {suffix!r}{nearest(suffix, encoders)}; {advice}")
@@ -76,6 +77,12 @@ def _npz(kernels: Kernels, names: Sequence[str]) -> bytes:
     buffer, width = io.BytesIO(), len(str(len(kernels) - 1))
     arrays = {f"kernel_{i:0{width}d}": kernel for i, kernel in enumerate(kernels)}
     np.savez_compressed(buffer, allow_pickle=False, names=np.array(names, np.str_), **arrays)
+    return buffer.getvalue()
+
+
+def _npy(kernels: Kernels, names: Sequence[str]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, stacked(kernels)[:, None], allow_pickle=False)
     return buffer.getvalue()
 
 

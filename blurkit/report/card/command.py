@@ -22,7 +22,7 @@ _WORDS = ("name", "summary", "provenance")
 _OPTIONS: dict[str, Any] = {
     **{"src": None, "root": [], "split": "all", "shares": "", "limit": [], "weight": [], "license": "all"},
     **{"annotations": "newest", "recipe": None, "set": [], "size": None, "per_image": 1, "downscale": 1, "min_sharpness": 0},
-    **{"masks": False, "seed": None},
+    **{"masks": False, "seed": None, "store": "pairs"},
 }
 
 #: The same for imported pairs.

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blurkit.pair.redrawn import Redrawn, pairs_of
 from blurkit.report.card.facts import spread
 from blurkit.report.card.stamp import PLACE
 from blurkit.report.raster import resampled
@@ -28,31 +29,31 @@ def draw_examples(dataset: Dataset, numbers: Sequence[int]) -> bytes:
     Only the parts that are shown are read. If ``numbers`` is empty, the picture shows kernels from all parts of the dataset, and
     no photograph. Raises :class:`blurkit.errors.CorruptShardError` if a part that is read is damaged.
     """
-    columns = [_column(dataset, number) for number in numbers]
-    columns = columns or [_kernel(dataset, number, _IMAGE) for number in spread(len(dataset))]
+    pairs = pairs_of(dataset)
+    columns = [_column(pairs, number) for number in numbers]
+    columns = columns or [_kernel(pairs, number, _IMAGE) for number in spread(len(dataset))]
     gap = np.full((columns[0].shape[0], _GAP, 3), 255, np.uint8)
     return _encode(np.hstack([part for column in columns for part in (gap, column)][1:]))
 
 
-def _column(dataset: Dataset, index: int) -> NDArray[np.uint8]:
-    height, width = dataset.shape(index)
+def _column(pairs: Dataset | Redrawn, index: int) -> NDArray[np.uint8]:
+    height, width = pairs.shape(index)
     side = min(height, width, LARGEST_PART)
-    images = dataset.crop(index, (height - side) // 2, (width - side) // 2, side)
+    images = pairs.crop(index, (height - side) // 2, (width - side) // 2, side)
     sharp, blurred = (resampled(image, _IMAGE, _IMAGE) for image in images)
-    kernel = _kernel(dataset, index, _KERNEL - 2)
+    kernel = _kernel(pairs, index, _KERNEL - 2)
     if kernel.any():
         blurred[-_KERNEL:, -_KERNEL:] = 255  # white, as a frame around the kernel
         blurred[2 - _KERNEL :, 2 - _KERNEL :] = kernel
     return np.vstack([sharp, np.full((_GAP, _IMAGE, 3), 255, np.uint8), blurred])
 
 
-def _kernel(dataset: Dataset, index: int, side: int) -> NDArray[np.uint8]:
+def _kernel(pairs: Dataset | Redrawn, index: int, side: int) -> NDArray[np.uint8]:
     """A kernel in grey on black, relative to its largest value. The square root keeps faint parts visible.
 
     If the sample has no kernel, as for averaged frames, the picture is black.
     """
-    shard, row = dataset.locate(index)
-    kernel = shard.kernel(row)
+    kernel = pairs.kernel(index)
     shades = np.rint(255 * np.sqrt(kernel / kernel.max(initial=1e-9))).astype(np.uint8)
     return resampled(np.pad(np.stack([shades] * 3, axis=-1), ((1, 1), (1, 1), (0, 0))), side, side)
 

@@ -27,12 +27,26 @@ _OWN = (
     "ask for their permission and name them. After you change this card by hand, blurkit does not replace it."
 )
 
+#: What is stored if it is not pairs.
+_STORED = {
+    "sharp": "sharp images; blur and sensor are drawn anew for each use",
+    "light": "sharp images, and the blurred linear light; the sensor is drawn anew for each use",
+}
+
+#: How the pairs are opened. The second form is for a dataset whose blurred images are drawn anew.
+_OPENING = """\
+from blurkit import open_dataset
+
+pairs = open_dataset(".")  # this folder"""
+_OPENING_REDRAWN = """\
+from blurkit import Redrawn, open_dataset
+
+pairs = Redrawn(open_dataset("."))  # this folder; pairs.pair(0, key=7) draws another blurred image"""
+
 _READING = """\
 ```python
-from blurkit.shard import open_dataset
-
-dataset = open_dataset(".")  # this folder
-pair = dataset[0]
+{opening}
+pair = pairs[0]
 pair.sharp, pair.blurred  # uint8 (height, width, 3), RGB
 pair.kernel  # float32 (k, k), sum 1
 pair.path  # float32 (n, 2), (x, y) in pixels; empty if the kernel is from a bank
@@ -58,11 +72,19 @@ def card(facts: Facts, picture: str) -> str:
         *("## Where the photographs are from", *(part for origin in facts.origins for part in _origin(origin))),
         *("## Licences", *rights(facts.pairs_by_licence())),
         *("## What was left out", *_left_out(facts)),
-        *("## How to read it", _READING),
+        *("## How to read it", _reading(configuration)),
         *("## How to make it again", *_again(configuration)),
         f"<!-- {PLACE}: written by blurkit. If the dataset changes, blurkit replaces it, unless it was edited by hand. -->",
     )
     return "\n\n".join(parts) + "\n"
+
+
+def _reading(configuration: dict[str, Any]) -> str:
+    return _READING.format(opening=_OPENING if _store(configuration) == "pairs" else _OPENING_REDRAWN)
+
+
+def _store(configuration: dict[str, Any]) -> str:
+    return str(configuration.get("store", "pairs"))
 
 
 def _front_matter(facts: Facts) -> str:
@@ -101,6 +123,7 @@ def _contents(facts: Facts) -> list[tuple[str, str]]:
         (True, "size", "whole photographs" if height == "full" else f"crops of {width} × {height} px"),
         (made["downscale"] > 1, "downscaled", f"{made['downscale']} times, in linear light, before the blur"),
         (made["min_sharpness"] > 0, "least sharpness", f"{made['min_sharpness']:g}, the variance of a sharp crop's Laplacian"),
+        (_store(made) != "pairs", "stored", _STORED.get(_store(made), "")),
         (made["masks"], "masks", "of the objects of a photograph, if its source has them"),
         (True, "seed", str(made["seed"])),
         (True, "files", f"{plural(shards, 'shard')} (HDF5), {data_size(facts.index['bytes'])}"),

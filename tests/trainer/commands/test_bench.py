@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from blurkit.shard.format import FIELDS
-from trainer.commands import bench, bench_step
+from trainer.commands import bench, bench_drawn, bench_step
 
 
 def test_both_loaders_read_the_same_pixels_and_are_counted_in_pairs():
@@ -51,3 +51,24 @@ def test_parity_notices_another_step():
     with mock.patch.object(bench_step, "_step", return_value=step):
         (parity,) = bench_step.card_sections(torch.device("cpu"), *small)["parity"]()
     assert not parity.holds
+
+
+def test_drawn_pairs_are_counted_in_pairs_and_compared_with_the_same_pairs_stored():
+    opened, load, changes = [], bench_drawn.open_pairs, []
+
+    def open_pairs(paths):
+        opened.append(load(paths))
+        return opened[-1]
+
+    def times(*actions, repeats):
+        for action in actions:
+            action()
+        for pairs in opened:
+            still = pairs.images(0)[1][:64, :64]
+            changes.append([np.array_equal(pairs.crop(0, 0, 0, 64, key=(key,))[1], still) for key in (1, 2)])
+        return [0.5, 0.25][: len(actions)]
+
+    with mock.patch.multiple(bench_drawn, open_pairs=open_pairs, times=times, _PAIRS=2, _BATCHES=1, _STEPS=1):
+        rate, step = bench_drawn.drawn_figures()
+    assert (rate.value, step.value) == (8 / 0.5, 0.5 / 0.25)
+    assert changes == [[False, False], [True, True]] * 2  # drawn, stored

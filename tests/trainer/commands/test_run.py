@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command_line import run as command
 from json_lines import read_lines
 from same_runs import differing_files
 from tensors import threads
@@ -275,3 +276,17 @@ def test_batch_norm_is_continued_only_with_the_same_parts_of_a_batch(place, tmp_
         train(place, tmp_path / "run", *settings, "accumulate=2")
     assert (tmp_path / "run" / NAME).read_bytes() == before
     assert train(place, tmp_path / "run", *settings) == 0
+
+
+def test_a_killed_run_on_drawn_images_ends_in_the_same_bytes(place, tmp_path, monkeypatch):
+    """The data holds sharp images alone. The blurred images of each visit are drawn again by the run that continues."""
+    options = ("--limit", 4, "--per-image", 2, "--size", 24, "--set", "trajectory.length=[4,9]", "--store", "sharp")
+    command("generate", *options, "--out", "shards", "-q", cwd=tmp_path)
+    data = {"data": (tmp_path / "shards",)}
+    train(place, tmp_path / "whole", **data)
+    disturb(monkeypatch, (3, 8), kill)
+    for _ in range(2):
+        with pytest.raises(Killed):
+            train(place, tmp_path / "killed", **data)
+    train(place, tmp_path / "killed", **data)
+    check_same(tmp_path / "killed", tmp_path / "whole")

@@ -7,9 +7,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from command_line import run as command
 from pair_folders import damage, write_folder
 from waiting import wait_until
 
+from blurkit import Redrawn, open_dataset
 from blurkit.errors import CorruptShardError, UsageError
 from trainer.config import Augment, TrainingRecipe
 from trainer.data.order import Order
@@ -161,10 +163,10 @@ def test_a_corrupt_shard_raises_and_ends_the_threads(tmp_path, make_sample, fiel
 def test_closing_drops_batches_that_are_being_read(pairs, monkeypatch):
     crop, read = type(pairs).crop, []
 
-    def slow(*arguments):
+    def slow(*arguments, **options):
         read.append(arguments)
         time.sleep(0.02)
-        return crop(*arguments)
+        return crop(*arguments, **options)
 
     monkeypatch.setattr(type(pairs), "crop", slow)
     stream = Stream(pairs, recipe(1000, seed=1), threads=2, prefetch=5)
@@ -184,3 +186,42 @@ def test_crops_that_do_not_fit_say_sizes_and_what_to_do(pairs):
 def test_a_gpu_gets_the_same_batches(pairs):
     expected = batches(pairs, 40)
     assert_same([batch.cpu() for batch in batches(pairs, 40, device=torch.device("cuda"))], expected)
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory):
+    """A folder of six sharp images of two photographs, whose blurred images are drawn."""
+    folder = tmp_path_factory.mktemp("endless")
+    options = ("--limit", 2, "--per-image", 3, "--size", 48, "--set", "trajectory.length=[4,9]", "--store", "sharp")
+    command("generate", *options, "--out", "shards", "-q", cwd=folder)
+    return folder / "shards"
+
+
+def test_every_visit_draws_another_blurred_image_of_the_same_sharp_one(endless):
+    pairs = open_pairs([endless])
+    recipe = TrainingRecipe(batch=6, crop=48, seed=5, augment=Augment(flips="none", transpose=False))  # an epoch is a batch
+    with Stream(pairs, recipe) as stream:
+        epochs = [next(stream) for _ in range(3)]
+    sharp = [Counter(image.numpy().tobytes() for image in batch.sharp) for batch in epochs]
+    assert sharp[0] == sharp[1] == sharp[2]
+    assert len(sharp[0]) == 6
+    assert len({image.numpy().tobytes() for batch in epochs for image in batch.blurred}) == 18
+    held = [pairs.images(number)[1] for number in range(6)]
+    assert all(np.array_equal(pairs.images(number)[1], held[number]) for number in range(6))  # in validation they stay
+
+
+def test_a_stream_of_drawn_images_can_be_resumed_anywhere(endless):
+    pairs = open_pairs([endless])
+    expected = batches(pairs, 7)
+    with Stream(pairs, recipe(), consumed=4 * 3, threads=1, prefetch=1) as stream:
+        assert_same([torch.stack(next(stream)) for _ in range(3)], expected[4:])
+
+
+def test_the_blurred_image_of_a_position_is_the_documented_one(endless):
+    """Anybody can draw it: the key is (seed, position)."""
+    pairs, dataset = open_pairs([endless]), open_dataset(endless)
+    recipe = TrainingRecipe(batch=4, crop=48, seed=5, augment=Augment(flips="none", transpose=False))
+    with Stream(pairs, recipe, consumed=8) as stream:
+        blurred = ((next(stream).blurred + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    for place, index in enumerate(Order([6], seed=5).indices(8, 4).tolist()):
+        assert np.array_equal(blurred[place], Redrawn(dataset).images(index, key=(5, 8 + place))[1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blurkit.errors import UsageError
-from blurkit.pipeline.seeds import generator, seed_words
+from blurkit.pair.seeds import generator, seed_words
 
 
 def test_the_words_follow_from_the_documented_rule():
