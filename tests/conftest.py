@@ -1,6 +1,10 @@
 """Fixtures that the tests of several folders share."""
 
+import atexit
+import importlib.util
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +13,19 @@ import pytest
 from encoded_images import photograph
 from PIL import Image
 
+
+def _put_ffmpeg_on_the_path() -> None:
+    """If the machine has no program ffmpeg, the tests use that of the package imageio-ffmpeg, whose file has another name."""
+    if shutil.which("ffmpeg") is None and importlib.util.find_spec("imageio_ffmpeg"):
+        import imageio_ffmpeg
+
+        folder = tempfile.TemporaryDirectory(prefix="ffmpeg-")
+        atexit.register(folder.cleanup)
+        os.symlink(imageio_ffmpeg.get_ffmpeg_exe(), os.path.join(folder.name, "ffmpeg"))
+        os.environ["PATH"] += os.pathsep + folder.name
+
+
+_put_ffmpeg_on_the_path()
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # importing it would ask the network for its newest version
 
 

@@ -176,18 +176,27 @@ def table(name: str, **values: Any) -> int:
 @cli.command()
 @weights_argument
 @click.argument("inputs", nargs=-1, required=True, metavar="IN...")
-@click.option("-o", "--out", type=PATH, required=True, help="Folder to write to, or a file if there is one photograph.")
-@click.option("--overwrite", is_flag=True, help="Restore photographs again whose files are already there.")
+@click.option("-o", "--out", type=PATH, required=True, help="Folder to write to, or a file if there is one photograph or video.")
+@click.option("--overwrite", is_flag=True, help="Restore photographs and videos again whose files are already there.")
+@click.option(
+    "--crf",
+    type=click.IntRange(0, 51),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="Quality of restored videos, from 0 (best) to 51, if the program ffmpeg is installed.",
+)
 @tile_option
 @device_option
 @json_option
 @quiet_option
 def deblur(weights: Path, inputs: tuple[str, ...], out: Path, **values: Any) -> int:
-    """Restore photographs of any size.
+    """Restore photographs and videos of any size.
 
-    WEIGHTS is the folder of a run or a file of weights. IN are photographs, folders of photographs, or patterns such as
-    'album/**/*.jpg'. Files keep their names, sizes, bits per channel, colour profiles and Exif. Inputs are never overwritten.
-    Files that are already in --out are kept, so the same command continues a run that was stopped.
+    WEIGHTS is the folder of a run or a file of weights. IN are photographs, folders of photographs, patterns such as
+    'album/**/*.jpg', or videos. Files keep their names, sizes, bits per channel, colour profiles and Exif; videos keep their
+    frames, and their sound if the program ffmpeg is installed. Inputs are never overwritten. Files that are already in --out are
+    kept, so the same command continues a run that was stopped.
     """
     from trainer.commands.deblur import deblur
 

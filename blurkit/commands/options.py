@@ -31,7 +31,7 @@ source_options = _together(
         default=("sample",),
         multiple=True,
         metavar="NAME|FOLDER",
-        help="sample, coco, mapillary, gopro, pairs, table, video, or a folder of images. Repeat to mix sources.",
+        help="sample, coco, mapillary, cityscapes, bdd100k, gopro, pairs, table, video, or a folder of images. Repeat to mix.",
     ),
     click.option(
         "--root",

@@ -81,10 +81,13 @@ def _read_pfm(data: bytes) -> NDArray[np.floating]:
 
 def _read_png(data: bytes) -> NDArray[np.floating]:
     """Cityscapes: disparity (v - 1) / 256 for v > 0. KITTI has v / 256, which differs by an offset, and offsets do not matter."""
-    header = read_header(data)
-    if (header.format, header.depth, header.colour, header.alpha) != ("PNG", 16, "grey", ""):
-        raise BadImageError("bad_disparity", "The disparity map is no PNG file of one channel with 16 bits.")
-    codes = decode_image(data, deep=True).pixels[..., 0]
+    try:
+        header = read_header(data)
+        if (header.format, header.depth, header.colour, header.alpha) != ("PNG", 16, "grey", ""):
+            raise BadImageError("bad_disparity", "It is no PNG file of one channel with 16 bits.")
+        codes = decode_image(data, deep=True).pixels[..., 0]
+    except BadImageError as error:
+        raise BadImageError("bad_disparity", f"The disparity map cannot be used. {error}") from error
     return np.where(codes > 0, (codes.astype(np.float32) - 1) / 256, np.float32(np.inf))
 
 

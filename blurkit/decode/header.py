@@ -240,7 +240,10 @@ _OTHER_IMAGES = {
     b"v/1\x01": "OpenEXR", b"#?RADIANCE": "Radiance HDR", b"8BPS": "Photoshop", b"\0\0\1\0": "icon", b"qoif": "QOI",
     b"P1": "PBM", b"P2": "PGM", b"P3": "PPM", b"P4": "PBM", b"P5": "PGM", b"P6": "PPM", b"PF": "PFM",
 }  # fmt: skip
-_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF", b"crx ": "CR3"}
+#: Brands of ISO media files that are images, and no videos.
+IMAGE_BRANDS = {
+    b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF", b"crx ": "CR3",
+}  # fmt: skip
 _OTHER_FILES = {
     b"<!doctype html": "an HTML page", b"<html": "an HTML page", b"<svg": "an SVG drawing", b"<?xml": "an XML document",
     b"%pdf": "a PDF document", b"pk\3\4": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"\x89hdf": "an HDF5 file",
@@ -251,7 +254,7 @@ _OTHER_FILES = {
 def _unknown(start: bytes) -> BadImageError:
     names = [name for magic, name in _OTHER_IMAGES.items() if start.startswith(magic)]
     if start[4:8] == b"ftyp":
-        names.append(_BRANDS.get(start[8:12], "ISO media"))
+        names.append(IMAGE_BRANDS.get(start[8:12], "ISO media"))
     if names:
         return BadImageError("unsupported", f"The file is {names[0]}, which is not supported; convert it to PNG.")
     if not start.strip(b"\0"):

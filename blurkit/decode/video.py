@@ -1,8 +1,6 @@
 """Reads sequences of frames: a folder of images, or a video file.
 
-The content of a video file decides its format; its name is ignored. FFmpeg, which decodes videos for OpenCV, would also open
-playlists and lists of files. They name other files and addresses. So the first bytes must be those of a container that holds its
-frames itself. FFmpeg gets the name of this container and an open file, and it is not allowed to open another file.
+The content of a video file decides its format; its name is ignored, see :mod:`blurkit.decode.capture`.
 
 Containers often state a wrong number of frames, and seeking often reaches a wrong frame. So frames are counted by decoding all of
 them, and a frame is reached by decoding all frames before it.
@@ -13,43 +11,31 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import re
 import sys
 import threading
+from array import array
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import cv2
 
+from blurkit.decode.capture import open_capture, open_container
 from blurkit.decode.container import Presentation, read_presentation
 from blurkit.decode.ffmpeglog import with_complaints
-from blurkit.decode.image import MAX_PIXELS, Decoded, Pixels, bad_image, image_size, read_image, upright
+from blurkit.decode.image import MAX_PIXELS, Decoded, Pixels, image_size, read_image, upright
+from blurkit.decode.sequence import Colours
 from blurkit.errors import BadImageError
-from blurkit.program.files import open_regular
 
 # The most frames and bytes of recently read frames that are kept, so that overlapping windows of frames are decoded once.
 _KEPT_FRAMES, _KEPT_BYTES = 16, 192 << 20
 
-#: The containers that are opened.
-KINDS = "MP4, MOV, 3GP, Matroska, WebM, AVI, MPEG, Ogg, WMV and FLV"
-
-# FFmpeg's name of the demuxer -> the first bytes of its files.
-_STARTS = {
-    "mov": re.compile(rb".{4}(?:ftyp|moov|mdat|wide|free|skip|pnot)", re.DOTALL),
-    "matroska": re.compile(rb"\x1aE\xdf\xa3"),
-    "avi": re.compile(rb"RIFF.{4}AVI ", re.DOTALL),
-    "mpegts": re.compile(rb"(?:\x47.{187}\x47|.{4}\x47.{191}\x47)", re.DOTALL),
-    "mpeg": re.compile(rb"\0\0\x01\xba", re.DOTALL),
-    "ogg": re.compile(rb"OggS\0"),
-    "asf": re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
-    "flv": re.compile(rb"FLV\x01"),
-}
-
 # If these files are cut, FFmpeg shows the last picture half and does not complain: they have no mark of their end. The decoder
 # may show up to three other pictures after that one.
 _UNSURE_FRAMES = {"mpegts": 4, "mpeg": 4, "flv": 4, "asf": 4}
+
+#: The most frames a second that are believed. Some containers state their unit of time instead.
+_MOST_RATE = 1000
 
 #: Curves that no response of a recipe describes (ITU-T H.273).
 _OTHER_CURVES = {8: "linear light", 9: "a logarithm", 10: "a logarithm", 16: "PQ", 17: "that of SMPTE ST 428-1", 18: "HLG"}
@@ -83,13 +69,14 @@ class VideoFile:
     """A video file; see :func:`open_video_file`.
 
     ``frames``: the number of usable frames. ``shape``: (height, width) of each frame, upright. ``damage``: why the frames after
-    them cannot be used, or an empty text.
+    them cannot be used, or an empty text. ``length``: from the first frame to the last, in seconds, or 0 if it is not known.
     """
 
     path: str
     frames: int
     shape: tuple[int, int]
     damage: str = ""
+    length: float = 0.0
 
     def __len__(self) -> int:
         return self.frames
@@ -112,6 +99,31 @@ class VideoFile:
         _checked_index(index, self.frames)
         return self.shape
 
+    def playback(self) -> Playback:
+        """Returns how the video is to be played. Raises :class:`BadImageError`."""
+        stated = _last.open(self.path)[0].playback()
+        mean = (self.frames - 1) / self.length if self.length > 0 else stated.rate
+        # Some files state their unit of time, and the last frame may be shown for another time than the mean.
+        is_right = abs(stated.rate - mean) <= mean * (0.01 + 1 / self.frames)
+        return stated if is_right else replace(stated, rate=mean)
+
+    def seconds(self) -> float:
+        """Returns when the frame is shown that this thread decoded last, in seconds from the start."""
+        return _last.open(self.path)[0].property(cv2.CAP_PROP_POS_MSEC) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """How a video is to be played. ``rate``: frames a second, the mean, or 0 if the file does not say. ``aspect``: the width of
+    an upright pixel over its height. ``colours``: all that the file says about them. ``demuxer``: FFmpeg's name of the container.
+    ``left_out``: frames at the end that are not used, because nothing tells whether they are whole."""
+
+    rate: float
+    aspect: float
+    colours: frozenset[Colours]
+    demuxer: str
+    left_out: int
+
 
 def open_video_file(path: str, *, max_pixels: int = MAX_PIXELS) -> VideoFile:
     """Checks a video file and counts its frames. The video is decoded once.
@@ -122,16 +134,16 @@ def open_video_file(path: str, *, max_pixels: int = MAX_PIXELS) -> VideoFile:
     ``not_a_file``, ``link``, ``unreadable``, ``empty``, ``not_a_video``, ``too_large``, ``unsupported`` if its light has a curve
     that no recipe can name, such as HLG, or ``corrupt`` if no frame can be used.
     """
-    decoder = _Decoder(*_opened(path))
+    decoder = _Decoder(*open_container(path))
     _check_curve(decoder.presentation)
     width, height = (int(decoder.property(number)) for number in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if height * width > max_pixels:
         raise BadImageError("too_large", f"The frames have {width} x {height} pixels; the limit is {max_pixels} pixels.")
-    frames, damage = decoder.count()
+    frames, damage, length = decoder.count()
     if frames < 1:
         raise BadImageError("corrupt", f"No frame of the video can be used: {damage or 'it has none'}.")
     height, width = decoder.read(0).shape[:2]
-    return VideoFile(path, frames, (height, width), damage)
+    return VideoFile(path, frames, (height, width), damage, length)
 
 
 def _check_curve(presentation: Presentation) -> None:
@@ -151,9 +163,13 @@ class _Decoder:
 
     def __init__(self, file: BinaryIO, demuxer: str) -> None:
         self._file, self._demuxer = file, demuxer
-        self.presentation = read_presentation(file.fileno(), demuxer)
         self._kept: OrderedDict[int, Pixels] = OrderedDict()
-        self._rewind()
+        try:
+            self.presentation = read_presentation(file.fileno(), demuxer)
+            self._rewind()
+        except BaseException:
+            file.close()
+            raise
 
     def __del__(self) -> None:
         self._file.close()
@@ -161,7 +177,7 @@ class _Decoder:
     def _rewind(self) -> None:
         # The file is opened again, because seeking back is inexact with many codecs.
         self._file.seek(0)
-        self._capture, messages = with_complaints(lambda: _capture(self._file, self._demuxer))
+        self._capture, messages = with_complaints(lambda: open_capture(self._file, self._demuxer))
         self._next = 0
         if not self._capture.isOpened():
             detail = messages[0] if messages else "FFmpeg cannot open it"
@@ -172,6 +188,15 @@ class _Decoder:
     def property(self, number: int) -> float:
         """Returns one of OpenCV's properties ``CAP_PROP_...``."""
         return float(self._capture.get(number))
+
+    def playback(self) -> Playback:
+        """Returns how the video is to be played."""
+        rate, *parts = (self.property(number) for number in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
+        aspect = parts[0] / parts[1] if min(parts) > 0 else 1.0
+        turned = (self.presentation.orientation or 1) >= 5 or int(self.property(cv2.CAP_PROP_ORIENTATION_META)) % 180
+        left_out = _UNSURE_FRAMES.get(self._demuxer, 0)
+        rate = rate if 0 < rate <= _MOST_RATE else 0.0
+        return Playback(rate, 1 / aspect if turned else aspect, self.presentation.colours, self._demuxer, left_out)
 
     def notes(self) -> tuple[str, ...]:
         """Returns the changes between the stream and the pixels."""
@@ -186,13 +211,16 @@ class _Decoder:
             notes.append(f"{turned}, as the video's metadata say")
         return tuple(notes)
 
-    def count(self) -> tuple[int, str]:
-        """Returns the number of frames before any damage, and the decoder's first complaint or an empty text."""
-        frames, (grabbed, messages) = 0, self._grab()
+    def count(self) -> tuple[int, str, float]:
+        """Returns the number of frames before any damage, the decoder's first complaint or an empty text, and the seconds from
+        the first of these frames to the last."""
+        times, (grabbed, messages) = array("d"), self._grab()
         while grabbed and not messages:
-            frames, (grabbed, messages) = frames + 1, self._grab()
+            times.append(self.property(cv2.CAP_PROP_POS_MSEC))
+            grabbed, messages = self._grab()
         unsure = 1 if messages else _UNSURE_FRAMES.get(self._demuxer, 0)
-        return max(frames - unsure, 0), messages[0] if messages else ""
+        frames = max(len(times) - unsure, 0)
+        return frames, messages[0] if messages else "", (times[frames - 1] - times[0]) / 1000 if frames else 0.0
 
     def read(self, index: int) -> Pixels:
         """Returns a frame by its number from 0, uint8 (H, W, 3), RGB."""
@@ -232,7 +260,7 @@ class _Last(threading.local):
 
     def open(self, path: str) -> tuple[_Decoder, str]:
         """Returns the decoder of a file, and the file's sha256."""
-        file, demuxer = _opened(path)
+        file, demuxer = open_container(path)
         status = os.fstat(file.fileno())
         key = os.getpid(), path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
         if self._decoder is not None and self._key == key:
@@ -250,43 +278,6 @@ def _checked_index(index: int, length: int) -> int:
     if not 0 <= index < length:
         raise IndexError(f"there is no frame {index} in a clip of {length}")
     return index
-
-
-def _opened(path: str) -> tuple[BinaryIO, str]:
-    """Opens a regular file whose first bytes are those of a video. Returns the file and the name of its demuxer."""
-    with bad_image(), open_regular(path, follow_links=False) as descriptor:
-        start = os.pread(descriptor, 400, 0)
-        if not start:
-            raise BadImageError("empty", "The file is empty.")
-        for demuxer, pattern in _STARTS.items():
-            if pattern.match(start):
-                return os.fdopen(os.dup(descriptor), "rb"), demuxer
-    raise BadImageError("not_a_video", f"The file is none of {KINDS}, whatever its name says.")
-
-
-def _capture(file: Any, demuxer: str) -> Any:
-    # OpenCV reads these options only from the environment, each time that it opens a video. The whitelist matters for AVI: a
-    # subtitle stream may hold a file of any format, even a playlist. The other two variables would make FFmpeg print its log.
-    options = {
-        "OPENCV_FFMPEG_CAPTURE_OPTIONS": f"input_format;{demuxer}|format_whitelist;{demuxer}|protocol_whitelist;none",
-        "OPENCV_FFMPEG_LOGLEVEL": None,
-        "OPENCV_FFMPEG_DEBUG": None,
-    }
-    parameters = [cv2.CAP_PROP_N_THREADS, 1, cv2.CAP_PROP_HW_ACCELERATION, cv2.VIDEO_ACCELERATION_NONE]
-    parameters += [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 0, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 0]  # no timeout: disks may be slow
-    before = {name: os.environ.get(name) for name in options}
-    try:
-        _set_environment(options)
-        return cv2.VideoCapture(file, cv2.CAP_FFMPEG, parameters)
-    finally:
-        _set_environment(before)
-
-
-def _set_environment(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
 
 
 @functools.lru_cache(maxsize=256)

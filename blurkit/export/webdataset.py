@@ -20,6 +20,9 @@ from blurkit.program.files import sync_file
 from blurkit.program.lenient import naming
 from blurkit.shard.format import Sample
 
+#: Bytes that go to a tar file in one system call. With fewer, the threads that encode wait for Python's lock more often.
+_MOST_IN_A_CALL = 1 << 24
+
 
 class WebdatasetExporter(FileParts):
     """One tar file for each shard. With the truth, a pair also has 000123.kernel.npy."""
@@ -47,7 +50,7 @@ pairs = pairs.decode("rgb8").to_tuple("blurred.png", "sharp.png", "json")"""
     def write(self, part: Part, pairs: Iterable[tuple[int, Pieces]]) -> int:
         temporary = self.temporary(part)
         with temporary.open("wb", buffering=0) as file:
-            tar = tarfile.TarFile(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)
+            tar = tarfile.TarFile(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=_MOST_IN_A_CALL)
             for index, pieces in pairs:
                 with naming("write", temporary):
                     for extension, data in pieces.items():

@@ -11,10 +11,12 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress:
-    """Progress through a known number of pairs. ``done`` counts the pairs of committed shards. ``quiet`` shows nothing."""
+    """Progress through a known number of pairs, or of another ``unit``. ``done`` counts the pairs of committed shards. ``quiet``
+    shows nothing."""
 
-    def __init__(self, total: int, *, quiet: bool = False) -> None:
+    def __init__(self, total: int, *, quiet: bool = False, unit: str = "pairs") -> None:
         self.total, self.done = total, 0
+        self._unit = unit
         self._quiet = quiet
         self._begin = self._printed = time.monotonic()
         self._bar: Any = None
@@ -22,7 +24,7 @@ class Progress:
             from tqdm import tqdm  # here, since only a bar needs it and ``--help`` is to start fast
 
             width, height = shutil.get_terminal_size()  # 80x24 if the terminal does not report its size
-            self._bar = tqdm(total=total, unit=" pairs", smoothing=0.1, file=sys.stderr, ncols=width, nrows=height)
+            self._bar = tqdm(total=total, unit=f" {unit}", smoothing=0.1, file=sys.stderr, ncols=width, nrows=height)
 
     def show(self, under_way: int = 0) -> None:
         """Show how many pairs are made: ``done``, and ``under_way`` pairs of shards that are not yet committed."""
@@ -38,11 +40,12 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def _say(self, count: int, seconds: float) -> None:  # a subclass that counts something else replaces this
+    def _say(self, count: int, seconds: float) -> None:
         rate = count / seconds
         left = duration((self.total - count) / rate) if rate else "unknown"
         share = count / self.total
-        print(f"{count:,} of {self.total:,} pairs ({share:.0%}), {rate:.1f} pairs/s, {left} left", file=sys.stderr, flush=True)
+        unit = self._unit
+        print(f"{count:,} of {self.total:,} {unit} ({share:.0%}), {rate:.1f} {unit}/s, {left} left", file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

@@ -36,6 +36,20 @@ _FREE = {
     "US-government-work": ("https://www.usa.gov/government-works", "none within the United States"),
 }
 
+#: Licence of one dataset -> (address, conditions, its conditions in words).
+_OF_DATASETS = {
+    "Cityscapes": (
+        "https://www.cityscapes-dataset.com/license/",
+        ("NC", "ND"),
+        "no commercial use; share no photographs and no pairs",
+    ),
+    "BDD100K": (
+        "https://doc.bdd100k.com/license.html",
+        ("NC",),
+        "education, research, not for profit; keep the copyright notice",
+    ),
+}
+
 #: The licences of photographs that the Hugging Face Hub lists (https://huggingface.co/docs/hub/repositories-licenses).
 _ON_THE_HUB = frozenset(
     (
@@ -80,7 +94,9 @@ def _parts(licence: str) -> tuple[str, str, str]:
 
 
 def licence_conditions(licence: str) -> tuple[str, ...]:
-    """Returns the conditions, keys of :data:`CONDITIONS`, of a licence such as ``CC-BY-NC-2.0``; none for another licence."""
+    """Returns the conditions, keys of :data:`CONDITIONS`, of a licence such as ``CC-BY-NC-2.0``; none for an unknown licence."""
+    if licence in _OF_DATASETS:
+        return _OF_DATASETS[licence][1]
     found = _NAME.fullmatch(licence)
     return tuple(found[1].split("-")) if found else ()
 
@@ -91,7 +107,7 @@ def licence_address(licence: str) -> str:
     if found:
         parts = [part.lower() for part in found.groups() if part]
         return "/".join(("https://creativecommons.org/licenses", *parts, ""))
-    return _FREE.get(licence, ("", ""))[0]
+    return _OF_DATASETS[licence][0] if licence in _OF_DATASETS else _FREE.get(licence, ("", ""))[0]
 
 
 def may_be_shown(licence: str) -> bool:
@@ -103,6 +119,8 @@ def licence_words(licence: str) -> str:
     """Returns the conditions of a licence in words. For a licence whose name is not known, they say where to look."""
     if not licence:
         return "not known"
+    if licence in _OF_DATASETS:
+        return _OF_DATASETS[licence][2]
     asked = [CONDITIONS[condition] for condition in licence_conditions(licence)]
     return "; ".join(asked) or _FREE.get(licence, ("", "see the source"))[1]
 

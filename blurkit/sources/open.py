@@ -9,6 +9,8 @@ from pathlib import Path
 from blurkit.decode.video import FrameFolder
 from blurkit.errors import UsageError, nearest
 from blurkit.sources.folder import LAYOUT, open_folder
+from blurkit.sources.known.bdd100k import open_bdd100k
+from blurkit.sources.known.cityscapes import open_cityscapes
 from blurkit.sources.known.coco import open_coco
 from blurkit.sources.known.gopro import open_gopro
 from blurkit.sources.known.mapillary import open_mapillary
@@ -27,6 +29,8 @@ SOURCES = {
     "folder": LAYOUT,
     "coco": "COCO 2017: photographs with a licence each, outlines of objects",
     "mapillary": "Mapillary Vistas 1.2 and 2.0: photographs of streets, outlines of objects",
+    "cityscapes": "Cityscapes: photographs of streets, disparity maps",
+    "bdd100k": "BDD100K, 100K images: photographs of streets",
     "gopro": "GOPRO_Large: the sharp frames of its pairs, with their real blurred partners",
     "pairs": "a folder of sharp and real blurred images, whose names differ in a word such as blur and sharp",
     "table": TABLE,
@@ -76,6 +80,10 @@ def open_source(
             return open_coco(root, split, masks=masks, annotations=annotations)
         case "mapillary":
             return open_mapillary(root, split, annotations, masks=masks)
+        case "cityscapes":
+            return open_cityscapes(root, split)
+        case "bdd100k":
+            return open_bdd100k(root, split)
         case "gopro":
             return open_gopro(root, split)
         case "pairs":

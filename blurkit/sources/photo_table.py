@@ -42,7 +42,7 @@ _LISTED = 8
 _REASONS = REASONS | {
     "missing": "the table lists it, and it is not on the disk",
     "link": "a symbolic link, or in a folder that is one; links are not followed",
-    "duplicate": "the table lists it several times; its first row is used",
+    "duplicate_name": "the table lists it several times; its first row is used",
 }
 
 
@@ -96,7 +96,7 @@ class _Reader:
             record = self._record(number, values)
             splits[record.split != ""] = splits[record.split != ""] or number
             if hash(record.id) in seen:
-                self.listing.pass_over(record.path, "duplicate")
+                self.listing.pass_over(record.path, "duplicate_name")
                 continue
             seen.add(hash(record.id))
             if reason := self._refusal(record.path):

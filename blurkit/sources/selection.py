@@ -25,7 +25,7 @@ from blurkit.sources.table import RecordTable
 #: The known licences, without versions.
 FAMILIES = (
     *("CC0", "public domain", "no-known-restrictions", "US-government-work", "unknown"),
-    *("CC-BY", "CC-BY-SA", "CC-BY-ND", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-NC-ND"),
+    *("Cityscapes", "BDD100K", "CC-BY", "CC-BY-SA", "CC-BY-ND", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-NC-ND"),
 )
 
 _Value = TypeVar("_Value")

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from blurkit.decode.capture import KINDS
 from blurkit.decode.image import image_size
-from blurkit.decode.video import KINDS, FrameFolder, open_video_file
+from blurkit.decode.video import FrameFolder, open_video_file
 from blurkit.errors import BadImageError, UsageError
 from blurkit.sources.listing import REASONS, SUFFIXES, VIDEO_SUFFIXES, Listing, is_open_folder
 from blurkit.sources.record import ImageRecord, Source, path_id

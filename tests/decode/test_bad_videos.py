@@ -62,7 +62,7 @@ def test_what_is_no_video_is_refused_at_once(videos, tmp_path, monkeypatch, capf
 def test_opencv_never_sees_what_is_no_video(videos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     special_files(tmp_path, videos["mp4"])
-    monkeypatch.setattr(video, "_capture", lambda *_: pytest.fail("given to FFmpeg"))
+    monkeypatch.setattr(video, "open_capture", lambda *_: pytest.fail("given to FFmpeg"))
     for name in [name for name, reason in REFUSED.items() if reason != "corrupt"]:
         with pytest.raises(BadImageError):
             open_video_file(str(tmp_path / name))

@@ -5,46 +5,17 @@ import struct
 import numpy as np
 import pytest
 from clips import FRAMES, in_order, write_numbers
+from movie_boxes import box, with_box, with_matrix
 
 from blurkit.decode.container import Presentation, read_presentation
 from blurkit.decode.sequence import Colours, colours_of
 from blurkit.decode.video import open_video_file
 from blurkit.errors import BadImageError
 
-PATH = b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"
-
 
 def presentation(path, demuxer="mov"):
     with open(path, "rb") as file:
         return read_presentation(file.fileno(), demuxer)
-
-
-def box(kind, content):
-    return struct.pack(">I", 8 + len(content)) + kind + content
-
-
-def with_box(data, added):
-    """An MP4 file whose first sample entry has another box. The table of contents follows the frames, so no offset changes."""
-    start, end, sizes = 0, len(data), []
-    for wanted in PATH:
-        while data[start + 4 : start + 8] != wanted:
-            start += int.from_bytes(data[start : start + 4], "big")
-        sizes.append(start)
-        start += 16 if wanted == b"stsd" else 8
-    sizes.append(start)  # the sample entry
-    end = start + int.from_bytes(data[start : start + 4], "big")
-    changed = bytearray(data[:end] + added + data[end:])
-    for at in sizes:
-        changed[at : at + 4] = struct.pack(">I", int.from_bytes(data[at : at + 4], "big") + len(added))
-    return bytes(changed)
-
-
-def with_matrix(data, kind, values):
-    changed, one = bytearray(data), 1 << 16
-    at = data.index(kind) + (44 if kind == b"tkhd" else 40)
-    a, b, c, d = (value * one for value in values)
-    changed[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    return bytes(changed)
 
 
 def shown(pixels, a, b, c, d):

@@ -67,8 +67,10 @@ def test_another_png_is_refused(tmp_path, rng, make):
     with pytest.raises(BadImageError) as caught:
         read(tmp_path, (tmp_path / "codes.png").read_bytes(), "png")
     assert caught.value.reason == "bad_disparity"
-    with pytest.raises(BadImageError):
+    cv2.imwrite(str(tmp_path / "codes.png"), rng.integers(1, 200, SHAPE).astype(np.uint16))
+    with pytest.raises(BadImageError, match="The disparity map cannot be used") as caught:
         read(tmp_path, (tmp_path / "codes.png").read_bytes()[:-20], "png")
+    assert caught.value.reason == "bad_disparity"
 
 
 @pytest.mark.parametrize("kind", ["<f2", "<f4", ">f4", "<f8", ">f8"])

@@ -62,13 +62,26 @@ def test_successive_frames_and_windows_of_them_are_decoded_once(videos, monkeypa
     clip = open_video_file(str(videos["mp4"]))
     clip.read(FRAMES - 1)
     opened, grabbed = [], []
-    capture, grab = video._capture, video._Decoder._grab
-    monkeypatch.setattr(video, "_capture", lambda *arguments: opened.append(1) or capture(*arguments))
+    capture, grab = video.open_capture, video._Decoder._grab
+    monkeypatch.setattr(video, "open_capture", lambda *arguments: opened.append(1) or capture(*arguments))
     monkeypatch.setattr(video._Decoder, "_grab", lambda decoder: grabbed.append(1) or grab(decoder))
     for centre in range(3, FRAMES - 3):
         for number in range(centre - 3, centre + 4):
             clip.read(number)
     assert (len(opened), len(grabbed)) == (1, FRAMES)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_rate_is_that_of_the_frames(videos, suffix, monkeypatch):
+    """The videos have 25 frames a second. If a container states its unit of time instead, the times of the frames count."""
+    clip = open_video_file(str(videos[suffix]))
+    assert clip.length == pytest.approx((FRAMES - 1) / 25, abs=2e-3)
+    assert clip.playback().rate == pytest.approx(25, rel=1e-3)
+    stated = video._Decoder.property
+    monkeypatch.setattr(video._Decoder, "property", lambda self, n: 1000.0 if n == cv2.CAP_PROP_FPS else stated(self, n))
+    assert clip.playback().rate == pytest.approx(25, rel=1e-3)
+    clip.read(10)
+    assert clip.seconds() == pytest.approx(0.4, abs=2e-3)
 
 
 def test_few_frames_are_kept(videos, monkeypatch):

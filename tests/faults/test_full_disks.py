@@ -2,19 +2,24 @@
 
 import errno
 import os
+import shutil
 import zipfile
 
 import cv2
 import numpy as np
 import pytest
+import torch
+from clips import write_video
 from command_line import run as blurkit
 from exports import FORMATS, contents, export, one_sized, write_samples
 from tiny_trainings import prepared, train
 from torch import nn
 
 import trainer.commands.deblur
-from blurkit.errors import guard
+from blurkit.errors import BadImageError, guard
 from blurkit.sources.archive.unpack import unpack
+from trainer.evaluation.clips import restore_clip
+from trainer.evaluation.restore import Restorer
 from trainer.training import checkpoint, loop
 
 FULL = os.strerror(errno.ENOSPC)
@@ -87,7 +92,7 @@ def test_a_restored_photograph_that_does_not_fit_is_named_and_not_torn(disk, tmp
     for name, side in (("a.png", 64), ("b.png", 400)):
         noise = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
         cv2.imwrite(str(album / name), noise)
-    options = {"overwrite": False, "as_json": False, "quiet": True}
+    options = {"crf": 16, "overwrite": False, "as_json": False, "quiet": True}
     restore = lambda: trainer.commands.deblur.deblur("x", [str(album)], out, tile=0, device="cpu", **options)  # noqa: E731
     assert guard("trainer", restore) == 1
     assert f"{out / 'b.png'}: {FULL}" in capsys.readouterr().err
@@ -95,6 +100,24 @@ def test_a_restored_photograph_that_does_not_fit_is_named_and_not_torn(disk, tmp
     disk(1 << 22)
     assert guard("trainer", restore) == 0
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("program", ["ffmpeg", "opencv"])
+def test_a_restored_video_that_does_not_fit_is_named_and_not_torn(disk, tmp_path, monkeypatch, program):
+    if program == "opencv":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    elif shutil.which(program) is None:
+        pytest.skip("the program ffmpeg is not installed")
+    noise = np.random.default_rng(1).integers(0, 256, (30, 96, 128, 3), np.uint8)
+    source, out = write_video(tmp_path / "a.avi", noise), disk(1 << 16)
+    restore = Restorer(Negative(), torch.device("cpu"))
+    with pytest.raises((BadImageError, OSError)) as caught:
+        restore_clip(restore, source, out / "a.mp4", crf=1, quiet=True)
+    assert "could not be written whole" in str(caught.value) or FULL in str(caught.value)
+    assert list(out.iterdir()) == []
+    disk(1 << 23)
+    restore_clip(restore, source, out / "a.mp4", crf=1, quiet=True)
+    assert [path.name for path in out.iterdir()] == ["a.mp4"]
 
 
 COMMANDS = {

@@ -15,7 +15,7 @@ MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "mars
 #: Functions that run text as code, or as a command.
 CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "os.execv", "os.execvp", "os.spawnv", "pty.spawn"}
 #: Files that may start a program, with a list of arguments and never with a shell.
-STARTING = {"bench.py"}
+STARTING = {"bench.py", "encoders.py"}
 #: Files that pickle messages between a process and the workers that it has started.
 PICKLING = {"workers.py"}
 

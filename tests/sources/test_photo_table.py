@@ -209,7 +209,7 @@ def test_files_that_cannot_be_used_are_passed_over_by_name(photographs, nothing_
     assert ids(source) == ["1.png", "b/1.png", "b/2.png"]
     assert [record.disparity for record in source.records] == ["", "", ""]
     assert [entry.reason for entry in source.passed_over] == [
-        *("duplicate", "duplicate", "missing", "missing", "not_a_file", "link", "link", "not_a_file", "missing"),
+        *("duplicate_name", "duplicate_name", "missing", "missing", "not_a_file", "link", "link", "not_a_file", "missing"),
         *("no_disparity", "no_disparity"),
     ]
     assert "gone.npy is left out: the table lists it" in source.passed_over[-2].message

@@ -1,4 +1,4 @@
-"""``trainer deblur``: restore photographs."""
+"""``trainer deblur``: restore photographs and videos."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from blurkit.decode.capture import is_video
 from blurkit.errors import FAILED, OK, BadImageError
 from blurkit.program.files import make_folder
 from blurkit.program.progress import plural
 from trainer.evaluation.album import Album, plan
+from trainer.evaluation.clips import restore_clip
 from trainer.evaluation.images import read_photograph, write_photograph
 from trainer.evaluation.restore import Restorer
 from trainer.networks.weights import left_out, load_generator
@@ -22,9 +24,18 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 def deblur(
-    weights: Path, inputs: Sequence[str], out: Path, *, tile: int, device: str, overwrite: bool, as_json: bool, quiet: bool
+    weights: Path,
+    inputs: Sequence[str],
+    out: Path,
+    *,
+    tile: int,
+    device: str,
+    crf: int,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
-    """Restore every photograph. One that cannot be restored is named and skipped, and one that is already there is skipped.
+    """Restore every photograph and video. What cannot be restored is named and skipped, and what is already there is skipped.
 
     A file is written as a whole or not at all, so a file that is there is complete. Returns the exit code.
     """
@@ -33,9 +44,13 @@ def deblur(
     generator, description = load_generator(weights)
     restore = Restorer(generator, place, tile=tile)
     say = Reporter(quiet=quiet)
-    say.line(f"{weights} on {plural(len(album.work), 'photograph')}; {reason}{left_out(description)}")
+    counts = {"photograph": len(album.work) - len(album.videos), "video": len(album.videos)}
+    what = " and ".join(plural(count, noun) for noun, count in counts.items() if count) or "nothing"
+    say.line(f"{weights} on {what}; {reason}{left_out(description)}")
     if album.passed:
-        say.line(f"{plural(len(album.passed), 'file')} passed over, which are no images: {', '.join(map(str, album.passed[:5]))}")
+        hint = "; videos are restored if they are named themselves" if any(is_video(str(file)) for file in album.passed) else ""
+        names = ", ".join(map(str, album.passed[:5]))
+        say.line(f"{plural(len(album.passed), 'file')} passed over, which are no images: {names}{hint}")
     done: dict[str, list[dict[str, Any]]] = {"restored": [], "skipped": [], "failed": []}
     for source, problem in album.refused.items():
         done["failed"].append(_failed(source, problem))
@@ -45,7 +60,10 @@ def deblur(
             done["skipped"].append({"source": str(source), "target": str(target)})
             continue
         try:
-            made = _restore(restore, source, target, say)
+            if source in album.videos:
+                made = _restore_clip(restore, source, target, crf=crf, quiet=quiet)
+            else:
+                made = _restore(restore, source, target, say)
         except BadImageError as error:
             done["failed"].append(_failed(source, error))
         else:
@@ -91,6 +109,18 @@ def _restore(restore: Restorer, source: Path, target: Path, say: Reporter) -> di
     return {"source": str(source), "target": str(target), **size, "notes": notes, "text": text}
 
 
+def _restore_clip(restore: Restorer, source: Path, target: Path, *, crf: int, quiet: bool) -> dict[str, Any]:
+    """Read, restore and write a video. Returns its description, as :func:`_restore` does."""
+    begin = time.monotonic()
+    make_folder(target.parent)
+    with memory_advice("lower --tile"):
+        clip, notes = restore_clip(restore, source, target, crf=crf, quiet=quiet)
+    height, width = clip.shape
+    text = ", ".join((f"{width}x{height}", plural(len(clip), "frame"), *notes, f"{time.monotonic() - begin:.1f} s"))
+    size = {"width": width, "height": height, "tile": restore.tile(height, width), "frames": len(clip)}
+    return {"source": str(source), "target": str(target), **size, "notes": notes, "text": text}
+
+
 def _failed(source: Path, error: BadImageError) -> dict[str, Any]:
     print(f"{source} cannot be restored: {error}", file=sys.stderr, flush=True)
     return {"source": str(source), "reason": error.reason, "message": str(error)}
@@ -104,7 +134,9 @@ def _report(out: Path, album: Album, done: dict[str, list[dict[str, Any]]], *, a
             del made["text"]
         print(json.dumps({"out": str(out), **done, "passed_over": list(map(str, album.passed))}, ensure_ascii=False))
     else:
-        parts = [f"{plural(restored, 'photograph')} restored"]
+        clips = sum("frames" in made for made in done["restored"])
+        parts = [f"{plural(restored - clips, 'photograph')} restored"] if restored > clips or not clips else []
+        parts += [f"{plural(clips, 'video')} restored"] if clips else []
         parts += [f"{skipped} already there (--overwrite restores them again)"] if skipped else []
         parts += [f"{failed} could not be restored"] if failed else []
         print(f"{out}: {', '.join(parts)}")

@@ -1,4 +1,4 @@
-"""Finds the photographs that arguments name, and the files that their restored versions go to."""
+"""Finds the photographs and videos that arguments name, and the files that their restored versions go to."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blurkit.decode.capture import is_video
 from blurkit.decode.image import image_header
 from blurkit.errors import BadImageError, UsageError
 from blurkit.program.checks import require
+from trainer.evaluation.clips import CLIPS
 from trainer.evaluation.images import READABLE, WRITABLE, all_files
 
 #: Suffixes of photographs that cannot be read. They are named even if their content is damaged.
@@ -24,10 +26,11 @@ _OTHER = frozenset(
 
 @dataclass(frozen=True)
 class Album:
-    """``work``: the output file of each photograph. ``refused``: photographs that cannot be restored, and why. ``passed``: files
-    in the named folders that are no images."""
+    """``work``: the output file of each photograph and video. ``videos``: which of them are videos. ``refused``: photographs that
+    cannot be restored, and why. ``passed``: files in the named folders that are no images."""
 
     work: dict[Path, Path] = field(default_factory=dict)
+    videos: set[Path] = field(default_factory=set)
     refused: dict[Path, BadImageError] = field(default_factory=dict)
     passed: list[Path] = field(default_factory=list)
 
@@ -37,8 +40,9 @@ def plan(inputs: Sequence[str], out: Path) -> Album:
 
     ``inputs``: files, folders and patterns. If there is one photograph, ``out`` may be a file. Otherwise ``out`` is a folder, and
     a photograph keeps its path relative to the folder that it was found in. A format that cannot be written becomes PNG. In
-    folders the content decides what a photograph is, and its name where it cannot be read. Raises :class:`UsageError` if there is
-    no photograph, if two photographs have the same output, or if an input would be overwritten.
+    folders the content decides what a photograph is, and its name where it cannot be read. Videos are restored if they are named
+    themselves, because a video in an album may take hours. Raises :class:`UsageError` if there is nothing to restore, if two
+    photographs have the same output, or if an input would be overwritten.
     """
     names: dict[Path, Path] = {}
     album = Album()
@@ -48,17 +52,26 @@ def plan(inputs: Sequence[str], out: Path) -> Album:
                 image_header(file)
                 names[file] = name
             except BadImageError as problem:
-                if named or file.suffix.lower() in READABLE | _OTHER or problem.reason not in ("not_an_image", "empty"):
+                if named and is_video(str(file)):
+                    names[file] = name
+                    album.videos.add(file)
+                elif not named and is_video(str(file)):
+                    album.passed.append(file)
+                elif named or file.suffix.lower() in READABLE | _OTHER or problem.reason not in ("not_an_image", "empty"):
                     album.refused[file] = problem
                 else:
                     album.passed.append(file)
     require(len(names) + len(album.refused) > 0, f"no photographs in {', '.join(inputs)}")
-    if out.suffix.lower() in WRITABLE and not out.is_dir():
-        require(len(names) <= 1, f"{len(names)} photographs cannot be written to one file, {out}; use a folder as --out")
+    known = CLIPS if album.videos else WRITABLE
+    if out.suffix.lower() in (*WRITABLE, *(CLIPS if album.videos else ())) and not out.is_dir():
+        require(len(names) <= 1, f"{len(names)} files cannot be written to one file, {out}; use a folder as --out")
+        is_known = out.suffix.lower() in known
+        require(is_known, f"{inputs[0]} is a video and cannot be written to {out}; use one of {', '.join(CLIPS)}, or a folder")
         album.work.update(dict.fromkeys(names, out))
     else:
         for file, name in names.items():
-            album.work[file] = out / (name if name.suffix.lower() in WRITABLE else name.with_suffix(".png"))
+            suffixes, other = (CLIPS, ".mkv") if file in album.videos else (WRITABLE, ".png")
+            album.work[file] = out / (name if name.suffix.lower() in suffixes else name.with_suffix(other))
     _require_apart(album)
     return album
 

@@ -15,7 +15,10 @@ from typing import Any
 from blurkit.errors import UsageError, nearest
 
 #: Source -> the name of the manifest of its newest release.
-OF_SOURCE = {"coco": "coco_2017", "mapillary": "mapillary_vistas_2.0", "gopro": "gopro_large", "sample": "sample"}
+OF_SOURCE = {
+    **{"coco": "coco_2017", "mapillary": "mapillary_vistas_2.0", "cityscapes": "cityscapes", "bdd100k": "bdd100k"},
+    **{"gopro": "gopro_large", "sample": "sample"},
+}
 
 #: How the ids of photographs begin if they belong to the release that the manifest describes. Other datasets have COCO's format.
 _OWN_IDS = {"coco": ("train2017/", "val2017/")}

@@ -31,7 +31,9 @@ def matches(root, patterns):
 
 
 def test_the_names_are_those_of_the_files():
-    assert manifest_names() == ["coco_2017", "gopro_large", "mapillary_vistas_1.2", "mapillary_vistas_2.0", "sample"]
+    assert manifest_names() == [
+        *("bdd100k", "cityscapes", "coco_2017", "gopro_large", "mapillary_vistas_1.2", "mapillary_vistas_2.0", "sample"),
+    ]
 
 
 @pytest.mark.parametrize("name", manifest_names())
@@ -62,6 +64,9 @@ def test_the_splits_are_those_of_the_publishers():
     assert splits("coco_2017") == {"train": ("train2017", 118_287), "val": ("val2017", 5_000)}
     for name in ("mapillary_vistas_1.2", "mapillary_vistas_2.0"):
         assert splits(name) == {"train": ("training", 18_000), "val": ("validation", 2_000), "test": ("testing", 5_000)}
+    own = {"train": ("train", 2_975), "val": ("val", 500), "test": ("test", 1_525)}
+    assert splits("cityscapes") == own
+    assert splits("bdd100k") == {"train": ("train", 70_000), "val": ("val", 10_000), "test": ("test", 20_000)}
     assert splits("gopro_large") == {"train": ("train", 2_103), "test": ("test", 1_111)}
 
 
@@ -137,7 +142,10 @@ def test_the_globs_find_the_files_of_real_mapillary_vistas(test_data, name, rele
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("coco", "did you mean 'coco_2017'"), ("../pyproject", "no dataset '../pyproject' is known; there are coco_2017, ")],
+    [
+        ("coco", "did you mean 'coco_2017'"),
+        ("../pyproject", "no dataset '../pyproject' is known; there are bdd100k, cityscapes, coco_2017, "),
+    ],
 )
 def test_an_unknown_dataset_names_the_nearest(name, message):
     with pytest.raises(UsageError, match=re.escape(message)):

@@ -31,7 +31,7 @@ def deblur(monkeypatch, capsys):
     monkeypatch.setattr("trainer.commands.deblur.load_generator", lambda path: (Negative(), {}))
 
     def call(inputs, out, tile=0, **changes):
-        given = {"device": "cpu", "overwrite": False, "as_json": False, "quiet": False, **changes}
+        given = {"device": "cpu", "crf": 16, "overwrite": False, "as_json": False, "quiet": False, **changes}
         code = trainer.commands.deblur.deblur("runs/x", [str(text) for text in inputs], out, tile=tile, **given)
         return code, capsys.readouterr()
 
