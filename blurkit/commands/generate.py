@@ -142,9 +142,10 @@ def _dry_run(plan: Plan, fit: Fit, workers: int, options: GenerateOptions) -> in
         print(json.dumps({**numbers, "minutes": round(seconds / 60, 2)}))
         return OK
     about = "" if fit.share == 1 or fit.looked == len(plan.records) else "about "
+    written = f"{options.picture} shows pairs, and nothing else was written" if options.picture else "nothing was written"
     print(
         f"{plural(len(plan.records), 'image')}, {about}{plural(pairs, 'pair')} in {plural(len(plan.shards), 'shard')}, about "
-        f"{data_size(size)}, about {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
+        f"{data_size(size)}, about {duration(seconds)} with {plural(workers, 'worker')}; {written}"
     )
     if fit.share < 1:
         looked = plural(fit.looked, "photograph")

@@ -32,6 +32,9 @@ ARRAY, ARRAYS = ".npy", ".npz"
 #: Compressed arrays that stay open, at most.
 _OPEN = 4
 
+#: The most bytes that deflate unpacks from one byte.
+_MOST_UNPACKED = 1032
+
 #: The size of the local header of a member in a ZIP file, and the places of its two lengths.
 _LOCAL, _LENGTHS = 30, slice(26, 30)
 
@@ -65,17 +68,18 @@ def find_array(path: str, key: str = "") -> ArrayOfImages:
     Raises :class:`BadImageError`, whose message names the file: if this is no array, or an array of another kind.
     """
     with _array_errors(path), open_regular(path) as descriptor, _stream(descriptor) as file:
+        size = os.fstat(descriptor).st_size
         if not key:
-            return _described(path, file, 0)
+            return _described(path, file, 0, size)
         with zipfile.ZipFile(file) as archive:
             member = archive.getinfo(key + ARRAY)
             if member.compress_type != zipfile.ZIP_STORED:
                 with archive.open(member) as unpacked:
-                    return _described(path, unpacked, None)
+                    return _described(path, unpacked, None, min(member.file_size, _MOST_UNPACKED * size))
         lengths = os.pread(descriptor, _LOCAL, member.header_offset)[_LENGTHS]
         first = member.header_offset + _LOCAL + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
         file.seek(first)
-        return _described(path, file, first)
+        return _described(path, file, first, size)
 
 
 def read_array_image(path: str, key: str = "", number: int | None = None) -> NDArray[np.uint8]:
@@ -99,8 +103,9 @@ def read_array_image(path: str, key: str = "", number: int | None = None) -> NDA
     return np.frombuffer(data, np.uint8).reshape(array.height, array.width, 3)
 
 
-def _described(path: str, file: IO[bytes], first: int | None) -> ArrayOfImages:
-    """The array whose header begins here. ``first``: its place in the file, or None if the member is compressed."""
+def _described(path: str, file: IO[bytes], first: int | None, size: int) -> ArrayOfImages:
+    """The array whose header begins here. ``first``: its place in the file, or None if the member is compressed. ``size``: of the
+    file or of the unpacked member in bytes, at most. An array that declares more images is not believed."""
     begin = file.tell()
     shape, dtype, by_columns = read_header(file)
     if dtype != np.uint8 or len(shape) not in (3, 4) or shape[-1] != 3 or not math.prod(shape) or by_columns:
@@ -110,6 +115,8 @@ def _described(path: str, file: IO[bytes], first: int | None) -> ArrayOfImages:
     if height * width > MAX_PIXELS:
         raise BadImageError("too_large", f"{path}: an image of {width} x {height} pixels; the limit is {MAX_PIXELS} pixels")
     start = file.tell() - begin + (first or 0)
+    if start + math.prod(shape) > size:
+        raise BadImageError("corrupt", f"{path}: the array cannot be read: the file is cut off")
     return ArrayOfImages(shape[0] if len(shape) == 4 else None, height, width, start, first is None)
 
 
@@ -124,6 +131,8 @@ def _array_errors(path: str) -> Iterator[None]:
     """Raises :class:`BadImageError` that names the file for whatever a damaged array leads to."""
     try:
         yield
+    except BadImageError:  # it names the file already
+        raise
     except UnreadableFileError as error:
         raise BadImageError(error.reason, f"{path}: {error}") from error
     except KeyError as error:

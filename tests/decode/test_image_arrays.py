@@ -54,6 +54,15 @@ def test_a_file_that_is_cut_off_is_named_and_kills_nobody(stored):
         read_array_image(path, key, 4)
 
 
+def test_an_array_that_declares_more_images_than_its_file_can_hold_is_not_believed(tmp_path):
+    np.save(tmp_path / "all.npy", stack())
+    data = (tmp_path / "all.npy").read_bytes()
+    count = f"({len(stack())}, 20".encode()
+    (tmp_path / "all.npy").write_bytes(data.replace(count, b"(9" + count[2:], 1))
+    with pytest.raises(BadImageError, match=r"all\.npy: the array cannot be read: the file is cut off"):
+        find_array(str(tmp_path / "all.npy"))
+
+
 def test_damage_in_a_compressed_array_is_named(tmp_path):
     path = tmp_path / "all.npz"
     np.savez_compressed(path, sharp=np.zeros((400, 20, 14, 3), np.uint8))

@@ -72,6 +72,7 @@ def test_a_dry_run_draws_two_pairs(tmp_path):
     printed = result("import", "pairs", "--dry-run", "-o", "look.png", cwd=tmp_path)
     assert printed["pairs"] == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["look.png", "pairs"]
+    assert "nothing else was written" in run("import", "pairs", "--dry-run", "-o", "look.png", cwd=tmp_path).stdout
     planned = ("--src", "pairs", "--root", "pairs", "--recipe", "real", "--size", "full")
     run("preview", *planned, "-n", 2, "-o", "same.png", cwd=tmp_path)
     assert np.array_equal(*(cv2.imread(str(tmp_path / name)) for name in ("look.png", "same.png")))

@@ -104,7 +104,8 @@ def find_pairs(path: Path, layout: PairLayout = BY_NAMES) -> PairFolder:
     if lists:
         kind, reason = f"lists, {', '.join(entry.name for entry in lists)}", "unlisted"
         pairs, lone = _listed(lists, names, listing)
-        require(bool(pairs) or not is_list, f"{path}: none of its images is in {root}")
+        nothing = f"{path}: none of its images is in {root}; put the list into the folder of the images"
+        require(bool(pairs) or not is_list, nothing)
     if layout.side_by_side:
         kind, pairs, lone = "halves of images", [FilePair(name, name) for name in names], {}
     elif layout.blurred:
@@ -171,9 +172,8 @@ def _two_sides(root: Path, names: list[str], layout: PairLayout) -> tuple[list[F
     other = {stem: name for name, stem in sharp.items()}
     pairs = [FilePair(name, other[stem]) for name, stem in blurred.items() if stem in other]
     for side, found in ((layout.blurred, blurred), (layout.sharp, sharp)):
-        require(
-            len(set(found.values())) == len(found), f"{root}: two images of {side} have the same name, without their suffixes"
-        )
+        twice = f"{root}: two images of {side} have the same name, without their suffixes"
+        require(len(set(found.values())) == len(found), twice)
     if not pairs:  # such as 1_B in one folder and 1_S in the other: the words of the folders are replaced by plain ones
         plain = {os.path.join("blur", os.path.relpath(stem, os.sep)): name for name, stem in blurred.items()}
         plain |= {os.path.join("sharp", os.path.relpath(stem, os.sep)): name for name, stem in sharp.items()}
