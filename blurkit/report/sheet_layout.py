@@ -90,6 +90,8 @@ def captions(sample: Sample) -> tuple[list[str], list[str], list[str]]:
     jpeg = f"JPEG {meta['jpeg_quality']:.0f}" if "jpeg_quality" in meta else ""
     losses = list(filter(None, (exposure, ", ".join(filter(None, (noise, jpeg))))))
     if not sample.kernel.size:
+        if "shift_y" in meta:
+            losses.insert(0, f"sharp moved by ({meta['shift_y']:.2f}, {meta['shift_x']:.2f}) px")
         return title, losses, [f"mean of {meta['frames']:.0f} frames" if "frames" in meta else "real blur"]
     shake = statistics(sample.kernel)
     length = f"{meta['length']:.1f} px path" if "length" in meta else f"{shake.extent} px extent"

@@ -1,5 +1,6 @@
 """Tests the registration of real pairs, against shifts that were put in by the Fourier transform, in linear light."""
 
+import cv2
 import numpy as np
 import pytest
 from packaged import PHOTOGRAPHS
@@ -92,6 +93,13 @@ def test_images_of_other_things_are_refused():
         with pytest.raises(BadImageError, match="too little detail in common") as caught:
             register(sharp[:height, :width], blurred[:height, :width], SRGB)
         assert caught.value.reason == "not_registered"
+
+
+def test_a_blur_wider_than_the_first_scale_is_found_at_a_coarser_one():
+    sharp = cv2.resize(photograph("taxis"), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    blurred = SRGB.quantize(np.clip(cv2.blur(SRGB.decode(sharp), (121, 1)), 0, 1))
+    found = register(np.ascontiguousarray(sharp[60:-60, 80:-80]), np.ascontiguousarray(blurred[55:-65, 87:-73]), SRGB)
+    assert np.abs(np.subtract(found.shift, (5, -7))).max() < 0.05
 
 
 @pytest.mark.parametrize("side", [1, 2, 16, 100])
