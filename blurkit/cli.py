@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from blurkit import __version__
-from blurkit.commands.options import annotations_option, recipe_option, source_options
+from blurkit.commands.options import annotations_option, import_options, recipe_option, source_options
 from blurkit.program.options import (
     PATH,
     json_option,
@@ -64,31 +64,26 @@ def generate(context: click.Context, **values: Any) -> int:
 
 
 @cli.command("import")
-@click.argument("folder", type=PATH)
-@click.option("--out", type=PATH, default=Path("shards"), help="Folder of the dataset. Run the same command again to resume.")
-@click.option("--licence", default="", show_default=False, metavar="L", help="Licence of all photographs, such as CC-BY-4.0.")
-@click.option("--size", default="full", metavar="N|HxW|full", help="Size of the crops; full: whole photographs.")
-@click.option("--per-image", default=1, metavar="K", help="Crops to make of each pair.")
-@click.option("--downscale", default=1, metavar="F", help="Make photographs F times smaller first, in linear light.")
-@click.option("--split", default="all", metavar="S", help="all, train, val or test, by the content of the sharp photograph.")
-@click.option("--seed", default=0, metavar="N", help="Seed of the places of the crops, from 0.")
-@click.option("--limit", multiple=True, metavar="N", help="Use only the first N pairs.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Worker processes.  [default: the number of processors]")
-@click.option("--dry-run", is_flag=True, help="Show which files are pairs and how much would be made; write nothing.")
-@click.option("--max-bad", default="1%", metavar="P%|N", help="Exit with 1 if more pairs than this failed.")
-@click.option("--overwrite", is_flag=True, help="First remove the dataset in --out.")
+@click.argument("folder", type=PATH, required=False)
+@import_options
 @json_option
 @quiet_option
-def import_pairs(folder: Path, **values: Any) -> int:
+def import_pairs(folder: Path | None, **values: Any) -> int:
     """Make a dataset of your own pairs of sharp and blurred photographs.
 
     FOLDER holds both. Two files are a pair if their paths differ in a word for the two sides, such as blur and sharp, LQ and GT,
-    input and target, low and high, or _B and _S: in folders or in names, at any depth. So GoPro, REDS, RealBlur, BSD and HIDE can
-    be named as they are. The pairs are stored as they are, without a kernel, and a run mixes them with others.
+    input and target, low and high, or _B and _S: in folders or in names, at any depth. So GoPro, REDS, RealBlur, RSBlur, BSD and
+    HIDE can be named as they are. Lists of pairs in FOLDER are used, and FOLDER may be such a list. The pairs are stored as they
+    are, without a kernel, and a run mixes them with others.
     """
     from blurkit.commands.generate import GenerateOptions, generate
+    from blurkit.sources.pairs import PairLayout
 
-    values |= {"src": ("pairs",), "root": (str(folder),), "recipe": "real"}
+    values |= {"src": ("pairs",), "recipe": "real", "settings": (*values["settings"], *_registration(values))}
+    if folder is None:
+        folder, layout = PairLayout.of_two_folders(values["blurred"], values["sharp"])
+        values |= {"blurred": layout.blurred, "sharp": layout.sharp}
+    values["root"] = (str(folder),)
     choices = _choices(values)
     return generate(choices, GenerateOptions(json=values.pop("as_json"), **values))
 
@@ -227,7 +222,8 @@ def fetch(dataset: str, **values: Any) -> int:
 def bench(sections: tuple[str, ...], as_json: bool) -> int:
     """Measure speed and memory, and print each figure beside its limit.
 
-    SECTIONS: kernels, convolution, fused, workers, memory, reading, export, start, torch. Without SECTIONS, all are measured.
+    SECTIONS: kernels, convolution, fused, workers, memory, reading, export, import, start, torch. Without SECTIONS, all are
+    measured.
     """
     from blurkit.commands.bench import bench
 
@@ -240,6 +236,15 @@ name_variables(cli, "BLURKIT")
 def main() -> int:
     """Run a command and return its exit code."""
     return run_program("blurkit", cli)
+
+
+def _registration(values: dict[str, Any]) -> list[str]:
+    """Removes from ``values`` the options of registration, and returns them as settings of the recipe."""
+    limit, register, gain = (values.pop(name) for name in ("register_limit", "register", "gain"))
+    if (gain or limit is not None) and not register:
+        raise click.UsageError("--gain and --register-limit go with --register")
+    flags = [f"real.{name}=true" for name, asked in (("register", register), ("gain", gain)) if asked]
+    return [*flags, *([] if limit is None else [f"real.limit={limit}"])]
 
 
 def _choices(values: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from blurkit import __version__
 from blurkit.program.options import (
     PATH,
     json_option,
+    layout_options,
     name_variables,
     overwrite_option,
     quiet_option,
@@ -116,9 +117,10 @@ def bench(sections: tuple[str, ...], device: str, as_json: bool) -> int:
 
 
 @cli.command("eval")
-@weights_argument
+@click.argument("weights", type=PATH, required=False)
+@click.option("--restored", type=PATH, metavar="DIR", help="Instead of WEIGHTS: images that another program restored, by name.")
 @click.option("--data", type=PATH, default=Path("shards"), show_default=True, help="Folder of shards or of pairs.")
-@click.option("--side-by-side", is_flag=True, help="Each image is a pair: blurred at the left, sharp at the right.")
+@layout_options
 @click.option(
     "--metrics",
     default="psnr,ssim",
@@ -126,17 +128,18 @@ def bench(sections: tuple[str, ...], device: str, as_json: bool) -> int:
     metavar="M,...",
     help="Metrics to compute, for example psnr,ssim_3d,lpips_alex. The first one sorts the sheet.",
 )
+@click.option("--y", is_flag=True, help="Also compute psnr_y and ssim_y, of the luma.")
 @tile_option
 @device_option
 @click.option("-o", "--out", type=PATH, metavar="DIR", help="Also write images.csv, results.json and sheet.png to DIR.")
 @overwrite_option
 @json_option
 @quiet_option
-def evaluate(weights: Path, data: Path, **values: Any) -> int:
-    """Measure how well a generator restores.
+def evaluate(weights: Path | None, data: Path, **values: Any) -> int:
+    """Measure how well a generator, or another program, restores.
 
     WEIGHTS is the folder of a run or a file of weights. A folder of pairs holds blurred and sharp images in folders or files with
-    these names, such as blur and sharp, LQ and GT, or input and target. Arrays (.npy) may replace images.
+    these names, such as blur and sharp, LQ and GT, or input and target. Arrays (.npy, .npz) may replace images.
     """
     from trainer.commands.evaluate import EvaluateOptions, evaluate
 

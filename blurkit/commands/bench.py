@@ -25,6 +25,7 @@ from blurkit.blurring.codes import blur_codes
 from blurkit.blurring.convolve import blur
 from blurkit.camera.response import load_response
 from blurkit.commands.bench_export import export_figures
+from blurkit.commands.bench_import import import_figures
 from blurkit.decode.image import read_image
 from blurkit.kernels.rasterization import rasterize, statistics
 from blurkit.kernels.trajectory import boracchi_foi
@@ -162,6 +163,11 @@ def _exporting() -> Iterator[Figure]:
         yield from export_figures(_first_shard(Path(folder), src=(str(source),), size="320", recipe="clean", per_image=8))
 
 
+def _importing() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield from import_figures(Path(folder), [_photograph((720, 1280), number) for number in range(24)])
+
+
 def _start() -> Iterator[Figure]:
     def run(*arguments: str) -> None:
         subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
@@ -220,6 +226,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "memory": _memory,
     "reading": _reading,
     "export": _exporting,
+    "import": _importing,
     "start": _start,
     "torch": _torch,
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blurkit.commands.outcome import outcome_of, parse_max_bad
+from blurkit.commands.preview import planned, require_picture
 from blurkit.errors import OK, BadImageError, BlurkitError, UsageError
 from blurkit.pipeline.choices import Choices, parse_slice
 from blurkit.pipeline.engine import available_cpus, run_tasks
@@ -21,11 +22,16 @@ from blurkit.pipeline.folder import clear, require_own_outputs
 from blurkit.pipeline.plan import Plan, check_or_write_plan
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.seal import seal
+from blurkit.program.checks import require
 from blurkit.program.files import make_folder, remove_temporaries, require_space
 from blurkit.program.locks import locked
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import Stop, stopping
+from blurkit.report.sheet import draw_sheet
 from blurkit.shard.documents import INDEX, is_written, record_path, shard_name
+
+#: Pairs in the picture of a dry run.
+_SHOWN = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class GenerateOptions:
     workers: int | None = None
     slice: str | None = None
     dry_run: bool = False
+    picture: Path | None = None
     retry_failed: bool = False
     max_bad: str = "1%"
     overwrite: bool = False
@@ -49,13 +56,20 @@ def generate(choices: Choices, options: GenerateOptions) -> int:
     share = parse_slice(options.slice)
     if options.overwrite and share is not None:
         raise UsageError("--overwrite and --slice cannot be combined: empty the folder first, with one run without --slice")
+    if options.picture is not None:
+        require(options.dry_run, "-o goes with --dry-run; `blurkit preview` draws the pairs of a dataset")
+        require_picture(options.picture, overwrite=options.overwrite)
     workers = options.workers or available_cpus()
     plan = choices.plan()
     if not options.quiet:
         for notice in plan.notices():
             print(notice, file=sys.stderr)
     if options.dry_run:
-        return _dry_run(plan, require_fit(plan), workers, options.json)
+        fit = require_fit(plan)
+        if options.picture is not None:
+            samples, title, subtitle = planned(plan, _SHOWN)
+            draw_sheet(samples, options.picture, title=title, subtitle=subtitle)
+        return _dry_run(plan, fit, workers, options)
     begin = time.monotonic()
     make_folder(options.out)
     with stopping() as stop, _locks(options.out, share):
@@ -120,17 +134,18 @@ def _pairs(plan: Plan, shards: Iterable[int]) -> int:
     return sum(end - first for first, end in (plan.shards[number] for number in shards)) * plan.settings.per_image
 
 
-def _dry_run(plan: Plan, fit: Fit, workers: int, as_json: bool) -> int:
+def _dry_run(plan: Plan, fit: Fit, workers: int, options: GenerateOptions) -> int:
     pairs, size = round(plan.pairs * fit.share), round(plan.bytes * fit.share)
     seconds = _seconds_per_pair(plan) * pairs / workers
-    if as_json:
+    if options.json:
         numbers = {"images": len(plan.records), "pairs": pairs, "shards": len(plan.shards), "bytes": size}
         print(json.dumps({**numbers, "minutes": round(seconds / 60, 2)}))
         return OK
     about = "" if fit.share == 1 or fit.looked == len(plan.records) else "about "
+    written = f"{options.picture} shows pairs, and nothing else was written" if options.picture else "nothing was written"
     print(
         f"{plural(len(plan.records), 'image')}, {about}{plural(pairs, 'pair')} in {plural(len(plan.shards), 'shard')}, about "
-        f"{data_size(size)}, about {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
+        f"{data_size(size)}, about {duration(seconds)} with {plural(workers, 'worker')}; {written}"
     )
     if fit.share < 1:
         looked = plural(fit.looked, "photograph")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from blurkit.commands.outcome import LEFT_OUT, nothing_stored, reason_lines
+from blurkit.commands.outcome import LEFT_OUT, nothing_stored, reason_lines, shifts
 from blurkit.errors import OK
 from blurkit.kernels.rasterization import statistics
 from blurkit.program.origin import made_here, require_free
-from blurkit.report.histograms import finite_values, text_histogram
+from blurkit.report.histograms import percentiles, text_histogram
 from blurkit.shard.documents import LEDGER
 from blurkit.shard.index import Dataset, open_dataset
 from blurkit.shard.ledger import read_ledger
@@ -33,7 +33,7 @@ def info(shards: str, *, out: Path | None, as_json: bool, overwrite: bool = Fals
 
         draw_histograms(columns, out, title=f"{shards} · {len(dataset):,} pairs")
     if as_json:
-        spreads = {label: quantiles(values) for label, values in columns.items()}
+        spreads = {label: percentiles(values) for label, values in columns.items()}
         print(json.dumps({**counts, "quantiles": spreads}, ensure_ascii=False))
         return OK
     for key, value in counts.items():
@@ -42,8 +42,8 @@ def info(shards: str, *, out: Path | None, as_json: bool, overwrite: bool = Fals
     if lines := read_ledger(dataset.folder / LEDGER):
         print(LEFT_OUT, *reason_lines(lines), sep="\n")
         print(f"{dataset.folder / LEDGER} names each")
-    for label in ("blur extent [px]", "effective length [px]"):
-        if label in columns:  # averaged frames have no kernels
+    for label in ("blur extent [px]", "effective length [px]", "shift [px]"):
+        if label in columns:  # averaged frames have no kernels, and few pairs are registered
             print()
             print(text_histogram(columns[label], label=label))
     if out is not None:
@@ -93,16 +93,11 @@ def _columns(dataset: Dataset) -> dict[str, NDArray[np.float64]]:
         columns["effective length [px]"] += [shape.effective_length for shape in shapes]
         for name, label in (("length", "path length [px]"), ("exposure", "exposure"), ("jpeg_quality", "JPEG quality")):
             columns[label] += shard.columns.get(f"parameters/{name}", np.empty(0)).tolist()
+        columns["shift [px]"] += shifts(shard).tolist()
         shot = shard.columns.get("parameters/shot", np.empty(0))
         columns["shot noise [log10]"] += np.log10(shot).tolist()
     arrays = {label: np.array(values, np.float64) for label, values in columns.items()}
     return {label: values for label, values in arrays.items() if np.isfinite(values).any()}
-
-
-def quantiles(values: ArrayLike, digits: int = 3) -> dict[str, float]:
-    """Returns the 0, 10, 50, 90 and 100 % quantiles of the finite values, as ``p0`` to ``p100``, rounded to ``digits``."""
-    finite = finite_values(values)
-    return {f"p{q}": round(float(np.percentile(finite, q)), digits) for q in (0, 10, 50, 90, 100)}
 
 
 def value_text(value: Any) -> str:

@@ -6,7 +6,6 @@ import json
 import time
 from pathlib import Path
 
-from blurkit.commands.info import quantiles
 from blurkit.errors import OK, UsageError
 from blurkit.kernels.bank import KernelBank
 from blurkit.kernels.rasterization import statistics
@@ -15,6 +14,7 @@ from blurkit.pair.seeds import generator, seed_words
 from blurkit.program.progress import data_size
 from blurkit.recipes.mixture import Mixture
 from blurkit.recipes.recipe import Recipe
+from blurkit.report.histograms import percentiles
 
 
 def kernels(recipe: Recipe | Mixture, *, count: int, seed: int, out: Path, overwrite: bool, as_json: bool) -> int:
@@ -30,7 +30,7 @@ def kernels(recipe: Recipe | Mixture, *, count: int, seed: int, out: Path, overw
     KernelBank.from_arrays(drawn, [f"{recipe.name}-{i:06d}" for i in range(count)]).save(out, overwrite=overwrite)
     shapes = [statistics(kernel) for kernel in drawn]
     names = {"extent": "extent [px]", "effective_length": "effective length [px]", "taps": "taps"}
-    spreads = {name: quantiles([getattr(shape, name) for shape in shapes], 2) for name in names}
+    spreads = {name: percentiles([getattr(shape, name) for shape in shapes], 2) for name in names}
     if as_json:
         numbers = {"out": str(out), "kernels": count, "recipe": recipe.name, **spreads, "seconds": round(seconds, 3)}
         print(json.dumps(numbers, ensure_ascii=False))

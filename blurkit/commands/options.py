@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
-from blurkit.program.options import settings_option
+from blurkit.program.options import PATH, layout_options, settings_option
 
 
 def _together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -63,4 +64,25 @@ source_options = _together(
     click.option("--masks", is_flag=True, help="Also store the masks of objects, if the source has them."),
     click.option("--seed", default=0, metavar="N", help="Seed of all random numbers, from 0."),
     click.option("--limit", multiple=True, metavar="[NAME=]N", help="Use only the first N photographs."),
+)
+
+import_options = _together(
+    layout_options,
+    click.option("--out", type=PATH, default=Path("shards"), help="Folder of the dataset. Run the same command again to resume."),
+    click.option("--licence", default="", show_default=False, metavar="L", help="Licence of all photographs, such as CC-BY-4.0."),
+    click.option("--register", is_flag=True, help="Measure how far both images are shifted, and move the sharp one."),
+    click.option("--register-limit", type=float, metavar="PX", help="Leave out pairs with a larger shift.  [default: 16]"),
+    click.option("--gain", is_flag=True, help="With --register: also match the brightness of the sharp image."),
+    settings_option("Change a value of the recipe `real`, or shard_bytes."),
+    click.option("--size", default="full", metavar="N|HxW|full", help="Size of the crops; full: whole photographs."),
+    click.option("--per-image", default=1, metavar="K", help="Crops to make of each pair."),
+    click.option("--downscale", default=1, metavar="F", help="Make photographs F times smaller first, in linear light."),
+    click.option("--split", default="all", metavar="S", help="all, train, val or test: by lists, or by the sharp photograph."),
+    click.option("--seed", default=0, metavar="N", help="Seed of the places of the crops, from 0."),
+    click.option("--limit", multiple=True, metavar="N", help="Use only the first N pairs."),
+    click.option("--workers", type=click.IntRange(1), metavar="N", help="Worker processes.  [default: the number of processors]"),
+    click.option("--dry-run", is_flag=True, help="Show which files are pairs and how much would be made; write nothing."),
+    click.option("-o", "--picture", type=PATH, metavar="FILE", help="With --dry-run: draw two of the pairs."),
+    click.option("--max-bad", default="1%", metavar="P%|N", help="Exit with 1 if more pairs than this failed."),
+    click.option("--overwrite", is_flag=True, help="First remove the dataset in --out. With --dry-run, replace FILE."),
 )

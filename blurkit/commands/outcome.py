@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from blurkit.errors import FAILED, OK, UsageError
 from blurkit.pipeline.fit import measure_fit, too_small_advice
 from blurkit.pipeline.plan import Plan
 from blurkit.program.progress import data_size, duration, plural
+from blurkit.report.histograms import finite_values, percentiles
 from blurkit.shard.documents import LEDGER, read_record
 from blurkit.shard.index import Dataset
 from blurkit.shard.ledger import Failure, count_failures, failures_of, left_out, read_ledger
+from blurkit.shard.reader import Shard
 
 #: The title of :func:`reason_lines`.
 LEFT_OUT = "left out, or used without some of its objects:"
@@ -61,6 +66,9 @@ class Outcome:
             lines.append(f"{summary['failed']} failed, {summary['skipped']} skipped")
         if self.lines:
             lines += [LEFT_OUT, *reason_lines(self.lines), f"{folder / LEDGER} names each"]
+        if found := summary.get("shift [px]"):
+            spread = ", ".join(f"{name[1:]} % {value:g}" for name, value in found.items())
+            lines.append(f"{summary['moved']} of {summary['registered']} sharp images were moved; quantiles of all: {spread} px")
         if summary["complete"]:
             lines.append(f"digest {summary['digest']}")
         if summary["complete"] and summary["made"]:
@@ -127,7 +135,18 @@ def outcome_of(plan: Plan, folder: Path, mine: Iterable[int], planned: int, seco
         "complete": index is not None,
         "digest": index["digest"] if index else None,
     }
+    if any(part.real and part.real.register for part in plan.settings.recipe.parts):
+        every = [shifts(Shard(folder / record["file"])) for record in records if record["file"]]
+        known = finite_values(np.concatenate(every)) if every else np.empty(0)
+        if known.size:
+            summary |= {"registered": known.size, "moved": int(np.count_nonzero(known)), "shift [px]": percentiles(known)}
     return Outcome(plan, folder, summary, [*failures, *passed_over])
+
+
+def shifts(shard: Shard) -> NDArray[np.float64]:
+    """By how many pixels the sharp image of each pair was moved, (n,), NaN if it was not registered. Empty if none was."""
+    y, x = (shard.columns.get(f"parameters/shift_{axis}", np.empty(0)) for axis in "yx")
+    return np.hypot(y, x)
 
 
 def reason_lines(lines: Iterable[Failure]) -> list[str]:

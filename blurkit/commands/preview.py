@@ -11,6 +11,7 @@ from blurkit.errors import OK, BadImageError, UsageError
 from blurkit.pair.redrawn import pairs_of
 from blurkit.pipeline.choices import Choices
 from blurkit.pipeline.fit import require_fit
+from blurkit.pipeline.plan import Plan
 from blurkit.pipeline.produce import make_samples
 from blurkit.pipeline.settings import size_text
 from blurkit.program.origin import made_here, require_free
@@ -26,15 +27,27 @@ def preview(shards: str | None, choices: Choices, *, count: int, out: Path, as_j
     """Draw ``count`` pairs, evenly spaced over the dataset or the plan. Returns the exit code."""
     if count < 1:
         raise UsageError(f"-n must be at least 1, got {count}")
-    require_format(out)
-    require_free({out: made_here}, overwrite=overwrite)
-    samples, title, subtitle = _stored(shards, count) if shards else _made(choices, count)
+    require_picture(out, overwrite=overwrite)
+    if shards:
+        samples, title, subtitle = _stored(shards, count)
+    else:
+        plan = choices.plan()
+        for notice in plan.notices():
+            print(notice, file=sys.stderr)
+        require_fit(plan)
+        samples, title, subtitle = planned(plan, count)
     draw_sheet(samples, out, title=title, subtitle=subtitle)
     if as_json:
         print(json.dumps({"picture": str(out), "samples": [sample.name for sample in samples]}, ensure_ascii=False))
     else:
         print(f"{out}: {plural(len(samples), 'pair')}")
     return OK
+
+
+def require_picture(out: Path, *, overwrite: bool) -> None:
+    """Raise :class:`UsageError` if a picture cannot be written to this path."""
+    require_format(out)
+    require_free({out: made_here}, overwrite=overwrite)
 
 
 def _stored(shards: str, count: int) -> tuple[list[Sample], str, str]:
@@ -47,11 +60,8 @@ def _stored(shards: str, count: int) -> tuple[list[Sample], str, str]:
     return [pairs[index] for index in shown], f"{shards} · {len(dataset):,} pairs", recipe
 
 
-def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
-    plan = choices.plan()
-    for notice in plan.notices():
-        print(notice, file=sys.stderr)
-    require_fit(plan)
+def planned(plan: Plan, count: int) -> tuple[list[Sample], str, str]:
+    """Returns ``count`` of the pairs of a plan, evenly spaced, and a title and a subtitle for their picture."""
     settings = plan.settings
     samples: list[Sample] = []
     reasons = []
@@ -66,4 +76,4 @@ def _made(choices: Choices, count: int) -> tuple[list[Sample], str, str]:
     for reason in reasons:
         print(f"left out: {reason}", file=sys.stderr)
     subtitle = f"seed {settings.seed}, size {size_text(settings.size)}. {settings.recipe.summary}"
-    return samples, f"{settings.recipe.name} · {' + '.join(choices.src)}", subtitle
+    return samples, f"{settings.recipe.name} · {' + '.join(plan.source.places())}", subtitle

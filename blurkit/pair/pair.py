@@ -10,7 +10,6 @@ default its centroid, keeps both images registered to a few thousandths of a pix
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +22,7 @@ from blurkit.kernels.trajectory import as_generator
 from blurkit.pair.crop import draw_sharp_crop, valid_box
 from blurkit.pair.draw import draw_motion
 from blurkit.pair.exposure import developed_region, draw_exposure, draw_scene
-from blurkit.pair.real import real_crops
+from blurkit.pair.real import RealCrops, real_crops
 from blurkit.program.checks import one_of
 from blurkit.recipes.load import load_recipe
 from blurkit.recipes.mixture import Mixture
@@ -82,12 +81,12 @@ def make_pair(
     one_of("store", store, list(STORES))
     if store == "sharp":
         crop = draw_sharp_crop(image, size, 0, min_sharpness, rng=rng)
-        return _without_truth(np.ascontiguousarray(image[crop.slices]), np.empty((0, 0, 3), np.uint8), crop, {})
+        nothing = np.empty((0, 0, 3), np.uint8)
+        return _without_truth(RealCrops(np.ascontiguousarray(image[crop.slices]), nothing, crop, Box(0, 0, *crop[2:]), {}))
     recipe, chosen = checked_recipe(recipe).choose(rng=rng)
     if recipe.real is not None:
-        blurred_of = scene.blurred and functools.partial(scene.blurred, recipe.real.kind)
-        sharp, blurred, crop = real_crops(image, blurred_of, size, min_sharpness, rng=rng)
-        return _without_truth(sharp, blurred, crop, chosen)
+        real = real_crops(image, scene, recipe, size, min_sharpness, rng=rng)
+        return _without_truth(real._replace(parameters={**chosen, **real.parameters}))
     if recipe.jpeg and max(size or image.shape[:2]) > LARGEST_JPEG_SIDE:
         raise BadImageError("too_large", f"JPEG holds at most {LARGEST_JPEG_SIDE} pixels on a side; choose a --size")
     motion = draw_motion(recipe, (image.shape[0], image.shape[1]), scene, rng=rng)
@@ -113,8 +112,8 @@ def make_pair(
     )
 
 
-def _without_truth(sharp: NDArray[np.uint8], blurred: NDArray[np.uint8], crop: Box, parameters: dict[str, float]) -> Pair:
-    return Pair(sharp, blurred, **Truth.unknown().parts(), crop=crop, valid=Box(0, 0, *crop[2:]), parameters=parameters)
+def _without_truth(crops: RealCrops) -> Pair:
+    return Pair(**Truth.unknown().parts(), **crops._asdict())
 
 
 def _checked_size(image: NDArray[np.uint8], size: tuple[int, int] | int | None) -> tuple[int, int] | None:

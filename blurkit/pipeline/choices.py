@@ -16,6 +16,9 @@ from blurkit.recipes.recipe import Recipe
 from blurkit.shard.documents import DEFAULT_SHARD_BYTES
 from blurkit.sources.selection import Selection, select
 
+#: What is said about pairs. Each is in a plan only if it is said.
+_OF_PAIRS = ("licence", "blurred", "sharp", "side_by_side")
+
 
 @dataclass(frozen=True)
 class Choices(Selection):
@@ -48,7 +51,7 @@ class Choices(Selection):
             "limit": list(self.limit),
             "weight": list(self.weight),
             "annotations": os.path.basename(self.annotations or "newest"),
-            **({"licence": self.licence} if self.licence else {}),
+            **{name: value for name in _OF_PAIRS if (value := getattr(self, name))},
         }
         return make_plan(select(self, masks=settings.masks), settings, choice=choice)
 

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from blurkit import __version__
+from blurkit.decode.place import ImagePlace
 from blurkit.errors import BadImageError, UsageError
 from blurkit.jit import source_digest
 from blurkit.pair.draw import truth_bytes
@@ -36,6 +37,7 @@ from blurkit.recipes.recipe import Recipe
 from blurkit.shard.documents import PLAN, read_plan, read_record
 from blurkit.shard.format import CONVENTIONS, FORMAT_NAME, FORMAT_VERSION, STORES
 from blurkit.shard.ledger import Failure, failures_of
+from blurkit.sources.pairs import NO_PAIR
 from blurkit.sources.record import ImageRecord, Source, path_id
 from blurkit.sources.table import RecordTable
 
@@ -137,9 +139,12 @@ class Plan:
     def _matched(self, first: Sequence[ImageRecord]) -> list[str]:
         """How the files of real pairs were matched: the first pairs, and what is in no pair."""
         pairs = [record for record in first if record.blurred][:_SHOWN]
-        relative = partial(os.path.relpath, start=self.source.root)
-        notices = [f"a pair: blurred {relative(pair.blurred[0][1])}, sharp {relative(pair.path)}" for pair in pairs]
-        lone = [entry for entry in self.source.passed_over if entry.reason == "unpaired"]
+        notices = []
+        for pair in pairs:
+            places = (pair.blurred[0][1], pair.part or ImagePlace(pair.path))
+            blurred, sharp = (place.within(self.source.root) for place in places)
+            notices.append(f"a pair: blurred {blurred}, sharp {sharp}")
+        lone = [entry for entry in self.source.passed_over if entry.reason in NO_PAIR]
         if lone:
             notices.append(f"{plural(len(lone), 'file')} in no pair, for example {lone[0].id}: {lone[0].message}")
         return notices

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from blurkit.camera.downscaling import downscale, downscale_disparity, downscale_mask
 from blurkit.camera.response import load_response
 from blurkit.decode.disparity import read_disparity
-from blurkit.decode.image import read_image
 from blurkit.errors import BadImageError
 from blurkit.pair.pair import make_pair
+from blurkit.pair.registration import register
 from blurkit.pair.seeds import generator, seed_words
 from blurkit.pipeline.settings import Settings
 from blurkit.program.origin import made_here
 from blurkit.shard.format import Sample
+from blurkit.sources.pairs import require_alike
 from blurkit.sources.record import Clip, ImageRecord
 from blurkit.truth.box import Box
 from blurkit.truth.masks import Masks
@@ -63,14 +64,16 @@ def load_photograph(record: ImageRecord, settings: Settings) -> Photograph:
         notes = (*notes, "no object is outlined, the camera alone moves")
     real = {}
     for kind in {part.real.kind for part in recipe.parts if part.real is not None and record.blurred}:
-        real[kind], sha256 = _blurred(record.blurred_path(kind), settings, pixels.shape)
+        real[kind], sha256 = _blurred(record, kind, settings, pixels)
         notes = (*notes, f"sha256 of the real blurred photograph: {sha256}")
+    response = load_response(recipe.parts[0].response.decode)
     scene = Scene(
         focal=_focal(record, decoded.focal_35mm, pixels.shape, settings.downscale),
         masks=None if record.annotation is None else functools.partial(_masks, record, settings.downscale),
         disparity=disparity,
         frames=None if record.clip is None else _frames(record.clip, record.frame, settings),
         blurred=real.__getitem__ if real else None,
+        registration=functools.cache(lambda kind: register(pixels, real[kind], response)) if real else None,
     )
     return Photograph(record, pixels, decoded.sha256, "; ".join(notes), scene)
 
@@ -137,14 +140,17 @@ def _refuse_own(path: str) -> None:
         raise BadImageError("own_picture", "blurkit or trainer drew this picture, so it is no photograph.")
 
 
-def _blurred(path: str, settings: Settings, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], str]:
+def _blurred(record: ImageRecord, kind: str, settings: Settings, sharp: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], str]:
     """A real blurred photograph, of the same size as the sharp one, and the sha256 of its file."""
-    _refuse_own(path)
-    decoded = read_image(path)
+    place = record.blurred_place(kind)
+    _refuse_own(place.path)
+    decoded = place.read()
     pixels = _smaller(decoded.pixels, settings)
-    if pixels.shape != shape:
-        ours, theirs = ("x".join(map(str, reversed(sides[:2]))) for sides in (pixels.shape, shape))
+    if pixels.shape != sharp.shape:
+        ours, theirs = ("x".join(map(str, reversed(image.shape[:2]))) for image in (pixels, sharp))
         raise BadImageError("size_mismatch", f"the blurred image is {ours} pixels, and the sharp image is {theirs}")
+    if place.half:
+        require_alike(place, sharp, pixels)
     return pixels, decoded.sha256
 
 

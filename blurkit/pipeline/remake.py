@@ -22,6 +22,7 @@ from blurkit.shard.index import Dataset
 from blurkit.shard.reader import Shard
 from blurkit.sources.known.mapillary import VERSIONS
 from blurkit.sources.open import SOURCES, open_source
+from blurkit.sources.pairs import PairLayout
 from blurkit.sources.record import ImageRecord
 from blurkit.sources.selection import annotations_owner, per_source
 
@@ -118,6 +119,7 @@ def _records(
             annotations=annotations if name == owner else None,
             label=name,
             licence=configuration.get("licence", ""),
+            layout=PairLayout.of(configuration),
         )
         records |= {(name, record.id): record for record in source.records if (name, record.id) in wanted}
     return records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
 from collections.abc import Callable
@@ -17,7 +18,23 @@ PATH = click.Path(path_type=Path)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that this program did not make.")
+_LAYOUT = (
+    click.option(
+        "--blurred",
+        default="",
+        show_default=False,
+        metavar="DIR",
+        help="The blurred images of the pairs: a folder, or the name of folders at any depth. With --sharp.",
+    ),
+    click.option("--sharp", default="", show_default=False, metavar="DIR", help="Their sharp partners. With --blurred."),
+    click.option("--side-by-side", is_flag=True, help="Each image holds a pair: blurred at the left, sharp at the right."),
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+
+
+def layout_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options that say how pairs lie in a folder: ``blurred``, ``sharp`` and ``side_by_side``."""
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(_LAYOUT), command)
 
 
 def settings_option(text: str) -> Callable[[Any], Any]:

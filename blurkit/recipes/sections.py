@@ -168,12 +168,19 @@ class FrameAveraging:
 @dataclass(frozen=True)
 class RealBlur:
     """The blurred image is a real photograph of the source. ``kind``: which one, if a source has several, such as "blur" and
-    "blur_gamma" of GOPRO_Large. Empty means the first."""
+    "blur_gamma" of GOPRO_Large. Empty means the first. ``register``: whether the shift between both images is measured, and the
+    sharp image is moved. ``limit``: the largest shift in pixels along an axis; pairs with a larger one are left out. ``gain``:
+    whether the sharp image also gets the brightness of the blurred one."""
 
     kind: str = ""
+    register: bool = False
+    limit: float = 16.0
+    gain: bool = False
 
     def check(self) -> None:
-        """Any name is valid: the source knows its kinds."""
+        """Any kind is valid: the source knows its kinds."""
+        within("real.limit", (self.limit,), 0, 1000)
+        require(self.register or not self.gain, "real.gain goes with real.register=true: both images must lie on each other")
 
 
 @dataclass(frozen=True)

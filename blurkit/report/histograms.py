@@ -85,6 +85,12 @@ def quantiles(finite: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
     return levels, f"median {median}, 10–90 %: {low} to {high}"
 
 
+def percentiles(values: ArrayLike, digits: int = 3) -> dict[str, float]:
+    """Returns the 0, 10, 50, 90 and 100 % quantiles of the finite values, as ``p0`` to ``p100``, rounded to ``digits``."""
+    finite = finite_values(values)
+    return {f"p{q}": round(float(np.percentile(finite, q)), digits) for q in (0, 10, 50, 90, 100)}
+
+
 def number_text(value: float) -> str:
     """Returns a number as text with three digits; from 1,000 to a million as a whole number: ``0.125``, ``23.4``, ``1,234``."""
     return f"{value:,.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:.3g}"

@@ -13,7 +13,7 @@ from blurkit.errors import UnreadableFileError
 from blurkit.program.files import read_regular
 
 #: Reasons to skip a sample that has no fault. All other reasons count against ``--max-bad``.
-SKIPS = frozenset(("too_small", "not_sharp", "too_few_frames", "own_picture"))
+SKIPS = frozenset(("too_small", "not_sharp", "too_few_frames", "own_picture", "not_registered", "misregistered"))
 
 #: Reasons at the stage ``source`` that stand for photographs that are lost. Nobody can tell how many, so an entry counts as one.
 _LOST = frozenset(("unreadable", "damaged", "corrupt", "truncated", "empty", "not_a_video", "unsupported", "too_large"))
@@ -26,6 +26,8 @@ _STAGES = {
     "worker_died": "process",
     "too_small": "crop",
     "not_sharp": "crop",
+    "not_registered": "registration",
+    "misregistered": "registration",
     "bad_annotation": "masks",
     "size_mismatch": "masks",
     "bad_disparity": "disparity",

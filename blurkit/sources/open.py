@@ -15,7 +15,7 @@ from blurkit.sources.known.coco import open_coco
 from blurkit.sources.known.gopro import open_gopro
 from blurkit.sources.known.mapillary import open_mapillary
 from blurkit.sources.known.sample import open_sample
-from blurkit.sources.pair_folder import open_pair_folder
+from blurkit.sources.pairs import BY_NAMES, PairLayout, open_pair_folder
 from blurkit.sources.photo_table import LAYOUT as TABLE
 from blurkit.sources.photo_table import open_table
 from blurkit.sources.record import Clip, Source
@@ -48,6 +48,7 @@ def open_source(
     annotations: str | None = None,
     label: str = "folder",
     licence: str = "",
+    layout: PairLayout = BY_NAMES,
 ) -> Source:
     """Returns a source.
 
@@ -56,7 +57,7 @@ def open_source(
     no splits, the content of a photograph decides its split, with the ``shares`` of train, val and test. ``masks``: whether the
     objects of the photographs are needed; without them, opening is faster. ``annotations``: the set of annotations of Mapillary,
     ``v1.2`` or ``v2.0``, or for coco and table the file that lists the images in ``root``. ``label``: the name of the source that
-    a folder becomes. ``licence``: of the photographs of pairs.
+    a folder becomes. ``licence``, ``layout``: of the photographs of pairs, and how these lie in their folder.
 
     Raises :class:`UsageError` if no photographs are found. The message says where they were expected, in which layout, and how to
     get the data.
@@ -86,7 +87,7 @@ def open_source(
         case "gopro":
             return open_gopro(root, split)
         case "pairs":
-            return _with_split(open_pair_folder(place, licence), split, shares)
+            return _with_split(open_pair_folder(place, licence, layout), split, shares)
         case "table":
             return _with_split(open_table(place, None if annotations is None else Path(annotations)), split, shares)
         case "video":

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from blurkit.decode.image import Decoded, image_header, image_size, read_image
 from blurkit.decode.objects.coco import CocoAnnotation
 from blurkit.decode.objects.vistas import VistasAnnotation
+from blurkit.decode.place import ImagePlace
 from blurkit.decode.video import FrameFolder, VideoFile
 from blurkit.errors import UsageError
 from blurkit.truth.box import Box
@@ -34,14 +35,15 @@ class ImageRecord:
     """One photograph of a source.
 
     ``id``: the photograph's name, unique in its source; it does not depend on where the source is stored. ``path``: the file.
-    ``source``: the name of the source. ``licence``: a short name, or an empty text if the licence is not known. ``split``: train,
-    val, test, or an empty text.
+    ``source``: the name of the source. ``licence``: a short name, or an empty text if the licence is not known. ``split``:
+    train, val, test, or an empty text.
 
-    ``annotation``: the photograph's objects. ``blurred``: real blurred photographs of the same scene, as (kind, path). ``clip``,
-    ``frame``: the sequence that the photograph is part of, and its number in the sequence, from 0; the pixels of a video's frame
-    come from the clip. ``disparity``: the path of the disparity map, or an empty text. ``focal_35mm``, ``focal_pixels``: the
-    focal length, equivalent in millimetres to that of 35 mm film, or in pixels of the decoded photograph; 0 if the source does
-    not know it. It has priority over Exif.
+    ``annotation``: the photograph's objects. ``blurred``: real blurred photographs of the same scene, as (kind, place).
+    ``clip``, ``frame``: the sequence that the photograph is part of, and its number in the sequence, from 0; the pixels of a
+    video's frame come from the clip. ``disparity``: the path of the disparity map, or an empty text. ``focal_35mm``,
+    ``focal_pixels``: the focal length, equivalent in millimetres to that of 35 mm film, or in pixels of the decoded photograph; 0
+    if the source does not know it. It has priority over Exif. ``part``: where the photograph is in its file, None if it is all
+    of it.
     """
 
     id: str
@@ -50,19 +52,24 @@ class ImageRecord:
     licence: str = ""
     split: str = ""
     annotation: Annotation | None = None
-    blurred: tuple[tuple[str, str], ...] = ()
+    blurred: tuple[tuple[str, ImagePlace], ...] = ()
     clip: Clip | None = None
     frame: int = 0
     disparity: str = ""
     focal_35mm: float = 0.0
     focal_pixels: float = 0.0
+    part: ImagePlace | None = None
 
     def read(self) -> Decoded:
         """Returns the decoded photograph. Raises :class:`blurkit.errors.BadImageError`."""
+        if self.part is not None:
+            return self.part.read()
         return read_image(self.path) if self.clip is None else self.clip.read(self.frame)
 
     def size(self) -> tuple[int, int]:
         """Returns (height, width) of the decoded photograph, from its header. Raises :class:`blurkit.errors.BadImageError`."""
+        if self.part is not None:
+            return self.part.size()
         return image_size(self.path) if self.clip is None else self.clip.size(self.frame)
 
     def masks(self, box: Box | None = None) -> Masks:
@@ -82,14 +89,15 @@ class ImageRecord:
         ``kind``: such as ``blur`` or ``blur_gamma`` of GOPRO_Large; empty for the first. Raises :class:`UsageError` if there is
         none of this kind, :class:`blurkit.errors.BadImageError`.
         """
-        return read_image(self.blurred_path(kind))
+        return self.blurred_place(kind).read()
 
-    def blurred_path(self, kind: str = "") -> str:
-        """Returns the path of a real blurred photograph, by its kind as for :meth:`read_blurred`. Raises :class:`UsageError`."""
-        paths = dict(self.blurred)
-        if kind not in paths and (kind or not paths):
-            raise UsageError(f"{self.id} has no real blurred photograph {kind!r}; it has {', '.join(paths) or 'none'}")
-        return paths[kind or self.blurred[0][0]]
+    def blurred_place(self, kind: str = "") -> ImagePlace:
+        """Returns where a real blurred photograph is stored, by its kind as for :meth:`read_blurred`. Raises
+        :class:`UsageError`."""
+        places = dict(self.blurred)
+        if kind not in places and (kind or not places):
+            raise UsageError(f"{self.id} has no real blurred photograph {kind!r}; it has {', '.join(places) or 'none'}")
+        return places[kind or self.blurred[0][0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +114,8 @@ class PassedOver:
 class Source:
     """A source of photographs.
 
-    ``name``: part of the key of the random streams. ``root``: its folder or file. ``records``: the photographs, in a fixed order.
-    ``passed_over``: the entries that are left out. ``parts``: the sources that were combined into this source, if any.
+    ``name``: part of the key of the random streams. ``root``: its folder or file. ``records``: the photographs, in a fixed
+    order. ``passed_over``: the entries that are left out. ``parts``: the sources that were combined into this source, if any.
     ``outputs``: paths below the root that blurkit or trainer made; they are no photographs, and not in ``passed_over``.
     ``notices``: sentences about what the source holds and blurkit does not use.
     """

@@ -17,6 +17,7 @@ from blurkit.program.picks import evenly_spaced
 from blurkit.sources.known.mapillary import VERSIONS
 from blurkit.sources.licence import matches
 from blurkit.sources.open import SOURCES, open_source
+from blurkit.sources.pairs import PairLayout
 from blurkit.sources.record import ImageRecord, Source
 from blurkit.sources.rows import TABLE_SUFFIXES
 from blurkit.sources.table import RecordTable
@@ -33,7 +34,8 @@ _Value = TypeVar("_Value")
 @dataclass(frozen=True)
 class Selection:
     """The options that select photographs. ``root``, ``limit`` and ``weight`` hold texts such as ``100`` or ``coco=100``.
-    ``licence``: of the photographs of pairs, which have none of their own."""
+    ``licence``: of the photographs of pairs, which have none of their own. ``blurred``, ``sharp``, ``side_by_side``: how pairs
+    lie in their folder, see :class:`blurkit.sources.pairs.PairLayout`."""
 
     src: tuple[str, ...] = ("sample",)
     root: tuple[str, ...] = ()
@@ -44,6 +46,9 @@ class Selection:
     weight: tuple[str, ...] = ()
     annotations: str | None = None
     licence: str = ""
+    blurred: str = ""
+    sharp: str = ""
+    side_by_side: bool = False
 
 
 def select(selection: Selection, *, masks: bool) -> Source:
@@ -52,6 +57,7 @@ def select(selection: Selection, *, masks: bool) -> Source:
     ``masks``: whether the objects of the photographs are needed; COCO's take seconds to find. Raises :class:`UsageError`.
     """
     names = _names(selection.src)
+    layout = PairLayout(selection.blurred, selection.sharp, selection.side_by_side)
     wanted = selection.annotations
     owner = annotations_owner(wanted, names)
     root, roots = per_source(selection.root, names, "--root", Path)
@@ -67,7 +73,7 @@ def select(selection: Selection, *, masks: bool) -> Source:
     for src, name in zip(selection.src, names, strict=True):
         place, annotations = roots.get(name, root), wanted if src == owner else None
         words = {"split": split, "shares": shares, "label": name, "licence": selection.licence}
-        parts.append(open_source(src, root=place, masks=masks, annotations=annotations, **words))
+        parts.append(open_source(src, root=place, masks=masks, annotations=annotations, layout=layout, **words))
     _check_words(selection.license, set().union(*(RecordTable.of(part.records).licences() for part in parts)))
     parts = [_with_licences(part, selection.license) for part in parts]
     if len(parts) == 1 and total is None and not limits:

@@ -65,7 +65,7 @@ class RecordTable(Sequence[ImageRecord]):
 
     def focals(self) -> Iterator[tuple[int, float, float]]:
         """Yields (position, focal_35mm, focal_pixels) of each record with a focal length."""
-        return ((place, *extras[-2:]) for place, extras in self._extras.items() if any(extras[-2:]))
+        return ((place, *extras[5:7]) for place, extras in self._extras.items() if any(extras[5:7]))
 
     def licences(self) -> set[str]:
         """Returns the licences of all records."""
@@ -95,8 +95,8 @@ class RecordTable(Sequence[ImageRecord]):
         if isinstance(annotation, CocoAnnotation):
             objects, image, annotation = (annotation.index, annotation.size), annotation.image, None
         focals = record.focal_35mm, record.focal_pixels
-        extras = (annotation, record.blurred, record.clip, record.frame, record.disparity, *focals)
-        if extras != (None, (), None, 0, "", 0.0, 0.0):
+        extras = (annotation, record.blurred, record.clip, record.frame, record.disparity, *focals, record.part)
+        if extras != (None, (), None, 0, "", 0.0, 0.0, None):
             self._extras[len(self._kinds)] = extras
         kind = (record.path[:cut], record.source, record.licence, record.split)
         self._kinds.append(self._known.setdefault(kind, len(self._known)))

@@ -4,7 +4,7 @@ from blurkit.truth.box import Box
 from blurkit.truth.kernel_field import KernelField
 from blurkit.truth.masks import Masks
 from blurkit.truth.object_motion import ObjectMotion
-from blurkit.truth.scene import Frames, Scene
+from blurkit.truth.scene import Frames, Registration, Scene
 from blurkit.truth.truth import Truth
 
-__all__ = ["Box", "Frames", "KernelField", "Masks", "ObjectMotion", "Scene", "Truth"]
+__all__ = ["Box", "Frames", "KernelField", "Masks", "ObjectMotion", "Registration", "Scene", "Truth"]

@@ -51,7 +51,7 @@ def test_sequences_with_the_names_of_gopro_are_read_as_gopro(tmp_path, make_samp
     assert [record.id for record in records][-1] == "test/GOPR00001/000004"
     for record, sample in zip(records, dataset, strict=True):
         assert np.array_equal(rgb(record.path), sample.sharp)
-        assert np.array_equal(rgb(record.blurred[0][1]), sample.blurred)
+        assert np.array_equal(rgb(record.blurred[0][1].path), sample.blurred)
 
 
 def test_the_printed_lines_read_it(tmp_path, make_sample):

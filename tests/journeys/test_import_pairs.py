@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from command_line import dataset_files, result, run
 from pair_layouts import numbered
+from psnr import psnr
 
 from blurkit.shard import open_dataset
 from trainer.data.pairs import hold_out, open_pairs
@@ -61,8 +62,23 @@ def test_a_dry_run_shows_the_pairs_and_writes_nothing(tmp_path):
     done = run("import", "pairs", "--dry-run", cwd=tmp_path)
     assert "3 images, 3 pairs in 1 shard" in done.stdout
     assert "blurred train/GOPR0384_11_00/blur/000001.png, sharp train/GOPR0384_11_00/sharp/000001.png" in done.stderr
+    assert "pairs: pairs by names, blur beside sharp" in done.stderr
     assert "1 file in no pair, for example poster.png" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["pairs"]
+
+
+def test_a_dry_run_draws_two_pairs(tmp_path):
+    write_pairs(tmp_path / "pairs")
+    printed = result("import", "pairs", "--dry-run", "-o", "look.png", cwd=tmp_path)
+    assert printed["pairs"] == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["look.png", "pairs"]
+    assert "nothing else was written" in run("import", "pairs", "--dry-run", "-o", "look.png", cwd=tmp_path).stdout
+    planned = ("--src", "pairs", "--root", "pairs", "--recipe", "real", "--size", "full")
+    run("preview", *planned, "-n", 2, "-o", "same.png", cwd=tmp_path)
+    assert np.array_equal(*(cv2.imread(str(tmp_path / name)) for name in ("look.png", "same.png")))
+    assert "-o goes with --dry-run" in run("import", "pairs", "-o", "other.png", cwd=tmp_path, code=2).stderr
+    write(tmp_path, "mine.png", image(1))
+    assert "mine.png" in run("import", "pairs", "--dry-run", "-o", "mine.png", cwd=tmp_path, code=2).stderr
 
 
 def test_crops_are_at_one_place_of_both_images(tmp_path):
@@ -139,6 +155,39 @@ def test_sequences_are_held_out_as_a_whole(tmp_path):
     names = [{part.name(index).split("/")[0] for index in range(len(part))} for part in (train, held)]
     assert (len(train), len(held)) == (9, 3)
     assert not names[0] & names[1]
+
+
+def test_pairs_that_are_shifted_come_back(tmp_path):
+    """The sharp photographs of a dataset, shifted by the Fourier transform of their codes, are moved back."""
+    recipe = ("--recipe", "clean", "--set", "trajectory.length=[4,10]", "--size", "256", "--limit", "3", "--seed", "5")
+    result("generate", *recipe, "--out", "made", cwd=tmp_path)
+    made = list(open_dataset(tmp_path / "made"))
+    for number, (sample, shift) in enumerate(zip(made, ((3.3, 0.0), (-3.3, 3.3), (0.0, 9.0)), strict=True)):
+        y, x = np.fft.fftfreq(256)[:, None], np.fft.fftfreq(256)[None]
+        spectrum = np.fft.fft2(sample.sharp, axes=(0, 1)) * np.exp(-2j * np.pi * (y * shift[0] + x * shift[1]))[..., None]
+        moved = np.rint(np.fft.ifft2(spectrum, axes=(0, 1)).real.clip(0, 255)).astype(np.uint8)
+        write(tmp_path, f"pairs/sharp/{number}.png", moved)
+        write(tmp_path, f"pairs/blur/{number}.png", sample.blurred)
+    printed = result("import", "pairs", "--register", "--register-limit", "5", cwd=tmp_path)
+    assert (printed["made"], printed["skipped"], printed["moved"]) == (2, 1, 2)
+    assert printed["shift [px]"]["p0"] == pytest.approx(3.3, abs=0.02)
+    assert printed["shift [px]"]["p100"] == pytest.approx(3.3 * 2**0.5, abs=0.02)
+    (line,) = (tmp_path / "shards/ledger.jsonl").read_text().splitlines()
+    assert (json.loads(line)["id"], json.loads(line)["reason"]) == ("blur/2", "misregistered")
+    for sample, original in zip(open_dataset(tmp_path / "shards"), made, strict=False):
+        y, x, height, width = sample.meta["crop"]
+        true = original.sharp[y : y + height, x : x + width]
+        assert np.array_equal(sample.blurred, original.blurred[y : y + height, x : x + width])
+        assert psnr(sample.sharp, true, peak=255, margin=16) > 40
+        assert sample.meta["shift_error"] < 0.02
+    checked = result("verify", "shards", "--recompute", "100%", "--root", "pairs", cwd=tmp_path)
+    assert (checked["recomputed"], checked["problems"]) == (2, [])
+    text = (tmp_path / "shards/README.md").read_text()
+    assert "blurkit import DIR" in text
+    assert "--set real.register=true" in text
+    assert result("info", "shards", cwd=tmp_path)["quantiles"]["shift [px]"]["p0"] == pytest.approx(3.3, abs=0.02)
+    assert "--register" in run("import", "pairs", "--gain", cwd=tmp_path, code=2).stderr
+    assert "--register" in run("import", "pairs", "--register-limit", 5, cwd=tmp_path, code=2).stderr
 
 
 def test_real_pairs_are_stored_as_they_are(test_data, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from blurkit.decode.objects.coco import AnnotationIndex, CocoAnnotation
+from blurkit.decode.place import ImagePlace
 from blurkit.decode.video import FrameFolder
 from blurkit.sources.record import ImageRecord
 from blurkit.sources.table import RecordTable
@@ -38,7 +39,7 @@ def test_some_records_with_another_split_are_a_table_of_their_own():
     more = [
         ImageRecord("a#1", "v.mp4", "video", clip=FrameFolder("f", ("1.png", "2.png")), frame=1),
         ImageRecord("b", "c/b.jpg", "coco", "CC0-1.0", "val", annotation),
-        ImageRecord("d", "c/d.jpg", "gopro", blurred=(("blur", "x.png"),), disparity="y.npy"),
+        ImageRecord("d", "c/d.jpg", "gopro", blurred=(("blur", ImagePlace("x.png")),), disparity="y.npy"),
     ]
     every = records() * 60 + more  # more than one block of texts
     table = RecordTable(every)
@@ -94,7 +95,7 @@ def test_what_few_records_have_is_kept(tmp_path):
     expected = [
         ImageRecord("plain", "/a/plain", "s"),
         ImageRecord("objects", "/a/objects", "s", annotation=annotation),
-        ImageRecord("blurred", "/a/blurred", "s", blurred=(("blur", "/b/x"), ("blur_gamma", "/b/y"))),
+        ImageRecord("blurred", "/a/blurred", "s", blurred=(("blur", ImagePlace("/b/x")), ("blur_gamma", ImagePlace("/b/y")))),
         ImageRecord("frame", "/a/clip", "s", clip=clip, frame=17),
         ImageRecord("first", "/a/clip", "s", clip=clip),
         ImageRecord("all", "/a/all", "s", "CC0-1.0", "val", annotation, (("blur", "z"),), clip, 3),

@@ -19,6 +19,7 @@ from blurkit.program.checks import require
 from blurkit.shard import Dataset, open_dataset
 from blurkit.shard.documents import INDEX, PLAN
 from blurkit.shard.format import digest_text
+from blurkit.sources.pairs import scene_folders
 from trainer.data.folders import FolderPairs, open_folder_pairs
 
 _PHOTOGRAPH = "S64"  # the hexadecimal sha256 of a photograph
@@ -41,12 +42,12 @@ def open_pairs(paths: Sequence[str | os.PathLike[str]], *, weights: Sequence[flo
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether a path is a shard, or a folder that blurkit wrote."""
-    return path.is_file() or (path / INDEX).exists() or (path / PLAN).exists()
+    """Whether a path is a shard, or a folder that blurkit wrote. A text file is a list of pairs."""
+    return (path.is_file() and path.suffix != ".txt") or (path / INDEX).exists() or (path / PLAN).exists()
 
 
 def _open(path: Path) -> Dataset | FolderPairs:
-    if is_dataset(path) or not path.is_dir():
+    if is_dataset(path) or not path.exists():
         return open_dataset(path)
     try:
         return open_folder_pairs(path)
@@ -140,15 +141,18 @@ class Pairs:
         return self.only(np.sort(np.lexsort((owner, turn))[:most]))
 
     def scenes(self) -> NDArray[np.bytes_]:
-        """What shows the same things, bytes (n,): the photographs, or of real pairs the folders of the blurred images, if a
-        dataset has several. The names of these pairs are read."""
+        """What shows the same things, bytes (n,): the photographs, or of real pairs the folders of the blurred images (see
+        :func:`blurkit.sources.pairs.scene_folders`), if a dataset has several. The names of these pairs are read."""
         scenes = self.photographs.copy()
         owners = np.searchsorted(self._starts, self._members, "right") - 1
         for owner, dataset in enumerate(self._datasets):
             places = np.flatnonzero(owners == owner)
             if isinstance(dataset, Dataset) and dataset.index.get("configuration", {}).get("source") != "pairs":
                 continue
-            folders = [os.path.dirname(self.name(int(place))) for place in places]
+            names = [self.name(int(place)) for place in places]
+            if isinstance(dataset, Dataset):
+                names = [name.rpartition("#")[0] for name in names]  # without the variant
+            folders = scene_folders(names)
             if len(set(folders)) > 1:
                 scenes[places] = [hashlib.sha256(folder.encode()).hexdigest() for folder in folders]
         return scenes

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from blurkit.program.checks import require
-from trainer.data.folders import Images, open_folder_pairs
+from blurkit.sources.pairs import BY_NAMES, Images, PairLayout
+from trainer.data.folders import open_folder_pairs
 from trainer.data.pairs import is_dataset, open_pairs
 
 
@@ -20,12 +21,14 @@ class PairSet(Protocol):
     def images(self, index: int) -> Images: ...
 
 
-def open_pairset(path: Path, *, side_by_side: bool = False) -> PairSet:
+def open_pairset(path: Path, layout: PairLayout = BY_NAMES) -> PairSet:
     """Returns the pairs of a dataset, or of a folder as :func:`trainer.data.folders.open_folder_pairs` does.
 
     Raises :class:`blurkit.errors.UsageError`.
     """
     if is_dataset(path):
-        require(not side_by_side, f"{path} is a dataset of shards, which has no images side by side")
+        require(
+            layout == BY_NAMES, f"{path} is a dataset of shards: --blurred, --sharp and --side-by-side are for folders of pairs"
+        )
         return open_pairs([path])
-    return open_folder_pairs(path, side_by_side=side_by_side)
+    return open_folder_pairs(path, layout)

@@ -12,7 +12,7 @@ import numpy as np
 from trainer.evaluation.metrics import Metric
 from trainer.evaluation.pairsets import PairSet
 from trainer.evaluation.pictures import Row
-from trainer.evaluation.restore import Restorer
+from trainer.evaluation.restored import Restore, restored_image
 
 
 class Score(NamedTuple):
@@ -31,12 +31,13 @@ class Score(NamedTuple):
 
 
 def score_pairs(
-    restore: Restorer, pairs: PairSet, metrics: Mapping[str, Metric], numbers: Iterable[int] | None = None
+    restore: Restore, pairs: PairSet, metrics: Mapping[str, Metric], numbers: Iterable[int] | None = None
 ) -> Iterator[Score]:
-    """Yields the score of each pair, in order. ``numbers``: of the pairs to score, by default of all."""
+    """Yields the score of each pair, in order. ``restore``: computes or reads the restored images. ``numbers``: of the pairs to
+    score, by default of all."""
     for index in range(len(pairs)) if numbers is None else numbers:
         sharp, blurred = pairs.images(index)
-        restored = restore(blurred)
+        restored = restored_image(restore, index, blurred)
         both = np.stack((blurred, restored)), np.broadcast_to(sharp, (2, *sharp.shape))
         values = {name: metric.measure(*both).tolist() for name, metric in metrics.items()}
         before, after = ({name: two[which] for name, two in values.items()} for which in (0, 1))
@@ -59,7 +60,13 @@ def representative_pairs(scores: Sequence[Score], metric: str, better: int = 1) 
 
 
 def make_row(
-    restore: Restorer, pairs: PairSet, index: int, score: Score, metrics: Mapping[str, Metric], *, words: str = "gain"
+    restore: Restore,
+    pairs: PairSet,
+    index: int,
+    score: Score,
+    metrics: Mapping[str, Metric],
+    *,
+    words: str = "gain",
 ) -> Row:
     """Returns a pair as a row of a sheet. The captions give its name, its size, and the first metric."""
     sharp, blurred = pairs.images(index)
@@ -67,7 +74,7 @@ def make_row(
     change = f"{metric.text(score.blurred[name])} → {metric.text(score.restored[name])}"
     gain = metric.text(score.gain(name, metric.better), sign="+")
     captions = (score.name, change, f"{score.width} × {score.height} px", f"{words} {gain}")
-    return Row(blurred, restore(blurred), sharp, captions)
+    return Row(blurred, restored_image(restore, index, blurred), sharp, captions)
 
 
 def to_csv(scores: Sequence[Score]) -> str:

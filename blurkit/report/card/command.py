@@ -27,8 +27,9 @@ _OPTIONS: dict[str, Any] = {
 
 #: The same for imported pairs.
 _IMPORT: dict[str, Any] = {
-    "split": "all", "limit": [], "licence": "", "size": "full", "per_image": 1, "downscale": 1, "seed": None,
-}  # fmt: skip
+    **{"blurred": "", "sharp": "", "side_by_side": False, "licence": "", "set": [], "split": "all", "limit": []},
+    **{"size": "full", "per_image": 1, "downscale": 1, "seed": None},
+}
 
 #: A recipe with more changed values than this is given as a file, since the command would be hard to read.
 _MOST_SETTINGS = 6
@@ -56,11 +57,10 @@ def command_line(configuration: dict[str, Any]) -> str:
     values["root"] = [place if len(names) == 1 else f"{name}={place}" for name, place in places.items()]
     values["recipe"] = RECIPE_FILE if settings is None else recipe["name"]
     values["set"] = [*(settings or ()), *([f"shard_bytes={shard_bytes}"] if shard_bytes != DEFAULT_SHARD_BYTES else ())]
-    imported = names == ["pairs"] and recipe["name"] == "real" and not values["set"]
+    imported = names == ["pairs"] and values["recipe"] == "real" and not values["min_sharpness"]
     lines = ["blurkit import DIR" if imported else "blurkit generate"]
-    values = {"licence": "", **values}
     for key, usual in (_IMPORT if imported else _OPTIONS).items():
-        option, value = f"--{key.replace('_', '-')}", values[key]
+        option, value = f"--{key.replace('_', '-')}", values.get(key, usual)
         if value is True:
             lines.append(option)
         elif value != usual:

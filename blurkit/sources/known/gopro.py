@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from blurkit.decode.place import ImagePlace
 from blurkit.decode.video import FrameFolder
 from blurkit.sources.known.place import choose_splits, find_root, is_folder
 from blurkit.sources.listing import REASONS, Listing
@@ -68,10 +69,11 @@ def _pairs(listing: Listing, sequence: str, split: str) -> Iterator[ImageRecord]
     clip = FrameFolder(str(listing.root / sequence / SHARP), tuple(names[SHARP]))
     places = {name: place for place, name in enumerate(clip.names)}
     for name in sorted(set().union(*present.values()), key=os.fsencode):
-        blurred = tuple((kind, str(listing.root / sequence / kind / name)) for kind in BLURRED if name in present[kind])
+        folder = listing.root / sequence
+        blurred = tuple((kind, ImagePlace(str(folder / kind / name))) for kind in BLURRED if name in present[kind])
         key, path = f"{sequence}/{os.path.splitext(name)[0]}", os.path.join(clip.folder, name)
         if name not in places:
-            listing.pass_over(key, "unpaired", "there is no sharp frame for its blurred frame", path=blurred[0][1])
+            listing.pass_over(key, "unpaired", "there is no sharp frame for its blurred frame", path=blurred[0][1].path)
         elif not blurred:
             listing.pass_over(key, "unpaired", f"there is no {' or '.join(BLURRED)} for its sharp frame", path=path)
         else:

@@ -7,6 +7,7 @@ import pytest
 from clips import write_grey
 from listed import ids, reasons
 
+from blurkit.decode.place import ImagePlace
 from blurkit.errors import UsageError
 from blurkit.sources.known.gopro import open_gopro
 
@@ -46,7 +47,9 @@ def test_a_record_knows_its_partners_and_its_place(tree):
     for record in records:
         sequence, number = record.id.rsplit("/", 1)
         assert record.path == str(tree / sequence / "sharp" / f"{number}.png")
-        assert record.blurred == tuple((kind, str(tree / sequence / kind / f"{number}.png")) for kind in ("blur", "blur_gamma"))
+        assert record.blurred == tuple(
+            (kind, ImagePlace(str(tree / sequence / kind / f"{number}.png"))) for kind in ("blur", "blur_gamma")
+        )
         assert int(record.read().pixels[0, 0, 0]) == int(number)
         assert int(record.read_blurred("blur").pixels[0, 0, 0]) == 50 + int(number)
         assert int(record.read_blurred("blur_gamma").pixels[0, 0, 0]) == 100 + int(number)

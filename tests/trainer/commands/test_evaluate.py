@@ -14,6 +14,7 @@ from scikit_scores import scikit_psnr, scikit_ssim
 from torch import nn
 
 from blurkit.errors import BadImageError, UsageError
+from blurkit.sources.pairs import PairLayout
 from trainer.cli import cli
 from trainer.commands import evaluate
 from trainer.evaluation.metrics import load_metrics
@@ -87,7 +88,7 @@ def test_halves_and_arrays(tmp_path):
         with pytest.raises(UsageError, match=r"no names that make pairs.*--side-by-side"):
             open_pairset(tmp_path / folder)
     for folder in ("halves", "arrays", "stacks"):
-        pairs = open_pairset(tmp_path / folder, side_by_side=folder != "stacks")
+        pairs = open_pairset(tmp_path / folder, PairLayout(side_by_side=folder != "stacks"))
         assert len(pairs) == 2
         for number in range(2):
             sharp, soft = pairs.images(number)
@@ -131,17 +132,17 @@ def test_mismatches_name_the_file(tmp_path):
 
 def test_photographs_without_two_halves_are_refused(tmp_path):
     write(tmp_path / "1.png", np.concatenate((image(1), image(2)), axis=1))
-    with pytest.raises(UsageError, match=r"1\.png: its halves show different things"):
-        open_pairset(tmp_path, side_by_side=True).images(0)
+    with pytest.raises(BadImageError, match=r"1\.png: its halves show different things"):
+        open_pairset(tmp_path, PairLayout(side_by_side=True)).images(0)
     write(tmp_path / "2.png", image(1, width=31))
-    with pytest.raises(UsageError, match=r"2\.png is 31x24 pixels, and an odd width has no two halves"):
-        open_pairset(tmp_path, side_by_side=True)
+    with pytest.raises(BadImageError, match=r"2\.png is 31x24 pixels, and an odd width has no two halves"):
+        open_pairset(tmp_path, PairLayout(side_by_side=True))
     for array in (np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), np.array([{}])):
         folder = tmp_path / "arrays"
         folder.mkdir(exist_ok=True)
         np.save(folder / "x.npy", array, allow_pickle=True)
         with pytest.raises(BadImageError, match=r"x\.npy: "):
-            open_pairset(folder, side_by_side=True)
+            open_pairset(folder, PairLayout(side_by_side=True))
 
 
 @pytest.fixture

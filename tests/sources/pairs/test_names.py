@@ -7,9 +7,8 @@ import pytest
 from pair_layouts import LAYOUTS
 
 from blurkit.errors import UsageError
-from blurkit.sources.pairs import FilePair, find_pairs, list_files
-
-SUFFIXES = (".png", ".jpg")
+from blurkit.sources.pairs.layout import find_pairs, list_files
+from blurkit.sources.pairs.names import FilePair
 
 
 def touch(root, *names):
@@ -20,7 +19,7 @@ def touch(root, *names):
 
 def refusal(root):
     with pytest.raises(UsageError) as caught:
-        find_pairs(root, SUFFIXES)
+        find_pairs(root)
     return str(caught.value)
 
 
@@ -32,7 +31,7 @@ def test_layouts(tmp_path, layout):
         touch(tmp_path, *pair)
     hidden = (".ipynb_checkpoints/1-checkpoint.png", "@eaDir/1.png", "__MACOSX/blur/1.png", ".Trash/sharp/9.png")
     touch(tmp_path, *hidden, *(os.path.join(os.path.dirname(blurred), name) for name in hidden))
-    found = find_pairs(tmp_path, SUFFIXES)
+    found = find_pairs(tmp_path)
     assert found.pairs == [FilePair(*pair) for pair in sorted(names, key=lambda pair: os.fsencode(pair[0]))]
     assert {entry.reason for entry in found.passed_over} == {"hidden"}
 
@@ -40,19 +39,19 @@ def test_layouts(tmp_path, layout):
 def test_scenes_may_have_the_names_of_sides(tmp_path):
     names = [f"{side}/{scene}/1.png" for scene in ("a", "b", "low", "high", "test", "source") for side in ("blur", "sharp")]
     touch(tmp_path, *names)
-    assert [pair.blurred for pair in find_pairs(tmp_path, SUFFIXES).pairs] == sorted(names[::2])
+    assert [pair.blurred for pair in find_pairs(tmp_path).pairs] == sorted(names[::2])
 
 
 def test_blur_is_preferred_to_its_other_versions_and_these_are_named(tmp_path):
     touch(tmp_path, *(f"x/{kind}/{number}.png" for kind in ("blur", "blur_gamma", "sharp") for number in (1, 2)))
-    found = find_pairs(tmp_path, SUFFIXES)
+    found = find_pairs(tmp_path)
     assert found.pairs == [FilePair(f"x/blur/{number}.png", f"x/sharp/{number}.png") for number in (1, 2)]
     assert [(entry.id, entry.reason) for entry in found.passed_over] == [(f"x/blur_gamma/{n}.png", "unpaired") for n in (1, 2)]
 
 
 def test_images_without_a_side_are_named(tmp_path):
     touch(tmp_path, "blur/1.png", "sharp/1.png", "kernel/1.png", "notes.txt")
-    found = find_pairs(tmp_path, SUFFIXES)
+    found = find_pairs(tmp_path)
     assert {entry.id: entry.reason for entry in found.passed_over} == {"kernel/1.png": "unpaired", "notes.txt": "no_image_name"}
 
 
@@ -103,9 +102,9 @@ def test_links_are_not_followed_and_are_counted(tmp_path):
     (tmp_path / "pairs").mkdir()
     (tmp_path / "pairs" / "1_blur.png").symlink_to(tmp_path / "elsewhere" / "1.png")
     with pytest.raises(UsageError, match="1 symbolic link"):
-        find_pairs(tmp_path / "pairs", SUFFIXES)
+        find_pairs(tmp_path / "pairs")
     with pytest.raises(UsageError, match="no such folder"):
-        find_pairs(tmp_path / "nothing", SUFFIXES)
+        find_pairs(tmp_path / "nothing")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
@@ -113,4 +112,4 @@ def test_a_closed_folder_is_an_error(tmp_path):
     touch(tmp_path, "blur/1.png", "sharp/1.png")
     (tmp_path / "closed").mkdir(mode=0)
     with pytest.raises(UsageError, match="closed: permission"):
-        list_files(tmp_path, SUFFIXES)
+        list_files(tmp_path)

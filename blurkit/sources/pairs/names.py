@@ -1,9 +1,9 @@
-"""Finds the pairs in a folder of blurred and sharp images, by the names of files and folders.
+"""Finds pairs of a blurred and a sharp image by the names of files and folders.
 
 Two files are a pair if their paths differ only in words for the two sides, such as ``blur`` and ``sharp``: in a folder, in the
-name of the file, or in both, at any depth. Letter case and the suffix play no part. If ``blur`` and ``blur_gamma`` are there, as
-in GoPro, ``blur`` is used. Otherwise nothing is guessed: if no words are known, or if a file could belong to two others, the
-folder is refused.
+name of the file, or in both, at any depth. Letter case and the suffix play no part. If ``blur`` and ``blur_gamma`` are there,
+as in GoPro, ``blur`` is used. Otherwise nothing is guessed: if no words are known, or if a file could belong to two others,
+the folder is refused.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from blurkit.errors import UsageError
 from blurkit.program.progress import plural
-from blurkit.sources.listing import Listing, is_open_folder
-from blurkit.sources.record import PassedOver
 
 _SHARP = (
-    *("sharp", "target", "gt", "groundtruth", "ground_truth", "ground-truth", "ground truth", "hq"),
+    *("sharp", "target", "gt", "groundtruth", "ground_truth", "ground-truth", "ground truth", "hq", "gt_sharp"),
     *("clean", "clear", "reference", "ref", "original", "orig"),
 )
 _VERSIONS = ("blur_gamma", "blur_comp", "blur_jpeg", "blur_bicubic")
-_BLURRED = ("blur", "blurred", "blurry", "input", "lq", "degraded", *_VERSIONS)
+_BLURRED = ("blur", "blurred", "blurry", "input", "lq", "degraded", "real_blur", "centroid_blurred", *_VERSIONS)
 #: Folders of splits are words too: HIDE has its blurred images in ``test`` and ``train``, and the sharp images in ``GT``.
 _SPLITS = ("test", "train", "val")
 
@@ -35,17 +33,33 @@ _SPLITS = ("test", "train", "val")
 TIERS: tuple[dict[str, tuple[str, ...]], ...] = (
     dict.fromkeys(_BLURRED, _SHARP),
     {"source": ("target", "gt"), "src": ("target", "tgt", "gt"), "low": ("high", "gt"), "lr": ("hr", "gt")},
-    {"a": ("b",), "b": ("s",), "traina": ("trainb",), "testa": ("testb",), "vala": ("valb",), **dict.fromkeys(_SPLITS, ("gt",))},
+    {
+        "a": ("b",),
+        "b": ("s",),
+        "traina": ("trainb",),
+        "testa": ("testb",),
+        "vala": ("valb",),
+        "x": ("y",),
+        **dict.fromkeys(_SPLITS, ("gt",)),
+    },
 )
 
 LAYOUTS = (
     "folders or files whose names differ in one of these words, at any depth and in any letter case: blur, blurred, blurry, "
     "input, LQ or degraded beside sharp, target, GT, HQ, clean, reference or original; low beside high; source beside target; "
-    "A beside B; NAME_B beside NAME_S; test or train beside GT (HIDE)"
+    "A beside B; X beside Y; NAME_B beside NAME_S; test or train beside GT (HIDE); of images, or of arrays in .npy and .npz "
+    "files. Or a list in a .txt file, with SHARP BLURRED in each line. Or what options name: --blurred DIR --sharp DIR; and if "
+    "each image holds a pair, with the blurred half at the left: --side-by-side"
 )
 
 #: An image with such a word and without a partner is an error.
-_PLAIN = re.compile(rf"(?<![a-z])(?:blur|blurred|blurry|lq|{'|'.join((*_VERSIONS, *_SHARP[:8]))})(?![a-z])")
+_PLAIN = re.compile(rf"(?<![a-z])(?:blur|blurred|blurry|lq|{'|'.join((*_VERSIONS, *_SHARP[:9]))})(?![a-z])")
+
+#: Folders beside the pairs of RSBlur and GoPro_U: means of frames, and masks. They are no partner, and no error.
+_BESIDE = re.compile(r"(?:^|/)(?:oracle_)?avg\d*_[^/]*(?:img|mask)[^/]*/|(?:^|/)[^/]*_mask_\d+/")
+
+_SIDE_BLURRED = frozenset(("blur", "blurred", "blurry", "input", "inputs", "lq", "low", "degraded", "source"))
+_SIDE_SHARP = frozenset(("sharp", "target", "targets", "gt", "groundtruth", "hq", "high", "clean", "clear", "reference"))
 
 #: What may follow a word: ``inputs``, ``blur_images``, ``SharpFrames``.
 _END = r"(?=(?:s|[_-]?(?:images?|imgs?|frames?))?(?![a-z]))"
@@ -56,54 +70,21 @@ _LISTED, _MOST_WORDS = 3, 3
 
 @dataclass(frozen=True)
 class FilePair:
-    """The files of one pair, as paths relative to the folder."""
+    """The files of one pair, as paths relative to the folder. ``split``: train, val or test, if a list of files says it."""
 
     blurred: str
     sharp: str
+    split: str = ""
 
 
-@dataclass(frozen=True)
-class PairFolder:
-    """``pairs``: in the order of the bytes of the blurred paths. ``passed_over``: files that are in no pair, and other entries
-    that are left out."""
+def match_names(root: Path, files: Sequence[str]) -> tuple[list[FilePair], dict[str, str]]:
+    """The pairs among the files of a folder, and why each other file is in none: its name -> a sentence, empty if no name
+    fits.
 
-    root: Path
-    pairs: list[FilePair]
-    passed_over: list[PassedOver] = field(default_factory=list)
-
-
-def list_files(root: Path, suffixes: Collection[str]) -> tuple[list[str], list[PassedOver]]:
-    """The files below a folder with one of the suffixes, sorted by the bytes of their paths, and the entries left out.
-
-    Raises :class:`UsageError` if there is no folder, if a folder in it may not be read, or if there is no such file.
+    ``files``: paths relative to ``root``, which is only for messages. Raises :class:`UsageError` if there are no pairs, if an
+    image whose name says blurred or sharp has no partner, or if an image has two possible partners. The message names the
+    files and lists the words that are known.
     """
-    if not root.is_dir():
-        raise UsageError(f"{root}: no such folder")
-    listing, pending, found = Listing(root), [""], []
-    while pending:
-        inside = pending.pop()
-        for entry in listing.entries(inside):
-            relative = os.path.join(inside, entry.name)
-            if is_open_folder(entry):
-                pending.append(relative)
-            elif listing.takes_foreign(inside, entry, suffixes):
-                found.append(relative)
-    closed = [entry.path for entry in listing.passed_over if entry.reason == "unreadable"]
-    if closed:
-        raise UsageError(f"{closed[0]}: permission to read the folder is denied; pairs may be in it")
-    if not found:
-        links = sum(entry.reason == "link" for entry in listing.passed_over)
-        raise UsageError(f"no images in {root}" + (f"; {plural(links, 'symbolic link')} not followed" if links else ""))
-    return sorted(found, key=os.fsencode), listing.passed_over
-
-
-def find_pairs(root: Path, suffixes: Collection[str]) -> PairFolder:
-    """The pairs in a folder. ``suffixes``: those of the images, in lower case.
-
-    Raises :class:`UsageError` if there are no pairs, if an image whose name says blurred or sharp has no partner, or if an image
-    has two possible partners. The message names the files and lists the words that are known.
-    """
-    files, passed_over = list_files(root, suffixes)
     stems: dict[str, list[str]] = defaultdict(list)
     for name in files:
         stems[_stem(name)].append(name)
@@ -114,12 +95,32 @@ def find_pairs(root: Path, suffixes: Collection[str]) -> PairFolder:
         raise UsageError(f"{root} holds {plural(len(files), 'image')}, and no names that make pairs. Pairs are {LAYOUTS}")
     used = {name for pair in pairs for name in (pair.blurred, pair.sharp)}
     lone = [name for name in files if name not in used]
-    _require_partners(root, [name for name in lone if name not in partners and _PLAIN.search(_stem(name))])
-    listing = Listing(root, {"unpaired": "its name makes no pair with the name of another"}, passed_over)
+    plain = [name for name in lone if name not in partners and _PLAIN.search(_stem(name)) and not _BESIDE.search(_stem(name))]
+    _require_partners(root, plain)
     blurred_of = {pair.sharp: pair.blurred for pair in pairs}
-    for name in lone:
-        listing.pass_over(name, "unpaired", f"{blurred_of[partners[name][0]]} is used instead" if name in partners else "")
-    return PairFolder(root, pairs, listing.passed_over)
+    return pairs, {name: f"{blurred_of[partners[name][0]]} is used instead" if name in partners else "" for name in lone}
+
+
+def words_of(pairs: Sequence[FilePair]) -> str:
+    """What differs between the two paths of pairs, for people: ``blur beside sharp``, the most frequent first."""
+    counts = Counter(" beside ".join(_differing(pair)) for pair in pairs)
+    return ", ".join(words for words, _ in counts.most_common(_LISTED)) + (", and others" if len(counts) > _LISTED else "")
+
+
+def _differing(pair: FilePair) -> Iterator[str]:
+    """The words of both paths between those that are equal at the beginning and at the end, without the suffix."""
+    parts = [re.split(r"([^A-Za-z]+)", os.path.splitext(name)[0]) for name in (pair.blurred, pair.sharp)]
+    least = min(map(len, parts))
+    first = next((place for place in range(least) if parts[0][place] != parts[1][place]), 0)
+    last = next((place for place in range(least - first) if parts[0][-1 - place] != parts[1][-1 - place]), 0)
+    return ("".join(words[first : len(words) - last]).strip(os.sep) or "no word" for words in parts)
+
+
+def side_of(name: str) -> str:
+    """``blurred`` or ``sharp`` if a path has a clear word of this side and of no other, otherwise an empty text."""
+    words = {word for word in re.split(r"[^a-z]+", _stem(name)) if word}
+    sides = {"blurred": bool(words & _SIDE_BLURRED), "sharp": bool(words & _SIDE_SHARP)}
+    return next(iter(sides)) if sides["blurred"] > sides["sharp"] else "sharp" if sides["sharp"] > sides["blurred"] else ""
 
 
 def _stem(name: str) -> str:
