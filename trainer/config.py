@@ -103,7 +103,11 @@ class TrainingRecipe:
     def digest(self) -> str:
         """The sha256 of all values that decide the weights, 64 hexadecimal digits."""
         values = {key: _decisive(getattr(self, key)) for key in to_dict(self) if key not in REPORTING}
-        values |= {kind: first | values[kind] for kind, first in FIRST.items()}
+        for kind, first in FIRST.items():
+            given = values[kind]
+            values[kind] = first | given
+            if hidden := sorted(option for option in given if option != "name" and given[option] == first.get(option)):
+                values[kind]["given"] = hidden  # they differ from the defaults of their network, and so must the digest
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def toml(self) -> str:

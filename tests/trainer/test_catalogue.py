@@ -22,7 +22,7 @@ SYSTEMS = {
     "Deep generative filter": {"dgf"},
     "IITGN": {"iitgn-wgan", "iitgn-lpips", "iitgn-diffaugment"},
     "NNFL": {"nnfl-vgg16", "nnfl-mobilenetv2", "nnfl-unet"},
-    "NAFNet": {"nafnet"},
+    "NAFNet": {"nafnet", "nafnet-64", "nafnet-small"},
     "Our own": {"quick"},
 }
 

@@ -1,12 +1,14 @@
 """Tests training recipes: their values, the errors for wrong settings, and the published schedules."""
 
+import json
 import math
 
 import pytest
 
 from blurkit.errors import UsageError
-from trainer.config import Schedule, TrainingRecipe, differences, load_recipe, parse_recipe, recipe_names
+from trainer.config import FIRST, NETWORKS, Schedule, TrainingRecipe, differences, load_recipe, parse_recipe, recipe_names
 from trainer.sections import Adversarial
+from trainer.specs import options_of
 
 
 def test_the_packaged_recipes_are_valid_and_differ():
@@ -143,3 +145,16 @@ def test_the_usual_critic_steps_are_those_of_the_objective():
     text = "[adversarial]\nobjective = "
     steps = {name: parse_recipe(f'{text}"{name}"', where="text").adversarial.critic_steps for name in ("wgan", "lsgan", "ragan")}
     assert steps == {"wgan": 5, "lsgan": 1, "ragan": 1}
+
+
+@pytest.mark.parametrize("kind", ["generator", "critic"])
+def test_every_option_of_every_network_is_in_the_digest(kind):
+    """Also an option whose value is that of the first network, which every digest begins with."""
+    for name, maker in NETWORKS[kind].items():
+        usual = load_recipe("deblurgan", [f'{kind}={{name="{name}"}}'])
+        for option, first in FIRST[kind].items():
+            if option == "name" or options_of(maker).get(option, first) == first:
+                continue
+            text = json.dumps(first)
+            changed = load_recipe("deblurgan", [f'{kind}={{name="{name}", {option}={text}}}'])
+            assert changed.digest != usual.digest, (name, option)
