@@ -41,7 +41,7 @@ _TRIES, _SCALES = 6, 5
 #: of different things may reach a share of 0.99 at coarse scales, but then one of the others is larger.
 _EXPLAINED, _ERROR, _SPREAD = 0.5, 0.25, 1.2
 
-#: The short side of the reduced images of the first estimate in pixels, at most.
+#: The short side of the reduced images of the first estimate in pixels, at least, unless the image itself is smaller.
 _REDUCED = 128
 
 #: Half the taps of the filter that moves an image, and the shape of its Kaiser window.
