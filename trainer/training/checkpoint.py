@@ -15,7 +15,7 @@ import io
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,8 @@ def save(out: Path, checkpoint: Checkpoint, *, best: bool = False) -> None:
     folder = out / FOLDER
     make_folder(folder)
     buffer = io.BytesIO()
-    torch.save(_with_equal_texts_once(asdict(checkpoint)), buffer)
+    values = {**vars(checkpoint), "origin": vars(checkpoint.origin)}  # asdict would copy the tensors, and equal ones twice
+    torch.save(_with_equal_texts_once(values), buffer)
     payload = buffer.getbuffer()
     with replacing(folder / (BEST if best else checkpoint.name)) as descriptor:
         write_all(descriptor, _head(payload))

@@ -45,6 +45,19 @@ def test_a_checkpoint_that_was_loaded_is_saved_with_the_same_bytes(tmp_path):
     assert path.read_bytes() == first
 
 
+def test_equal_tensors_are_stored_once_and_never_copied(tmp_path, monkeypatch):
+    """Without an average of the weights, the average is the generator itself."""
+    weight = torch.zeros(100_000)
+    twice = replace(made(), state={"generator": {"weight": weight}, "average": {"weight": weight.detach()}})
+    monkeypatch.delattr(torch.Tensor, "__deepcopy__")
+    monkeypatch.setattr(torch.Tensor, "clone", None)
+    checkpoint.save(tmp_path, twice)
+    monkeypatch.undo()
+    assert weight.nbytes < (tmp_path / FOLDER / twice.name).stat().st_size < 1.1 * weight.nbytes
+    loaded = checkpoint.newest(tmp_path).state
+    assert torch.equal(loaded["average"]["weight"], loaded["generator"]["weight"])
+
+
 def test_the_last_two_and_the_best_are_kept(tmp_path):
     assert checkpoint.newest(tmp_path) is None
     checkpoint.save(tmp_path, made(2), best=True)
