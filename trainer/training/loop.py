@@ -35,6 +35,8 @@ from trainer.training.watch import METRICS, Watch
 MOST_SKIPPED = 10
 #: Several GPUs agree to stop after this many steps.
 AGREE = 10
+#: The most times that a run draws its sheet and its curves, which takes a second of the processor each time.
+DRAWN = 100
 #: The number of pairs on the sheet of a validation.
 SHOWN = 4
 #: The highest PSNR in decibels that counts, since the PSNR of a pair without blur is infinite.
@@ -151,10 +153,12 @@ def _validated(run: TrainingRun, step: Step, now: Checkpoint, stop: Stop, watch:
     both = np.array([(score.blurred["psnr"], score.restored["psnr"]) for score in scores])
     before, after = np.minimum(both, MOST).mean(axis=0).tolist()
     watch.write(now.step, {"val/psnr": after, "val/psnr_blurred": before})
-    shown = range(0, len(scores), math.ceil(len(scores) / SHOWN))
-    rows = [make_row(restore, held, index, scores[index], _PSNR) for index in shown]
-    level = f"{len(scores)} held-out pairs: {before:.2f} dB blurred, {after:.2f} dB restored (mean PSNR)"
-    draw(run.out, rows, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps", subtitle=level)
+    rarely = recipe.validate_every * math.ceil(recipe.steps / recipe.validate_every / DRAWN)
+    if _due(now.step, rarely, recipe.steps) or not all((run.out / name).exists() for name in (SHEET, CURVES)):
+        shown = range(0, len(scores), math.ceil(len(scores) / SHOWN))
+        rows = [make_row(restore, held, index, scores[index], _PSNR) for index in shown]
+        level = f"{len(scores)} held-out pairs: {before:.2f} dB blurred, {after:.2f} dB restored (mean PSNR)"
+        draw(run.out, rows, title=f"{recipe.name}, {now.step:,} of {recipe.steps:,} steps", subtitle=level)
     best = {key: now.validation[key] for key in UNKNOWN_BEST}
     validation = {**best, "step": now.step, "psnr": after, "psnr_blurred": before, "pairs": run.validated_key}
     if after > validation["best"]:

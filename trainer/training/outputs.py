@@ -40,8 +40,12 @@ def write_weights(folder: Path, state: Mapping[str, Tensor], recipe: TrainingRec
 
 
 def clean(out: Path, *, after: int) -> None:
-    """Remove temporary files of a killed run, and the checkpoints of steps that are repeated; see :func:`checkpoint.clean`."""
+    """Remove temporary files of a killed run, and the checkpoints of steps that are repeated; see :func:`checkpoint.clean`. If
+    ``after`` is 0, the best weights are removed too."""
     checkpoint.clean(out, after=after)
+    if not after:
+        for name in (NAME, DESCRIPTION):
+            (out / BEST / name).unlink(missing_ok=True)
     remove_temporaries(out, {NAME, DESCRIPTION, RECIPE, METRICS, SHEET, CURVES}.__contains__)
     remove_temporaries(out / BEST, {NAME, DESCRIPTION}.__contains__)
 

@@ -12,6 +12,8 @@ from trainer.training import checkpoint, loop
 from trainer.training.outputs import CURVES, SHEET
 
 BLURRED = 20.0
+#: The titles of the pictures that were drawn.
+DRAWN = []
 
 
 @pytest.fixture
@@ -28,10 +30,12 @@ def levels(monkeypatch):
         level = levels.pop(0)
         return [Score(str(number), 24, 24, {"psnr": BLURRED}, {"psnr": level}) for number in range(len(held))]
 
-    def draw(out, *_, **__):
+    def draw(out, *_, title, **__):
         (out / SHEET).touch()
         (out / CURVES).touch()
+        DRAWN.append(title)
 
+    DRAWN.clear()
     monkeypatch.setattr(loop, "validate", validate)
     monkeypatch.setattr(loop, "draw", draw)
     return levels
@@ -61,6 +65,25 @@ def test_the_last_step_can_be_the_best(place, levels, capsys, last, gain):
     levels += [last - 1, last - 2, last]
     train(place, place / "run", json=False)
     assert last_line(capsys) == f"best: the last step, {last:.2f} dB, {gain} dB over the blurred pairs"
+
+
+@pytest.mark.parametrize(("most", "steps"), [(100, "489"), (2, "489"), (1, "49")])
+def test_pictures_are_drawn_rarely_but_first_and_last(place, levels, monkeypatch, most, steps):
+    monkeypatch.setattr(loop, "DRAWN", most)
+    levels += [20.5, 22.25, 21.0]
+    train(place, place / "run")
+    assert [f"tiny, {step} of 9 steps" for step in steps] == DRAWN
+
+
+def test_a_new_start_removes_the_best_weights(place, levels):
+    """They would pass for those of the new run until it validates."""
+    out = place / "run"
+    levels += [20.5, 22.25, 21.0]
+    train(place, out)
+    assert (out / "best/generator.safetensors").exists()
+    with pytest.raises(IndexError):  # there is no level for the first validation
+        train(place, out, resume="never")
+    assert not list((out / "best").iterdir())
 
 
 def test_validations_on_other_pairs_are_not_compared(place, levels, capsys):
