@@ -183,7 +183,8 @@ class Augment:
 
 @dataclass(frozen=True)
 class Precision:
-    """How the steps are computed. ``bf16``: autocast to bfloat16; the gradient penalty and the losses stay in float32.
+    """How the steps are computed. ``bf16``: autocast to bfloat16; the gradient penalty and the losses stay in float32. On a GPU
+    convolutions in float32, those of the penalty too, use TF32, as torch does by default: numbers with 10 bits of fraction.
     ``channels_last``: use this memory format, with a normalisation that preserves it. ``compile``: apply torch.compile to the
     generator and VGG. ``graph``: use CUDA graphs on a GPU."""
 

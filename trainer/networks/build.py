@@ -49,13 +49,15 @@ def require_size(network: nn.Module, images: Tensor) -> None:
 def channels_last(network: _Module) -> _Module:
     """Change a network in place so that channels are innermost in memory, and return it. Parameters and their names stay.
 
-    The output of ``InstanceNorm2d`` always has channels outermost. :class:`KeepingNorm` is the same function (up to rounding) and
-    keeps the layout.
+    The output of ``InstanceNorm2d`` always has channels outermost, and on a GPU that of ``ReflectionPad2d`` too.
+    :class:`KeepingNorm` and :class:`KeepingPad` are the same functions (up to rounding) and keep the layout.
     """
     for parent in list(network.modules()):
-        for name, norm in parent.named_children():
-            if isinstance(norm, nn.InstanceNorm2d) and not norm.affine:
-                setattr(parent, name, KeepingNorm(norm.num_features, norm.num_features, norm.eps, affine=False))
+        for name, layer in parent.named_children():
+            if isinstance(layer, nn.InstanceNorm2d) and not layer.affine:
+                setattr(parent, name, KeepingNorm(layer.num_features, layer.num_features, layer.eps, affine=False))
+            elif isinstance(layer, nn.ReflectionPad2d):
+                setattr(parent, name, KeepingPad(layer.padding))
     return network.to(memory_format=torch.channels_last)
 
 
@@ -74,6 +76,15 @@ class KeepingNorm(nn.GroupNorm):
         with torch.autocast(features.device.type, enabled=False):
             variance, mean = torch.var_mean(features, (2, 3), correction=0, keepdim=True)
             return (features - mean) * (variance + self.eps).rsqrt()
+
+
+class KeepingPad(nn.ReflectionPad2d):
+    """Reflection padding with channels innermost in memory. Otherwise the convolution that follows would convert its input in the
+    forward pass and again in the backward pass."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to (B, C, H + top + bottom, W + left + right)."""
+        return super().forward(features).contiguous(memory_format=torch.channels_last)
 
 
 def full_precision(tensor: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -17,7 +18,6 @@ class Recorded:
 
     def __init__(self, compute: Callable[..., dict[str, Tensor]]) -> None:
         self._compute, self._calls = compute, 0
-        self._stream: torch.cuda.Stream | None = None
 
     def __call__(self, *given: Tensor) -> dict[str, Tensor]:
         self._calls += 1
@@ -27,7 +27,7 @@ class Recorded:
             self._inputs = [tensor.clone() for tensor in given]
             self._graph = torch.cuda.CUDAGraph()
             # Records the kernels without running them. Other threads may wait for copies meanwhile: "global" would forbid that.
-            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(self._graph, stream=_stream(), capture_error_mode="thread_local"):
                 self._losses = self._compute(*self._inputs)
         for place, tensor in zip(self._inputs, given, strict=True):
             place.copy_(tensor)
@@ -35,10 +35,16 @@ class Recorded:
         return self._losses
 
     def _usual(self, *given: Tensor) -> dict[str, Tensor]:
-        """Run on one separate stream, as the recording does, so that it can use what is set up here."""
-        stream = self._stream = self._stream or torch.cuda.Stream()
+        """Run on the stream of the recording, so that it can use what is set up here."""
+        stream = _stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             losses = self._compute(*given)
         torch.cuda.current_stream().wait_stream(stream)
         return losses
+
+
+@functools.cache
+def _stream() -> torch.cuda.Stream:
+    """The stream of all recordings of this process. Each stream keeps the memory that it has used for itself."""
+    return torch.cuda.Stream()

@@ -14,6 +14,7 @@ from waiting import wait_until
 from blurkit import Redrawn, open_dataset
 from blurkit.errors import CorruptShardError, UsageError
 from trainer.config import Augment, TrainingRecipe
+from trainer.data import stream as stream_module
 from trainer.data.order import Order
 from trainer.data.pairs import open_pairs
 from trainer.data.stream import Stream
@@ -180,6 +181,17 @@ def test_closing_drops_batches_that_are_being_read(pairs, monkeypatch):
 def test_crops_that_do_not_fit_say_sizes_and_what_to_do(pairs):
     with pytest.raises(UsageError, match=r"20x20 do not fit 7 of 11 pairs; the smallest is 18x18.*--set crop=18.*--size"):
         Stream(pairs, TrainingRecipe(crop=20))
+
+
+def test_the_threads_choose_the_gpu_of_the_stream(pairs, monkeypatch):
+    """A thread without a choice would open a context on the first GPU."""
+    chosen, buffer = [], stream_module.Buffer
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append((threading.current_thread().name, device)))
+    monkeypatch.setattr(stream_module, "Buffer", lambda *sizes, pinned: pinned and buffer(*sizes, pinned=False))
+    with Stream(pairs, recipe(2, seed=1), device=torch.device("cuda", 1), threads=2, prefetch=5) as stream:
+        stream.take()
+    assert {device for _, device in chosen} == {torch.device("cuda", 1)}
+    assert {name.rpartition("_")[0] for name, _ in chosen} == {"crops"}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

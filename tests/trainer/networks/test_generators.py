@@ -142,6 +142,17 @@ def test_channels_last_is_the_same_function_with_the_same_parameters():
     assert not any(isinstance(module, torch.nn.InstanceNorm2d) for module in generator.modules())
 
 
+def test_padding_keeps_the_format_where_torch_does_not(monkeypatch):
+    """On a GPU torch pads into memory with channels outermost."""
+    pad, images = torch.nn.functional.pad, random_tensor(2, 3, 6, 5).to(memory_format=torch.channels_last)
+    expected = pad(images, (1, 2, 3, 4), mode="reflect")
+    network = channels_last(torch.nn.Sequential(torch.nn.ReflectionPad2d((1, 2, 3, 4))))
+    monkeypatch.setattr(torch.nn.functional, "pad", lambda *given, **how: pad(*given, **how).contiguous())
+    assert not torch.nn.functional.pad(images, (1, 1)).is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(network(images), expected)
+    assert network(images).is_contiguous(memory_format=torch.channels_last)
+
+
 def test_the_normalisation_of_gpus_is_the_same_and_keeps_format_and_precision():
     norm, features = KeepingNorm(3, 3, affine=False), random_tensor(2, 3, 6, 4).to(memory_format=torch.channels_last)
     torch.testing.assert_close(norm.arithmetic(features), plain_norm(features), rtol=0, atol=1e-12)

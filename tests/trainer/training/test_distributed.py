@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,8 +14,10 @@ from tensors import threads
 from tiny_runs import RECIPE, write_pairs, write_recipe
 
 from blurkit.errors import UsageError
-from trainer.config import Adversarial
+from blurkit.program.signals import Stop
+from trainer.config import Adversarial, TrainingRecipe
 from trainer.training.distributed import Ranks, joined
+from trainer.training.loop import _stopped
 
 CPU = torch.device("cpu")
 
@@ -148,3 +151,16 @@ def test_an_incomplete_environment_of_torchrun_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="start with torchrun"), joined(CPU):
         pass
+
+
+@pytest.mark.parametrize(("device", "steps"), [("cuda", [0, 4, 8, 10, 12]), ("cpu", list(range(13)))])
+def test_gpus_agree_on_a_stop_rarely(device, steps):
+    """To agree they wait for each other. After a validation, which a signal cuts short, they agree too."""
+    asked, recipe, place = [], TrainingRecipe(steps=12, validate_every=4), torch.device(device)
+
+    def stopped(number):
+        ranks = SimpleNamespace(world=2, agree=lambda signal, where: asked.append((number, where)) or signal)
+        return _stopped(SimpleNamespace(recipe=recipe, ranks=ranks, device=place), SimpleNamespace(step=number), Stop(15))
+
+    assert [number for number in range(13) if stopped(number)] == steps
+    assert asked == [(number, place) for number in steps]

@@ -1,16 +1,22 @@
 """Tests that a step can be recorded as a CUDA graph. Its operators are recorded and replayed on the CPU, as a graph does it:
 the same operators on the same memory, whatever the Python code around them would compute."""
 
+import contextlib
+import gc
+import threading
+import weakref
+
 import pytest
 import torch
 from tensors import random_tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
+from blurkit.program.toml import with_settings
 from trainer.config import parse_recipe
-from trainer.training import step as module
+from trainer.training import graph as module
 from trainer.training.distributed import Ranks
-from trainer.training.graph import USUAL
+from trainer.training.graph import USUAL, Recorded
 from trainer.training.step import build_step
 
 RECIPE = """
@@ -48,44 +54,75 @@ class Recorder(TorchDispatchMode):
                     old.copy_(new)
 
 
-class Replayed:
-    """As :class:`trainer.training.graph.Recorded`, on the CPU. After the usual calls, one call is recorded. It runs, too, so its
-    inputs are what the first replay would see."""
+#: The graphs that were made, as weak references.
+GRAPHS = []
+
+
+class Graph:
+    """In place of a CUDA graph. The CPU cannot record without running, so the first replay has run already."""
+
+    def __init__(self):
+        self.recorder, self.replays = Recorder(), 0
+        GRAPHS.append(weakref.ref(self))
+
+    def replay(self):
+        self.replays += 1
+        if self.replays > 1:
+            with torch.no_grad():
+                self.recorder.replay()
+
+
+class Line:
+    """In place of a CUDA stream."""
 
     made = 0
 
-    def __init__(self, compute):
-        self._compute, self._calls = compute, 0
-        Replayed.made += 1
+    def __init__(self):
+        Line.made += 1
 
-    def __call__(self, *given):
-        self._calls += 1
-        if self._calls <= USUAL:
-            return self._compute(*given)
-        if self._calls == USUAL + 1:
-            self._inputs = [tensor.clone() for tensor in given]
-            self._recorder = Recorder()
-            with self._recorder:
-                self._losses = self._compute(*self._inputs)
-            return self._losses
-        with torch.no_grad():
-            for place, tensor in zip(self._inputs, given, strict=True):
-                place.copy_(tensor)
-            self._recorder.replay()
-        return self._losses
+    def wait_stream(self, other):
+        assert isinstance(other, Line)
+
+
+@contextlib.contextmanager
+def captured(graph, *, stream, capture_error_mode):
+    assert isinstance(stream, Line)
+    assert capture_error_mode == "thread_local"  # threads that wait for copies would end a capture in the mode "global"
+    with graph.recorder:
+        yield
+
+
+@pytest.fixture
+def on_gpu(monkeypatch):
+    """Torch's graphs and streams, emulated on the CPU."""
+    current = Line()
+    Line.made = 0
+    GRAPHS.clear()
+    fakes = {"CUDAGraph": Graph, "Stream": Line, "current_stream": lambda: current, "graph": captured}
+    for name, fake in {**fakes, "stream": lambda _: contextlib.nullcontext()}.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    module._stream.cache_clear()
+    yield
+    module._stream.cache_clear()
 
 
 def state_of(step):
     return [value for value in tree_flatten(step.state_dict())[0] if isinstance(value, torch.Tensor)]
 
 
-def test_a_replayed_step_is_the_plain_step_to_the_bit(monkeypatch):
-    """Two recordings, before and after the critic begins, a falling rate, an average, a limit of gradients and a NaN."""
+def recorded(step):
+    """The same step, which records itself as on a GPU."""
+    step._records = True
+    step._enter(0, first=True)
+    return step
+
+
+def test_a_replayed_step_is_the_plain_step_to_the_bit(on_gpu):
+    """Two recordings, before and after the critic begins, a falling rate, an average, a limit of gradients and a NaN. The second
+    recording takes the stream of the first, whose graph is dropped."""
     recipe = parse_recipe(RECIPE, where="test")
     plain, replayed = (build_step(recipe, torch.device("cpu"), Ranks()) for _ in range(2))
-    monkeypatch.setattr(module, "Recorded", Replayed)
-    Replayed.made, replayed._records = 0, True
-    replayed._enter(0, first=True)
+    recorded(replayed)
     for number in range(14):
         blurred, sharp = random_tensor(2, 2, 3, 16, 16, seed=number, dtype=torch.float32)
         if number in (4, 11):
@@ -94,23 +131,61 @@ def test_a_replayed_step_is_the_plain_step_to_the_bit(monkeypatch):
         assert losses[0].keys() == losses[1].keys()
         assert all(torch.equal(losses[0][name].nan_to_num(), losses[1][name].nan_to_num()) for name in losses[0])
         assert all(map(torch.equal, state_of(plain), state_of(replayed))), number
-    assert Replayed.made == 2
     assert plain.skipped.tolist() == [0, 2]
+    del losses
+    gc.collect()
+    assert [graph().replays if graph() else None for graph in GRAPHS] == [None, 6]
+    assert Line.made == 1
 
 
-def test_numbers_of_python_are_frozen_by_a_recording():
+def test_numbers_of_python_are_frozen_by_a_recording(on_gpu):
     """The replay would notice a rate that is a number of Python and not a tensor."""
     rate, weight = [1.0], torch.ones(3)
-    recorded = Replayed(lambda x: {"y": weight.sub_(rate[0] * x)})
+    step = Recorded(lambda x: {"y": weight.sub_(rate[0] * x)})
     for number in range(USUAL + 1):
         rate[0] = 1.0 / 2**number
-        recorded(torch.ones(3))
+        step(torch.ones(3))
     before = weight.clone()
     rate[0] = 5.0
-    recorded(torch.ones(3))
+    step(torch.ones(3))
     assert torch.equal(weight, before - 1.0 / 2**USUAL)
 
 
 def test_reading_a_value_is_refused():
     with pytest.raises(AssertionError, match="Python reads a value"), Recorder():
         float(torch.ones(1))
+
+
+def test_the_weights_of_the_penalty_are_copied_without_waiting(monkeypatch):
+    step, copies = build_step(parse_recipe(RECIPE, where="test"), torch.device("cpu"), Ranks()), []
+    expected = step.alphas(3)
+    step.device = torch.device("cuda")
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: copies.append("pinned") or tensor)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device, **how: copies.append((device.type, how)) or tensor)
+    assert torch.equal(step.alphas(3), expected)
+    assert copies == ["pinned", ("cuda", {"non_blocking": True})]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_step_is_recorded_on_a_gpu_while_threads_wait_for_it():
+    """A loader waits for events in its threads. Rounding may differ, since some operators of a GPU sum in a random order."""
+    device, ended = torch.device("cuda"), threading.Event()
+
+    def wait():
+        while not ended.is_set():
+            torch.cuda.current_stream().record_event().synchronize()
+
+    recipe = parse_recipe(RECIPE, where="test")
+    plain, replayed = (build_step(each, device, Ranks()) for each in (recipe, with_settings(recipe, ["precision.graph=true"])))
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        for number in range(14):
+            blurred, sharp = random_tensor(2, 2, 3, 16, 16, seed=number, dtype=torch.float32).to(device)
+            losses = [step(number, blurred, sharp / 0 if number == 11 else sharp) for step in (plain, replayed)]
+    finally:
+        ended.set()
+        thread.join()
+    assert torch.equal(plain.skipped, replayed.skipped)
+    for name, loss in losses[0].items():
+        torch.testing.assert_close(losses[1][name], loss, rtol=0.02, atol=0.02)
