@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,8 +37,14 @@ def verify(
     """Check structure, checksums and counts. With ``recompute``, also make samples again and compare. Returns the exit code."""
     dataset = open_dataset(path, partial=True)
     problems, total = _check_folder(dataset), 0
-    with ThreadPoolExecutor(available_cpus()) as pool:  # checksums are computed without the interpreter's lock
-        for added, digest in pool.map(lambda file: _check_shard(dataset, file), dataset.files):
+    # A thread that hashes whole files needs no interpreter's lock, so it does not hold up one that checks samples beside it.
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        checks = []
+        for file in dataset.files:
+            whole = pool.submit(_whole_file, dataset.folder / file, follow_links=not dataset.index)
+            checks.append(pool.submit(_check_shard, dataset, file, whole))
+        for check in checks:
+            added, digest = check.result()
             problems += added
             total += digest
     if dataset.digest and not problems and digest_text(total) != dataset.digest:
@@ -73,26 +79,29 @@ def _check_folder(dataset: Dataset) -> list[Problem]:
     return problems + [Problem(name, "", notice) for name in temporary]
 
 
-def _check_shard(dataset: Dataset, file: str) -> tuple[list[Problem], int]:
-    """The problems of one shard, and the sum of the digests of its samples."""
-    path, record = dataset.folder / file, dataset.record(file)
-    problems: list[Problem] = []
+def _check_shard(dataset: Dataset, file: str, whole: Future[tuple[int, str]]) -> tuple[list[Problem], int]:
+    """The problems of one shard, and the sum of the digests of its samples. ``whole``: the result of :func:`_whole_file`."""
+    record = dataset.record(file)
+    problems, total = _check_content(dataset, file)
     try:
-        size, sha256 = _whole_file(path, follow_links=not dataset.index)
+        size, sha256 = whole.result()
     except UnreadableFileError as error:
         if error.reason == "missing":
             return [Problem(file, "", "missing; run the same `blurkit generate` again")], 0
-        problems, size, sha256 = [Problem(file, "", str(error))], 0, ""  # parts of it may still be readable
-    try:
-        shard = Shard(path, follow_links=not dataset.index)
-    except CorruptShardError as error:
-        return [*problems, Problem(file, "", str(error))], 0
-    problems += [Problem(file, "", problem) for problem in _differences(dataset, shard, file)]
-    damaged, total = _check_samples(shard, file)
-    problems += damaged
+        return [Problem(file, "", str(error)), *problems], total  # parts of it were perhaps readable
     if record and (size, sha256) != (record["bytes"], record["sha256"]) and not problems:
         problems.append(Problem(file, "", "its sha256 does not match its record: bytes outside of the samples have changed"))
     return problems, total
+
+
+def _check_content(dataset: Dataset, file: str) -> tuple[list[Problem], int]:
+    """The problems of a shard that its own checksums show, and the sum of the digests of its sound samples."""
+    try:
+        shard = Shard(dataset.folder / file, follow_links=not dataset.index)
+    except CorruptShardError as error:
+        return [Problem(file, "", str(error))], 0
+    damaged, total = _check_samples(shard, file)
+    return [*(Problem(file, "", problem) for problem in _differences(dataset, shard, file)), *damaged], total
 
 
 def _check_samples(shard: Shard, file: str) -> tuple[list[Problem], int]:

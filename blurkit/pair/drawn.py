@@ -33,15 +33,20 @@ Key = int | Sequence[int]
 @dataclass(frozen=True, eq=False)
 class Draw:
     """What was drawn for one image of ``shape`` (H, W). ``crop``: the part of the image that becomes the blurred image.
-    ``valid``: the part of the crop, in its own coordinates, where the blur reads no reflected pixel."""
+    ``reach``: the largest distance in pixels from which the blur takes light."""
 
     shape: tuple[int, int]
     crop: Box
-    valid: Box
+    reach: int
     blur: Blur
     exposure: Exposure
     parameters: dict[str, float]
     _rng: np.random.Generator
+
+    @property
+    def valid(self) -> Box:
+        """The part of the crop, in its own coordinates, where the blur reads no reflected pixel."""
+        return valid_box(self.shape, self.crop, self.reach)
 
     @property
     def kernel(self) -> NDArray[np.float32]:
@@ -58,9 +63,10 @@ class Draw:
         """The crop with the pixels around it that the interpolation of a Bayer mosaic reads."""
         return self.crop if self.exposure.camera is None else developed_region(self.crop, self.shape)
 
-    def photograph(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Blurs and exposes an image, uint8 (H, W, 3) RGB. Returns the crops of sharp and blurred, uint8 (h, w, 3)."""
-        blurred, _ = self.exposure.photograph(image, self.blur, self.crop, rng=self.rest())
+    def photograph(self, image: NDArray[np.uint8], *, once: bool = False) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Blurs and exposes an image, uint8 (H, W, 3) RGB. Returns the crops of sharp and blurred, uint8 (h, w, 3). ``once``: use
+        the draw up, which is faster."""
+        blurred, _ = self.exposure.photograph(image, self.blur, self.crop, rng=self._rng if once else self.rest())
         return self.exposure.sharp(image[self.crop.slices]), blurred
 
     def rest(self) -> np.random.Generator:
@@ -88,8 +94,7 @@ def draw_blur(
     crop = crop or draw_crop(shape, None if size is None else (size, size), motion.reach, rng=rng)
     blur = motion.over(crop, developed_region(crop, shape), rng=rng)
     exposure = draw_exposure(part, fraction=motion.exposure, rng=rng)
-    valid = valid_box(shape, crop, motion.reach)
-    return Draw(shape, crop, valid, blur, exposure, {**chosen, **motion.parameters, **exposure.parameters}, rng)
+    return Draw(shape, crop, motion.reach, blur, exposure, {**chosen, **motion.parameters, **exposure.parameters}, rng)
 
 
 def stream(key: Key) -> np.random.Generator:

@@ -63,7 +63,7 @@ class Redrawn(Samples):
             return replace(sample, blurred=blurred, meta=sample.meta | exposure.parameters)
         draw = draw_blur(self.recipe, (whole.height, whole.width), key=key)
         truth = draw.blur.truth
-        sharp, blurred = draw.photograph(sample.sharp)
+        sharp, blurred = draw.photograph(sample.sharp, once=True)
         return replace(
             sample,
             sharp=sharp,
@@ -95,7 +95,7 @@ class Redrawn(Samples):
         crop = Box.of((y, x, *(size if isinstance(size, tuple) else (size, size))), shape)
         key = self.dataset.meta(index)["seed"] if key is None else key
         if self.store == "sharp":
-            return draw_blur(self.recipe, shape, key=key, crop=crop).photograph(self.dataset.images(index)[0])
+            return draw_blur(self.recipe, shape, key=key, crop=crop).photograph(self.dataset.images(index)[0], once=True)
         exposure, rng = self._sensor(index, key)
         region = crop if exposure.camera is None else developed_region(crop, shape)
         sharp, light = self.dataset.crop(index, region.y, region.x, (region.height, region.width))

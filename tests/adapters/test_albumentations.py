@@ -24,7 +24,7 @@ def replayed(transform, seed, **targets):
     return result, result["replay"]["transforms"][0]["params"]["key"]
 
 
-@pytest.mark.parametrize("recipe", ["handheld", "rotation"])
+@pytest.mark.parametrize("recipe", ["handheld", pytest.param("rotation", marks=pytest.mark.slow)])
 def test_the_key_gives_the_pair_and_masks_stay(image, rng, recipe):
     mask = rng.integers(0, 3, (40, 50), np.uint8)
     result, key = replayed(RandomBlur(recipe, p=1), 3, image=image, mask=mask)

@@ -31,6 +31,7 @@ def test_a_second_run_in_one_folder_is_refused(blurkit, slowly, wait_until, froz
         assert state(out) == before
 
 
+@pytest.mark.slow
 def test_slices_run_side_by_side_and_each_but_once(blurkit, undisturbed, slowly, wait_until, frozen, tmp_path):
     out = tmp_path / "shards"
     slices = [blurkit.start(out, "--slice", f"{number}/2", env=slowly) for number in (0, 1)]

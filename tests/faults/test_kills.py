@@ -35,6 +35,7 @@ def storm(blurkit, out, rounds, longest, check, *options, env=None):
     assert len(lines) == len(set(lines)) == 4
 
 
+@pytest.mark.slow
 def test_killed_at_random_times_it_ends_with_the_same_bytes(blurkit, undisturbed, slowly, tmp_path):
     storm(blurkit, tmp_path / "shards", 2, 0.2, undisturbed.check_whole, env=slowly)
     undisturbed.check_same(tmp_path / "shards")

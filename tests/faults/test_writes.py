@@ -23,6 +23,7 @@ def check_explained(done, *words):
     check_said(done, *words)
 
 
+@pytest.mark.slow
 def test_a_limit_on_the_size_of_files_is_reported_and_can_be_lifted(blurkit, undisturbed, tmp_path):
     out = tmp_path / "shards"
     done = blurkit.generate(out, "--workers", "2", preexec_fn=limit_files(100_000))

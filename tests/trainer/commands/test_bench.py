@@ -4,6 +4,7 @@ from unittest import mock
 
 import h5py
 import numpy as np
+import pytest
 import torch
 
 from blurkit.shard.format import FIELDS
@@ -31,6 +32,7 @@ def test_both_loaders_read_the_same_pixels_and_are_counted_in_pairs():
     assert written == [[True, True]]
 
 
+@pytest.mark.slow
 def test_what_is_measured_on_a_gpu_runs_on_a_cpu():
     """The code of the GPU's sections with small networks: parity holds, plain steps equal themselves, and times are counted."""
     small = ("crop=32", "generator.width=4", "generator.blocks=1", "critic.width=4")

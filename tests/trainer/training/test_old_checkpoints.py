@@ -118,7 +118,7 @@ def test_an_old_run_is_continued_to_the_same_weights(place, tmp_path):
     assert checkpoint.newest(out).step == 9
 
 
-@pytest.mark.parametrize("start", [2, 7])
+@pytest.mark.parametrize("start", [2, pytest.param(7, marks=pytest.mark.slow)])
 def test_an_old_critic_of_another_penalty_is_refused(tmp_path, start):
     """The penalty "sample" was on the sum of the scores of a sample. A critic that was not yet trained has known none."""
     prepared(tmp_path, RECIPE.replace("start = 2", f"start = {start}"))
