@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from pair_layouts import numbered
+from pair_layouts import LAYOUTS, numbered
 from scikit_scores import scikit_psnr, scikit_ssim
 from torch import nn
 
@@ -54,18 +54,23 @@ def write(path, pixels):
     assert cv2.imwrite(str(path), pixels[..., ::-1])
 
 
-@pytest.mark.parametrize("layout", ["gopro", "reds", "both in one name", "input groundtruth", "capitals", "words of files"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts_of_folders(tmp_path, layout):
-    for number in range(3):
-        for name, pixels in zip(numbered(layout, number), (blurred(image(number)), image(number)), strict=True):
-            write((tmp_path / name).with_suffix(".png"), pixels)
+    files = {}
+    for number in range(2):
+        names = [(tmp_path / name).with_suffix(".png") for name in numbered(layout, number)]
+        for path, pixels in zip(names, (blurred(image(number)), image(number)), strict=True):
+            write(path, pixels)
+        files[names[0]] = names[1]
     pairs = open_pairset(tmp_path)
-    assert len(pairs) == 3
-    for number in range(3):
-        sharp, soft = pairs.images(number)
-        np.testing.assert_array_equal(sharp, image(number))
-        np.testing.assert_array_equal(soft, blurred(image(number)))
-        assert (tmp_path / pairs.name(number)).exists()
+    assert len(pairs) == 2
+    for number, score in enumerate(score_pairs(DARKER, pairs, BOTH)):
+        soft = tmp_path / pairs.name(number)
+        known = [cv2.imread(str(path)) for path in (files[soft], soft)]
+        assert score.blurred["psnr"] == pytest.approx(scikit_psnr(*known), abs=1e-9)
+        sharp, loaded = pairs.images(number)
+        np.testing.assert_array_equal(sharp, known[0][..., ::-1])
+        np.testing.assert_array_equal(loaded, known[1][..., ::-1])
 
 
 def test_blur_is_preferred_to_blur_gamma(tmp_path):
