@@ -16,12 +16,12 @@ from blurkit.export.card import card_files, pairs_by_licence, write_card
 from blurkit.export.exporter import Part
 from blurkit.export.run import missing_parts
 from blurkit.export.state import check_or_write_plan, make_state, plan_of
-from blurkit.pipeline.engine import available_cpus
 from blurkit.program.checks import one_of, require
 from blurkit.program.files import remove_temporaries, require_space
 from blurkit.program.locks import locked
 from blurkit.program.progress import Progress, duration, plural
 from blurkit.program.signals import Stop, stopping
+from blurkit.program.workers import available_cpus
 from blurkit.shard.index import Dataset, open_dataset
 
 #: The files of the export are named after the split. HDF5 keys end in it, so it has no underscore.

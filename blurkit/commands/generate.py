@@ -16,7 +16,7 @@ from blurkit.commands.outcome import outcome_of, parse_max_bad
 from blurkit.commands.preview import planned, require_picture
 from blurkit.errors import OK, BadImageError, BlurkitError, UsageError
 from blurkit.pipeline.choices import Choices, parse_slice
-from blurkit.pipeline.engine import available_cpus, run_tasks
+from blurkit.pipeline.engine import run_tasks
 from blurkit.pipeline.fit import Fit, require_fit
 from blurkit.pipeline.folder import clear, require_own_outputs
 from blurkit.pipeline.plan import Plan, check_or_write_plan
@@ -27,6 +27,7 @@ from blurkit.program.files import make_folder, remove_temporaries, require_space
 from blurkit.program.locks import locked
 from blurkit.program.progress import Progress, data_size, duration, plural
 from blurkit.program.signals import Stop, stopping
+from blurkit.program.workers import available_cpus
 from blurkit.report.sheet import draw_sheet
 from blurkit.shard.documents import INDEX, is_written, record_path, shard_name
 

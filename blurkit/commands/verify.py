@@ -12,10 +12,10 @@ from pathlib import Path
 
 from blurkit.errors import FAILED, OK, CorruptShardError, UnreadableFileError, UsageError
 from blurkit.pipeline.audit import audit, notices
-from blurkit.pipeline.engine import available_cpus
 from blurkit.program.files import TEMPORARY, is_temporary, open_regular
 from blurkit.program.picks import evenly_spaced
 from blurkit.program.progress import plural
+from blurkit.program.workers import available_cpus
 from blurkit.shard.documents import INDEX, is_written, shard_number
 from blurkit.shard.format import digest_text
 from blurkit.shard.index import Dataset, open_dataset

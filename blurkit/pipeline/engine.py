@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -55,11 +54,6 @@ class _Death:
     task: ShardTask
     position: int
     cause: str
-
-
-def available_cpus() -> int:
-    """The number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_tasks(tasks: Iterable[ShardTask], *, workers: int, stop: Stop, tick: Tick) -> Generator[Finished, None, None]:

@@ -32,6 +32,11 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NU
 Report = Callable[[int, int], None]
 
 
+def available_cpus() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class WorkerDiedError(BlurkitError):
     """A worker process has ended without an answer."""
 

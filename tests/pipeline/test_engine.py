@@ -9,11 +9,11 @@ import pytest
 
 from blurkit.errors import BlurkitError
 from blurkit.pipeline import engine
-from blurkit.pipeline.engine import available_cpus, run_tasks
+from blurkit.pipeline.engine import run_tasks
 from blurkit.pipeline.settings import Settings
 from blurkit.pipeline.task import ShardTask
 from blurkit.program.signals import Stop
-from blurkit.program.workers import DONE, FAILED, READY, WorkerDiedError
+from blurkit.program.workers import DONE, FAILED, READY, WorkerDiedError, available_cpus
 from blurkit.recipes.load import load_recipe
 from blurkit.sources import ImageRecord
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurkit.pair.redrawn import Redrawn, pairs_of
 from blurkit.report.card.facts import spread
 from blurkit.report.card.stamp import PLACE
 from blurkit.report.raster import resampled
 from blurkit.shard.index import Dataset
+
+if TYPE_CHECKING:
+    from blurkit.pair.redrawn import Redrawn
 
 #: In pixels: the drawn side of an image and of a kernel, the gap between images, and the largest side of the part of a sample
 #: that is shown.
@@ -29,6 +32,8 @@ def draw_examples(dataset: Dataset, numbers: Sequence[int]) -> bytes:
     Only the parts that are shown are read. If ``numbers`` is empty, the picture shows kernels from all parts of the dataset, and
     no photograph. Raises :class:`blurkit.errors.CorruptShardError` if a part that is read is damaged.
     """
+    from blurkit.pair.redrawn import pairs_of  # it compiles code, and `verify` imports this module without drawing
+
     pairs = pairs_of(dataset)
     columns = [_column(pairs, number) for number in numbers]
     columns = columns or [_kernel(pairs, number, _IMAGE) for number in spread(len(dataset))]
