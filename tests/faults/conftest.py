@@ -230,7 +230,7 @@ def worker_processes():
         try:
             children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
             return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-        except FileNotFoundError:  # one of them has just ended
+        except (FileNotFoundError, ProcessLookupError):  # one of them has just ended
             return []
 
     return find
